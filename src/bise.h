@@ -1,0 +1,200 @@
+/*
+ * bise: Mistral 7B and its family on CPUs. The one public header.
+ *
+ * A model is const after opening and may be shared by threads; a session belongs to one thread at a
+ * time. Nothing here prints, exits or reads the environment. Functions return a status; where they
+ * take a struct bise_error, it may be NULL. After bise_session_open nothing allocates memory.
+ * Files are not trusted: every length in them is checked before use.
+ */
+#ifndef BISE_H
+#define BISE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define BISE_API __attribute__((visibility("default")))
+#else
+#define BISE_API
+#endif
+
+enum bise_status {
+    BISE_OK = 0,
+    BISE_ERR_ARG,         /* an argument outside what the function accepts */
+    BISE_ERR_IO,          /* the system refused to open, read or write */
+    BISE_ERR_FORMAT,      /* a file that is not what it should be, or is damaged */
+    BISE_ERR_UNSUPPORTED, /* a sound file of a kind this program does not run */
+    BISE_ERR_MEMORY,      /* not enough memory */
+    BISE_ERR_DISK,        /* not enough space on the disk */
+    BISE_ERR_CONTEXT,     /* more tokens than the context holds */
+    BISE_ERR_NONFINITE,   /* an activation became infinite or not a number */
+    BISE_ERR_CPU,         /* the CPU lacks the instruction set asked for */
+    BISE_ERR_INTERRUPTED, /* the caller's stop flag was raised */
+    BISE_STATUS_COUNT
+};
+
+/* Owned by the caller. */
+struct bise_error {
+    enum bise_status status;
+    char detail[512]; /* NUL-terminated: which file, tensor or flag; expected; found */
+};
+
+/* A short English sentence for a status; never NULL. */
+BISE_API const char *bise_strerror(enum bise_status status);
+
+/* ---- model ------------------------------------------------------------------------------- */
+
+struct bise_model;
+
+enum bise_memory { BISE_MEMORY_AUTO = 0, BISE_MEMORY_HUGE, BISE_MEMORY_MMAP };
+
+struct bise_model_params {
+    enum bise_memory memory; /* how the weights are held */
+    int n_threads;           /* for filling memory; 0: choose */
+    bool no_tensors;         /* header, config and tokenizer only: for inspect and tokenize */
+};
+
+/* Shape of a model. Strings are owned by the model. */
+struct bise_model_info {
+    uint32_t dim, n_layers, n_heads, n_kv_heads, head_dim, ffn_dim, vocab_size;
+    uint32_t n_experts, n_experts_used; /* 0 where the model is dense */
+    uint32_t window;                    /* sliding window in tokens, itself included; 0: none */
+    uint32_t max_context;               /* positions the model was trained for; 0: unknown */
+    double rope_theta;
+    float norm_eps;
+    int32_t bos_id;
+    const int32_t *eos_ids; /* [n_eos] */
+    size_t n_eos;
+    const char *chat_format;  /* "v1", "v3", "chatml", "zephyr", "llama2", "none" or "" (unknown) */
+    const char *weight_type;  /* type of most layer weights: "i4", "i8", "bf16", "f32" */
+    const char *memory;       /* how the weights are held, and why: one phrase */
+    uint64_t file_bytes, weight_bytes, n_params;
+    bool has_tokenizer;
+};
+
+/* Opens a .bise file. params may be NULL. *model is owned by the caller, until bise_model_close.
+ * Errors: IO, FORMAT, UNSUPPORTED, MEMORY. Checks the header's CRC and every offset, not the
+ * tensors' CRCs (bise verify does). */
+BISE_API enum bise_status bise_model_open(struct bise_model **model, const char *path,
+                                          const struct bise_model_params *params,
+                                          struct bise_error *err);
+/* Accepts NULL and a pointer to NULL; sets *model to NULL. Sessions must be closed before. */
+BISE_API void bise_model_close(struct bise_model **model);
+BISE_API const struct bise_model_info *bise_model_info(const struct bise_model *model);
+
+/* ---- tokenizer --------------------------------------------------------------------------- */
+
+/* Text (len bytes of UTF-8; control pieces are never matched in it) to ids. dummy prefix as the
+ * tokenizer file says. Writes at most cap ids; *n_ids is the number there are, whatever cap.
+ * Temporary memory in proportion to len is taken and given back.
+ * Errors: ARG (invalid UTF-8, with its offset; a model without a tokenizer), MEMORY. */
+BISE_API enum bise_status bise_tokenize(const struct bise_model *model, const char *text, size_t len,
+                                        int32_t *ids, size_t cap, size_t *n_ids,
+                                        struct bise_error *err);
+/* Bytes of one id: *len of them at the returned address, owned by the model, not NUL-terminated, may
+ * be part of a UTF-8 character. Control pieces give length 0. NULL if id is out of range. */
+BISE_API const char *bise_token_piece(const struct bise_model *model, int32_t id, size_t *len);
+
+/* ---- session ----------------------------------------------------------------------------- */
+
+struct bise_session;
+
+enum bise_kv { BISE_KV_AUTO = 0, BISE_KV_I8, BISE_KV_F16, BISE_KV_F32 };
+
+struct bise_session_params {
+    uint32_t n_ctx;       /* positions; 0: the model's, at most 8192. With a window: how far ids are kept */
+    uint32_t chunk;       /* tokens per pass of prefill; 0: 256 */
+    int n_threads;        /* 0: choose */
+    const char *isa;      /* "avx2", ...; NULL: the best the CPU has */
+    enum bise_kv kv;      /* AUTO: int8, f32 for f32 and bf16 files */
+    int64_t window;       /* -1: the model's; 0: none; else tokens */
+    uint64_t start_pos;   /* absolute position of the first token */
+};
+
+/* What a session will use, in bytes: allocated once, at open. */
+struct bise_plan {
+    uint64_t weights, cache, scratch, total;
+    uint32_t n_ctx, window, chunk, ring; /* ring: positions kept per layer */
+    enum bise_kv kv;
+    int n_threads;
+    uint64_t ram, available, limit; /* of this machine; limit: cgroup's, UINT64_MAX if none */
+};
+
+BISE_API enum bise_status bise_plan(const struct bise_model *model,
+                                    const struct bise_session_params *params,
+                                    struct bise_plan *plan, struct bise_error *err);
+/* Errors: ARG, CPU (unknown or missing isa), MEMORY. The model must outlive the session. */
+BISE_API enum bise_status bise_session_open(struct bise_session **session,
+                                            const struct bise_model *model,
+                                            const struct bise_session_params *params,
+                                            struct bise_error *err);
+BISE_API void bise_session_close(struct bise_session **session);
+BISE_API const struct bise_plan *bise_session_plan(const struct bise_session *session);
+BISE_API const char *bise_session_isa(const struct bise_session *session);
+
+/* Called between chunks of a prefill; returning true stops with BISE_ERR_INTERRUPTED, the tokens
+ * done so far kept. */
+typedef bool bise_progress_fn(void *user, size_t done, size_t total);
+
+/* Runs n ids through the model; afterwards bise_logits gives the last one's. Calls of fewer than 16
+ * tokens use decode arithmetic, others prefill arithmetic (kernels.h), whatever the chunk.
+ * Errors: ARG (an id >= vocab), CONTEXT (no window and n more than is left; nothing is done),
+ * NONFINITE, INTERRUPTED. */
+BISE_API enum bise_status bise_prefill(struct bise_session *session, const int32_t *ids, size_t n,
+                                       bise_progress_fn *progress, void *user,
+                                       struct bise_error *err);
+/* The same for one id. */
+BISE_API enum bise_status bise_decode(struct bise_session *session, int32_t id,
+                                      struct bise_error *err);
+/* As bise_prefill, with the logits of every position: logits [n][vocab_size], the caller's.
+ * n at most the session's chunk. */
+BISE_API enum bise_status bise_prefill_logits(struct bise_session *session, const int32_t *ids,
+                                              size_t n, float *logits, struct bise_error *err);
+/* [vocab_size] floats of the last token, owned by the session, valid until the next call on it. */
+BISE_API const float *bise_logits(const struct bise_session *session);
+/* Absolute position of the next token. */
+BISE_API uint64_t bise_position(const struct bise_session *session);
+/* Copies the last n ids (n at most what the ring holds) to out; returns how many there were. */
+BISE_API size_t bise_last_ids(const struct bise_session *session, int32_t *out, size_t n);
+/* Goes back so that the next token is at pos. Free while the cache still holds what position pos
+ * needs; otherwise CONTEXT, nothing done (the caller then resets and prefills again). */
+BISE_API enum bise_status bise_truncate(struct bise_session *session, uint64_t pos,
+                                        struct bise_error *err);
+/* Forgets everything; the next token is at start_pos. */
+BISE_API void bise_reset(struct bise_session *session);
+
+/* ---- sampler ----------------------------------------------------------------------------- */
+
+struct bise_sampler_params {
+    float temp;           /* 0: greedy */
+    uint32_t top_k;       /* 0: off */
+    float top_p;          /* 1: off */
+    float min_p;          /* 0: off */
+    float repeat_penalty; /* 1: off (CTRL, arXiv 1909.05858) */
+    uint32_t repeat_last; /* how many ids the penalty looks back */
+    uint64_t seed;
+};
+
+struct bise_sampler;
+
+/* The sampler's only memory is allocated here: two arrays of n_vocab and the ids it looks back at. */
+BISE_API enum bise_status bise_sampler_open(struct bise_sampler **sampler, uint32_t n_vocab,
+                                            const struct bise_sampler_params *params,
+                                            struct bise_error *err);
+BISE_API void bise_sampler_close(struct bise_sampler **sampler);
+/* Tells the sampler of a token that was not its own choice (the prompt's). */
+BISE_API void bise_sampler_accept(struct bise_sampler *sampler, int32_t id);
+/* Picks the next id from logits [n_vocab] (unchanged) and accepts it. The same bits on every machine
+ * for the same seed and logits; ties go to the lower id. */
+BISE_API int32_t bise_sample(struct bise_sampler *sampler, const float *logits);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,16 @@
+/* What this machine can do. */
+#ifndef BISE_CPU_H
+#define BISE_CPU_H
+
+#include "kernels/kernels.h"
+
+/* By cpuid and xgetbv (x86), HWCAP (ARM): CPU, OS register state and this build's folders. */
+void cpu_detect(struct cpu_features *f);
+/* The fastest usable. */
+enum isa cpu_best_isa(const struct cpu_features *f);
+/* CPUs this process may use: affinity mask and cgroup quota; at least 1. */
+int cpu_count(void);
+/* Default number of threads: performance cores within cpu_count. */
+int cpu_default_threads(void);
+
+#endif

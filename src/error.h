@@ -1,0 +1,14 @@
+/* Status codes travel as return values; the detail string says file, tensor or flag, what was
+ * expected and what was found. */
+#ifndef BISE_ERROR_H
+#define BISE_ERROR_H
+
+#include "bise.h"
+
+/* Sets e (may be NULL) and returns status. Called once, where the fault is found. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+enum bise_status bise_fail(struct bise_error *e, enum bise_status status, const char *fmt, ...);
+
+#endif

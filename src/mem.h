@@ -1,0 +1,29 @@
+/* Memory facts and aligned buffers. */
+#ifndef BISE_MEM_H
+#define BISE_MEM_H
+
+#include "bise.h"
+
+/* Zeroed, 64-byte aligned, in huge pages where large (madvise). NULL if there is none. Goes through
+ * mem_alloc_hook so that tests can make the Nth allocation fail. Freed by mem_free (NULL is fine). */
+void *mem_alloc(size_t bytes);
+void mem_free(void *p, size_t bytes);
+/* Returns false to refuse an allocation; NULL (default) allows all. For tests. */
+extern bool (*mem_alloc_hook)(size_t bytes);
+
+struct mem_facts {
+    uint64_t ram, available, limit; /* limit: cgroup's memory limit less its use, UINT64_MAX if none */
+};
+void mem_facts(struct mem_facts *m);
+/* Resident memory of this process in bytes, from /proc/self/statm. */
+uint64_t mem_resident(void);
+
+/* a * b and a + b into *out; false on overflow. */
+static inline bool mul_ok(size_t a, size_t b, size_t *out) {
+    return !__builtin_mul_overflow(a, b, out);
+}
+static inline bool add_ok(size_t a, size_t b, size_t *out) {
+    return !__builtin_add_overflow(a, b, out);
+}
+
+#endif

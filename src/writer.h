@@ -1,0 +1,40 @@
+/* Writes a .bise file: the tensor list is fixed first, so that threads may write tensors in any
+ * order at their final offsets. The file appears under its name only when finished: it is written
+ * as PATH.tmp-PID in the same folder, synced, renamed. */
+#ifndef BISE_WRITER_H
+#define BISE_WRITER_H
+
+#include "model.h"
+
+struct writer;
+
+struct writer_tensor {
+    const char *name;
+    enum tensor_type type;
+    uint32_t rows, cols;
+    bool is_vector;
+};
+
+/* Plans the file and creates the temporary one, after checking that the disk has room for it.
+ * Everything is copied. tokenizer may be NULL (length 0). Errors: ARG, IO, DISK, MEMORY. */
+enum bise_status writer_open(struct writer **out, const char *path, const struct model_config *config,
+                             const struct provenance *provenance, const void *tokenizer,
+                             size_t tokenizer_len, const struct writer_tensor *tensors,
+                             size_t n_tensors, struct bise_error *err);
+/* Length in the file of tensor i, and of the whole file. */
+uint64_t writer_tensor_bytes(const struct writer *w, size_t i);
+uint64_t writer_file_bytes(const struct writer *w);
+/* Writes bytes [at, at + len) of tensor i. Different ranges may be written by different threads.
+ * The CRC of a tensor is combined from its ranges at finish, whatever their order. */
+enum bise_status writer_put(struct writer *w, size_t i, uint64_t at, const void *data, size_t len,
+                            struct bise_error *err);
+/* Facts that go into the table at finish. Not thread-safe for the same i. codebook may be NULL. */
+void writer_set_tensor(struct writer *w, size_t i, const int8_t *codebook, float error);
+/* Fails if a byte of any tensor is missing. On failure the temporary file is removed. Frees w. */
+enum bise_status writer_finish(struct writer **w, struct bise_error *err);
+/* Removes the temporary file. Accepts NULL and a pointer to NULL. */
+void writer_abort(struct writer **w);
+/* Path of the temporary file, for a signal handler to unlink; valid until finish or abort. */
+const char *writer_temp_path(const struct writer *w);
+
+#endif
