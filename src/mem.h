@@ -4,12 +4,10 @@
 
 #include "bise.h"
 
-/* Zeroed, 64-byte aligned, in huge pages where large (madvise). NULL if there is none. Goes through
- * mem_alloc_hook so that tests can make the Nth allocation fail. Freed by mem_free (NULL is fine). */
+/* Zeroed, 64-byte aligned, in huge pages where large (madvise). NULL if there is none. Freed by
+ * mem_free with the same size (NULL is fine). Small parsing structures use malloc directly. */
 void *mem_alloc(size_t bytes);
 void mem_free(void *p, size_t bytes);
-/* Returns false to refuse an allocation; NULL (default) allows all. For tests. */
-extern bool (*mem_alloc_hook)(size_t bytes);
 
 struct mem_facts {
     uint64_t ram, available, limit; /* limit: cgroup's memory limit less its use, UINT64_MAX if none */
