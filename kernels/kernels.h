@@ -2,9 +2,9 @@
  * The kernel table and its arithmetic contract.
  *
  * Every slot of every instruction set gives the same bits as kernels/scalar/, which is the
- * definition. The scalar table fills every slot; each ISA's init function overlays what it improves;
- * no slot is ever NULL. Kernels see pointers and sizes only: no allocation, threads or globals.
- * Nothing is read or written outside the stated extents. Function names follow
+ * definition. The scalar table fills every slot; each ISA's init function overlays what it
+ * improves; no slot is ever NULL. Kernels see pointers and sizes only: no allocation, threads or
+ * globals. Nothing is read or written outside the stated extents. Function names follow
  * <op>_<out>_<act>_<wgt>_<isa> for matrix slots and <op>_<isa> for the others.
  *
  * ARITHMETIC. IEEE single (double where said), round to nearest even, denormals kept. "fma" is one
@@ -29,15 +29,15 @@
  *       g = 32256.0f / (float)M;  F[b] = (int) rne((float)block_scale[b] * g)       |F| <= 32256
  *       r = (value * F[b] + 8192) >> 14 (arithmetic shift)                           |r| <= 63
  *       t = (float)M * (32.0f / 63.0f)          (the constant rounded to float once)
- *       acc = +0; for each tile: p = (float)isum * t; acc = fma(p, d[tile], acc); y = acc * row_scale
- *       with isum = exact sum of r * q over the 128 k
+ *       acc = +0; for each tile: p = (float)isum * t; acc = fma(p, d[tile], acc); y = acc *
+ * row_scale with isum = exact sum of r * q over the 128 k
  *
  * Which arithmetic an i4 matrix uses is decided by the length of the call to the model alone
  * (fewer than 16 tokens: decode), never by n here: both slots accept any n >= 1.
  *
  * VECTOR SLOTS. Reductions use 16 partial results, lane = index mod 16 (indices ascending within a
- * lane), combined in this tree: for s in 8, 4, 2, 1: lane[i] += lane[i + s], i < s. Lengths need not
- * be multiples of 16; missing elements leave their lane untouched.
+ * lane), combined in this tree: for s in 8, 4, 2, 1: lane[i] += lane[i + s], i < s. Lengths need
+ * not be multiples of 16; missing elements leave their lane untouched.
  *
  * exp and the rest of the scalar mathematics are in kernels/fmath.h.
  */
@@ -106,7 +106,8 @@ struct kernels {
     bool (*quantize_block)(int8_t *q, float *d, const float *x, size_t n);
 
     /* y = (x * r) * w, r = 1 / sqrt(s / n + eps), s = sum of fma(x, x, lane) over lanes and tree.
-     * (float)n is the divisor. Returns false if s is not finite. y may be x. RMSNorm, arXiv 1910.07467. */
+     * (float)n is the divisor. Returns false if s is not finite. y may be x. RMSNorm, arXiv
+     * 1910.07467. */
     bool (*rmsnorm)(float *y, const float *x, const float *w, size_t n, float eps);
     /* x [n_heads][head_dim] rotated in half-split pairs (i, i + head_dim/2) by cs [2][head_dim/2]
      * (cosines, then sines): lo' = lo*c - hi*s, hi' = hi*c + lo*s, each operation rounded.
@@ -114,19 +115,19 @@ struct kernels {
     void (*rope)(float *x, size_t n_heads, size_t head_dim, const float *cs);
     /* y = (g / (1 + exp(-g))) * u, with fmath.h's exp. y may be g. SwiGLU, arXiv 2002.05202. */
     void (*swiglu)(float *y, const float *g, const float *u, size_t n);
-    void (*add)(float *y, const float *x, size_t n);            /* y += x */
-    void (*madd)(float *y, const float *x, float a, size_t n);  /* y = fma(a, x, y) */
-    void (*scale)(float *y, float a, size_t n);                 /* y *= a */
+    void (*add)(float *y, const float *x, size_t n);           /* y += x */
+    void (*madd)(float *y, const float *x, float a, size_t n); /* y = fma(a, x, y) */
+    void (*scale)(float *y, float a, size_t n);                /* y *= a */
 
     /* ATTENTION. Keys lie in groups of 16 positions of one KV head; n_q query heads (of the group,
      * possibly of several tokens) are served by one pass. hd: head_dim padded to 32, padding zero.
      *
      * scores: s[q][16g + lane] for n_groups contiguous groups.
-     *   i8:  k [n_groups][hd/4][16][4], kd [n_groups][16] scales; q [n_q][hd] codes, qd [n_q] scales
-     *        (1/sqrt(head_dim) already in qd): s = ((float)isum * kd) * qd
-     *   f32: k [n_groups][hd][16]; q [n_q][hd]: acc = +0; ascending d: acc = fma(k, q, acc);
-     *        s = acc * scale.       f16: the same, k IEEE half, converted exactly.
-     * lds: row stride of s in floats, a multiple of 16; s 64-byte aligned. */
+     *   i8:  k [n_groups][hd/4][16][4], kd [n_groups][16] scales; q [n_q][hd] codes, qd [n_q]
+     * scales (1/sqrt(head_dim) already in qd): s = ((float)isum * kd) * qd f32: k
+     * [n_groups][hd][16]; q [n_q][hd]: acc = +0; ascending d: acc = fma(k, q, acc); s = acc *
+     * scale.       f16: the same, k IEEE half, converted exactly. lds: row stride of s in floats, a
+     * multiple of 16; s 64-byte aligned. */
     void (*scores_i8)(float *s, size_t lds, const int8_t *q, const float *qd, size_t n_q,
                       const int8_t *k, const float *kd, size_t hd, size_t n_groups);
     void (*scores_f32)(float *s, size_t lds, const float *q, float scale, size_t n_q,
@@ -164,8 +165,9 @@ enum isa isa_from_name(const char *name);
 void kernels_init_scalar(struct kernels *k);
 void kernels_init_avx2(struct kernels *k);
 
-/* Row of a matrix as floats: out [k_pad] gets row_scale * (float)block_scale, rounded, then * value,
- * rounded (i4, i8), or the value (f32, bf16). The same code on every CPU; used for embeddings. */
+/* Row of a matrix as floats: out [k_pad] gets row_scale * (float)block_scale, rounded, then *
+ * value, rounded (i4, i8), or the value (f32, bf16). The same code on every CPU; used for
+ * embeddings. */
 void dequantize_row(float *out, enum tensor_type type, const struct wmat *w, size_t row);
 
 #endif

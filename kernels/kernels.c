@@ -1,0 +1,62 @@
+/* Names of the instruction sets, and the table for one of them. */
+#include "kernels/kernels.h"
+#include <string.h>
+
+static const char *const isa_names[ISA_COUNT] = {
+    [ISA_SCALAR] = "scalar",
+    [ISA_AVX2] = "avx2",
+    [ISA_AVXVNNI] = "avxvnni",
+    [ISA_AVX512] = "avx512",
+    [ISA_AMX] = "amx",
+    [ISA_NEON] = "neon",
+    [ISA_NEON_DOTPROD] = "neon_dotprod",
+    [ISA_NEON_I8MM] = "neon_i8mm",
+};
+
+/* What an instruction set's folder lays its slots over; the scalar table lies below all. */
+static const enum isa isa_implies[ISA_COUNT] = {
+    [ISA_AVXVNNI] = ISA_AVX2,
+    [ISA_AVX512] = ISA_AVX2,
+    [ISA_AMX] = ISA_AVX512,
+    [ISA_NEON_DOTPROD] = ISA_NEON,
+    [ISA_NEON_I8MM] = ISA_NEON_DOTPROD,
+};
+
+const char *isa_name(enum isa isa) {
+    return isa < ISA_COUNT ? isa_names[isa] : "unknown";
+}
+
+enum isa isa_from_name(const char *name) {
+    for (int i = 0; i < ISA_COUNT; i++)
+        if (strcmp(name, isa_names[i]) == 0)
+            return (enum isa)i;
+    return ISA_COUNT;
+}
+
+typedef void init_fn(struct kernels *k);
+
+/* The folder's init function, NULL if this build has no such folder. */
+static init_fn *isa_init(enum isa isa) {
+    switch (isa) {
+    case ISA_SCALAR:
+        return kernels_init_scalar;
+#ifdef HAVE_KERNELS_avx2
+    case ISA_AVX2:
+        return kernels_init_avx2;
+#endif
+    default:
+        return NULL;
+    }
+}
+
+bool kernels_init(struct kernels *k, enum isa isa) {
+    init_fn *init = isa < ISA_COUNT ? isa_init(isa) : NULL;
+    if (init == NULL)
+        return false;
+    if (isa != ISA_SCALAR && !kernels_init(k, isa_implies[isa]))
+        return false;
+    init(k);
+    k->isa = isa;
+    k->name = isa_name(isa);
+    return true;
+}
