@@ -58,6 +58,10 @@ CHECK_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/checkkernels/*.c))
 $(BUILD)/checkkernels: $(CHECK_OBJ) $(BUILD)/libbise.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# Plain C, so that it can be built with -fsanitize=thread and run under qemu.
+$(BUILD)/stress_pool: $(BUILD)/tests/stress/stress_pool.o $(BUILD)/libbise.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 unit: $(UNIT_BIN)
 
 clean:

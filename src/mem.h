@@ -10,7 +10,8 @@ void *mem_alloc(size_t bytes);
 void mem_free(void *p, size_t bytes);
 
 struct mem_facts {
-    uint64_t ram, available, limit; /* limit: cgroup's memory limit less its use, UINT64_MAX if none */
+    uint64_t ram, available;
+    uint64_t limit; /* cgroup's memory limit less its use, UINT64_MAX if none */
 };
 void mem_facts(struct mem_facts *m);
 /* Resident memory of this process in bytes, from /proc/self/statm. */

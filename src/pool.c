@@ -1,0 +1,236 @@
+/*
+ * Each region gives every thread a contiguous share of the tasks, in one 64-bit word: the region's
+ * number and the first and last of what is left. The owner takes from the front, a thread that has
+ * finished its own takes from the back of another's. A region ends when all tasks are done, not
+ * when all threads have seen it: a thread that the system did not run misses nothing, since its
+ * share was taken over; what it then still knows of the old region is refused by the number in the
+ * words.
+ */
+#include "pool.h"
+
+#include "cpu.h"
+#include "error.h"
+#include "mem.h"
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define MAX_THREADS 1024
+#define MAX_BATCH   UINT16_MAX /* tasks of one region: what the words have room for */
+#define SPINS       4000       /* waits of some tens of cycles each, before sleeping */
+
+struct share {
+    _Alignas(64) _Atomic uint64_t word; /* region << 32 | begin << 16 | end; begin == end: empty */
+    uint8_t apart[64];                  /* CPUs fetch lines in pairs */
+};
+
+struct pool {
+    int n_threads, n_workers; /* workers: threads really started; n_threads - 1 once open */
+    int spins;
+    _Atomic(pool_fn *) fn;
+    _Atomic(void *) arg;
+    _Atomic size_t base; /* first task of this region's batch */
+    _Alignas(64) _Atomic uint32_t region;
+    _Atomic uint32_t sleepers;             /* workers that are, or are about to be, in futex_wait */
+    _Alignas(64) _Atomic uint32_t pending; /* tasks of the region not yet done */
+    _Atomic uint32_t caller_sleeps;
+    _Atomic bool stop;
+    struct share *shares; /* [n_threads] */
+    struct worker *workers;
+};
+
+struct worker {
+    struct pool *pool;
+    pthread_t id;
+    int thread;
+};
+
+static void futex_wait(_Atomic uint32_t *word, uint32_t expected) {
+    (void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
+}
+
+static void futex_wake_all(_Atomic uint32_t *word) {
+    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, MAX_THREADS, NULL, NULL, 0);
+}
+
+static inline void spin_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    /* yield is a no-op on most cores; isb waits some cycles. */
+    __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
+/* Takes one task of the region from the front or the back of a share. False if none is left. */
+static bool take(struct share *share, uint32_t region, bool from_back, size_t *task) {
+    uint64_t word = atomic_load_explicit(&share->word, memory_order_acquire);
+    for (;;) {
+        const uint32_t begin = word >> 16 & 0xffff, end = word & 0xffff;
+        if ((uint32_t)(word >> 32) != region || begin == end)
+            return false;
+        const uint64_t next = from_back ? word - 1 : word + ((uint64_t)1 << 16);
+        if (atomic_compare_exchange_weak_explicit(&share->word, &word, next, memory_order_acq_rel,
+                                                  memory_order_acquire)) {
+            *task = from_back ? end - 1 : begin;
+            return true;
+        }
+    }
+}
+
+/* Runs tasks of the region until none can be taken. */
+static void work(struct pool *pool, uint32_t region, int thread) {
+    /* A task that could be taken keeps fn, arg and base from being replaced (see take). */
+    pool_fn *const fn = atomic_load_explicit(&pool->fn, memory_order_relaxed);
+    void *const arg = atomic_load_explicit(&pool->arg, memory_order_relaxed);
+    const size_t base = atomic_load_explicit(&pool->base, memory_order_relaxed);
+    uint32_t done = 0;
+    for (int i = 0; i < pool->n_threads; i++) {
+        const int owner = thread + i < pool->n_threads ? thread + i : thread + i - pool->n_threads;
+        size_t task;
+        while (take(&pool->shares[owner], region, owner != thread, &task)) {
+            fn(arg, base + task, thread);
+            done++;
+        }
+    }
+    if (done > 0 && atomic_fetch_sub(&pool->pending, done) == done &&
+        atomic_load(&pool->caller_sleeps) != 0)
+        futex_wake_all(&pool->pending);
+}
+
+/* Waits until the region's number is no longer `seen`; returns the new one. */
+static uint32_t wait_region(struct pool *pool, uint32_t seen) {
+    uint32_t now;
+    for (int i = 0; i < pool->spins; i++) {
+        now = atomic_load_explicit(&pool->region, memory_order_acquire);
+        if (now != seen)
+            return now;
+        spin_pause();
+    }
+    atomic_fetch_add(&pool->sleepers, 1);
+    while ((now = atomic_load(&pool->region)) == seen)
+        futex_wait(&pool->region, seen);
+    atomic_fetch_sub(&pool->sleepers, 1);
+    return now;
+}
+
+static void *worker_main(void *p) {
+    struct worker *const w = p;
+    struct pool *const pool = w->pool;
+    uint32_t seen = 0;
+    for (;;) {
+        seen = wait_region(pool, seen);
+        if (atomic_load(&pool->stop))
+            return NULL;
+        work(pool, seen, w->thread);
+    }
+}
+
+static void publish(struct pool *pool) {
+    atomic_fetch_add(&pool->region, 1);
+    if (atomic_load(&pool->sleepers) != 0)
+        futex_wake_all(&pool->region);
+}
+
+static void wait_done(struct pool *pool) {
+    for (int i = 0; i < pool->spins; i++) {
+        if (atomic_load_explicit(&pool->pending, memory_order_acquire) == 0)
+            return;
+        spin_pause();
+    }
+    atomic_store(&pool->caller_sleeps, 1);
+    uint32_t left;
+    while ((left = atomic_load(&pool->pending)) != 0)
+        futex_wait(&pool->pending, left);
+    atomic_store(&pool->caller_sleeps, 0);
+}
+
+static void run_batch(struct pool *pool, pool_fn *fn, void *arg, size_t base, uint32_t n) {
+    const uint32_t n_threads = (uint32_t)pool->n_threads;
+    const uint32_t region = atomic_load_explicit(&pool->region, memory_order_relaxed) + 1;
+    atomic_store_explicit(&pool->fn, fn, memory_order_relaxed);
+    atomic_store_explicit(&pool->arg, arg, memory_order_relaxed);
+    atomic_store_explicit(&pool->base, base, memory_order_relaxed);
+    atomic_store_explicit(&pool->pending, n, memory_order_relaxed);
+    for (uint32_t i = 0; i < n_threads; i++) {
+        const uint64_t begin = (uint64_t)n * i / n_threads, end = (uint64_t)n * (i + 1) / n_threads;
+        atomic_store_explicit(&pool->shares[i].word, (uint64_t)region << 32 | begin << 16 | end,
+                              memory_order_release);
+    }
+    publish(pool);
+    work(pool, region, 0);
+    wait_done(pool);
+}
+
+void pool_run(struct pool *pool, pool_fn *fn, void *arg, size_t n_tasks) {
+    if (pool->n_threads == 1 || n_tasks == 1) {
+        for (size_t i = 0; i < n_tasks; i++)
+            fn(arg, i, 0);
+        return;
+    }
+    for (size_t base = 0; base < n_tasks; base += MAX_BATCH) {
+        const size_t left = n_tasks - base;
+        run_batch(pool, fn, arg, base, left < MAX_BATCH ? (uint32_t)left : MAX_BATCH);
+    }
+}
+
+/* Starts the workers with all signals blocked, so that they are handled by the caller's threads. */
+static bool start_workers(struct pool *pool) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool ok = true;
+    while (ok && pool->n_workers < pool->n_threads - 1) {
+        struct worker *const w = &pool->workers[pool->n_workers];
+        *w = (struct worker){.pool = pool, .thread = pool->n_workers + 1};
+        ok = pthread_create(&w->id, NULL, worker_main, w) == 0;
+        pool->n_workers += ok;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return ok;
+}
+
+enum bise_status pool_open(struct pool **out, int n_threads, struct bise_error *err) {
+    *out = NULL;
+    if (n_threads < 1 || n_threads > MAX_THREADS)
+        return bise_fail(err, BISE_ERR_ARG, "threads: expected 1 to %d, found %d", MAX_THREADS,
+                         n_threads);
+    struct pool *pool = mem_alloc(sizeof *pool);
+    if (pool == NULL)
+        return bise_fail(err, BISE_ERR_MEMORY, "no memory for %d threads", n_threads);
+    pool->n_threads = n_threads;
+    /* With more threads than CPUs, one that spins keeps another from working. */
+    pool->spins = n_threads <= cpu_count() ? SPINS : 0;
+    pool->shares = mem_alloc(sizeof *pool->shares * (size_t)n_threads);
+    pool->workers = calloc((size_t)n_threads, sizeof *pool->workers);
+    if (pool->shares == NULL || pool->workers == NULL || !start_workers(pool)) {
+        pool_close(&pool);
+        return bise_fail(err, BISE_ERR_MEMORY, "%d threads could not be started", n_threads);
+    }
+    *out = pool;
+    return BISE_OK;
+}
+
+void pool_close(struct pool **p) {
+    struct pool *const pool = *p ? *p : NULL;
+    if (pool == NULL)
+        return;
+    atomic_store(&pool->stop, true);
+    publish(pool);
+    for (int i = 0; i < pool->n_workers; i++)
+        pthread_join(pool->workers[i].id, NULL);
+    free(pool->workers);
+    mem_free(pool->shares, sizeof *pool->shares * (size_t)pool->n_threads);
+    mem_free(pool, sizeof *pool);
+    *p = NULL;
+}
+
+int pool_threads(const struct pool *pool) {
+    return pool->n_threads;
+}
