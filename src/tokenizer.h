@@ -1,5 +1,5 @@
-/* SentencePiece BPE: identity normalizer, dummy prefix, byte fallback; equal to SentencePiece id for
- * id. Const after opening. */
+/* SentencePiece BPE: identity normalizer, dummy prefix, byte fallback; equal to SentencePiece id
+ * for id. Const after opening. */
 #ifndef BISE_TOKENIZER_H
 #define BISE_TOKENIZER_H
 
@@ -25,6 +25,9 @@ void tokenizer_close(struct tokenizer **t);
 size_t tokenizer_size(const struct tokenizer *t);
 int32_t tokenizer_bos(const struct tokenizer *t); /* -1: none */
 int32_t tokenizer_eos(const struct tokenizer *t);
+/* Whether encoding puts a space in front of a text (the dummy prefix). */
+bool tokenizer_adds_prefix(const struct tokenizer *t);
+/* id must be in range for the next two. */
 enum piece_kind tokenizer_kind(const struct tokenizer *t, int32_t id);
 /* The piece as it stands in the file (U+2581 for space); NUL-terminated. */
 const char *tokenizer_piece_raw(const struct tokenizer *t, int32_t id);
