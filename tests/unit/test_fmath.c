@@ -35,57 +35,6 @@ static double ulps64(double x, long double truth) {
     return ulps(x, truth, 53, -1074);
 }
 
-Test(fmath, fma32_equals_libm) {
-    for (int i = 0; i < 2000000; i++) {
-        const uint64_t r = next_random(), r2 = next_random();
-        float a = f32_from_bits((uint32_t)r), b = f32_from_bits((uint32_t)(r >> 32));
-        float c = f32_from_bits((uint32_t)r2);
-        if (i & 1) { /* exponents that meet: cancellation and halfway cases */
-            a = f32_from_bits((uint32_t)r % 0x00ffffffu + 0x3f000000u);
-            b = f32_from_bits((uint32_t)(r >> 32) & 0x3ffff000u);
-            c = (r2 & 1 ? -1.0f : 1.0f) * a * b * (1.0f + (float)(int)(r2 >> 60) * 0x1p-23f);
-        }
-        const float want = fmaf(a, b, c), soft = fma32_soft(a, b, c);
-        if (isnan(want))
-            cr_assert(isnan(soft));
-        else
-            cr_assert_eq(f32_bits(soft), f32_bits(want), "%a * %a + %a: %a, not %a", a, b, c, soft,
-                         want);
-    }
-}
-
-Test(fmath, fma32_at_the_edges) {
-    static const float v[] = {0.0f,
-                              -0.0f,
-                              1.0f,
-                              -1.0f,
-                              0x1p-149f,
-                              -0x1p-149f,
-                              0x1p-126f,
-                              0x1.fffffep-127f,
-                              0x1.fffffep127f,
-                              -0x1.fffffep127f,
-                              0x1p-75f,
-                              0x1.000002p-75f,
-                              0x1.000002p0f,
-                              0x1.fffffep-1f,
-                              0x1p24f,
-                              0x1.000002p24f,
-                              INFINITY,
-                              -INFINITY,
-                              NAN};
-    const size_t n = sizeof v / sizeof *v;
-    for (size_t i = 0; i < n * n * n; i++) {
-        const float a = v[i % n], b = v[i / n % n], c = v[i / n / n];
-        const float want = fmaf(a, b, c), soft = fma32_soft(a, b, c);
-        if (isnan(want))
-            cr_assert(isnan(soft));
-        else
-            cr_assert_eq(f32_bits(soft), f32_bits(want), "%a * %a + %a: %a, not %a", a, b, c, soft,
-                         want);
-    }
-}
-
 Test(fmath, exp32_within_one_ulp) {
     double worst = 0.0;
     /* Every 61st float between the ends, both signs: denormal results included. */
