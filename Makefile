@@ -1,17 +1,28 @@
-# bise: make, make check, make chat. See README.md.
-# Variables: CC, BUILD (output folder), EXTRA_CFLAGS, EXTRA_LDFLAGS, WERROR=1, PREFIX, DESTDIR.
+# bise: make, make check, make chat. See README.md; mk/test.mk and mk/install.mk hold the rest.
+# Variables: CC, CFLAGS, CPPFLAGS, LDFLAGS, BUILD (output folder), WERROR=1, PREFIX, DESTDIR, CROSS
+# (prefix of ar, ld and objcopy; taken from CC where that is "PREFIX-gcc"), EXTRA_CFLAGS,
+# EXTRA_LDFLAGS (appended to CFLAGS and LDFLAGS).
 
-CC       ?= cc
 ifeq ($(origin CC),default)
 CC       := cc
 endif
 BUILD    ?= build
+VERSION  := 0.1.0
 ARCH     := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
-CFLAGS   := -std=c11 -O2 -g -Wall -Wextra -Wpedantic -ffp-contract=off -fvisibility=hidden -fPIC \
-            -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -pthread $(if $(WERROR),-Werror) $(EXTRA_CFLAGS)
-CPPFLAGS := -I. -Isrc
-LDFLAGS  := -pthread $(EXTRA_LDFLAGS)
-LDLIBS   := -lm
+CROSS    ?= $(shell echo '$(lastword $(CC))' | sed -n 's/^\(.*-\)gcc\(-[0-9.]*\)\{0,1\}$$/\1/p')
+ifeq ($(origin AR),default)
+AR       := $(CROSS)ar
+endif
+CFLAGS   ?= -O2 -g
+
+# What the code relies on comes after the user's flags. Contraction and fast-math would change the
+# bits of results, see kernels/kernels.h.
+ALL_CFLAGS   := $(CFLAGS) -std=c11 -Wall -Wextra -Wpedantic -ffp-contract=off -fno-fast-math \
+                -fvisibility=hidden -fPIC -pthread $(EXTRA_CFLAGS)
+ALL_CPPFLAGS := -I. -Isrc -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DBISE_VERSION=\"$(VERSION)\" \
+                $(CPPFLAGS)
+ALL_LDFLAGS  := -pthread $(LDFLAGS) $(EXTRA_LDFLAGS)
+LDLIBS       := -lm
 
 # Kernel folders of this architecture, each with its own flags; everything else is baseline code.
 ifeq ($(ARCH),x86_64)
@@ -20,13 +31,15 @@ else
 ISAS        :=
 endif
 FLAGS_avx2  := -mavx2 -mfma -mf16c
-$(foreach isa,$(ISAS),$(eval CPPFLAGS += -DHAVE_KERNELS_$(isa)=1))
+ALL_CPPFLAGS += $(ISAS:%=-DHAVE_KERNELS_%=1)
 
 LIB_SRC  := $(wildcard quant/*.c kernels/*.c kernels/scalar/*.c src/*.c src/*/*.c) \
             $(foreach isa,$(ISAS),$(wildcard kernels/$(isa)/*.c))
 TOOL_SRC := $(wildcard tools/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o)
+COMPILE   = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(if $(WERROR),-Werror) -MMD -MP
+LINK      = $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)
 
 all: $(BUILD)/bise $(BUILD)/libbise.a
 
@@ -35,38 +48,35 @@ $(BUILD)/libbise.a: $(LIB_OBJ)
 	$(AR) rcs $@ $^
 
 $(BUILD)/bise: $(TOOL_OBJ) $(BUILD)/libbise.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(LINK) -o $@ $^ $(LDLIBS)
 
 define isa_rule
-$(BUILD)/kernels/$(1)/%.o: kernels/$(1)/%.c
+$(BUILD)/kernels/$(1)/%.o: kernels/$(1)/%.c $(BUILD)/flags
 	@mkdir -p $$(@D)
-	$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(FLAGS_$(1)) -MMD -MP -c -o $$@ $$<
+	$$(COMPILE) $$(FLAGS_$(1)) -c -o $$@ $$<
 endef
 $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(COMPILE) -c -o $@ $<
 
-# Tests. Each file tests/unit/test_*.c is one Criterion program over the library's objects.
-UNIT_SRC := $(wildcard tests/unit/test_*.c)
-UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
-$(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/libbise.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcriterion $(LDLIBS)
+# Rewritten when compiler or flags change, so that a folder never mixes objects of two kinds.
+FLAGS_NOW := $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' > $@
 
-CHECK_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/checkkernels/*.c))
-$(BUILD)/checkkernels: $(CHECK_OBJ) $(BUILD)/libbise.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-
-# Plain C, so that it can be built with -fsanitize=thread and run under qemu.
-$(BUILD)/stress_pool: $(BUILD)/tests/stress/stress_pool.o $(BUILD)/libbise.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-
-unit: $(UNIT_BIN)
+chat: all
+	$(BUILD)/bise chat
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit check chat clean
+include mk/test.mk
+include mk/install.mk
+
+FORCE:
+.PHONY: all chat clean FORCE
 .SECONDARY:
--include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(UNIT_SRC:%.c=$(BUILD)/%.d) $(CHECK_OBJ:.o=.d)
+-include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d)

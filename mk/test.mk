@@ -1,0 +1,107 @@
+# Tests, sanitizers, fuzzing, coverage and style. tests/README.md says how tests are written.
+
+LIBS := $(BUILD)/libtools.a $(BUILD)/libbise.a
+
+# The subcommands' objects but main, for tests of what lies in tools/.
+$(BUILD)/libtools.a: $(filter-out %/main.o,$(TOOL_OBJ))
+	rm -f $@
+	$(AR) rcs $@ $^
+
+# tests/unit/test_*.c: one Criterion program each.
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIBS)
+	$(LINK) -o $@ $^ -lcriterion $(LDLIBS)
+
+# tests/golden/*.c, tests/stress/*.c: one plain program each.
+PLAIN_SRC := $(wildcard tests/golden/*.c tests/stress/*.c)
+PLAIN_BIN := $(PLAIN_SRC:%.c=$(BUILD)/%)
+STRESS_BIN := $(filter $(BUILD)/tests/stress/%,$(PLAIN_BIN))
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBS)
+	$(LINK) -o $@ $^ $(LDLIBS)
+
+# tests/checkkernels/*.c: one program.
+CHECK_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/checkkernels/*.c))
+CHECK_BIN := $(if $(CHECK_OBJ),$(BUILD)/checkkernels)
+$(BUILD)/checkkernels: $(CHECK_OBJ) $(BUILD)/libbise.a
+	$(LINK) -o $@ $^ $(LDLIBS)
+
+# tests/fault/*.c: one program whose system calls the linker routes through tests/fault/wrap.c.
+FAULT_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/fault/*.c))
+FAULT_BIN := $(if $(FAULT_OBJ),$(BUILD)/tests/fault/fault)
+FAULT_CALLS := malloc calloc realloc mmap mmap64 open open64 read pread pread64 write pwrite \
+               pwrite64 fsync rename
+$(BUILD)/tests/fault/fault: $(FAULT_OBJ) $(LIBS)
+	$(LINK) $(FAULT_CALLS:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS)
+
+# tests/fuzz/fuzz_X.c: a libFuzzer target with its corpus in tests/fuzz/corpus/X; replay_X runs the
+# corpus once and is built by any compiler.
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_NAMES := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=%)
+REPLAY_BIN := $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
+FUZZ_BIN := $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/fuzz_%)
+$(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay_main.o $(LIBS)
+	$(LINK) -o $@ $^ $(LDLIBS)
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBS)
+	$(LINK) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+
+unit: $(UNIT_BIN)
+PROGRAMS := all $(PLAIN_BIN) $(CHECK_BIN) $(FAULT_BIN) $(REPLAY_BIN)
+tests: $(PROGRAMS) $(UNIT_BIN)
+
+PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
+RUN_TESTS = BUILD='$(BUILD)' CC='$(CC)' bash tests/run.sh
+
+check:
+	@bash tests/install-criterion.sh $(CC)
+	@$(MAKE) $(PARALLEL) tests
+	@$(RUN_TESTS)
+
+# The same tests under sanitizers, each in its own folder.
+SANITIZED = EXTRA_LDFLAGS='$(EXTRA_LDFLAGS)' CFLAGS='-O1 -g -fno-omit-frame-pointer' \
+            WERROR=$(WERROR) $(PARALLEL)
+asan:
+	@bash tests/install-criterion.sh $(CC)
+	@$(MAKE) BUILD=$(BUILD)-asan EXTRA_CFLAGS='-fsanitize=address' $(SANITIZED) tests
+	@SANITIZER=asan BUILD=$(BUILD)-asan CC='$(CC)' bash tests/run.sh
+ubsan:
+	@bash tests/install-criterion.sh $(CC)
+	@$(MAKE) BUILD=$(BUILD)-ubsan EXTRA_CFLAGS='-fsanitize=undefined -fno-sanitize-recover=all' \
+	    $(SANITIZED) tests
+	@SANITIZER=ubsan BUILD=$(BUILD)-ubsan CC='$(CC)' bash tests/run.sh
+# Criterion forks and threads on its own and cannot start under ThreadSanitizer.
+tsan:
+	@$(MAKE) BUILD=$(BUILD)-tsan EXTRA_CFLAGS='-fsanitize=thread' $(SANITIZED) all \
+	    $(STRESS_BIN:$(BUILD)/%=$(BUILD)-tsan/%)
+	@SANITIZER=tsan BUILD=$(BUILD)-tsan CC='$(CC)' bash tests/run.sh stress
+
+# make fuzz FUZZ_SECONDS=N: every target for N seconds, as many at once as there are CPUs.
+FUZZ_SECONDS ?= 60
+FUZZ_CC ?= clang
+fuzz:
+	@$(MAKE) BUILD=$(BUILD)-fuzz CC=$(FUZZ_CC) \
+	    EXTRA_CFLAGS='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' \
+	    $(SANITIZED) fuzz-targets
+	@BUILD=$(BUILD)-fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) bash tests/fuzz/run.sh $(FUZZ_NAMES)
+fuzz-targets: $(FUZZ_BIN)
+
+coverage:
+	@bash tests/install-criterion.sh $(CC)
+	@$(MAKE) BUILD=$(BUILD)-coverage EXTRA_CFLAGS='--coverage' $(SANITIZED) tests
+	@BUILD=$(BUILD)-coverage CC='$(CC)' bash tests/run.sh
+	lcov --quiet --capture --directory $(BUILD)-coverage --output-file $(BUILD)-coverage/all.info
+	lcov --quiet --extract $(BUILD)-coverage/all.info '$(CURDIR)/quant/*' '$(CURDIR)/kernels/*' \
+	    '$(CURDIR)/src/*' '$(CURDIR)/tools/*' --output-file $(BUILD)-coverage/bise.info
+	genhtml --quiet --output-directory $(BUILD)-coverage/html $(BUILD)-coverage/bise.info
+	lcov --list $(BUILD)-coverage/bise.info
+
+C_FILES = $(shell git ls-files '*.c' '*.h')
+fmt:
+	clang-format -i $(C_FILES)
+
+lint:
+	@BUILD='$(BUILD)' CC='$(CC)' CPPFLAGS='$(ALL_CPPFLAGS)' bash tests/lint.sh
+
+.PHONY: unit tests check asan ubsan tsan fuzz fuzz-targets coverage fmt lint
+-include $(UNIT_SRC:%.c=$(BUILD)/%.d) $(PLAIN_SRC:%.c=$(BUILD)/%.d) $(CHECK_OBJ:.o=.d) \
+    $(FAULT_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(BUILD)/%.d)

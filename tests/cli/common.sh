@@ -1,0 +1,52 @@
+# shellcheck shell=bash
+# Sourced by the scripts in tests/cli, tests/rules and tests/golden. See tests/README.md.
+set -u
+BUILD=${BUILD:-build}
+BISE=${BISE:-$PWD/$BUILD/bise}
+CC=${CC:-cc}
+SHARED=${SHARED:-../shared}
+SANITIZER=${SANITIZER:-}
+export BUILD BISE CC SHARED SANITIZER LC_ALL=C
+T=$(mktemp -d "${TMPDIR:-/tmp}/bise-test.XXXXXX") || exit 1
+trap 'rm -rf "$T"' EXIT
+n_bad=0
+
+ok() { echo "ok $1"; }
+skipped() { echo "skipped $1: $2"; }
+not_ok() {
+    echo "not ok $1${2:+: $2}"
+    n_bad=$((n_bad + 1))
+}
+
+# expect NAME COMMAND...
+expect() {
+    local name=$1 status
+    shift
+    "$@" >"$T/.out" 2>"$T/.err"
+    status=$?
+    if [ $status -eq 0 ]; then
+        ok "$name"
+    else
+        not_ok "$name" "exit status $status: $*"
+        tail -n 30 "$T/.out" "$T/.err"
+    fi
+}
+
+# expect_exit NAME CODE TEXT COMMAND...: the exit status, and a text that stderr must hold.
+expect_exit() {
+    local name=$1 code=$2 text=$3 status
+    shift 3
+    "$@" >"$T/.out" 2>"$T/.err"
+    status=$?
+    if [ $status -ne "$code" ]; then
+        not_ok "$name" "expected exit status $code, found $status: $*"
+        tail -n 30 "$T/.err"
+    elif ! grep -q -F -- "$text" "$T/.err"; then
+        not_ok "$name" "expected \"$text\" on stderr, found:"
+        tail -n 30 "$T/.err"
+    else
+        ok "$name"
+    fi
+}
+
+finish() { [ "$n_bad" -eq 0 ]; }
