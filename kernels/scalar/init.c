@@ -1,6 +1,7 @@
 /* The scalar table: every slot. */
 #include "kernels/kernels.h"
 #include "kernels/scalar/matmul.h"
+#include "kernels/scalar/vector.h"
 
 void kernels_init_scalar(struct kernels *k) {
     k->matmul_f32_q32_i4 = matmul_f32_q32_i4_scalar;
@@ -8,4 +9,21 @@ void kernels_init_scalar(struct kernels *k) {
     k->matmul_f32_q32_i8 = matmul_f32_q32_i8_scalar;
     k->matmul_f32_f32_f32 = matmul_f32_f32_f32_scalar;
     k->matmul_f32_f32_bf16 = matmul_f32_f32_bf16_scalar;
+
+    k->quantize_q32 = quantize_q32_scalar;
+    k->quantize_q128 = quantize_q128_scalar;
+    k->quantize_block = quantize_block_scalar;
+    k->rmsnorm = rmsnorm_scalar;
+    k->rope = rope_scalar;
+    k->swiglu = swiglu_scalar;
+    k->add = add_scalar;
+    k->madd = madd_scalar;
+    k->scale = scale_scalar;
+    k->scores_i8 = scores_i8_scalar;
+    k->scores_f32 = scores_f32_scalar;
+    k->scores_f16 = scores_f16_scalar;
+    k->softmax = softmax_scalar;
+    k->values_i8 = values_i8_scalar;
+    k->values_f32 = values_f32_scalar;
+    k->values_f16 = values_f16_scalar;
 }

@@ -1,0 +1,93 @@
+/* Quantization of activations, RMSNorm, RoPE, SwiGLU and sums, element by element. */
+#include "kernels/scalar/vector.h"
+#include "kernels/fmath.h"
+
+#include <math.h>
+
+/* One block of n values; *sum is the exact sum of its codes. */
+static bool quantize_values(int8_t *q, float *d, int32_t *sum, const float *x, size_t n) {
+    /* Magnitudes compare as integers do, and those of infinities and NaN are the largest. */
+    uint32_t max_bits = 0;
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t bits = f32_bits(x[i]) & 0x7fffffffu;
+        max_bits = bits > max_bits ? bits : max_bits;
+    }
+    const float max = f32_from_bits(max_bits);
+    if (f32_nonfinite(max))
+        return false;
+    const bool zero = max < 1e-30f;
+    const float inverse = zero ? 0.0f : 127.0f / max;
+    *d = zero ? 0.0f : max / 127.0f;
+    *sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        q[i] = (int8_t)rne32(x[i] * inverse);
+        *sum += q[i];
+    }
+    return true;
+}
+
+static bool quantize_blocks(int8_t *q, float *d, int32_t *sum, const float *x, size_t k,
+                            size_t block) {
+    for (size_t b = 0; b < k / block; b++)
+        if (!quantize_values(q + b * block, d + b, sum + b, x + b * block, block))
+            return false;
+    return true;
+}
+
+bool quantize_q32_scalar(int8_t *q, float *d, int32_t *sum, const float *x, size_t k) {
+    return quantize_blocks(q, d, sum, x, k, BLOCK_K);
+}
+
+bool quantize_q128_scalar(int8_t *q, float *d, int32_t *sum, const float *x, size_t k) {
+    return quantize_blocks(q, d, sum, x, k, TILE_K);
+}
+
+bool quantize_block_scalar(int8_t *q, float *d, const float *x, size_t n) {
+    int32_t sum;
+    return quantize_values(q, d, &sum, x, n);
+}
+
+bool rmsnorm_scalar(float *y, const float *x, const float *w, size_t n, float eps) {
+    float lane[16] = {0};
+    for (size_t i = 0; i < n; i++)
+        lane[i % 16] = fma32(x[i], x[i], lane[i % 16]);
+    const float s = tree_sum(lane);
+    if (f32_nonfinite(s))
+        return false;
+    const float r = 1.0f / sqrtf(s / (float)n + eps);
+    for (size_t i = 0; i < n; i++)
+        y[i] = (x[i] * r) * w[i];
+    return true;
+}
+
+void rope_scalar(float *x, size_t n_heads, size_t head_dim, const float *cs) {
+    const size_t half = head_dim / 2;
+    for (size_t h = 0; h < n_heads; h++) {
+        float *lo = x + h * head_dim, *hi = lo + half;
+        for (size_t i = 0; i < half; i++) {
+            const float a = lo[i], b = hi[i], c = cs[i], s = cs[half + i];
+            lo[i] = a * c - b * s;
+            hi[i] = b * c + a * s;
+        }
+    }
+}
+
+void swiglu_scalar(float *y, const float *g, const float *u, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        y[i] = (g[i] / (1.0f + exp32(-g[i]))) * u[i];
+}
+
+void add_scalar(float *y, const float *x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i];
+}
+
+void madd_scalar(float *y, const float *x, float a, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        y[i] = fma32(a, x[i], y[i]);
+}
+
+void scale_scalar(float *y, float a, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        y[i] *= a;
+}
