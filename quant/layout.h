@@ -1,8 +1,8 @@
 /*
  * Panel layout of matrices: the layout on disk is the layout the kernels read (docs/format.md).
  *
- * A matrix [rows][k] is stored as panels of 16 output rows, all of k, contiguous. Rows are padded to
- * a multiple of 16 and k to a multiple of 128, with zeros.
+ * A matrix [rows][k] is stored as panels of 16 output rows, all of k, contiguous. Rows are padded
+ * to a multiple of 16 and k to a multiple of 128, with zeros.
  *
  *   i4, i8 panel = 16 row scales (fp32, 64 B), then one tile per 128 k
  *   tile         = 64 B block scales: int8 [4 blocks of 32 k][16 rows], then the codes:
@@ -24,14 +24,14 @@
 
 enum tensor_type { TYPE_F32 = 0, TYPE_BF16 = 1, TYPE_I8 = 2, TYPE_I4 = 3, TYPE_COUNT };
 
-#define PANEL_ROWS      16  /* output rows of a panel */
-#define BLOCK_K         32  /* values sharing a block scale */
-#define TILE_K          128 /* values of k in a tile; k is padded to this */
-#define TILE_SCALES     64  /* bytes of block scales before a tile's codes */
-#define I4_TILE_BYTES   (TILE_SCALES + 1024)
-#define I8_TILE_BYTES   (TILE_SCALES + 2048)
-#define PANEL_HEAD      64  /* bytes of row scales before a quantized panel's tiles */
-#define CODEBOOK_SIZE   16
+#define PANEL_ROWS    16  /* output rows of a panel */
+#define BLOCK_K       32  /* values sharing a block scale */
+#define TILE_K        128 /* values of k in a tile; k is padded to this */
+#define TILE_SCALES   64  /* bytes of block scales before a tile's codes */
+#define I4_TILE_BYTES (TILE_SCALES + 1024)
+#define I8_TILE_BYTES (TILE_SCALES + 2048)
+#define PANEL_HEAD    64 /* bytes of row scales before a quantized panel's tiles */
+#define CODEBOOK_SIZE 16
 
 /* Smallest multiple of m (a power of two) not below n. The caller has checked that it fits. */
 static inline size_t round_up(size_t n, size_t m) {

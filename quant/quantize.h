@@ -5,7 +5,7 @@
 #include "layout.h"
 #include <stdbool.h>
 
-/* The built-in codebook for i4: 16 ascending values in -32..31, of which one has magnitude >= 31. */
+/* The built-in codebook for i4: 16 ascending values in -32..31, one of magnitude >= 31. */
 extern const int8_t codebook_default[CODEBOOK_SIZE];
 
 /* Rounds up to 16 rows [n_rows][cols] (row stride cols) into one panel of type (any), k padded to

@@ -70,9 +70,9 @@ struct bise_model_info {
     int32_t bos_id;
     const int32_t *eos_ids; /* [n_eos] */
     size_t n_eos;
-    const char *chat_format;  /* "v1", "v3", "chatml", "zephyr", "llama2", "none" or "" (unknown) */
-    const char *weight_type;  /* type of most layer weights: "i4", "i8", "bf16", "f32" */
-    const char *memory;       /* how the weights are held, and why: one phrase */
+    const char *chat_format; /* "v1", "v3", "chatml", "zephyr", "llama2", "none" or "" (unknown) */
+    const char *weight_type; /* type of most layer weights: "i4", "i8", "bf16", "f32" */
+    const char *memory;      /* how the weights are held, and why: one phrase */
     uint64_t file_bytes, weight_bytes, n_params;
     bool has_tokenizer;
 };
@@ -93,11 +93,11 @@ BISE_API const struct bise_model_info *bise_model_info(const struct bise_model *
  * tokenizer file says. Writes at most cap ids; *n_ids is the number there are, whatever cap.
  * Temporary memory in proportion to len is taken and given back.
  * Errors: ARG (invalid UTF-8, with its offset; a model without a tokenizer), MEMORY. */
-BISE_API enum bise_status bise_tokenize(const struct bise_model *model, const char *text, size_t len,
-                                        int32_t *ids, size_t cap, size_t *n_ids,
+BISE_API enum bise_status bise_tokenize(const struct bise_model *model, const char *text,
+                                        size_t len, int32_t *ids, size_t cap, size_t *n_ids,
                                         struct bise_error *err);
-/* Bytes of one id: *len of them at the returned address, owned by the model, not NUL-terminated, may
- * be part of a UTF-8 character. Control pieces give length 0. NULL if id is out of range. */
+/* Bytes of one id: *len of them at the returned address, owned by the model, not NUL-terminated,
+ * may be part of a UTF-8 character. Control pieces give length 0. NULL if id is out of range. */
 BISE_API const char *bise_token_piece(const struct bise_model *model, int32_t id, size_t *len);
 
 /* ---- session ----------------------------------------------------------------------------- */
@@ -107,13 +107,13 @@ struct bise_session;
 enum bise_kv { BISE_KV_AUTO = 0, BISE_KV_I8, BISE_KV_F16, BISE_KV_F32 };
 
 struct bise_session_params {
-    uint32_t n_ctx;       /* positions; 0: the model's, at most 8192. With a window: how far ids are kept */
-    uint32_t chunk;       /* tokens per pass of prefill; 0: 256 */
-    int n_threads;        /* 0: choose */
-    const char *isa;      /* "avx2", ...; NULL: the best the CPU has */
-    enum bise_kv kv;      /* AUTO: int8, f32 for f32 and bf16 files */
-    int64_t window;       /* -1: the model's; 0: none; else tokens */
-    uint64_t start_pos;   /* absolute position of the first token */
+    uint32_t n_ctx;     /* positions; 0: the model's, at most 8192. With a window: ids kept */
+    uint32_t chunk;     /* tokens per pass of prefill; 0: 256 */
+    int n_threads;      /* 0: choose */
+    const char *isa;    /* "avx2", ...; NULL: the best the CPU has */
+    enum bise_kv kv;    /* AUTO: int8, f32 for f32 and bf16 files */
+    int64_t window;     /* -1: the model's; 0: none; else tokens */
+    uint64_t start_pos; /* absolute position of the first token */
 };
 
 /* What a session will use, in bytes: allocated once, at open. */
@@ -182,15 +182,15 @@ struct bise_sampler_params {
 
 struct bise_sampler;
 
-/* The sampler's only memory is allocated here: two arrays of n_vocab and the ids it looks back at. */
+/* The sampler's only memory is allocated here: two arrays of n_vocab and the last ids. */
 BISE_API enum bise_status bise_sampler_open(struct bise_sampler **sampler, uint32_t n_vocab,
                                             const struct bise_sampler_params *params,
                                             struct bise_error *err);
 BISE_API void bise_sampler_close(struct bise_sampler **sampler);
 /* Tells the sampler of a token that was not its own choice (the prompt's). */
 BISE_API void bise_sampler_accept(struct bise_sampler *sampler, int32_t id);
-/* Picks the next id from logits [n_vocab] (unchanged) and accepts it. The same bits on every machine
- * for the same seed and logits; ties go to the lower id. */
+/* Picks the next id from logits [n_vocab] (unchanged) and accepts it. The same bits on every
+ * machine for the same seed and logits; ties go to the lower id. */
 BISE_API int32_t bise_sample(struct bise_sampler *sampler, const float *logits);
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-/* What a model is: the numbers a .bise file's header carries and every part of the program shares. */
+/* What a model is: the numbers a .bise file's header carries and every part shares. */
 #ifndef BISE_CONFIG_H
 #define BISE_CONFIG_H
 

@@ -9,6 +9,7 @@
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
-enum bise_status bise_fail(struct bise_error *e, enum bise_status status, const char *fmt, ...);
+enum bise_status
+bise_fail(struct bise_error *e, enum bise_status status, const char *fmt, ...);
 
 #endif

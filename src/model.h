@@ -27,13 +27,13 @@ struct tensor {
  *   tok_embeddings, norm, output (absent where tied).
  * wq and wk rows are in half-rotated (Hugging Face) order. */
 struct layer {
-    const struct tensor *attn_norm, *ffn_norm;  /* [dim] */
-    const struct tensor *wq;                    /* [n_heads*head_dim][dim] */
-    const struct tensor *wk, *wv;               /* [n_kv_heads*head_dim][dim] */
-    const struct tensor *wo;                    /* [dim][n_heads*head_dim] */
-    const struct tensor *router;                /* f32 [n_experts][dim]; NULL where dense */
-    const struct tensor **w1, **w3;             /* [max(n_experts,1)] of [ffn_dim][dim] */
-    const struct tensor **w2;                   /* [max(n_experts,1)] of [dim][ffn_dim] */
+    const struct tensor *attn_norm, *ffn_norm; /* [dim] */
+    const struct tensor *wq;                   /* [n_heads*head_dim][dim] */
+    const struct tensor *wk, *wv;              /* [n_kv_heads*head_dim][dim] */
+    const struct tensor *wo;                   /* [dim][n_heads*head_dim] */
+    const struct tensor *router;               /* f32 [n_experts][dim]; NULL where dense */
+    const struct tensor **w1, **w3;            /* [max(n_experts,1)] of [ffn_dim][dim] */
+    const struct tensor **w2;                  /* [max(n_experts,1)] of [dim][ffn_dim] */
 };
 
 /* Where the file came from; free text, each at most 1023 bytes. */

@@ -17,10 +17,11 @@ struct writer_tensor {
 
 /* Plans the file and creates the temporary one, after checking that the disk has room for it.
  * Everything is copied. tokenizer may be NULL (length 0). Errors: ARG, IO, DISK, MEMORY. */
-enum bise_status writer_open(struct writer **out, const char *path, const struct model_config *config,
-                             const struct provenance *provenance, const void *tokenizer,
-                             size_t tokenizer_len, const struct writer_tensor *tensors,
-                             size_t n_tensors, struct bise_error *err);
+enum bise_status writer_open(struct writer **out, const char *path,
+                             const struct model_config *config, const struct provenance *provenance,
+                             const void *tokenizer, size_t tokenizer_len,
+                             const struct writer_tensor *tensors, size_t n_tensors,
+                             struct bise_error *err);
 /* Length in the file of tensor i, and of the whole file. */
 uint64_t writer_tensor_bytes(const struct writer *w, size_t i);
 uint64_t writer_file_bytes(const struct writer *w);

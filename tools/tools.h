@@ -27,18 +27,18 @@ enum option_kind {
 };
 
 struct option_def {
-    const char *name;  /* "-m", "--temp"; alternatives separated by '|': "-n|--n-predict" */
+    const char *name; /* "-m", "--temp"; alternatives separated by '|': "-n|--n-predict" */
     enum option_kind kind;
-    void *out;         /* the variable; keeps its default where the option is absent */
-    const char *arg;   /* what --help calls the argument: "FILE" */
+    void *out;       /* the variable; keeps its default where the option is absent */
+    const char *arg; /* what --help calls the argument: "FILE" */
     const char *help;
-    double min, max;   /* INT and FLOAT: accepted range; both 0: any */
+    double min, max; /* INT and FLOAT: accepted range; both 0: any */
 };
 
 /* Parses argv[1..]. Positional arguments (those not options; all after "--") go to positional
- * [max_positional]; *n_positional is their number. "--help" and "-h" print usage and the options and
- * return EXIT_DONE through *exit_code with false. Any fault is said on stderr, naming the option;
- * then false with EXIT_USAGE. "--name=value" and "--name value" are both accepted.
+ * [max_positional]; *n_positional is their number. "--help" and "-h" print usage and the options
+ * and return EXIT_DONE through *exit_code with false. Any fault is said on stderr, naming the
+ * option; then false with EXIT_USAGE. "--name=value" and "--name value" are both accepted.
  * usage: the lines after "usage: ", e.g. "bise inspect FILE [options]". */
 bool options_parse(int argc, char **argv, const struct option_def *defs, size_t n_defs,
                    const char *usage, const char **positional, size_t max_positional,

@@ -8,8 +8,8 @@
 struct source;
 
 struct source_tensor {
-    char name[64];   /* model.h's names */
-    char origin[256]; /* its name in the file, for messages */
+    char name[64];       /* model.h's names */
+    char origin[256];    /* its name in the file, for messages */
     uint32_t rows, cols; /* rows 1 for vectors */
     bool is_vector;
     uint64_t bytes; /* in the source */
@@ -28,7 +28,7 @@ const struct source_tensor *source_tensors(const struct source *s, size_t *n);
 const char *source_description(const struct source *s);
 uint64_t source_bytes(const struct source *s);
 /* Rows [row, row + n) of tensor i as floats [n][cols], rows reordered where the layout needs it.
- * Safe from several threads. Errors: IO, FORMAT (a value that is not finite: tensor, row, column). */
+ * Safe from several threads. Errors: IO, FORMAT (a value not finite: tensor, row, column). */
 enum bise_status source_read_rows(const struct source *s, size_t i, uint32_t row, uint32_t n,
                                   float *out, struct bise_error *err);
 /* The tokenizer beside the weights; *path is owned by s, NULL if there is none. */

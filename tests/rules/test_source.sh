@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Rules of the source: which folder may include which, lengths, names of kernels.
+. tests/cli/common.sh
+
+sources() { # the C files of some folders
+    find "$@" -name '*.[ch]' | sort
+}
+
+# Where an #include "..." of a file leads: beside the file, in the root or in src/.
+resolve() { # resolve FILE INCLUDED
+    local dir
+    for dir in "$(dirname "$1")" . src; do
+        if [ -f "$dir/$2" ]; then
+            realpath --relative-to=. "$dir/$2"
+            return
+        fi
+    done
+    echo "missing:$2"
+}
+
+# layer FOLDER ALLOWED...: files in FOLDER include only from the folders ALLOWED.
+layer() {
+    local folder=$1 file included target bad=''
+    shift
+    while IFS=: read -r file included; do
+        target=$(resolve "$file" "$included")
+        case " $* " in
+        *" ${target%%/*} "*) ;;
+        *) bad+=" $file includes $target;" ;;
+        esac
+    done < <(sources "$folder" | xargs grep -o -E '^ *# *include +"[^"]+"' |
+        sed -E 's/: *# *include +"([^"]+)"/:\1/')
+    if [ -z "$bad" ]; then ok "layer_$folder"; else not_ok "layer_$folder" "$bad"; fi
+}
+layer quant quant
+layer kernels quant kernels
+layer src quant kernels src
+layer tools quant kernels src tools
+
+# The public header stands alone.
+if grep -q -E '^ *# *include +"' src/bise.h; then not_ok public_header; else ok public_header; fi
+
+long=$(sources quant kernels src tools tests | xargs wc -l | awk '$2 != "total" && $1 > 500')
+if [ -z "$long" ]; then ok file_length; else not_ok file_length "over 500 lines: $long"; fi
+
+wide=$(sources quant kernels src tools tests | xargs grep -n -E '^.{101,}' | cut -d: -f1,2)
+if [ -z "$wide" ]; then ok line_length; else not_ok line_length "over 100 columns: $wide"; fi
+
+# A function starts at a line "... {" in column 0 and ends at "}"; kernels may have longer loops.
+# shellcheck disable=SC2016 # the dollar signs are awk's
+long=$(sources quant src tools | xargs awk '
+    /^[a-z].*\) \{$/ || (/^ .*\) \{$/ && !start && previous ~ /^[a-z]/) { start = FNR }
+    /^\}/ { if (start && FNR - start > 81) print FILENAME ":" start; start = 0 }
+    { previous = $0 }
+    FNR == 1 { start = 0 }')
+if [ -z "$long" ]; then ok function_length; else not_ok function_length "over 80 lines: $long"; fi
+
+left=$(sources quant kernels src tools tests | xargs grep -n -E '\b(TODO|FIXME|XXX|HACK)\b')
+if [ -z "$left" ]; then ok nothing_left_for_later; else not_ok nothing_left_for_later "$left"; fi
+
+# Kernels: the slots' names follow <op> or <op>_<out>_<act>_<wgt>; whatever is put into a slot is
+# named SLOT_ISA after its folder; the scalar folder fills every slot.
+slots=$(sed -n 's/^    [a-z]* (\*\([a-z0-9_]*\))(.*/\1/p' kernels/kernels.h)
+if [ "$(wc -w <<<"$slots")" -ge 20 ]; then ok slots_found; else not_ok slots_found "$slots"; fi
+bad=$(grep matmul <<<"$slots" | grep -v -x -E 'matmul_f32_(f32|q32|q128)_(f32|bf16|i8|i4)')
+if [ -z "$bad" ]; then ok slot_grammar; else not_ok slot_grammar "$bad"; fi
+for folder in kernels/*/; do
+    isa=$(basename "$folder")
+    assigned=$(cat "$folder"*.c | grep -o -E '\bk->[a-z0-9_]+ = [a-z0-9_]+;' |
+        sed -E 's/k->([a-z0-9_]+) = ([a-z0-9_]+);/\1 \2/' | grep -v -E '^(isa|name) ')
+    bad=$(awk -v isa="$isa" '$2 != $1 "_" isa' <<<"$assigned" | grep .)
+    if [ -z "$bad" ]; then ok "kernel_names_$isa"; else not_ok "kernel_names_$isa" "$bad"; fi
+    if [ "$isa" = scalar ]; then
+        missing=$(comm -23 <(sort <<<"$slots") <(cut -d' ' -f1 <<<"$assigned" | sort) | xargs)
+        if [ -z "$missing" ]; then ok scalar_fills_all; else not_ok scalar_fills_all "$missing"; fi
+    fi
+done
+finish
