@@ -170,27 +170,41 @@ BISE_API void bise_reset(struct bise_session *session);
 
 /* ---- sampler ----------------------------------------------------------------------------- */
 
+struct bise_logit_bias {
+    int32_t id;
+    float bias; /* added to the logit; -INFINITY: never */
+};
+
+/* Applied in this order: bias, penalties, top-k, typical, top-p, min-p, temperature. All zero is
+ * greedy without anything. */
 struct bise_sampler_params {
-    float temp;           /* 0: greedy */
-    uint32_t top_k;       /* 0: off */
-    float top_p;          /* 1: off */
-    float min_p;          /* 0: off */
-    float repeat_penalty; /* 1: off (CTRL, arXiv 1909.05858) */
-    uint32_t repeat_last; /* how many ids the penalty looks back */
+    float temp;              /* 0: greedy */
+    uint32_t top_k;          /* the k likeliest; 0: all */
+    float typical_p;         /* locally typical sampling (arXiv 2202.00666); 0 or 1: off */
+    float top_p;             /* nucleus (arXiv 1904.09751); 0 or 1: off */
+    float min_p;             /* at least min_p times the likeliest (arXiv 2407.01082); 0: off */
+    float repeat_penalty;    /* logits of ids seen are divided, or multiplied where negative, by it
+                                (CTRL, arXiv 1909.05858); 0 or 1: off */
+    float frequency_penalty; /* subtracted for every time the id was seen; 0: off */
+    float presence_penalty;  /* subtracted once if the id was seen; 0: off */
+    uint32_t repeat_last;    /* how many ids the penalties look back; 0: none */
     uint64_t seed;
+    const struct bise_logit_bias *bias; /* [n_bias], copied */
+    size_t n_bias;
 };
 
 struct bise_sampler;
 
-/* The sampler's only memory is allocated here: two arrays of n_vocab and the last ids. */
+/* The sampler's only memory is allocated here: 24 bytes for each of n_vocab and the ids it looks
+ * back at. Errors: ARG (a parameter out of range, named), MEMORY. */
 BISE_API enum bise_status bise_sampler_open(struct bise_sampler **sampler, uint32_t n_vocab,
                                             const struct bise_sampler_params *params,
                                             struct bise_error *err);
 BISE_API void bise_sampler_close(struct bise_sampler **sampler);
 /* Tells the sampler of a token that was not its own choice (the prompt's). */
 BISE_API void bise_sampler_accept(struct bise_sampler *sampler, int32_t id);
-/* Picks the next id from logits [n_vocab] (unchanged) and accepts it. The same bits on every
- * machine for the same seed and logits; ties go to the lower id. */
+/* Picks the next id from logits [n_vocab] (unchanged) and accepts it. The same id on every machine
+ * for the same seed and logits; ties go to the lower id. One random number per call at temp > 0. */
 BISE_API int32_t bise_sample(struct bise_sampler *sampler, const float *logits);
 
 #ifdef __cplusplus
