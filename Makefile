@@ -41,25 +41,33 @@ TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o)
 COMPILE   = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(if $(WERROR),-Werror) -MMD -MP
 LINK      = $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)
 
+# make V=1 shows whole commands, otherwise one word and the file.
+Q   := $(if $(V),,@)
+SAY  = $(if $(V),@:,@printf '  %-5s %s\n')
+
 all: $(BUILD)/bise $(BUILD)/libbise.a
 
 $(BUILD)/libbise.a: $(LIB_OBJ)
-	rm -f $@
-	$(AR) rcs $@ $^
+	$(SAY) AR $@
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/bise: $(TOOL_OBJ) $(BUILD)/libbise.a
-	$(LINK) -o $@ $^ $(LDLIBS)
+	$(SAY) LINK $@
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 
 define isa_rule
 $(BUILD)/kernels/$(1)/%.o: kernels/$(1)/%.c $(BUILD)/flags
 	@mkdir -p $$(@D)
-	$$(COMPILE) $$(FLAGS_$(1)) -c -o $$@ $$<
+	$$(SAY) CC $$<
+	$$(Q)$$(COMPILE) $$(FLAGS_$(1)) -c -o $$@ $$<
 endef
 $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	$(SAY) CC $<
+	$(Q)$(COMPILE) -c -o $@ $<
 
 # Rewritten when compiler or flags change, so that a folder never mixes objects of two kinds.
 FLAGS_NOW := $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS)

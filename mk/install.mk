@@ -13,18 +13,20 @@ OBJCOPY ?= $(CROSS)objcopy
 # One object in which everything but bise_* has become local.
 $(BUILD)/install/libbise.a: $(LIB_OBJ)
 	@mkdir -p $(@D)
-	rm -f $@
-	$(LD) -r -o $(@D)/bise.o $^
-	$(OBJCOPY) --localize-hidden --strip-debug $(@D)/bise.o
-	$(AR) rcs $@ $(@D)/bise.o
+	$(SAY) AR $@
+	$(Q)rm -f $@
+	$(Q)$(LD) -r -o $(@D)/bise.o $^
+	$(Q)$(OBJCOPY) --localize-hidden --strip-debug $(@D)/bise.o
+	$(Q)$(AR) rcs $@ $(@D)/bise.o
 
 $(BUILD)/install/$(SHARED): $(LIB_OBJ)
 	@mkdir -p $(@D)
-	$(LINK) -shared -Wl,-soname,$(SONAME) -o $@ $^ $(LDLIBS)
+	$(SAY) LINK $@
+	$(Q)$(LINK) -shared -Wl,-soname,$(SONAME) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/install/bise.pc: mk/bise.pc.in $(BUILD)/flags FORCE
 	@mkdir -p $(@D)
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
 
 install-files: $(BUILD)/bise $(BUILD)/install/libbise.a $(BUILD)/install/$(SHARED) \
                $(BUILD)/install/bise.pc

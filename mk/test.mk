@@ -4,35 +4,40 @@ LIBS := $(BUILD)/libtools.a $(BUILD)/libbise.a
 
 # The subcommands' objects but main, for tests of what lies in tools/.
 $(BUILD)/libtools.a: $(filter-out %/main.o,$(TOOL_OBJ))
-	rm -f $@
-	$(AR) rcs $@ $^
+	$(SAY) AR $@
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
 
 # tests/unit/test_*.c: one Criterion program each.
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIBS)
-	$(LINK) -o $@ $^ -lcriterion $(LDLIBS)
+	$(SAY) LINK $@
+	$(Q)$(LINK) -o $@ $^ -lcriterion $(LDLIBS)
 
 # tests/golden/*.c, tests/stress/*.c: one plain program each.
 PLAIN_SRC := $(wildcard tests/golden/*.c tests/stress/*.c)
 PLAIN_BIN := $(PLAIN_SRC:%.c=$(BUILD)/%)
 STRESS_BIN := $(filter $(BUILD)/tests/stress/%,$(PLAIN_BIN))
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBS)
-	$(LINK) -o $@ $^ $(LDLIBS)
+	$(SAY) LINK $@
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 
 # tests/checkkernels/*.c: one program.
 CHECK_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/checkkernels/*.c))
 CHECK_BIN := $(if $(CHECK_OBJ),$(BUILD)/checkkernels)
 $(BUILD)/checkkernels: $(CHECK_OBJ) $(BUILD)/libbise.a
-	$(LINK) -o $@ $^ $(LDLIBS)
+	$(SAY) LINK $@
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 
 # tests/fault/*.c: one program whose system calls the linker routes through tests/fault/wrap.c.
 FAULT_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/fault/*.c))
 FAULT_BIN := $(if $(FAULT_OBJ),$(BUILD)/tests/fault/fault)
 FAULT_CALLS := malloc calloc realloc mmap mmap64 open open64 read pread pread64 write pwrite \
-               pwrite64 fsync rename
+               pwrite64 fsync rename munmap pthread_create
 $(BUILD)/tests/fault/fault: $(FAULT_OBJ) $(LIBS)
-	$(LINK) $(FAULT_CALLS:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS)
+	$(SAY) LINK $@
+	$(Q)$(LINK) $(FAULT_CALLS:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS)
 
 # tests/fuzz/fuzz_X.c: a libFuzzer target with its corpus in tests/fuzz/corpus/X; replay_X runs the
 # corpus once and is built by any compiler.
@@ -41,9 +46,11 @@ FUZZ_NAMES := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=%)
 REPLAY_BIN := $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
 FUZZ_BIN := $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/fuzz_%)
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay_main.o $(LIBS)
-	$(LINK) -o $@ $^ $(LDLIBS)
+	$(SAY) LINK $@
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBS)
-	$(LINK) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+	$(SAY) LINK $@
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
 unit: $(UNIT_BIN)
 PROGRAMS := all $(PLAIN_BIN) $(CHECK_BIN) $(FAULT_BIN) $(REPLAY_BIN)

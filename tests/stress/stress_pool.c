@@ -77,6 +77,6 @@ int main(int argc, char **argv) {
         wrong += pool_open(&pool, 4, NULL) != BISE_OK;
         pool_close(&pool);
     }
-    printf("stress_pool: %zu pools, %zu wrong\n", tests, wrong);
+    printf("%s pools: %zu of them, %zu wrong\n", wrong ? "not ok" : "ok", tests, wrong);
     return wrong != 0;
 }
