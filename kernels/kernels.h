@@ -24,13 +24,13 @@
  *       acc = +0; for each block b of 32: t = (float)isum * (float)block_scale;
  *       acc = fma(t, d[b], acc); y = acc * row_scale,    isum = exact sum of value * q
  *   i4 weights, q128 activations ("prefill"): every tile of 128 k is first requantized to 7 bits
- *   with one scale per row:
+ *   (-64..64) with one scale per row; blocks whose scale is the largest keep their values exactly:
  *       M = max over the tile's 4 blocks of |block_scale|; if M = 0 all r and t are zero, else
- *       g = 32256.0f / (float)M;  F[b] = (int) rne((float)block_scale[b] * g)       |F| <= 32256
- *       r = (value * F[b] + 8192) >> 14 (arithmetic shift)                           |r| <= 63
- *       t = (float)M * (32.0f / 63.0f)          (the constant rounded to float once)
- *       acc = +0; for each tile: p = (float)isum * t; acc = fma(p, d[tile], acc); y = acc *
- * row_scale with isum = exact sum of r * q over the 128 k
+ *       g = 256.0f / (float)M;  F[b] = (int) rne((float)block_scale[b] * g)           |F| <= 256
+ *       r = (value * F[b] + 64) >> 7 (arithmetic shift)                                |r| <= 64
+ *       t = (float)M * 0.5f
+ *       acc = +0; for each tile: p = (float)isum * t; acc = fma(p, d[tile], acc);
+ *       y = acc * row_scale, isum = exact sum of r * q over the 128 k
  *
  * Which arithmetic an i4 matrix uses is decided by the length of the call to the model alone
  * (fewer than 16 tokens: decode), never by n here: both slots accept any n >= 1.

@@ -10,7 +10,7 @@ static int rne(float x) {
     return (int)((x + 0x1.8p23f) - 0x1.8p23f);
 }
 
-/* r [128] of one row of a tile, |r| <= 63; returns t, the scale that goes with them. */
+/* r [128] of one row of a tile, |r| <= 64; returns t, the scale that goes with them. */
 static float requantize_row(int8_t *r, const uint8_t *tile, size_t row, const int8_t *codebook) {
     int m = 0;
     for (size_t b = 0; b < 4; b++) {
@@ -21,15 +21,15 @@ static float requantize_row(int8_t *r, const uint8_t *tile, size_t row, const in
         memset(r, 0, TILE_K);
         return 0.0f;
     }
-    float g = 32256.0f / (float)m;
+    float g = 256.0f / (float)m;
     for (size_t b = 0; b < 4; b++) {
         int f = rne((float)tile_scale(tile, b, row) * g);
         for (size_t i = 0; i < BLOCK_K; i++) {
             int v = tile_value_i4(tile, row, BLOCK_K * b + i, codebook);
-            r[BLOCK_K * b + i] = (int8_t)((v * f + 8192) >> 14);
+            r[BLOCK_K * b + i] = (int8_t)((v * f + 64) >> 7);
         }
     }
-    return (float)m * (32.0f / 63.0f);
+    return (float)m * 0.5f;
 }
 
 void matmul_f32_q128_i4_scalar(float *y, size_t ldy, const struct act_q8 *x, size_t n,
