@@ -1,0 +1,79 @@
+/* How one block of 32 values meets the grid of its type; internal to quant/.
+ *
+ * The float work is written in vectors of four, which gcc and clang turn into SSE2 or NEON without
+ * any flag. Every operation is a single IEEE one, so a file does not depend on the machine that
+ * made it. */
+#ifndef BISE_QUANT_ROUNDING_H
+#define BISE_QUANT_ROUNDING_H
+
+#include "layout.h"
+#include <stdbool.h>
+#include <string.h>
+
+typedef float f32x4 __attribute__((vector_size(16)));
+typedef int32_t i32x4 __attribute__((vector_size(16)));
+
+static inline f32x4 load_f32x4(const float *x) {
+    f32x4 v;
+    memcpy(&v, x, sizeof v);
+    return v;
+}
+
+static inline float sum_f32x4(f32x4 v) {
+    return (v[0] + v[2]) + (v[1] + v[3]);
+}
+
+static inline f32x4 splat(float x) {
+    return (f32x4){x, x, x, x};
+}
+
+/* Lanes of a where mask is set, of b elsewhere. */
+static inline f32x4 choose(i32x4 mask, f32x4 a, f32x4 b) {
+    return (f32x4)(((i32x4)a & mask) | ((i32x4)b & ~mask));
+}
+
+/* Largest magnitude of n values, n a multiple of 4. */
+static inline float peak_of(const float *x, size_t n) {
+    const i32x4 magnitude = {INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX};
+    f32x4 peak = {0};
+    for (size_t i = 0; i < n; i += 4) {
+        const f32x4 v = (f32x4)((i32x4)load_f32x4(x + i) & magnitude);
+        peak = choose(v > peak, v, peak);
+    }
+    const float a = peak[0] > peak[1] ? peak[0] : peak[1],
+                b = peak[2] > peak[3] ? peak[2] : peak[3];
+    return a > b ? a : b;
+}
+
+/* What rounding a block at some scale gave: sum of x * value and of value^2, and the squared error,
+ * up to a constant of the block (it ranks scales of one block, nothing else). */
+struct fit {
+    float xv, vv, error;
+};
+
+/* The nearest codebook value of every interval of half a step: borders between integer values are
+ * multiples of a half, so the table is exact. Entry n is for n - 128 <= 2 u < n - 127. */
+struct i4_table {
+    float value[256];
+    uint8_t code[256];
+    float lowest, highest; /* values of the codebook */
+};
+
+void i4_table_init(struct i4_table *t, const int8_t *codebook);
+/* Whether values up to peak in magnitude stay inside the table at this scale. */
+bool i4_in_range(float peak, float scale);
+/* The scale (of either sign, not 0) of about the least squared error. x [32], peak > 0 its largest
+ * magnitude. */
+float i4_best_scale(const float *x, float peak, const struct i4_table *t);
+/* Rounds x [32] at scale, which must be in range. */
+struct fit i4_fit(const float *x, float scale, const struct i4_table *t);
+/* The same; writes the codes to bytes 0..3 of lines [4] of stride 64 (layout.h) and returns the true
+ * squared error of the first n values, those that are not padding. */
+float i4_store(uint8_t *lines, const float *x, size_t n, float scale, const struct i4_table *t);
+
+/* Bytes -127..127. */
+struct fit i8_fit(const float *x, float scale);
+/* Lines [8] of stride 64. */
+float i8_store(uint8_t *lines, const float *x, float scale);
+
+#endif

@@ -1,0 +1,206 @@
+/* Panels against a decoder written from the text of layout.h, and the errors the search reaches. */
+#include "quant/quantize.h"
+
+#include <criterion/criterion.h>
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t state;
+
+static double uniform(void) { /* xorshift64, in (0, 1) */
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return ((double)(state >> 11) + 0.5) * 0x1p-53;
+}
+
+static double normal(void) {
+    return sqrt(-2 * log(uniform())) * cos(6.283185307179586 * uniform());
+}
+
+static double student5(void) {
+    double sum = 0;
+    const double z = normal();
+    for (int i = 0; i < 5; i++) {
+        const double n = normal();
+        sum += n * n;
+    }
+    return z / sqrt(sum / 5);
+}
+
+/* weight(row, k) by the text of layout.h; row and k within the padded panel. */
+static double weight_at(const uint8_t *panel, enum tensor_type type, size_t row, size_t k,
+                        const int8_t *codebook) {
+    float f;
+    uint16_t u;
+    if (type == TYPE_F32) {
+        memcpy(&f, panel + k * 64 + row * 4, 4);
+        return (double)f;
+    }
+    if (type == TYPE_BF16) {
+        memcpy(&u, panel + k * 32 + row * 2, 2);
+        return (double)bf16_to_f32(u);
+    }
+    memcpy(&f, panel + row * 4, 4);
+    const size_t tile_size = type == TYPE_I4 ? 64 + 1024 : 64 + 2048;
+    const uint8_t *tile = panel + 64 + k / 128 * tile_size;
+    const size_t block = k % 128 / 32, within = k % 32;
+    const int8_t scale = (int8_t)tile[block * 16 + row];
+    int value;
+    if (type == TYPE_I4) {
+        const uint8_t byte = tile[64 + block * 256 + within / 8 * 64 + 4 * row + within % 4];
+        value = codebook[within % 8 < 4 ? byte & 15 : byte >> 4];
+    } else {
+        value = (int8_t)tile[64 + block * 512 + within / 4 * 64 + 4 * row + within % 4];
+    }
+    const float s = f * (float)scale;
+    return (double)(s * (float)value);
+}
+
+struct result {
+    double reported, decoded, norm; /* squared errors and squared norm */
+    bool finite;
+};
+
+/* Quantizes [rows][cols] as one panel and decodes it again; checks padding. */
+static struct result round_trip(enum tensor_type type, const float *x, size_t rows, size_t cols) {
+    const size_t k = round_up(cols, TILE_K), bytes = panel_bytes(type, k);
+    uint8_t *panel = aligned_alloc(64, bytes);
+    float *scratch = malloc(quantize_scratch_floats(cols) * sizeof *scratch);
+    struct result r = {.finite = true};
+    memset(panel, 0xA5, bytes);
+    quantize_panel(panel, type, x, rows, cols, codebook_default, scratch, &r.reported, &r.norm);
+    for (size_t i = 0; i < PANEL_ROWS; i++)
+        for (size_t j = 0; j < k; j++) {
+            const double w = weight_at(panel, type, i, j, codebook_default);
+            r.finite = r.finite && isfinite(w);
+            if (i < rows && j < cols)
+                r.decoded += (w - (double)x[i * cols + j]) * (w - (double)x[i * cols + j]);
+            else if (i >= rows || j >= round_up(cols, BLOCK_K))
+                cr_assert_eq(w, 0, "padding at row %zu, column %zu", i, j);
+        }
+    free(panel);
+    free(scratch);
+    return r;
+}
+
+static void random_rows(float *x, size_t n, double (*draw)(void)) {
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)draw();
+}
+
+/* Relative squared error over 64 panels. */
+static double relative_error(enum tensor_type type, double (*draw)(void)) {
+    enum { COLS = 1024 };
+    static float x[PANEL_ROWS * COLS];
+    double error = 0, norm = 0;
+    state = 88172645463325252;
+    for (int i = 0; i < 64; i++) {
+        random_rows(x, PANEL_ROWS * COLS, draw);
+        const struct result r = round_trip(type, x, PANEL_ROWS, COLS);
+        cr_assert_float_eq(r.reported, r.decoded, 1e-4 * r.decoded);
+        error += r.decoded;
+        norm += r.norm;
+    }
+    return error / norm;
+}
+
+/* architecture.md's table: 5.39e-3 and 7.39e-3 for an asymmetric codebook with searched scales. */
+Test(quantize, i4_error) {
+    const double on_normal = relative_error(TYPE_I4, normal);
+    const double on_student = relative_error(TYPE_I4, student5);
+    cr_assert_lt(on_normal, 5.39e-3, "normal: %.4g", on_normal);
+    cr_assert_lt(on_student, 7.39e-3, "t5: %.4g", on_student);
+}
+
+Test(quantize, i8_error) {
+    const double on_normal = relative_error(TYPE_I8, normal);
+    const double on_student = relative_error(TYPE_I8, student5);
+    cr_assert_lt(on_normal, 2.8e-5, "normal: %.4g", on_normal);
+    cr_assert_lt(on_student, 4.6e-5, "t5: %.4g", on_student);
+}
+
+Test(quantize, odd_sizes) {
+    static const size_t sizes[] = {1, 31, 32, 33, 96, 127, 128, 129, 160, 300};
+    static float x[PANEL_ROWS * 300];
+    state = 7;
+    random_rows(x, sizeof x / sizeof *x, normal);
+    for (int type = 0; type < TYPE_COUNT; type++)
+        for (size_t rows = 1; rows <= PANEL_ROWS; rows += 5)
+            for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+                const struct result r = round_trip((enum tensor_type)type, x, rows, sizes[i]);
+                const double bound[TYPE_COUNT] = {0, 1e-5, 1e-4, 2e-2};
+                cr_assert_leq(r.decoded, bound[type] * r.norm, "type %d, %zu x %zu", type, rows,
+                              sizes[i]);
+                cr_assert(fabs(r.reported - r.decoded) <= 1e-3 * r.decoded + 1e-12);
+            }
+}
+
+/* Values that lie on the grid come back (nearly) unchanged, wherever they stand: a code written to
+ * another place would be seen. */
+Test(quantize, values_on_the_grid_survive) {
+    enum { COLS = 384 };
+    static float x[PANEL_ROWS * COLS];
+    state = 99;
+    for (size_t i = 0; i < PANEL_ROWS * COLS; i++) {
+        const size_t code = (size_t)(uniform() * CODEBOOK_SIZE);
+        x[i] = 0.25f * codebook_default[i % BLOCK_K == 5 ? 0 : code];
+    }
+    cr_assert_lt(round_trip(TYPE_I4, x, PANEL_ROWS, COLS).decoded, 1e-9);
+    for (size_t i = 0; i < PANEL_ROWS * COLS; i++)
+        x[i] = -0.5f * (float)(i % BLOCK_K == 7 ? 127 : (int)(uniform() * 255) - 127);
+    cr_assert_lt(round_trip(TYPE_I8, x, PANEL_ROWS, COLS).decoded, 1e-7);
+}
+
+/* One row each of a kind that breaks careless scales. */
+Test(quantize, extremes) {
+    enum { COLS = 256 };
+    static float x[9 * COLS];
+    state = 5;
+    for (size_t k = 0; k < COLS; k++) {
+        const float n = (float)normal();
+        x[0 * COLS + k] = 0;
+        x[1 * COLS + k] = k % 2 ? FLT_MAX : -FLT_MAX;
+        x[2 * COLS + k] = n * 1e38f / 8;
+        x[3 * COLS + k] = n * 1e-39f; /* denormal */
+        x[4 * COLS + k] = k == 100 ? FLT_TRUE_MIN : 0;
+        x[5 * COLS + k] = k == 3 ? 1e30f : n * 1e-30f; /* one giant */
+        x[6 * COLS + k] = k == 200 ? -1.0f : 0;
+        x[7 * COLS + k] = FLT_MIN;
+        x[8 * COLS + k] = k < 32 ? FLT_MAX : n * FLT_TRUE_MIN;
+    }
+    for (int type = 0; type < TYPE_COUNT; type++)
+        for (size_t row = 0; row < 9; row++) {
+            const struct result r = round_trip((enum tensor_type)type, x + row * COLS, 1, COLS);
+            cr_assert(r.finite, "type %d row %zu", type, row);
+            cr_assert(isfinite(r.reported));
+            if (row == 4 && type == TYPE_I4)
+                cr_assert_leq(r.decoded, r.norm); /* below the finest grid there is */
+            else
+                cr_assert_leq(r.decoded, 0.012 * r.norm, "type %d row %zu: %g of %g", type, row,
+                              r.decoded, r.norm);
+        }
+}
+
+/* The same rows give the same bytes, and a row does not depend on its neighbours. */
+Test(quantize, rows_are_independent) {
+    enum { COLS = 256 };
+    static float x[PANEL_ROWS * COLS];
+    static uint8_t whole[64 + 2 * I8_TILE_BYTES] __attribute__((aligned(64)));
+    static uint8_t alone[64 + 2 * I8_TILE_BYTES] __attribute__((aligned(64)));
+    float scratch[2 * COLS];
+    double error = 0, norm = 0;
+    cr_assert_leq(quantize_scratch_floats(COLS), sizeof scratch / sizeof *scratch);
+    state = 3;
+    random_rows(x, PANEL_ROWS * COLS, student5);
+    for (int type = TYPE_I8; type <= TYPE_I4; type++) {
+        const enum tensor_type t = (enum tensor_type)type;
+        quantize_panel(whole, t, x, 16, COLS, codebook_default, scratch, &error, &norm);
+        quantize_panel(alone, t, x + 9 * COLS, 1, COLS, codebook_default, scratch, &error, &norm);
+        for (size_t k = 0; k < COLS; k++)
+            cr_assert_eq(weight_at(whole, t, 9, k, codebook_default),
+                         weight_at(alone, t, 0, k, codebook_default));
+    }
+}
