@@ -1,0 +1,3 @@
+#include "tests/checkkernels/checkkernels.h"
+
+const struct check checks_matmul[] = {{0}};

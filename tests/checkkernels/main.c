@@ -1,0 +1,147 @@
+/* checkkernels: options, and which checks run on which instruction sets. */
+#include "src/cpu.h"
+#include "tests/checkkernels/checkkernels.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const struct check *const lists[] = {checks_matmul, checks_vector, checks_attention};
+#define N_LISTS (sizeof lists / sizeof *lists)
+
+struct options {
+    uint64_t seed;
+    enum isa isa;     /* ISA_COUNT: all */
+    const char *slot; /* part of a name; NULL: all */
+    bool bench;
+    enum bench_format format;
+    FILE *log; /* what is not the bench's table */
+};
+
+static const char usage[] =
+    "usage: checkkernels [--seed N] [--isa NAME] [--slot PART] [--bench [--csv | --json]]\n"
+    "Compares every kernel with the scalar reference, bit for bit, and that with double\n"
+    "precision. --bench then times those that passed.\n";
+
+static bool parse(struct options *o, int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        char *end = NULL;
+        if (strcmp(argv[i], "--bench") == 0) {
+            o->bench = true;
+        } else if (strcmp(argv[i], "--csv") == 0) {
+            o->format = BENCH_CSV;
+        } else if (strcmp(argv[i], "--json") == 0) {
+            o->format = BENCH_JSON;
+        } else if (value != NULL && strcmp(argv[i], "--seed") == 0) {
+            o->seed = strtoull(value, &end, 0);
+            if (*value == '\0' || *end != '\0')
+                return false;
+            i++;
+        } else if (value != NULL && strcmp(argv[i], "--isa") == 0) {
+            o->isa = isa_from_name(value);
+            if (o->isa == ISA_COUNT)
+                return false;
+            i++;
+        } else if (value != NULL && strcmp(argv[i], "--slot") == 0) {
+            o->slot = value;
+            i++;
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* FNV-1a of the slot's name, so that each slot has numbers of its own. */
+static uint64_t start_state(uint64_t seed, const char *name) {
+    uint64_t h = 0xcbf29ce484222325u ^ seed;
+    for (; *name != '\0'; name++)
+        h = (h ^ (uint8_t)*name) * 0x100000001b3u;
+    return h;
+}
+
+static bool same_slot(const struct kernels *a, const struct kernels *b, size_t slot) {
+    return memcmp((const char *)a + slot, (const char *)b + slot, sizeof(void (*)(void))) == 0;
+}
+
+/* Runs one check on one table; false if anything failed. */
+static bool run_check(const struct check *check, const struct kernels *k,
+                      const struct kernels *scalar, const struct options *o) {
+    struct run r = {.k = k, .ref = scalar, .check = check, .seed = o->seed};
+    const bool is_scalar = k->isa == ISA_SCALAR;
+    for (int place = 0; place < PLACE_COUNT; place++) {
+        r.place = (enum place)place;
+        r.state = start_state(o->seed, check->name);
+        (is_scalar ? check->oracle : check->compare)(&r);
+        r.state = start_state(o->seed, check->name);
+        if (is_scalar) /* against itself: for the guard pages and the poison */
+            check->compare(&r);
+    }
+    if (r.n_failures == 0)
+        fprintf(o->log, "%-13s %-20s ok, %d cases\n", k->name, check->name, r.n_cases);
+    else
+        fprintf(o->log, "%-13s %-20s FAILED, %d failures in %d cases\n", k->name, check->name,
+                r.n_failures, r.n_cases);
+    fflush(o->log);
+    if (r.n_failures == 0 && o->bench && check->bench != NULL) {
+        r.place = PLACE_START;
+        r.state = start_state(o->seed, check->name);
+        check->bench(&r);
+    }
+    return r.n_failures == 0;
+}
+
+struct counts {
+    int passed, failed;
+};
+
+/* Every check whose slot is not one that an earlier table already had. */
+static void run_isa(const struct kernels *tables, int n, const struct options *o,
+                    struct counts *counts) {
+    const struct kernels *k = &tables[n];
+    for (size_t l = 0; l < N_LISTS; l++) {
+        for (const struct check *c = lists[l]; c->name != NULL; c++) {
+            bool shared = false;
+            for (int i = 0; i < n && !shared; i++)
+                shared = same_slot(k, &tables[i], c->slot);
+            if (shared || (o->slot != NULL && strstr(c->name, o->slot) == NULL))
+                continue;
+            if (o->isa != ISA_COUNT && k->isa != o->isa && !(o->bench && k->isa == ISA_SCALAR))
+                continue;
+            if (run_check(c, k, &tables[0], o))
+                counts->passed++;
+            else
+                counts->failed++;
+        }
+    }
+}
+
+int main(int argc, char **argv) {
+    struct options o = {.seed = (uint64_t)time(NULL), .isa = ISA_COUNT};
+    if (!parse(&o, argc, argv)) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    o.log = o.format == BENCH_TABLE ? stdout : stderr;
+    fprintf(o.log, "seed %llu (repeat with --seed %llu)\n", (unsigned long long)o.seed,
+            (unsigned long long)o.seed);
+    struct cpu_features cpu;
+    cpu_detect(&cpu);
+    struct kernels tables[ISA_COUNT];
+    int n = 0;
+    struct counts counts = {0, 0};
+    for (int isa = 0; isa < ISA_COUNT; isa++) {
+        if (!kernels_init(&tables[n], (enum isa)isa))
+            continue; /* of another architecture */
+        if (cpu.isa[isa])
+            run_isa(tables, n++, &o, &counts);
+        else if (o.isa == ISA_COUNT || o.isa == (enum isa)isa)
+            fprintf(o.log, "skipped %s: CPU lacks it\n", isa_name((enum isa)isa));
+    }
+    if (o.bench)
+        bench_print(o.format);
+    fprintf(o.log, "%d passed, %d failed\n", counts.passed, counts.failed);
+    return counts.failed > 0;
+}
