@@ -41,7 +41,7 @@ static uint16_t *halves(struct run *r, size_t n, enum floats kind) {
         float x;
         fill_floats(r, &x, 1, kind);
         if (kind == FLOATS_HUGE)
-            x *= 65504.0f / 3.5e38f;
+            x *= 65504.0f / 3.4e38f;
         if (kind == FLOATS_DENORMAL)
             x *= 0x1p112f; /* denormal as halves */
         h[i] = f32_to_f16(x);
