@@ -4,12 +4,13 @@
 
 #include "bise.h"
 
-#define MAX_LAYERS   1024u
-#define MAX_EXPERTS  256u
-#define MAX_EOS      16u
-#define MAX_HEAD_DIM 1024u
-#define MAX_DIM      (1u << 20)
-#define MAX_VOCAB    (1u << 22)
+#define MAX_LAYERS    1024u
+#define MAX_EXPERTS   256u
+#define MAX_EOS       16u
+#define MAX_HEAD_DIM  1024u
+#define MAX_DIM       (1u << 20)
+#define MAX_VOCAB     (1u << 22)
+#define MAX_POSITIONS (1u << 30) /* window, longest context */
 
 enum chat_format {
     CHAT_UNKNOWN = 0, /* not certain from the source: must be asked for */
