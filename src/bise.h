@@ -47,6 +47,10 @@ struct bise_error {
 /* A short English sentence for a status; never NULL. */
 BISE_API const char *bise_strerror(enum bise_status status);
 
+/* Called by the thread that called, between pieces of long work; returning true stops the work with
+ * BISE_ERR_INTERRUPTED. */
+typedef bool bise_progress_fn(void *user, size_t done, size_t total);
+
 /* ---- model ------------------------------------------------------------------------------- */
 
 struct bise_model;
@@ -57,6 +61,8 @@ struct bise_model_params {
     enum bise_memory memory; /* how the weights are held */
     int n_threads;           /* for filling memory; 0: choose */
     bool no_tensors;         /* header, config and tokenizer only: for inspect and tokenize */
+    bise_progress_fn *progress; /* may be NULL; bytes read into memory, when they are */
+    void *progress_user;
 };
 
 /* Shape of a model. Strings are owned by the model. */
@@ -78,8 +84,9 @@ struct bise_model_info {
 };
 
 /* Opens a .bise file. params may be NULL. *model is owned by the caller, until bise_model_close.
- * Errors: IO, FORMAT, UNSUPPORTED, MEMORY. Checks the header's CRC and every offset, not the
- * tensors' CRCs (bise verify does). */
+ * Errors: IO, FORMAT, UNSUPPORTED, MEMORY, INTERRUPTED. Checks the header's CRC and every offset,
+ * not the tensors' CRCs (bise verify does). A mapped file must not be truncated or rewritten in
+ * place while it is open. */
 BISE_API enum bise_status bise_model_open(struct bise_model **model, const char *path,
                                           const struct bise_model_params *params,
                                           struct bise_error *err);
@@ -137,11 +144,8 @@ BISE_API void bise_session_close(struct bise_session **session);
 BISE_API const struct bise_plan *bise_session_plan(const struct bise_session *session);
 BISE_API const char *bise_session_isa(const struct bise_session *session);
 
-/* Called between chunks of a prefill; returning true stops with BISE_ERR_INTERRUPTED, the tokens
- * done so far kept. */
-typedef bool bise_progress_fn(void *user, size_t done, size_t total);
-
-/* Runs n ids through the model; afterwards bise_logits gives the last one's. Calls of fewer than 16
+/* Runs n ids through the model; progress (may be NULL) is called between chunks, with tokens, those
+ * done so far being kept when it stops; afterwards bise_logits gives the last one's. Calls of fewer than 16
  * tokens use decode arithmetic, others prefill arithmetic (kernels.h), whatever the chunk.
  * Errors: ARG (an id >= vocab), CONTEXT (no window and n more than is left; nothing is done),
  * NONFINITE, INTERRUPTED. */

@@ -1,0 +1,26 @@
+/* How a model file is held: a mapping of the file, or a copy in huge pages. */
+#ifndef BISE_MODEL_MEMORY_H
+#define BISE_MODEL_MEMORY_H
+
+#include "mem.h"
+
+/* Reading the weights from memory in huge pages is what decode's speed is made of
+ * (docs/decisions.md); a file is copied there when asked, or when that is free of risk and worth
+ * its while. Decides, and puts the reason into phrase [cap]. */
+bool memory_prefers_huge(enum bise_memory asked, uint64_t file_bytes, const struct mem_facts *facts,
+                         bool have_huge_pages, char *phrase, size_t cap);
+/* Whether the system gives transparent huge pages to those who ask. */
+bool memory_have_huge_pages(void);
+
+/* Maps the first len > 0 bytes of a file, read-only. name: for messages. Errors: IO, MEMORY. */
+enum bise_status memory_map(uint8_t **map, int fd, size_t len, const char *name,
+                            struct bise_error *err);
+
+/* The whole file in *copy (mem_alloc of len), read by n_threads (0: choose) from fd. drop_behind:
+ * the page cache gives up what has been read. Errors: IO, FORMAT (it ends early), MEMORY,
+ * INTERRUPTED. */
+enum bise_status memory_read(uint8_t **copy, int fd, size_t len, int n_threads, bool drop_behind,
+                             bise_progress_fn *progress, void *user, const char *name,
+                             struct bise_error *err);
+
+#endif
