@@ -53,8 +53,8 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBS)
 	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
 unit: $(UNIT_BIN)
-PROGRAMS := all $(PLAIN_BIN) $(CHECK_BIN) $(FAULT_BIN) $(REPLAY_BIN)
-tests: $(PROGRAMS) $(UNIT_BIN)
+plain-tests: $(PLAIN_BIN) $(CHECK_BIN) $(FAULT_BIN) $(REPLAY_BIN)
+tests: all plain-tests $(UNIT_BIN)
 
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
 RUN_TESTS = BUILD='$(BUILD)' CC='$(CC)' bash tests/run.sh
@@ -65,20 +65,19 @@ check:
 	@$(RUN_TESTS)
 
 # The same tests under sanitizers, each in its own folder.
-SANITIZED = EXTRA_LDFLAGS='$(EXTRA_LDFLAGS)' CFLAGS='-O1 -g -fno-omit-frame-pointer' \
-            WERROR=$(WERROR) $(PARALLEL)
+INSTRUMENTED = CFLAGS='-O1 -g -fno-omit-frame-pointer' $(PARALLEL)
+sanitized-check:
+	@bash tests/install-criterion.sh $(CC)
+	@$(MAKE) EXTRA_CFLAGS='$(SANITIZE)' $(INSTRUMENTED) tests
+	@SANITIZER='$(SANITIZER)' $(RUN_TESTS)
 asan:
-	@bash tests/install-criterion.sh $(CC)
-	@$(MAKE) BUILD=$(BUILD)-asan EXTRA_CFLAGS='-fsanitize=address' $(SANITIZED) tests
-	@SANITIZER=asan BUILD=$(BUILD)-asan CC='$(CC)' bash tests/run.sh
+	@$(MAKE) BUILD=$(BUILD)-asan SANITIZER=asan SANITIZE=-fsanitize=address sanitized-check
 ubsan:
-	@bash tests/install-criterion.sh $(CC)
-	@$(MAKE) BUILD=$(BUILD)-ubsan EXTRA_CFLAGS='-fsanitize=undefined -fno-sanitize-recover=all' \
-	    $(SANITIZED) tests
-	@SANITIZER=ubsan BUILD=$(BUILD)-ubsan CC='$(CC)' bash tests/run.sh
+	@$(MAKE) BUILD=$(BUILD)-ubsan SANITIZER=ubsan \
+	    SANITIZE='-fsanitize=undefined -fno-sanitize-recover=all' sanitized-check
 # Criterion forks and threads on its own and cannot start under ThreadSanitizer.
 tsan:
-	@$(MAKE) BUILD=$(BUILD)-tsan EXTRA_CFLAGS='-fsanitize=thread' $(SANITIZED) all \
+	@$(MAKE) BUILD=$(BUILD)-tsan EXTRA_CFLAGS='-fsanitize=thread' $(INSTRUMENTED) all \
 	    $(STRESS_BIN:$(BUILD)/%=$(BUILD)-tsan/%)
 	@SANITIZER=tsan BUILD=$(BUILD)-tsan CC='$(CC)' bash tests/run.sh stress
 
@@ -88,13 +87,13 @@ FUZZ_CC ?= clang
 fuzz:
 	@$(MAKE) BUILD=$(BUILD)-fuzz CC=$(FUZZ_CC) \
 	    EXTRA_CFLAGS='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' \
-	    $(SANITIZED) fuzz-targets
+	    $(INSTRUMENTED) fuzz-targets
 	@BUILD=$(BUILD)-fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) bash tests/fuzz/run.sh $(FUZZ_NAMES)
 fuzz-targets: $(FUZZ_BIN)
 
 coverage:
 	@bash tests/install-criterion.sh $(CC)
-	@$(MAKE) BUILD=$(BUILD)-coverage EXTRA_CFLAGS='--coverage' $(SANITIZED) tests
+	@$(MAKE) BUILD=$(BUILD)-coverage EXTRA_CFLAGS='--coverage' $(INSTRUMENTED) tests
 	@BUILD=$(BUILD)-coverage CC='$(CC)' bash tests/run.sh
 	lcov --quiet --capture --directory $(BUILD)-coverage --output-file $(BUILD)-coverage/all.info
 	lcov --quiet --extract $(BUILD)-coverage/all.info '$(CURDIR)/quant/*' '$(CURDIR)/kernels/*' \
@@ -109,6 +108,6 @@ fmt:
 lint:
 	@BUILD='$(BUILD)' CC='$(CC)' CPPFLAGS='$(ALL_CPPFLAGS)' bash tests/lint.sh
 
-.PHONY: unit tests check asan ubsan tsan fuzz fuzz-targets coverage fmt lint
+.PHONY: unit plain-tests tests check sanitized-check asan ubsan tsan fuzz fuzz-targets coverage fmt lint
 -include $(UNIT_SRC:%.c=$(BUILD)/%.d) $(PLAIN_SRC:%.c=$(BUILD)/%.d) $(CHECK_OBJ:.o=.d) \
     $(FAULT_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(BUILD)/%.d)

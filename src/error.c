@@ -23,7 +23,7 @@ const char *bise_strerror(enum bise_status status) {
     return meanings[status];
 }
 
-enum bise_status bise_fail(struct bise_error *e, enum bise_status status, const char *fmt, ...) {
+enum bise_status(bise_fail)(struct bise_error *e, enum bise_status status, const char *fmt, ...) {
     if (e) {
         va_list args;
         va_start(args, fmt);
