@@ -72,12 +72,13 @@ static int choose_scale(const struct row *r, size_t block, float row_scale, stru
     const float magnitude = ratio < 0 ? -ratio : ratio;
     const int middle = magnitude < SCALE_LIMIT ? (int)(magnitude + 0.5f) : SCALE_LIMIT;
     int chosen = 0;
+    *best = (struct fit){.error = r->type == TYPE_I4 ? 0 : INFINITY}; /* i4: no weights at all */
     for (int s = middle - 1; s <= middle + 1; s++) {
         const float scale = (float)(sign * s) * row_scale;
         if (s < 1 || s > SCALE_LIMIT || (r->type == TYPE_I4 && !i4_in_range(peak, scale)))
             continue;
         const struct fit f = fit_block(r, x, scale);
-        if (!chosen || f.error < best->error) {
+        if (f.error < best->error) {
             *best = f;
             chosen = sign * s;
         }
@@ -89,7 +90,7 @@ static int choose_scale(const struct row *r, size_t block, float row_scale, stru
 static double refit(const struct row *r, float row_scale) {
     double top = 0, bottom = 0;
     for (size_t b = 0; b < r->n_blocks; b++) {
-        struct fit f = {0};
+        struct fit f;
         if (r->wanted[b] == 0)
             continue;
         const double s = choose_scale(r, b, row_scale, &f);

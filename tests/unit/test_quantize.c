@@ -179,8 +179,8 @@ Test(quantize, extremes) {
             if (row == 4 && (type == TYPE_I4 || type == TYPE_BF16))
                 cr_assert_leq(r.decoded, r.norm); /* below the finest grid there is */
             else
-                cr_assert_leq(r.decoded, 0.012 * r.norm, "type %d row %zu: %g of %g", type, row,
-                              r.decoded, r.norm);
+                cr_assert_leq(r.decoded, (type == TYPE_I4 ? 0.035 : 0.01) * r.norm,
+                              "type %d row %zu: %g of %g", type, row, r.decoded, r.norm);
         }
 }
 
