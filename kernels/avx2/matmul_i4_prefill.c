@@ -1,0 +1,197 @@
+/*
+ * i4 weights, many columns: a blocked gemm over 7-bit codes.
+ *
+ * For each block of 512 k, the activations of up to several hundred columns are packed (they stay
+ * in L2), then every panel is requantized once (12 KB, stays in L1) and multiplied with all of
+ * them.
+ *
+ * The integer kernel. maddubs wants one unsigned operand: the activations, as q + 128. A pair
+ * (q + 128) * r is at most 2 * 255 * 64 and does not saturate. The sum of two pairs may wrap in 16
+ * bits; but less 128 times the sum of the four r, computed once per panel, it is the sum of four
+ * q * r, at most 4 * 127 * 64 = 32512: exact. So one madd widens four products a lane, not two.
+ */
+#include "kernels/avx2/common.h"
+#include "kernels/avx2/matmul.h"
+
+#define COLS        3   /* columns of a register tile: 6 sums, 6 weights, 4 others */
+#define KB_TILES    4   /* tiles of 128 k in a block of k */
+#define PAIRS       16  /* pairs of lines (8 k) in a tile */
+#define PAIR_BYTES  192 /* for each half of the rows: 32 B of k 0..3, of k 4..7, of corrections */
+#define TILE_BYTES  (PAIRS * PAIR_BYTES)
+#define MAX_COLUMNS 510 /* packed at a time */
+
+/* One block of k of one panel: codes and corrections of every tile, and the scales t. */
+struct wblock {
+    int8_t r[KB_TILES][TILE_BYTES];
+    float t[KB_TILES][PANEL_ROWS];
+};
+
+/* value << 8 for 16 bytes, times f, rounded: r in 16 bits. Interleaving with zero puts a value into
+ * the high byte; pmulhrsw(value * 256, F) = (value * F + 64) >> 7. */
+static inline __m256i requantize(__m256i v, __m256i f_lo, __m256i f_hi) {
+    __m256i zero = _mm256_setzero_si256();
+    __m256i lo = _mm256_mulhrs_epi16(_mm256_unpacklo_epi8(zero, v), f_lo);
+    __m256i hi = _mm256_mulhrs_epi16(_mm256_unpackhi_epi8(zero, v), f_hi);
+    return _mm256_packs_epi16(lo, hi);
+}
+
+/* Rows 8h .. 8h + 7 of a tile. */
+static void requantize_half(int8_t *r, float *t, const uint8_t *tile, size_t h, __m256i table) {
+    __m256i m = _mm256_setzero_si256();
+    for (size_t b = 0; b < 4; b++)
+        m = _mm256_max_epi32(m, _mm256_abs_epi32(load_scales(tile, b, h)));
+    /* Where m = 0 all scales are 0: any finite g gives r = 0. */
+    __m256 divisor = _mm256_cvtepi32_ps(_mm256_max_epi32(m, _mm256_set1_epi32(1)));
+    __m256 g = _mm256_div_ps(_mm256_set1_ps(256.0f), divisor);
+    _mm256_storeu_ps(t + 8 * h, _mm256_mul_ps(_mm256_cvtepi32_ps(m), _mm256_set1_ps(0.5f)));
+
+    const __m256i nibble = _mm256_set1_epi8(15), bias = _mm256_set1_epi8((char)128);
+    for (size_t b = 0; b < 4; b++) {
+        __m256 scale = _mm256_cvtepi32_ps(load_scales(tile, b, h));
+        __m256i f = _mm256_cvtps_epi32(_mm256_mul_ps(scale, g));
+        f = _mm256_or_si256(_mm256_slli_epi32(f, 16),
+                            _mm256_and_si256(f, _mm256_set1_epi32(0xffff)));
+        __m256i f_lo = _mm256_unpacklo_epi32(f, f), f_hi = _mm256_unpackhi_epi32(f, f);
+        for (size_t j = 0; j < 4; j++) {
+            __m256i x = load32(tile + TILE_SCALES + (4 * b + j) * 64 + 32 * h);
+            __m256i lo = _mm256_and_si256(x, nibble);
+            __m256i hi = _mm256_and_si256(_mm256_srli_epi16(x, 4), nibble);
+            lo = requantize(_mm256_shuffle_epi8(table, lo), f_lo, f_hi);
+            hi = requantize(_mm256_shuffle_epi8(table, hi), f_lo, f_hi);
+            __m256i corr =
+                _mm256_add_epi16(_mm256_maddubs_epi16(bias, lo), _mm256_maddubs_epi16(bias, hi));
+            __m256i *out = (__m256i *)(r + (4 * b + j) * PAIR_BYTES + 96 * h);
+            _mm256_store_si256(out, lo);
+            _mm256_store_si256(out + 1, hi);
+            _mm256_store_si256(out + 2, corr);
+        }
+    }
+}
+
+/* Columns of q [cols][k], n_tiles tiles from q on, as q + 128: [tile][pair][cols][8]. */
+static void pack(uint8_t *out, const int8_t *q, size_t k, size_t cols, size_t n_tiles) {
+    for (size_t i = 0; i < n_tiles * TILE_K; i += 8) {
+        for (size_t c = 0; c < cols; c++) {
+            uint64_t v;
+            memcpy(&v, q + c * k + i, sizeof v);
+            v ^= 0x8080808080808080u;
+            memcpy(out, &v, sizeof v);
+            out += sizeof v;
+        }
+    }
+}
+
+/* isum of one tile: [cols][2 halves of the rows]. */
+TILE_HELPER void multiply_tile(__m256i (*acc)[2], const int8_t *r, const uint8_t *a,
+                               const size_t cols) {
+    const __m256i ones = _mm256_set1_epi16(1);
+    UNROLL for (size_t c = 0; c < cols; c++) acc[c][0] = acc[c][1] = _mm256_setzero_si256();
+    for (size_t i = 0; i < PAIRS; i++, r += PAIR_BYTES, a += 8 * cols) {
+        const __m256i *w = (const __m256i *)r;
+        UNROLL for (size_t c = 0; c < cols; c++) {
+            __m256i a0 = broadcast4(a + 8 * c), a1 = broadcast4(a + 8 * c + 4);
+            UNROLL for (size_t h = 0; h < 2; h++) {
+                __m256i s = _mm256_sub_epi16(_mm256_maddubs_epi16(a0, w[3 * h]), w[3 * h + 2]);
+                s = _mm256_add_epi16(s, _mm256_maddubs_epi16(a1, w[3 * h + 1]));
+                acc[c][h] = _mm256_add_epi32(acc[c][h], _mm256_madd_epi16(s, ones));
+            }
+        }
+    }
+}
+
+/* One block of k for cols columns of one panel: y continues, from 0 if first, and ends times
+ * row_scale if that is not NULL. d [cols][ldd]. */
+TILE_HELPER void multiply(float *y, size_t ldy, const struct wblock *w, const uint8_t *a,
+                          const float *d, size_t ldd, size_t n_tiles, bool first,
+                          const float *row_scale, const size_t cols) {
+    __m256 f[COLS][2];
+    UNROLL for (size_t c = 0; c < cols; c++) {
+        f[c][0] = first ? _mm256_setzero_ps() : _mm256_loadu_ps(y + c * ldy);
+        f[c][1] = first ? _mm256_setzero_ps() : _mm256_loadu_ps(y + c * ldy + 8);
+    }
+    for (size_t tile = 0; tile < n_tiles; tile++) {
+        __m256i acc[COLS][2];
+        multiply_tile(acc, w->r[tile], a + tile * TILE_K * cols, cols);
+        UNROLL for (size_t h = 0; h < 2; h++) {
+            __m256 t = _mm256_load_ps(w->t[tile] + 8 * h);
+            UNROLL for (size_t c = 0; c < cols; c++) {
+                __m256 p = _mm256_mul_ps(_mm256_cvtepi32_ps(acc[c][h]), t);
+                f[c][h] = _mm256_fmadd_ps(p, _mm256_broadcast_ss(d + c * ldd + tile), f[c][h]);
+            }
+        }
+    }
+    UNROLL for (size_t h = 0; h < 2; h++) {
+        UNROLL for (size_t c = 0; c < cols; c++) {
+            if (row_scale != NULL)
+                f[c][h] = _mm256_mul_ps(f[c][h], _mm256_loadu_ps(row_scale + 8 * h));
+            _mm256_storeu_ps(y + c * ldy + 8 * h, f[c][h]);
+        }
+    }
+}
+
+static void multiply_3(float *y, size_t ldy, const struct wblock *w, const uint8_t *a,
+                       const float *d, size_t ldd, size_t n_tiles, bool first,
+                       const float *row_scale) {
+    multiply(y, ldy, w, a, d, ldd, n_tiles, first, row_scale, 3);
+}
+
+static void multiply_2(float *y, size_t ldy, const struct wblock *w, const uint8_t *a,
+                       const float *d, size_t ldd, size_t n_tiles, bool first,
+                       const float *row_scale) {
+    multiply(y, ldy, w, a, d, ldd, n_tiles, first, row_scale, 2);
+}
+
+static void multiply_1(float *y, size_t ldy, const struct wblock *w, const uint8_t *a,
+                       const float *d, size_t ldd, size_t n_tiles, bool first,
+                       const float *row_scale) {
+    multiply(y, ldy, w, a, d, ldd, n_tiles, first, row_scale, 1);
+}
+
+/* One block of k, from tile tile0 on, of all panels and n columns of x from c0 on. */
+static void multiply_block(float *y, size_t ldy, const struct act_q8 *x, size_t c0, size_t n,
+                           const struct wmat *w, size_t p0, size_t p1, size_t tile0,
+                           struct wblock *wb, uint8_t *packed) {
+    size_t ldd = w->k / TILE_K;
+    size_t n_tiles = ldd - tile0 < KB_TILES ? ldd - tile0 : KB_TILES;
+    bool first = tile0 == 0, last = tile0 + n_tiles == ldd;
+    const __m256i table = load_codebook(w->codebook, 0);
+
+    for (size_t c = 0; c < n; c += COLS)
+        pack(packed + c * n_tiles * TILE_K, x->q + (c0 + c) * w->k + tile0 * TILE_K, w->k,
+             n - c < COLS ? n - c : COLS, n_tiles);
+    for (size_t p = p0; p < p1; p++) {
+        const uint8_t *panel = panel_at(w, TYPE_I4, p);
+        const float *row_scale = last ? (const float *)panel : NULL;
+        for (size_t i = 0; i < n_tiles; i++) {
+            const uint8_t *tile = panel_tile(panel, I4_TILE_BYTES, tile0 + i);
+            requantize_half(wb->r[i], wb->t[i], tile, 0, table);
+            requantize_half(wb->r[i], wb->t[i], tile, 1, table);
+        }
+        for (size_t c = 0; c < n; c += COLS) {
+            float *out = y + (c0 + c) * ldy + p * PANEL_ROWS;
+            const uint8_t *a = packed + c * n_tiles * TILE_K;
+            const float *d = x->d + (c0 + c) * ldd + tile0;
+            if (n - c >= 3)
+                multiply_3(out, ldy, wb, a, d, ldd, n_tiles, first, row_scale);
+            else if (n - c == 2)
+                multiply_2(out, ldy, wb, a, d, ldd, n_tiles, first, row_scale);
+            else
+                multiply_1(out, ldy, wb, a, d, ldd, n_tiles, first, row_scale);
+        }
+    }
+}
+
+void matmul_f32_q128_i4_avx2(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+                             const struct wmat *w, size_t p0, size_t p1, void *scratch) {
+    struct wblock *wb = scratch;
+    uint8_t *packed = (uint8_t *)(wb + 1);
+    size_t room = kernel_scratch_bytes(w->k) - sizeof *wb;
+    size_t columns = room / (KB_TILES * TILE_K) / COLS * COLS;
+    if (columns > MAX_COLUMNS)
+        columns = MAX_COLUMNS;
+    for (size_t c0 = 0; c0 < n; c0 += columns) {
+        size_t cols = n - c0 < columns ? n - c0 : columns;
+        for (size_t tile0 = 0; tile0 < w->k / TILE_K; tile0 += KB_TILES)
+            multiply_block(y, ldy, x, c0, cols, w, p0, p1, tile0, wb, packed);
+    }
+}
