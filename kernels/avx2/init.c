@@ -1,6 +1,7 @@
 /* What AVX2 and FMA improve over the scalar table. */
+#include "kernels/avx2/matmul.h"
 #include "kernels/kernels.h"
 
 void kernels_init_avx2(struct kernels *k) {
-    (void)k;
+    k->matmul_f32_q128_i4 = matmul_f32_q128_i4_avx2;
 }
