@@ -82,8 +82,9 @@ static void oracle_quantize(struct run *r, size_t block) {
         for (size_t b = 0; b < n / len; b++) {
             double max = 0.0;
             int32_t s = 0, top = 0;
-            for (size_t i = b * len; i < (b + 1) * len; i++) {
+            for (size_t i = b * len; i < (b + 1) * len; i++)
                 max = fmax(max, fabs((double)x[i]));
+            for (size_t i = b * len; i < (b + 1) * len; i++) {
                 s += q[i];
                 top = abs(q[i]) > top ? abs(q[i]) : top;
             }
