@@ -234,3 +234,25 @@ void pool_close(struct pool **p) {
 int pool_threads(const struct pool *pool) {
     return pool->n_threads;
 }
+
+#define TOUCH_BYTES ((size_t)2 << 20) /* of a task */
+#define PAGE_BYTES  ((size_t)4096)    /* the smallest there is */
+
+struct touch {
+    volatile uint8_t *p;
+    size_t bytes;
+};
+
+static void touch_task(void *arg, size_t task, int thread) {
+    (void)thread;
+    const struct touch *const t = arg;
+    const size_t begin = task * TOUCH_BYTES, left = t->bytes - begin;
+    const size_t end = begin + (left < TOUCH_BYTES ? left : TOUCH_BYTES);
+    for (size_t i = begin; i < end; i += PAGE_BYTES)
+        t->p[i] = 0;
+}
+
+void pool_touch(struct pool *pool, void *p, size_t bytes) {
+    struct touch t = {.p = p, .bytes = bytes};
+    pool_run(pool, touch_task, &t, (bytes + TOUCH_BYTES - 1) / TOUCH_BYTES);
+}

@@ -18,4 +18,8 @@ typedef void pool_fn(void *arg, size_t task, int thread);
 /* Runs fn for every task; returns when all are done. All writes made by tasks are visible after. */
 void pool_run(struct pool *pool, pool_fn *fn, void *arg, size_t n_tasks);
 
+/* Makes memory resident before it is needed, by all threads: writes a zero into each page of p,
+ * which must be zeroed. */
+void pool_touch(struct pool *pool, void *p, size_t bytes);
+
 #endif

@@ -1,0 +1,125 @@
+#include "linear.h"
+
+#include <string.h>
+
+/* Decode streams weights: small tasks balance the threads. Prefill reuses a task's activations. */
+#define DECODE_PANELS  4
+#define PREFILL_PANELS (TILE_ROWS / PANEL_ROWS)
+
+size_t task_panels(const struct pass *p) {
+    return p->prefill ? PREFILL_PANELS : DECODE_PANELS;
+}
+
+size_t panel_count(const struct tensor *t) {
+    return (t->rows + PANEL_ROWS - 1) / PANEL_ROWS;
+}
+
+static size_t min_size(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+unsigned form_of(enum tensor_type type, bool prefill) {
+    switch (type) {
+    case TYPE_I4:
+        return prefill ? FORM_Q128 : FORM_Q32;
+    case TYPE_I8:
+        return FORM_Q32;
+    default:
+        return FORM_F32;
+    }
+}
+
+unsigned pass_forms(const struct pass *p, const struct tensor *const *w, size_t n) {
+    unsigned forms = 0;
+    for (size_t i = 0; i < n; i++)
+        forms |= form_of(w[i]->type, p->prefill);
+    return forms;
+}
+
+bool act_put(const struct kernels *k, struct act *act, size_t i, size_t at, size_t len,
+             const float *x, unsigned forms) {
+    const size_t e = i * act->k + at, b32 = e / BLOCK_K, b128 = e / TILE_K;
+    bool ok = true;
+    if ((forms & FORM_F32) && act->f + e != x)
+        memcpy(act->f + e, x, len * sizeof *x);
+    if (forms & FORM_Q32)
+        ok = k->quantize_q32(act->q32 + e, act->d32 + b32, act->sum32 + b32, x, len) && ok;
+    if (forms & FORM_Q128)
+        ok = k->quantize_q128(act->q128 + e, act->d128 + b128, act->sum128 + b128, x, len) && ok;
+    return ok;
+}
+
+void linear_panels(const struct pass *p, float *y, size_t ldy, const struct act *x, size_t first,
+                   size_t n, const struct tensor *t, size_t p0, size_t p1, void *scratch) {
+    const struct kernels *const k = &p->s->kernels;
+    struct wmat w = t->w;
+    w.panels += p0 * panel_bytes(t->type, w.k);
+    const size_t panels = p1 - p0, e = first * x->k;
+    if (t->type == TYPE_F32) {
+        k->matmul_f32_f32_f32(y, ldy, x->f + e, x->k, n, &w, 0, panels, scratch);
+    } else if (t->type == TYPE_BF16) {
+        k->matmul_f32_f32_bf16(y, ldy, x->f + e, x->k, n, &w, 0, panels, scratch);
+    } else if (t->type == TYPE_I4 && p->prefill) {
+        const struct act_q8 q = {x->q128 + e, x->d128 + e / TILE_K, x->sum128 + e / TILE_K};
+        k->matmul_f32_q128_i4(y, ldy, &q, n, &w, 0, panels, scratch);
+    } else {
+        const struct act_q8 q = {x->q32 + e, x->d32 + e / BLOCK_K, x->sum32 + e / BLOCK_K};
+        if (t->type == TYPE_I4)
+            k->matmul_f32_q32_i4(y, ldy, &q, n, &w, 0, panels, scratch);
+        else
+            k->matmul_f32_q32_i8(y, ldy, &q, n, &w, 0, panels, scratch);
+    }
+}
+
+static size_t task_count(const struct pass *p, const struct tensor *t) {
+    return (panel_count(t) + task_panels(p) - 1) / task_panels(p);
+}
+
+struct linear_arg {
+    struct pass *p;
+    const struct linear *job;
+    const struct act *x;
+};
+
+static void linear_task(void *arg, size_t task, int thread) {
+    const struct linear_arg *const a = arg;
+    const struct linear *const job = a->job;
+    size_t m = 0;
+    while (task >= task_count(a->p, job->w[m]))
+        task -= task_count(a->p, job->w[m++]);
+    const size_t p0 = task * task_panels(a->p);
+    const size_t p1 = min_size(p0 + task_panels(a->p), panel_count(job->w[m]));
+    linear_panels(a->p, job->y[m] + p0 * PANEL_ROWS, job->ldy[m], a->x, 0, a->p->n, job->w[m], p0,
+                  p1, a->p->s->b.threads[thread].matmul);
+}
+
+void linear_run(struct pass *p, const struct linear *job, const struct act *x) {
+    struct linear_arg arg = {p, job, x};
+    size_t n_tasks = 0;
+    for (size_t m = 0; m < job->n_matrices; m++)
+        n_tasks += task_count(p, job->w[m]);
+    pool_run(p->s->pool, linear_task, &arg, n_tasks);
+}
+
+struct add_arg {
+    struct pass *p;
+    const struct tensor *w;
+    const struct act *act;
+};
+
+static void add_task(void *arg, size_t task, int thread) {
+    const struct add_arg *const a = arg;
+    struct buffers *const b = &a->p->s->b;
+    const struct thread_scratch *const t = &b->threads[thread];
+    const size_t p0 = task * task_panels(a->p);
+    const size_t p1 = min_size(p0 + task_panels(a->p), panel_count(a->w));
+    linear_panels(a->p, t->tile[0], TILE_ROWS, a->act, 0, a->p->n, a->w, p0, p1, t->matmul);
+    for (size_t c = 0; c < a->p->n; c++)
+        a->p->s->kernels.add(b->x + c * b->in.k + p0 * PANEL_ROWS, t->tile[0] + c * TILE_ROWS,
+                             (p1 - p0) * PANEL_ROWS);
+}
+
+void linear_add(struct pass *p, const struct tensor *w, const struct act *act) {
+    struct add_arg arg = {p, w, act};
+    pool_run(p->s->pool, add_task, &arg, task_count(p, w));
+}

@@ -1,0 +1,13 @@
+/* What a session will use, decided before anything is allocated. */
+#ifndef BISE_PLAN_H
+#define BISE_PLAN_H
+
+#include "buffers.h"
+#include "kv.h"
+
+/* bise_plan, and the cache laid out (memory NULL). */
+enum bise_status plan_session(const struct bise_model *model,
+                              const struct bise_session_params *params, struct bise_plan *plan,
+                              struct kv_cache *kv, struct bise_error *err);
+
+#endif
