@@ -1,0 +1,112 @@
+/*
+ * i4 weights, few columns, one scale per block of 32 k: a stream over the weights.
+ *
+ * Codes become value + 32 (0..63) by pshufb, the unsigned operand of maddubs. Two of its pairs are
+ * at most 4 * 63 * 127 < 2^15: added in 16 bits, then widened by one madd. The bias leaves in
+ * integers: isum = sum((value + 32) * q) - 32 * sum(q).
+ */
+#include "kernels/avx2/common.h"
+#include "kernels/avx2/matmul.h"
+
+#define COLS 8 /* at most, in one pass over the weights */
+
+/* The activations of a group of columns. */
+struct columns {
+    const int8_t *q;    /* [cols][k] */
+    const float *d;     /* [cols][k / 32] */
+    const int32_t *sum; /* [cols][k / 32] */
+    size_t k;
+};
+
+/* Sums of block b of a tile, rows 8h .. 8h + 7, bias included. q: the block's, columns k apart. */
+TILE_HELPER void dot_block(__m256i *acc, const uint8_t *tile, size_t b, size_t h, __m256i table,
+                           const int8_t *q, size_t k, const size_t cols) {
+    const __m256i ones = _mm256_set1_epi16(1), nibble = _mm256_set1_epi8(15);
+    UNROLL for (size_t c = 0; c < cols; c++) acc[c] = _mm256_setzero_si256();
+    UNROLL for (size_t j = 0; j < 4; j++) {
+        __m256i x = load32(tile + TILE_SCALES + (4 * b + j) * 64 + 32 * h);
+        __m256i lo = _mm256_and_si256(x, nibble);
+        __m256i hi = _mm256_and_si256(_mm256_srli_epi16(x, 4), nibble);
+        lo = _mm256_shuffle_epi8(table, lo);
+        hi = _mm256_shuffle_epi8(table, hi);
+        UNROLL for (size_t c = 0; c < cols; c++) {
+            const int8_t *a = q + c * k + 8 * j;
+            __m256i s = _mm256_add_epi16(_mm256_maddubs_epi16(lo, broadcast4(a)),
+                                         _mm256_maddubs_epi16(hi, broadcast4(a + 4)));
+            acc[c] = _mm256_add_epi32(acc[c], _mm256_madd_epi16(s, ones));
+        }
+    }
+}
+
+/* One panel times cols columns. */
+TILE_HELPER void multiply_panel(float *y, size_t ldy, const uint8_t *panel, __m256i table,
+                                const struct columns *x, const size_t cols) {
+    const size_t n_blocks = x->k / BLOCK_K;
+    __m256 f[COLS][2];
+    UNROLL for (size_t c = 0; c < cols; c++) f[c][0] = f[c][1] = _mm256_setzero_ps();
+    for (size_t block = 0; block < n_blocks; block++) {
+        const uint8_t *tile = panel_tile(panel, I4_TILE_BYTES, block / 4);
+        UNROLL for (size_t h = 0; h < 2; h++) {
+            __m256i acc[COLS];
+            dot_block(acc, tile, block % 4, h, table, x->q + block * BLOCK_K, x->k, cols);
+            __m256 scale = _mm256_cvtepi32_ps(load_scales(tile, block % 4, h));
+            UNROLL for (size_t c = 0; c < cols; c++) {
+                const size_t at = c * n_blocks + block;
+                __m256i bias = _mm256_slli_epi32(_mm256_set1_epi32(x->sum[at]), 5);
+                __m256 isum = _mm256_cvtepi32_ps(_mm256_sub_epi32(acc[c], bias));
+                f[c][h] = _mm256_fmadd_ps(_mm256_mul_ps(isum, scale),
+                                          _mm256_broadcast_ss(x->d + at), f[c][h]);
+            }
+        }
+    }
+    const float *row_scale = (const float *)panel;
+    UNROLL for (size_t c = 0; c < cols; c++) {
+        UNROLL for (size_t h = 0; h < 2; h++) _mm256_storeu_ps(
+            y + c * ldy + 8 * h, _mm256_mul_ps(f[c][h], _mm256_loadu_ps(row_scale + 8 * h)));
+    }
+}
+
+static void multiply(float *y, size_t ldy, const struct wmat *w, size_t p, const struct columns *x,
+                     size_t cols) {
+    const uint8_t *panel = panel_at(w, TYPE_I4, p);
+    const __m256i table = load_codebook(w->codebook, 32);
+    switch (cols) {
+    case 1:
+        multiply_panel(y, ldy, panel, table, x, 1);
+        break;
+    case 2:
+        multiply_panel(y, ldy, panel, table, x, 2);
+        break;
+    case 3:
+        multiply_panel(y, ldy, panel, table, x, 3);
+        break;
+    case 4:
+        multiply_panel(y, ldy, panel, table, x, 4);
+        break;
+    case 5:
+        multiply_panel(y, ldy, panel, table, x, 5);
+        break;
+    case 6:
+        multiply_panel(y, ldy, panel, table, x, 6);
+        break;
+    case 7:
+        multiply_panel(y, ldy, panel, table, x, 7);
+        break;
+    default:
+        multiply_panel(y, ldy, panel, table, x, 8);
+    }
+}
+
+void matmul_f32_q32_i4_avx2(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+                            const struct wmat *w, size_t p0, size_t p1, void *scratch) {
+    (void)scratch;
+    const size_t n_blocks = w->k / BLOCK_K;
+    for (size_t p = p0; p < p1; p++) {
+        for (size_t c = 0, cols; c < n; c += cols) {
+            cols = next_columns(n - c, COLS);
+            const struct columns group = {x->q + c * w->k, x->d + c * n_blocks,
+                                          x->sum + c * n_blocks, w->k};
+            multiply(y + c * ldy + p * PANEL_ROWS, ldy, w, p, &group, cols);
+        }
+    }
+}

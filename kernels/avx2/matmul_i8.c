@@ -1,0 +1,98 @@
+/*
+ * i8 weights, one scale per block of 32 k. maddubs takes |w| as its unsigned operand and q with the
+ * sign of w: two products are at most 2 * 127 * 127 < 2^15. Four would not fit: each is widened.
+ */
+#include "kernels/avx2/common.h"
+#include "kernels/avx2/matmul.h"
+
+#define COLS 8 /* at most, in one pass over the weights */
+
+/* The activations of a group of columns. */
+struct columns {
+    const int8_t *q; /* [cols][k] */
+    const float *d;  /* [cols][k / 32] */
+    size_t k;
+};
+
+/* Sums of block b of a tile, rows 8h .. 8h + 7. q: the block's, columns k apart. */
+TILE_HELPER void dot_block(__m256i *acc, const uint8_t *tile, size_t b, size_t h, const int8_t *q,
+                           size_t k, const size_t cols) {
+    const __m256i ones = _mm256_set1_epi16(1);
+    UNROLL for (size_t c = 0; c < cols; c++) acc[c] = _mm256_setzero_si256();
+    UNROLL for (size_t j = 0; j < 8; j++) {
+        __m256i v = load32(tile + TILE_SCALES + (8 * b + j) * 64 + 32 * h);
+        __m256i magnitude = _mm256_abs_epi8(v);
+        UNROLL for (size_t c = 0; c < cols; c++) {
+            __m256i a = _mm256_sign_epi8(broadcast4(q + c * k + 4 * j), v);
+            __m256i s = _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, a), ones);
+            acc[c] = _mm256_add_epi32(acc[c], s);
+        }
+    }
+}
+
+/* One panel times cols columns. */
+TILE_HELPER void multiply_panel(float *y, size_t ldy, const uint8_t *panel, const struct columns *x,
+                                const size_t cols) {
+    const size_t n_blocks = x->k / BLOCK_K;
+    __m256 f[COLS][2];
+    UNROLL for (size_t c = 0; c < cols; c++) f[c][0] = f[c][1] = _mm256_setzero_ps();
+    for (size_t block = 0; block < n_blocks; block++) {
+        const uint8_t *tile = panel_tile(panel, I8_TILE_BYTES, block / 4);
+        UNROLL for (size_t h = 0; h < 2; h++) {
+            __m256i acc[COLS];
+            dot_block(acc, tile, block % 4, h, x->q + block * BLOCK_K, x->k, cols);
+            __m256 scale = _mm256_cvtepi32_ps(load_scales(tile, block % 4, h));
+            UNROLL for (size_t c = 0; c < cols; c++) {
+                __m256 t = _mm256_mul_ps(_mm256_cvtepi32_ps(acc[c]), scale);
+                f[c][h] =
+                    _mm256_fmadd_ps(t, _mm256_broadcast_ss(x->d + c * n_blocks + block), f[c][h]);
+            }
+        }
+    }
+    const float *row_scale = (const float *)panel;
+    UNROLL for (size_t c = 0; c < cols; c++) {
+        UNROLL for (size_t h = 0; h < 2; h++) _mm256_storeu_ps(
+            y + c * ldy + 8 * h, _mm256_mul_ps(f[c][h], _mm256_loadu_ps(row_scale + 8 * h)));
+    }
+}
+
+static void multiply(float *y, size_t ldy, const uint8_t *panel, const struct columns *x,
+                     size_t cols) {
+    switch (cols) {
+    case 1:
+        multiply_panel(y, ldy, panel, x, 1);
+        break;
+    case 2:
+        multiply_panel(y, ldy, panel, x, 2);
+        break;
+    case 3:
+        multiply_panel(y, ldy, panel, x, 3);
+        break;
+    case 4:
+        multiply_panel(y, ldy, panel, x, 4);
+        break;
+    case 5:
+        multiply_panel(y, ldy, panel, x, 5);
+        break;
+    case 6:
+        multiply_panel(y, ldy, panel, x, 6);
+        break;
+    case 7:
+        multiply_panel(y, ldy, panel, x, 7);
+        break;
+    default:
+        multiply_panel(y, ldy, panel, x, 8);
+    }
+}
+
+void matmul_f32_q32_i8_avx2(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+                            const struct wmat *w, size_t p0, size_t p1, void *scratch) {
+    (void)scratch;
+    for (size_t p = p0; p < p1; p++) {
+        for (size_t c = 0, cols; c < n; c += cols) {
+            cols = next_columns(n - c, COLS);
+            const struct columns group = {x->q + c * w->k, x->d + c * (w->k / BLOCK_K), w->k};
+            multiply(y + c * ldy + p * PANEL_ROWS, ldy, panel_at(w, TYPE_I8, p), &group, cols);
+        }
+    }
+}
