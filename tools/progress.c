@@ -1,0 +1,66 @@
+#include "progress.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BAR_CELLS 30
+
+double seconds_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+void progress_begin(struct progress *p, const char *what) {
+    *p = (struct progress){.what = what, .started = seconds_now()};
+    p->drawn = p->started;
+}
+
+void progress_show(struct progress *p, uint64_t done, uint64_t total) {
+    const double now = seconds_now(), share = total ? (double)done / (double)total : 1;
+    if (!isatty(STDERR_FILENO) || now - p->drawn < 0.1)
+        return;
+    char bar[BAR_CELLS + 1];
+    const int filled = (int)(share * BAR_CELLS);
+    memset(bar, '.', BAR_CELLS);
+    memset(bar, '#', (size_t)filled);
+    bar[BAR_CELLS] = 0;
+    const double elapsed = now - p->started;
+    fprintf(stderr, "\r%s [%s] %3.0f %%  %.0f MB/s  %.0f s left\033[K", p->what, bar, 100 * share,
+            (double)done / elapsed / 1e6, share > 0 ? elapsed * (1 - share) / share : 0);
+    fflush(stderr);
+    p->drawn = now;
+    p->shown = true;
+}
+
+void progress_end(struct progress *p) {
+    if (p->shown)
+        fputs("\r\033[K", stderr);
+    p->shown = false;
+}
+
+static volatile sig_atomic_t interrupt_flag;
+
+static void raise_flag(int signal_number) {
+    (void)signal_number;
+    interrupt_flag = 1;
+}
+
+void interrupt_catch(void) {
+    struct sigaction action = {.sa_handler = raise_flag, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+bool interrupted(void) {
+    return interrupt_flag != 0;
+}
+
+bool progress_callback(void *user, size_t done, size_t total) {
+    progress_show(user, done, total);
+    return interrupted();
+}

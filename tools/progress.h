@@ -1,0 +1,30 @@
+/* Long work as seen on a terminal, and stopped from one. */
+#ifndef BISE_TOOLS_PROGRESS_H
+#define BISE_TOOLS_PROGRESS_H
+
+#include "bise.h"
+
+/* Seconds on a clock that only goes forward. */
+double seconds_now(void);
+
+/* A line on stderr, redrawn ten times a second at most: what, a bar, percent, rate, time left.
+ * Nothing at all where stderr is no terminal. */
+struct progress {
+    const char *what;
+    double started, drawn;
+    bool shown;
+};
+void progress_begin(struct progress *p, const char *what);
+/* done and total in bytes. */
+void progress_show(struct progress *p, uint64_t done, uint64_t total);
+/* Wipes the line. */
+void progress_end(struct progress *p);
+
+/* From here on SIGINT and SIGTERM raise a flag; a second one ends the program at once. */
+void interrupt_catch(void);
+bool interrupted(void);
+
+/* A bise_progress_fn: shows the struct progress that user points to; stops when interrupted. */
+bool progress_callback(void *user, size_t done, size_t total);
+
+#endif
