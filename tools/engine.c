@@ -1,0 +1,192 @@
+#include "engine.h"
+
+#include "interrupt.h"
+#include "src/cpu.h"
+#include "src/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+void engine_option_defs(struct engine_options *o, struct option_def *defs) {
+    const struct option_def mine[ENGINE_OPTIONS] = {
+        {"-m|--model", OPT_STRING, &o->model, "FILE", "the .bise file (default: the demo model)", 0,
+         0},
+        {"-t|--threads", OPT_INT, &o->threads, "N", "threads (default: the fast cores allowed)", 1,
+         1024},
+        {"-c|--ctx-size", OPT_INT, &o->n_ctx, "N", "context in tokens (default: up to 8192)", 1,
+         1 << 30},
+        {"--isa", OPT_STRING, &o->isa, "NAME", "instruction set: scalar, avx2, ... (BISE_ISA)", 0,
+         0},
+        {"--kv", OPT_STRING, &o->kv, "TYPE", "type of the cache: i8, f16 or f32", 0, 0},
+        {"--window", OPT_INT, &o->window, "N", "sliding window, 0 for none (default: the model's)",
+         0, 1 << 30},
+        {"--chunk", OPT_INT, &o->chunk, "N", "tokens per pass while reading (default: 256)", 1,
+         1 << 20},
+        {"--mem", OPT_STRING, &o->memory, "HOW", "hold the weights by: auto, huge or mmap", 0, 0},
+    };
+    memcpy(defs, mine, sizeof mine);
+}
+
+double clock_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Index of value among names [n]; -1, said on stderr, if it is none of them. NULL gives 0. */
+static int pick(const char *flag, const char *value, const char *const *names, int n) {
+    if (!value)
+        return 0;
+    for (int i = 0; i < n; i++)
+        if (strcmp(value, names[i]) == 0)
+            return i;
+    fprintf(stderr, "bise: %s: expected ", flag);
+    for (int i = 0; i < n; i++)
+        fprintf(stderr, "%s%s", names[i], i + 2 < n ? ", " : i + 1 < n ? " or " : "");
+    fprintf(stderr, ", found \"%s\"\n", value);
+    return -1;
+}
+
+static void warn_of_threads(int threads) {
+    const int cpus = cpu_count();
+    if (threads > cpus)
+        fprintf(stderr,
+                "bise: warning: -t %d is more than the %d CPU%s this process may use; "
+                "that is slower\n",
+                threads, cpus, cpus == 1 ? "" : "s");
+}
+
+int engine_open(struct engine *e, const struct engine_options *o) {
+    static const char *const kv_names[] = {"auto", "i8", "f16", "f32"};
+    static const char *const memory_names[] = {"auto", "huge", "mmap"};
+    *e = (struct engine){.path = o->model ? o->model : default_model_path()};
+    const int kv = pick("--kv", o->kv, kv_names, 4);
+    const int memory = pick("--mem", o->memory, memory_names, 3);
+    if (kv < 0 || memory < 0)
+        return EXIT_USAGE;
+    if (!e->path) {
+        fprintf(stderr, "bise: no model: give one with -m FILE or in BISE_MODEL\n");
+        return EXIT_USAGE;
+    }
+    const char *env = getenv("BISE_ISA");
+    const struct bise_model_params model_params = {.memory = (enum bise_memory)memory,
+                                                   .n_threads = (int)o->threads};
+    const struct bise_session_params params = {
+        .n_ctx = (uint32_t)o->n_ctx,
+        .chunk = (uint32_t)o->chunk,
+        .n_threads = (int)o->threads,
+        .isa = o->isa          ? o->isa
+               : env && env[0] ? env
+                               : NULL,
+        .kv = (enum bise_kv)kv,
+        .window = o->window,
+    };
+    warn_of_threads((int)o->threads);
+    struct bise_error err = {0};
+    const double start = clock_seconds();
+    enum bise_status status = bise_model_open(&e->model, e->path, &model_params, &err);
+    if (!status)
+        status = bise_session_open(&e->session, e->model, &params, &err);
+    if (status)
+        return report(status, &err);
+    e->info = bise_model_info(e->model);
+    e->load_seconds = clock_seconds() - start;
+    return EXIT_DONE;
+}
+
+void engine_close(struct engine *e) {
+    bise_session_close(&e->session);
+    bise_model_close(&e->model);
+}
+
+int engine_tokenize(const struct engine *e, const char *text, size_t len, bool add_bos,
+                    int32_t **ids, size_t *n) {
+    const size_t cap = 3 * len + 4; /* no text has more: three bytes for a space, and the prefix */
+    struct bise_error err = {0};
+    size_t at = 0, n_text;
+    *ids = malloc(cap * sizeof **ids);
+    if (!*ids) {
+        fprintf(stderr, "bise: no memory to tokenize %zu bytes\n", len);
+        return EXIT_MEMORY;
+    }
+    if (add_bos && e->info->bos_id >= 0)
+        (*ids)[at++] = e->info->bos_id;
+    const enum bise_status status =
+        bise_tokenize(e->model, text, len, *ids + at, cap - at, &n_text, &err);
+    *n = at + n_text;
+    return status ? report(status, &err) : EXIT_DONE;
+}
+
+struct progress {
+    double start;
+    bool shown;
+};
+
+/* A line on the terminal, once the reading has taken a second. */
+static bool on_progress(void *user, size_t done, size_t total) {
+    struct progress *p = user;
+    const double seconds = clock_seconds() - p->start;
+    if (isatty(STDERR_FILENO) && seconds > 1 && done < total) {
+        fprintf(stderr, "\rreading %zu of %zu tokens, %.1f tokens/s ", done, total,
+                (double)done / seconds);
+        p->shown = true;
+    }
+    return interrupted();
+}
+
+enum bise_status engine_prefill(struct engine *e, const int32_t *ids, size_t n,
+                                struct bise_error *err) {
+    struct progress p = {.start = clock_seconds()};
+    const uint64_t from = bise_position(e->session);
+    const enum bise_status status = bise_prefill(e->session, ids, n, on_progress, &p, err);
+    if (p.shown)
+        fprintf(stderr, "\r\033[K");
+    e->n_prompt += (size_t)(bise_position(e->session) - from);
+    e->prompt_seconds += clock_seconds() - p.start;
+    return status;
+}
+
+enum bise_status engine_decode(struct engine *e, int32_t id, struct bise_error *err) {
+    const double start = clock_seconds();
+    const enum bise_status status = bise_decode(e->session, id, err);
+    e->answer_seconds += clock_seconds() - start;
+    e->n_answer += status == BISE_OK;
+    return status;
+}
+
+static double mebibytes(uint64_t bytes) {
+    return (double)bytes / (1 << 20);
+}
+
+void engine_print_plan(const struct engine *e, FILE *to) {
+    static const char *const kv_names[] = {"auto", "i8", "f16", "f32"};
+    const struct bise_plan *p = bise_session_plan(e->session);
+    const double millions = (double)e->info->n_params / 1e6;
+    fprintf(to, "%s: %s, %.4g %c parameters; %s, %d thread%s\n", e->path, e->info->weight_type,
+            millions < 1000 ? millions : millions / 1000, millions < 1000 ? 'M' : 'G',
+            bise_session_isa(e->session), p->n_threads, p->n_threads == 1 ? "" : "s");
+    fprintf(to, "memory: weights %.1f MiB (%s), %s cache %.1f MiB, scratch %.1f MiB; ",
+            mebibytes(p->weights), e->info->memory, kv_names[p->kv], mebibytes(p->cache),
+            mebibytes(p->scratch));
+    if (p->window)
+        fprintf(to, "sliding window of %u tokens\n", p->window);
+    else
+        fprintf(to, "context of %u tokens\n", p->n_ctx);
+}
+
+static double rate(size_t n, double seconds) {
+    return seconds > 0 ? (double)n / seconds : 0;
+}
+
+void engine_print_stats(const struct engine *e, FILE *to) {
+    const struct bise_plan *p = bise_session_plan(e->session);
+    fprintf(to, "load %.2f s; prompt %zu tokens, %.2f s, %.1f tokens/s; ", e->load_seconds,
+            e->n_prompt, e->prompt_seconds, rate(e->n_prompt, e->prompt_seconds));
+    fprintf(to, "answer %zu tokens, %.2f s, %.1f tokens/s\n", e->n_answer, e->answer_seconds,
+            rate(e->n_answer, e->answer_seconds));
+    fprintf(to, "resident %.1f MiB; %s, %d thread%s; weights: %s\n", mebibytes(mem_resident()),
+            bise_session_isa(e->session), p->n_threads, p->n_threads == 1 ? "" : "s",
+            e->info->memory);
+}

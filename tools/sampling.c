@@ -1,0 +1,64 @@
+#include "sampling.h"
+
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+void sampling_option_defs(struct sampling_options *o, struct option_def *defs) {
+    const struct option_def mine[SAMPLING_OPTIONS] = {
+        {"-s|--seed", OPT_INT, &o->seed, "N", "seed of the random numbers (default: any)", -1,
+         9007199254740992.0},
+        {"--temp", OPT_FLOAT, &o->temp, "X", "temperature, 0 takes the likeliest (0.7)", 0, 1e6},
+        {"--top-k", OPT_INT, &o->top_k, "N", "of the N likeliest tokens only, 0: all (40)", 0,
+         1 << 22},
+        {"--typical|--typical-p", OPT_FLOAT, &o->typical_p, "P", "locally typical, 1: off (1)", 0,
+         1},
+        {"--top-p", OPT_FLOAT, &o->top_p, "P", "of the likeliest that make up P, 1: all (0.95)", 0,
+         1},
+        {"--min-p", OPT_FLOAT, &o->min_p, "P", "at least P times the likeliest, 0: off (0.05)", 0,
+         1},
+        {"--repeat-penalty", OPT_FLOAT, &o->repeat_penalty, "X",
+         "make tokens seen unlikelier, 1: off (1)", 0, 1e6},
+        {"--frequency-penalty", OPT_FLOAT, &o->frequency_penalty, "X",
+         "less for every time a token was seen (0)", -1e6, 1e6},
+        {"--presence-penalty", OPT_FLOAT, &o->presence_penalty, "X",
+         "less for tokens that were seen (0)", -1e6, 1e6},
+        {"--repeat-last-n", OPT_INT, &o->repeat_last, "N", "how far penalties look back (64)", 0,
+         1 << 20},
+    };
+    memcpy(defs, mine, sizeof mine);
+}
+
+static int64_t random_seed_value(void) {
+    uint64_t seed;
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed) {
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME, &t);
+        seed = (uint64_t)t.tv_nsec ^ (uint64_t)t.tv_sec << 20 ^ (uint64_t)getpid();
+    }
+    return (int64_t)(seed & 0xffffffffu); /* short enough to be typed again */
+}
+
+int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uint32_t n_vocab) {
+    if (o->seed < 0) {
+        o->seed = random_seed_value();
+        if (o->temp > 0)
+            fprintf(stderr, "seed %lld\n", (long long)o->seed);
+    }
+    const struct bise_sampler_params params = {
+        .temp = (float)o->temp,
+        .top_k = (uint32_t)o->top_k,
+        .typical_p = (float)o->typical_p,
+        .top_p = (float)o->top_p,
+        .min_p = (float)o->min_p,
+        .repeat_penalty = (float)o->repeat_penalty,
+        .frequency_penalty = (float)o->frequency_penalty,
+        .presence_penalty = (float)o->presence_penalty,
+        .repeat_last = (uint32_t)o->repeat_last,
+        .seed = (uint64_t)o->seed,
+    };
+    struct bise_error err = {0};
+    const enum bise_status status = bise_sampler_open(sampler, n_vocab, &params, &err);
+    return status ? report(status, &err) : EXIT_DONE;
+}

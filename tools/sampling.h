@@ -1,0 +1,27 @@
+/* The sampling options of run and chat. */
+#ifndef BISE_TOOLS_SAMPLING_H
+#define BISE_TOOLS_SAMPLING_H
+
+#include "tools.h"
+
+struct sampling_options {
+    double temp, typical_p, top_p, min_p;
+    double repeat_penalty, frequency_penalty, presence_penalty;
+    int64_t top_k, repeat_last, seed; /* seed -1: chosen at random */
+};
+
+#define SAMPLING_OPTIONS 10
+#define SAMPLING_DEFAULTS                                                                          \
+    {                                                                                              \
+        .temp = 0.7, .typical_p = 1, .top_p = 0.95, .min_p = 0.05, .repeat_penalty = 1,            \
+        .top_k = 40, .repeat_last = 64, .seed = -1                                                 \
+    }
+
+/* Writes the SAMPLING_OPTIONS option definitions that fill o. */
+void sampling_option_defs(struct sampling_options *o, struct option_def *defs);
+
+/* Opens a sampler. A seed chosen at random is put into o->seed and said on stderr, where it
+ * matters. Returns an exit code, the fault said on stderr. */
+int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uint32_t n_vocab);
+
+#endif
