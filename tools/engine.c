@@ -1,12 +1,11 @@
 #include "engine.h"
 
-#include "interrupt.h"
+#include "progress.h"
 #include "src/cpu.h"
 #include "src/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 void engine_option_defs(struct engine_options *o, struct option_def *defs) {
@@ -27,12 +26,6 @@ void engine_option_defs(struct engine_options *o, struct option_def *defs) {
         {"--mem", OPT_STRING, &o->memory, "HOW", "hold the weights by: auto, huge or mmap", 0, 0},
     };
     memcpy(defs, mine, sizeof mine);
-}
-
-double clock_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* Index of value among names [n]; -1, said on stderr, if it is none of them. NULL gives 0. */
@@ -85,14 +78,14 @@ int engine_open(struct engine *e, const struct engine_options *o) {
     };
     warn_of_threads((int)o->threads);
     struct bise_error err = {0};
-    const double start = clock_seconds();
+    const double start = seconds_now();
     enum bise_status status = bise_model_open(&e->model, e->path, &model_params, &err);
     if (!status)
         status = bise_session_open(&e->session, e->model, &params, &err);
     if (status)
         return report(status, &err);
     e->info = bise_model_info(e->model);
-    e->load_seconds = clock_seconds() - start;
+    e->load_seconds = seconds_now() - start;
     return EXIT_DONE;
 }
 
@@ -119,15 +112,15 @@ int engine_tokenize(const struct engine *e, const char *text, size_t len, bool a
     return status ? report(status, &err) : EXIT_DONE;
 }
 
-struct progress {
+struct reading {
     double start;
     bool shown;
 };
 
 /* A line on the terminal, once the reading has taken a second. */
 static bool on_progress(void *user, size_t done, size_t total) {
-    struct progress *p = user;
-    const double seconds = clock_seconds() - p->start;
+    struct reading *p = user;
+    const double seconds = seconds_now() - p->start;
     if (isatty(STDERR_FILENO) && seconds > 1 && done < total) {
         fprintf(stderr, "\rreading %zu of %zu tokens, %.1f tokens/s ", done, total,
                 (double)done / seconds);
@@ -138,20 +131,20 @@ static bool on_progress(void *user, size_t done, size_t total) {
 
 enum bise_status engine_prefill(struct engine *e, const int32_t *ids, size_t n,
                                 struct bise_error *err) {
-    struct progress p = {.start = clock_seconds()};
+    struct reading p = {.start = seconds_now()};
     const uint64_t from = bise_position(e->session);
     const enum bise_status status = bise_prefill(e->session, ids, n, on_progress, &p, err);
     if (p.shown)
         fprintf(stderr, "\r\033[K");
     e->n_prompt += (size_t)(bise_position(e->session) - from);
-    e->prompt_seconds += clock_seconds() - p.start;
+    e->prompt_seconds += seconds_now() - p.start;
     return status;
 }
 
 enum bise_status engine_decode(struct engine *e, int32_t id, struct bise_error *err) {
-    const double start = clock_seconds();
+    const double start = seconds_now();
     const enum bise_status status = bise_decode(e->session, id, err);
-    e->answer_seconds += clock_seconds() - start;
+    e->answer_seconds += seconds_now() - start;
     e->n_answer += status == BISE_OK;
     return status;
 }

@@ -47,7 +47,4 @@ void engine_print_plan(const struct engine *e, FILE *to);
 /* Two lines: load, prompt and answer speed, memory. */
 void engine_print_stats(const struct engine *e, FILE *to);
 
-/* Seconds of a clock that only goes forward. */
-double clock_seconds(void);
-
 #endif

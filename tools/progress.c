@@ -56,6 +56,11 @@ void interrupt_catch(void) {
     sigaction(SIGTERM, &action, NULL);
 }
 
+void interrupt_clear(void) {
+    interrupt_flag = 0;
+    interrupt_catch();
+}
+
 bool interrupted(void) {
     return interrupt_flag != 0;
 }

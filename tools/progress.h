@@ -23,6 +23,8 @@ void progress_end(struct progress *p);
 /* From here on SIGINT and SIGTERM raise a flag; a second one ends the program at once. */
 void interrupt_catch(void);
 bool interrupted(void);
+/* Lowers the flag; the next signal raises it again. */
+void interrupt_clear(void);
 
 /* A bise_progress_fn: shows the struct progress that user points to; stops when interrupted. */
 bool progress_callback(void *user, size_t done, size_t total);

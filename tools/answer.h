@@ -1,0 +1,53 @@
+/* Generation as the user sees it: tokens become text on standard output until something ends them.
+ */
+#ifndef BISE_TOOLS_ANSWER_H
+#define BISE_TOOLS_ANSWER_H
+
+#include "engine.h"
+#include "src/stop.h"
+#include "src/utf8.h"
+
+/* Text on its way to a file descriptor: stop strings end it, characters are never cut. */
+struct text_out {
+    int fd;
+    bool strip_space;  /* one space at the beginning is left out */
+    struct stop *stop; /* NULL: none */
+    struct utf8_stream utf8;
+    size_t n_bytes; /* that came in */
+    char last;      /* last byte written, 0 before the first */
+    bool failed;    /* the reader has gone, or the disk is full */
+};
+
+/* Begins a new text: strip_space, stop and fd are kept. */
+void text_out_begin(struct text_out *out);
+void text_out_put(struct text_out *out, const char *bytes, size_t n);
+void text_out_end(struct text_out *out);
+
+enum finish {
+    FINISH_END,         /* the model ended it */
+    FINISH_STOP,        /* a stop string */
+    FINISH_LENGTH,      /* as many tokens as asked for */
+    FINISH_CONTEXT,     /* the context is full */
+    FINISH_INTERRUPTED, /* Ctrl-C */
+    FINISH_OUTPUT,      /* standard output could not be written */
+    FINISH_ERROR        /* said on stderr already */
+};
+
+struct answer {
+    struct engine *engine;
+    struct bise_sampler *sampler;
+    int64_t max_tokens;                          /* -1: no limit */
+    bool (*is_end)(const void *arg, int32_t id); /* NULL: nothing ends it */
+    const void *end_arg;
+    bool (*on_id)(void *arg,
+                  int32_t id); /* told every id picked, the end's too; false: no memory */
+    void *id_arg;
+    struct text_out *out;
+    bool print_ids;         /* numbers instead of text: the model has no tokenizer */
+    enum bise_status error; /* where FINISH_ERROR */
+};
+
+/* Generates from the session's logits. The last id picked has not been decoded. */
+enum finish answer_run(struct answer *a);
+
+#endif
