@@ -49,6 +49,10 @@ static init_fn *isa_init(enum isa isa) {
     }
 }
 
+bool kernels_built(enum isa isa) {
+    return isa < ISA_COUNT && isa_init(isa) != NULL;
+}
+
 bool kernels_init(struct kernels *k, enum isa isa) {
     init_fn *init = isa < ISA_COUNT ? isa_init(isa) : NULL;
     if (init == NULL)

@@ -155,8 +155,11 @@ struct cpu_features {
     bool isa[ISA_COUNT]; /* usable: CPU, OS register state and permissions; scalar is always true */
 };
 
+/* Whether this build has a folder for isa. */
+bool kernels_built(enum isa isa);
 /* Fills *k for isa by laying its folder's slots over the scalar ones (and over those of the ISAs it
- * implies). Returns false if this build has no such folder. Does not look at the CPU. */
+ * implies). Returns false if this build has no such folder. Does not look at the CPU, and runs code
+ * compiled for isa: only to be called where the CPU has it. */
 bool kernels_init(struct kernels *k, enum isa isa);
 const char *isa_name(enum isa isa);
 /* ISA_COUNT if name is unknown. */

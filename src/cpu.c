@@ -83,9 +83,8 @@ static void detect(bool isa[ISA_COUNT]) {
 void cpu_detect(struct cpu_features *f) {
     memset(f, 0, sizeof *f);
     detect(f->isa);
-    struct kernels built;
     for (int i = 0; i < ISA_COUNT; i++)
-        f->isa[i] = f->isa[i] && kernels_init(&built, (enum isa)i);
+        f->isa[i] = f->isa[i] && kernels_built((enum isa)i);
     f->isa[ISA_SCALAR] = true;
 #if defined(__x86_64__)
     f->isa[ISA_AMX] = f->isa[ISA_AMX] && amx_permitted();

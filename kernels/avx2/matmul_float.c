@@ -30,9 +30,8 @@ TILE_HELPER void load_sums(__m256 v[2], const float *y, enum tensor_type type) {
     if (type == TYPE_BF16) { /* even = 0 2 4 6 | 8 10 12 14, odd likewise */
         __m256 even = _mm256_shuffle_ps(v[0], v[1], _MM_SHUFFLE(2, 0, 2, 0));
         __m256 odd = _mm256_shuffle_ps(v[0], v[1], _MM_SHUFFLE(3, 1, 3, 1));
-        const int order = _MM_SHUFFLE(3, 1, 2, 0);
-        v[0] = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(even), order));
-        v[1] = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(odd), order));
+        v[0] = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(even), 0xd8));
+        v[1] = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(odd), 0xd8));
     }
 }
 

@@ -17,7 +17,6 @@
 
 __attribute__((format(printf, 2, 3))) static bool fail(struct run *r, const char *fmt, ...) {
     if (r->n_failures++ < MAX_MESSAGES) {
-        fflush(stdout);
         fprintf(stderr, "FAILED %s of %s, seed %llu, %s, %s: ", r->check->name, r->k->name,
                 (unsigned long long)r->seed, r->shape,
                 r->place == PLACE_END ? "buffers end at a guard page" : "buffers start at one");

@@ -84,7 +84,6 @@ static bool run_check(const struct check *check, const struct kernels *k,
     else
         fprintf(o->log, "%-13s %-20s FAILED, %d failures in %d cases\n", k->name, check->name,
                 r.n_failures, r.n_cases);
-    fflush(o->log);
     if (r.n_failures == 0 && o->bench && check->bench != NULL) {
         r.place = PLACE_START;
         r.state = start_state(o->seed, check->name);
@@ -124,6 +123,7 @@ int main(int argc, char **argv) {
         fputs(usage, stderr);
         return 2;
     }
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
     o.log = o.format == BENCH_TABLE ? stdout : stderr;
     fprintf(o.log, "seed %llu (repeat with --seed %llu)\n", (unsigned long long)o.seed,
             (unsigned long long)o.seed);
@@ -133,9 +133,9 @@ int main(int argc, char **argv) {
     int n = 0;
     struct counts counts = {0, 0};
     for (int isa = 0; isa < ISA_COUNT; isa++) {
-        if (!kernels_init(&tables[n], (enum isa)isa))
+        if (!kernels_built((enum isa)isa))
             continue; /* of another architecture */
-        if (cpu.isa[isa])
+        if (cpu.isa[isa] && kernels_init(&tables[n], (enum isa)isa))
             run_isa(tables, n++, &o, &counts);
         else if (o.isa == ISA_COUNT || o.isa == (enum isa)isa)
             fprintf(o.log, "skipped %s: CPU lacks it\n", isa_name((enum isa)isa));
