@@ -87,6 +87,10 @@ struct file_header {
     uint32_t n_tensors;
 };
 
+/* Offset of the first byte of a provenance text that may not be there: texts are UTF-8 without
+ * control characters but '\n'. n if all may. */
+size_t format_text_bad_at(const char *text, size_t n);
+
 /* Places tokenizer, table and tensors (name, type, rows, cols and is_vector of which are set, as
  * are provenance and tokenizer_bytes): fills every offset and length. Errors: ARG (too large). */
 enum bise_status format_place(struct file_header *h, struct bise_error *err);

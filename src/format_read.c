@@ -5,6 +5,7 @@
 #include "crc32c.h"
 #include "error.h"
 #include "shape.h"
+#include "utf8.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -115,6 +116,18 @@ static enum bise_status read_config(struct model_config *c, const uint8_t *data,
     return config_check(c, name, err);
 }
 
+size_t format_text_bad_at(const char *text, size_t n) {
+    size_t at = 0;
+    while (at < n) {
+        const size_t len = utf8_char_len(text + at, n - at);
+        const uint32_t code = len ? utf8_code_point(text + at, len) : 0;
+        if ((code < ' ' && code != '\n') || (code >= 0x7f && code < 0xa0))
+            break;
+        at += len;
+    }
+    return at;
+}
+
 /* The three texts; *at goes from the end of the preamble to their end. */
 static enum bise_status read_provenance(struct file_header *h, const uint8_t *data, uint64_t *at,
                                         const char *name, struct bise_error *err) {
@@ -126,11 +139,13 @@ static enum bise_status read_provenance(struct file_header *h, const uint8_t *da
             return bise_fail(err, BISE_ERR_FORMAT,
                              "%s: length of the %s text: expected at most %u, found %u", name,
                              what[i], FORMAT_TEXT_MAX, n);
-        if (n && memchr(data + *at, 0, n))
-            return bise_fail(err, BISE_ERR_FORMAT, "%s: the %s text holds a zero byte", name,
-                             what[i]);
         memcpy(texts[i], data + *at, n);
         texts[i][n] = 0;
+        const size_t bad = format_text_bad_at(texts[i], n);
+        if (bad < n)
+            return bise_fail(err, BISE_ERR_FORMAT,
+                             "%s: byte %zu of the %s text is not printable UTF-8", name, bad,
+                             what[i]);
         *at += n;
     }
     return BISE_OK;

@@ -56,6 +56,14 @@ static enum bise_status fail_io(const struct writer *w, const char *doing, int c
                      strerror(code));
 }
 
+/* Bytes that may not stand in a provenance text (names of files hold anything) become '?'. */
+static void clean_text(char *text) {
+    text[FORMAT_TEXT_MAX] = 0;
+    const size_t n = strlen(text);
+    for (size_t at = 0; (at += format_text_bad_at(text + at, n - at)) < n;)
+        text[at] = '?';
+}
+
 /* Copies what the caller described; paths included. */
 static enum bise_status copy_plan(struct writer *w, const char *path,
                                   const struct model_config *config,
@@ -66,6 +74,9 @@ static enum bise_status copy_plan(struct writer *w, const char *path,
     h->config = *config;
     if (provenance)
         h->provenance = *provenance;
+    clean_text(h->provenance.source);
+    clean_text(h->provenance.recipe);
+    clean_text(h->provenance.eval);
     h->tokenizer_bytes = tokenizer ? tokenizer_len : 0;
     h->tensors = calloc(n_tensors, sizeof *h->tensors);
     w->progress = calloc(n_tensors, sizeof *w->progress);
