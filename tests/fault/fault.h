@@ -34,6 +34,8 @@ enum fault_kind {
 /* From here on the nth call (1, 2, ...) of kind fails. fault_disarm says whether there was one. */
 void fault_arm(enum fault_kind kind, unsigned n);
 bool fault_disarm(void);
+/* Calls of a kind so far, failed ones included. */
+unsigned long fault_calls(enum fault_kind kind);
 /* Bytes mapped less bytes unmapped, so far. */
 long fault_mapped_bytes(void);
 
@@ -52,7 +54,8 @@ struct scenario {
 };
 
 /* Ends with a scenario whose name is NULL. */
-extern const struct scenario tokenizer_scenarios[], pool_scenarios[];
+extern const struct scenario pool_scenarios[], session_scenarios[], tokenizer_scenarios[],
+    writer_scenarios[];
 
 /* A whole file in memory (malloc), NULL if it cannot be read; not counted as a call that may fail.
  */

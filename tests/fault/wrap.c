@@ -30,6 +30,7 @@ static atomic_int armed_kind = -1;
 static atomic_uint calls_left;
 static atomic_bool fired;
 static atomic_long mapped;
+static atomic_ulong calls[FAULT_KINDS];
 
 void fault_arm(enum fault_kind kind, unsigned n) {
     atomic_store(&fired, false);
@@ -42,12 +43,17 @@ bool fault_disarm(void) {
     return atomic_load(&fired);
 }
 
+unsigned long fault_calls(enum fault_kind kind) {
+    return atomic_load(&calls[kind]);
+}
+
 long fault_mapped_bytes(void) {
     return atomic_load(&mapped);
 }
 
 /* Whether this call is the one to fail. */
 static bool my_turn(enum fault_kind kind) {
+    atomic_fetch_add(&calls[kind], 1);
     if (atomic_load(&armed_kind) != (int)kind || atomic_fetch_sub(&calls_left, 1) != 1)
         return false;
     atomic_store(&armed_kind, -1);

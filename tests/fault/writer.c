@@ -1,0 +1,77 @@
+/* Faults while a .bise file is written: nothing that looks finished may be left. */
+#include "writer.h"
+#include "fault.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct writer_tensor tensors[] = {
+    {"norm", TYPE_F32, 1, 200, true},
+    {"output", TYPE_I4, 40, 200, false},
+    {"tok_embeddings", TYPE_I8, 40, 200, false},
+};
+#define N_TENSORS (sizeof tensors / sizeof tensors[0])
+
+static void out_path(const char *dir, char *path, size_t cap) {
+    snprintf(path, cap, "%s/out.bise", dir);
+}
+
+static bool left_behind(const char *dir) {
+    return fault_file_exists(dir, "out.bise");
+}
+
+/* Writes a tensor in two pieces, the second first. */
+static enum bise_status put_tensor(struct writer *w, size_t i, struct bise_error *err) {
+    static uint8_t bytes[65536];
+    const size_t n = (size_t)writer_tensor_bytes(w, i), half = n / 2;
+    memset(bytes, 42 + (int)i, n);
+    enum bise_status status = writer_put(w, i, half, bytes + half, n - half, err);
+    if (status == BISE_OK)
+        status = writer_put(w, i, 0, bytes, half, err);
+    writer_set_tensor(w, i, NULL, 0.0f);
+    return status;
+}
+
+static enum bise_status run(const char *dir, struct bise_error *err) {
+    static const struct model_config config = {.dim = 200,
+                                               .n_layers = 1,
+                                               .n_heads = 4,
+                                               .n_kv_heads = 2,
+                                               .head_dim = 50,
+                                               .ffn_dim = 40,
+                                               .vocab_size = 40,
+                                               .rope_theta = 1e4,
+                                               .norm_eps = 1e-5f,
+                                               .bos_id = 1,
+                                               .n_eos = 1,
+                                               .eos_ids = {2},
+                                               .chat = CHAT_NONE};
+    static const struct provenance provenance = {.source = "none"};
+    char path[4096];
+    struct writer *w = NULL;
+    struct stat st;
+    out_path(dir, path, sizeof path);
+    enum bise_status status =
+        writer_open(&w, path, &config, &provenance, "tokenizer", 9, tensors, N_TENSORS, err);
+    const uint64_t bytes = status == BISE_OK ? writer_file_bytes(w) : 0;
+    for (size_t i = 0; i < N_TENSORS && status == BISE_OK; i++)
+        status = put_tensor(w, i, err);
+    if (status == BISE_OK && left_behind(dir))
+        status = BISE_STATUS_COUNT; /* not before it is finished */
+    if (status == BISE_OK)
+        status = writer_finish(&w, err);
+    writer_abort(&w);
+    if (status == BISE_OK) {
+        if (stat(path, &st) != 0 || (uint64_t)st.st_size != bytes)
+            status = BISE_STATUS_COUNT;
+        unlink(path);
+    }
+    return status;
+}
+
+const struct scenario writer_scenarios[] = {
+    {"writer", NULL, run, left_behind, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
