@@ -23,6 +23,11 @@ TILE_HELPER void load_line(__m256 v[2], const uint8_t *line, enum tensor_type ty
     }
 }
 
+/* 64-bit quarters 0 2 1 3. */
+static inline __m256 swap_middle(__m256 v) {
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(v), _MM_SHUFFLE(3, 1, 2, 0)));
+}
+
 /* The sums of 16 rows in load_line's order: from y, and to y. */
 TILE_HELPER void load_sums(__m256 v[2], const float *y, enum tensor_type type) {
     v[0] = _mm256_loadu_ps(y);
@@ -30,8 +35,8 @@ TILE_HELPER void load_sums(__m256 v[2], const float *y, enum tensor_type type) {
     if (type == TYPE_BF16) { /* even = 0 2 4 6 | 8 10 12 14, odd likewise */
         __m256 even = _mm256_shuffle_ps(v[0], v[1], _MM_SHUFFLE(2, 0, 2, 0));
         __m256 odd = _mm256_shuffle_ps(v[0], v[1], _MM_SHUFFLE(3, 1, 3, 1));
-        v[0] = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(even), 0xd8));
-        v[1] = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(odd), 0xd8));
+        v[0] = swap_middle(even);
+        v[1] = swap_middle(odd);
     }
 }
 

@@ -5,7 +5,7 @@
 #include "kernels/avx2/common.h"
 #include "kernels/avx2/matmul.h"
 
-#define COLS 8 /* at most, in one pass over the weights */
+#define COLS 4 /* at most, in one pass over the weights: more would not be faster */
 
 /* The activations of a group of columns. */
 struct columns {
@@ -68,20 +68,8 @@ static void multiply(float *y, size_t ldy, const uint8_t *panel, const struct co
     case 3:
         multiply_panel(y, ldy, panel, x, 3);
         break;
-    case 4:
-        multiply_panel(y, ldy, panel, x, 4);
-        break;
-    case 5:
-        multiply_panel(y, ldy, panel, x, 5);
-        break;
-    case 6:
-        multiply_panel(y, ldy, panel, x, 6);
-        break;
-    case 7:
-        multiply_panel(y, ldy, panel, x, 7);
-        break;
     default:
-        multiply_panel(y, ldy, panel, x, 8);
+        multiply_panel(y, ldy, panel, x, 4);
     }
 }
 
