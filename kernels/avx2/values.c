@@ -6,32 +6,35 @@
 #define QUERIES 4
 #define RUN     64 /* positions: 8 KiB of int8 values of 128 dimensions */
 
-/* nq queries, 16 dimensions from d, n positions. w [nq] rows of stride ldw: what values are
- * multiplied with. */
+/* nq queries, 8 nd dimensions from d, n positions; nq * nd is at most 12. w [nq] rows of stride
+ * ldw: what values are multiplied with. */
 TILE_HELPER void values_tile(float *out, size_t ldo, const float *w, size_t ldw, const uint8_t *v,
-                             const enum cached type, size_t hd, size_t d, size_t n,
-                             const size_t nq) {
-    __m256 lo[QUERIES], hi[QUERIES];
+                             const enum cached type, size_t hd, size_t d, size_t n, const size_t nq,
+                             const size_t nd) {
+    __m256 acc[12];
     UNROLL
-    for (size_t i = 0; i < nq; i++) {
-        lo[i] = _mm256_loadu_ps(out + i * ldo + d);
-        hi[i] = _mm256_loadu_ps(out + i * ldo + d + 8);
-    }
+    for (size_t i = 0; i < nq * nd; i++)
+        acc[i] = _mm256_loadu_ps(out + i / nd * ldo + d + i % nd * 8);
     for (size_t t = 0; t < n; t++) {
-        const __m256 v_lo = load_cached(v, type, t * hd + d);
-        const __m256 v_hi = load_cached(v, type, t * hd + d + 8);
+        __m256 vv[4];
         UNROLL
-        for (size_t i = 0; i < nq; i++) {
-            const __m256 wv = _mm256_broadcast_ss(w + i * ldw + t);
-            lo[i] = _mm256_fmadd_ps(wv, v_lo, lo[i]);
-            hi[i] = _mm256_fmadd_ps(wv, v_hi, hi[i]);
-        }
+        for (size_t j = 0; j < nd; j++)
+            vv[j] = load_cached(v, type, t * hd + d + j * 8);
+        UNROLL
+        for (size_t i = 0; i < nq * nd; i++)
+            acc[i] = _mm256_fmadd_ps(_mm256_broadcast_ss(w + i / nd * ldw + t), vv[i % nd], acc[i]);
     }
     UNROLL
-    for (size_t i = 0; i < nq; i++) {
-        _mm256_storeu_ps(out + i * ldo + d, lo[i]);
-        _mm256_storeu_ps(out + i * ldo + d + 8, hi[i]);
-    }
+    for (size_t i = 0; i < nq * nd; i++)
+        _mm256_storeu_ps(out + i / nd * ldo + d + i % nd * 8, acc[i]);
+}
+
+static inline void multiply(float *y, const float *a, const float *b, size_t n) {
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm256_storeu_ps(y + i, _mm256_mul_ps(_mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i)));
+    for (; i < n; i++)
+        y[i] = a[i] * b[i];
 }
 
 /* nq queries and one run of n positions. vd: int8 only. */
@@ -41,13 +44,18 @@ TILE_HELPER void values_run(float *out, size_t ldo, const float *p, size_t ldp, 
     float scaled[QUERIES * RUN];
     if (type == CACHED_I8) {
         for (size_t i = 0; i < nq; i++)
-            for (size_t t = 0; t < n; t++)
-                scaled[i * RUN + t] = p[i * ldp + t] * vd[t];
+            multiply(scaled + i * RUN, p + i * ldp, vd, n);
         p = scaled;
         ldp = RUN;
     }
-    for (size_t d = 0; d < hd; d += 16)
-        values_tile(out, ldo, p, ldp, v, type, hd, d, n, nq);
+    /* Twelve sums hide the latency of fma; a multiple of 32 dimensions is threes and twos of 8. */
+    size_t d = 0;
+    for (; nq == 4 && hd - d > 32; d += 24)
+        values_tile(out, ldo, p, ldp, v, type, hd, d, n, nq, 3);
+    for (; nq == 4 && hd - d >= 16; d += 16)
+        values_tile(out, ldo, p, ldp, v, type, hd, d, n, nq, 2);
+    for (; d < hd; d += nq == 4 ? 8 : 32)
+        values_tile(out, ldo, p, ldp, v, type, hd, d, n, nq, nq == 4 ? 1 : 4);
 }
 
 TILE_HELPER void values(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
@@ -60,7 +68,11 @@ TILE_HELPER void values(float *out, size_t ldo, const float *p, size_t ldp, size
         size_t i = 0;
         for (; i + 4 <= n_q; i += 4)
             values_run(out + i * ldo, ldo, p + i * ldp + t, ldp, run, type, scales, hd, n, 4);
-        for (; i < n_q; i++)
+        if (n_q - i == 3)
+            values_run(out + i * ldo, ldo, p + i * ldp + t, ldp, run, type, scales, hd, n, 3);
+        else if (n_q - i == 2)
+            values_run(out + i * ldo, ldo, p + i * ldp + t, ldp, run, type, scales, hd, n, 2);
+        else if (n_q - i == 1)
             values_run(out + i * ldo, ldo, p + i * ldp + t, ldp, run, type, scales, hd, n, 1);
     }
 }
