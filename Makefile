@@ -26,11 +26,12 @@ LDLIBS       := -lm
 
 # Kernel folders of this architecture, each with its own flags; everything else is baseline code.
 ifeq ($(ARCH),x86_64)
-ISAS        := avx2
+ISAS        := avx2 avx512
 else
 ISAS        :=
 endif
-FLAGS_avx2  := -mavx2 -mfma -mf16c
+FLAGS_avx2   := -mavx2 -mfma -mf16c
+FLAGS_avx512 := $(FLAGS_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
 ALL_CPPFLAGS += $(ISAS:%=-DHAVE_KERNELS_%=1)
 
 LIB_SRC  := $(wildcard quant/*.c kernels/*.c kernels/scalar/*.c src/*.c src/*/*.c) \
