@@ -75,6 +75,7 @@ int engine_open(struct engine *e, const struct engine_options *o) {
                                : NULL,
         .kv = (enum bise_kv)kv,
         .window = o->window,
+        .start_pos = o->start_pos,
     };
     warn_of_threads((int)o->threads);
     struct bise_error err = {0};

@@ -9,6 +9,7 @@ struct engine_options {
     const char *isa, *kv, *memory; /* NULL: chosen */
     int64_t threads, n_ctx, chunk; /* 0: chosen */
     int64_t window;                /* -1: the model's; 0: none */
+    uint64_t start_pos;            /* of the first token; no option of its own here */
 };
 
 #define ENGINE_OPTIONS 8
