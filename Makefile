@@ -27,11 +27,13 @@ LDLIBS       := -lm
 # Kernel folders of this architecture, each with its own flags; everything else is baseline code.
 ifeq ($(ARCH),x86_64)
 ISAS        := avx2 avx512
-else
-ISAS        :=
+else ifeq ($(ARCH),aarch64)
+ISAS        := neon neon_dotprod
 endif
 FLAGS_avx2   := -mavx2 -mfma -mf16c
 FLAGS_avx512 := $(FLAGS_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
+FLAGS_neon_dotprod := -march=armv8.2-a+dotprod
+FLAGS_neon_i8mm    := -march=armv8.2-a+dotprod+i8mm
 ALL_CPPFLAGS += $(ISAS:%=-DHAVE_KERNELS_%=1)
 
 LIB_SRC  := $(wildcard quant/*.c kernels/*.c kernels/scalar/*.c src/*.c src/*/*.c) \

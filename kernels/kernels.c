@@ -48,6 +48,18 @@ static init_fn *isa_init(enum isa isa) {
     case ISA_AVX512:
         return kernels_init_avx512;
 #endif
+#ifdef HAVE_KERNELS_neon
+    case ISA_NEON:
+        return kernels_init_neon;
+#endif
+#ifdef HAVE_KERNELS_neon_dotprod
+    case ISA_NEON_DOTPROD:
+        return kernels_init_neon_dotprod;
+#endif
+#ifdef HAVE_KERNELS_neon_i8mm
+    case ISA_NEON_I8MM:
+        return kernels_init_neon_i8mm;
+#endif
     default:
         return NULL;
     }

@@ -168,6 +168,9 @@ enum isa isa_from_name(const char *name);
 void kernels_init_scalar(struct kernels *k);
 void kernels_init_avx2(struct kernels *k);
 void kernels_init_avx512(struct kernels *k);
+void kernels_init_neon(struct kernels *k);
+void kernels_init_neon_dotprod(struct kernels *k);
+void kernels_init_neon_i8mm(struct kernels *k);
 
 /* Row of a matrix as floats: out [k_pad] gets row_scale * (float)block_scale, rounded, then *
  * value, rounded (i4, i8), or the value (f32, bf16). The same code on every CPU; used for

@@ -1,0 +1,81 @@
+/* Dot products by sdot: a register holds 4 k of 4 rows, the activations come from a lane of one
+ * that holds 16 k, the four groups of rows are independent chains. */
+#ifndef BISE_NEON_DOTPROD_SDOT_H
+#define BISE_NEON_DOTPROD_SDOT_H
+
+#include "kernels/neon/neon.h"
+
+/* isum += w times lane LANE of q, four rows a group. The instruction wants a literal there, hence
+ * a macro. */
+#define DOT_LANE(isum, w, q, LANE)                                                                 \
+    do {                                                                                           \
+        (isum)[0] = vdotq_laneq_s32((isum)[0], (w)[0], (q), LANE);                                 \
+        (isum)[1] = vdotq_laneq_s32((isum)[1], (w)[1], (q), LANE);                                 \
+        (isum)[2] = vdotq_laneq_s32((isum)[2], (w)[2], (q), LANE);                                 \
+        (isum)[3] = vdotq_laneq_s32((isum)[3], (w)[3], (q), LANE);                                 \
+    } while (0)
+
+ALWAYS_INLINE void zero_sums(int32x4_t isum[4]) {
+#pragma GCC unroll 4
+    for (int g = 0; g < 4; g++)
+        isum[g] = vdupq_n_s32(0);
+}
+
+/* A block of i4. */
+ALWAYS_INLINE void dot_i4(int32x4_t isum[4], const uint8_t *codes, const int8_t *q,
+                          int8x16_t codebook) {
+    zero_sums(isum);
+#pragma GCC unroll 2
+    for (int part = 0; part < 2; part++, codes += 128) {
+        const int8x16_t x = vld1q_s8(q + 16 * part);
+        int8x16_t lo[4], hi[4];
+        i4_line_values(lo, hi, codes, codebook);
+        DOT_LANE(isum, lo, x, 0);
+        DOT_LANE(isum, hi, x, 1);
+        i4_line_values(lo, hi, codes + 64, codebook);
+        DOT_LANE(isum, lo, x, 2);
+        DOT_LANE(isum, hi, x, 3);
+    }
+}
+
+/* A block of i8, or 32 dimensions of 16 keys, against n_cols (a constant) columns: added to isum.
+ */
+ALWAYS_INLINE void dot_lines(int32x4_t isum[][4], const int8_t *lines, const int8_t *const q[],
+                             int n_cols) {
+#pragma GCC unroll 2
+    for (int part = 0; part < 2; part++, lines += 256) {
+        int8x16_t w[4], x[4];
+#pragma GCC unroll 4
+        for (int c = 0; c < n_cols; c++)
+            x[c] = vld1q_s8(q[c] + 16 * part);
+        load_line(w, lines);
+#pragma GCC unroll 4
+        for (int c = 0; c < n_cols; c++)
+            DOT_LANE(isum[c], w, x[c], 0);
+        load_line(w, lines + 64);
+#pragma GCC unroll 4
+        for (int c = 0; c < n_cols; c++)
+            DOT_LANE(isum[c], w, x[c], 1);
+        load_line(w, lines + 128);
+#pragma GCC unroll 4
+        for (int c = 0; c < n_cols; c++)
+            DOT_LANE(isum[c], w, x[c], 2);
+        load_line(w, lines + 192);
+#pragma GCC unroll 4
+        for (int c = 0; c < n_cols; c++)
+            DOT_LANE(isum[c], w, x[c], 3);
+    }
+}
+
+/* A block of i8. */
+ALWAYS_INLINE void dot_i8(int32x4_t isum[4], const uint8_t *codes, const int8_t *q) {
+    int32x4_t sum[1][4];
+    const int8_t *const column[1] = {q};
+    zero_sums(sum[0]);
+    dot_lines(sum, (const int8_t *)codes, column, 1);
+#pragma GCC unroll 4
+    for (int g = 0; g < 4; g++)
+        isum[g] = sum[0][g];
+}
+
+#endif
