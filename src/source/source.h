@@ -31,6 +31,10 @@ uint64_t source_bytes(const struct source *s);
  * Safe from several threads. Errors: IO, FORMAT (a value not finite: tensor, row, column). */
 enum bise_status source_read_rows(const struct source *s, size_t i, uint32_t row, uint32_t n,
                                   float *out, struct bise_error *err);
+/* The chat format, where the files beside the weights make it certain; else CHAT_UNKNOWN.
+ * tokenizer: the model's, NULL if there is none; it tells V1 from V3. */
+struct tokenizer;
+enum chat_format source_guess_chat(const struct source *s, const struct tokenizer *tokenizer);
 /* The tokenizer beside the weights; *path is owned by s, NULL if there is none. */
 const char *source_tokenizer_path(const struct source *s);
 

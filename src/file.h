@@ -1,0 +1,24 @@
+/* Whole files, and paths. */
+#ifndef BISE_FILE_H
+#define BISE_FILE_H
+
+#include "error.h"
+
+/* The bytes of a regular file of at most max bytes, with a NUL behind them; *data is the caller's, to
+ * be freed. Errors: IO, FORMAT (longer than max), MEMORY. */
+enum bise_status file_read_whole(const char *path, size_t max, uint8_t **data, size_t *len,
+                                 struct bise_error *err);
+/* Opens a regular file for reading. Errors: IO (a folder, a device). */
+enum bise_status file_open(const char *path, int *fd, uint64_t *size, struct bise_error *err);
+/* Reads [at, at + len) whole. Errors: IO, FORMAT (the file ends before). */
+enum bise_status file_read_at(int fd, const char *path, uint64_t at, void *buf, size_t len,
+                              struct bise_error *err);
+
+bool file_exists(const char *path);
+bool file_is_folder(const char *path);
+/* "folder/name" in memory of its own; NULL if there is none. */
+char *file_join(const char *folder, const char *name);
+/* The part behind the last '/'. */
+const char *file_base(const char *path);
+
+#endif

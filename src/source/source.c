@@ -1,0 +1,301 @@
+#include "source_impl.h"
+
+#include "configs.h"
+#include "file.h"
+#include "folder.h"
+#include "shape.h"
+#include "tokenizer.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* config.json or params.json, whichever belongs to the weights' names; the other if it is missing. */
+static enum bise_status read_config(struct source *s, const struct folder *f, char **where,
+                                    struct bise_error *err) {
+    static const char *const names[] = {
+        [NAMING_HF] = "config.json", [NAMING_CONSOLIDATED] = "params.json"};
+    struct json *config = NULL, *generation = NULL;
+    enum naming kind = s->naming;
+    enum bise_status status = folder_read_json(f, names[kind], &config, err);
+    if (!status && !config) {
+        kind = kind == NAMING_HF ? NAMING_CONSOLIDATED : NAMING_HF;
+        status = folder_read_json(f, names[kind], &config, err);
+    }
+    if (!status && !config)
+        status = bise_fail(err, BISE_ERR_FORMAT, "%s: expected %s beside the weights", f->path,
+                           names[s->naming]);
+    if (!status && kind == NAMING_HF)
+        status = folder_read_json(f, "generation_config.json", &generation, err);
+    if (!status && !(*where = file_join(f->path, names[kind])))
+        status = bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", f->path);
+    if (!status && kind == NAMING_HF)
+        status = config_from_hf(json_root(config), generation ? json_root(generation) : NULL,
+                                *where, &s->config, err);
+    else if (!status)
+        status = config_from_params(json_root(config), *where, &s->config, err);
+    json_close(&config);
+    json_close(&generation);
+    return status;
+}
+
+/* Where the config does not say it: by the rows of the first wk. */
+static void derive_kv_heads(struct source *s) {
+    char name[64];
+    origin_name(name, sizeof name, "layers.0.attention.wk", s->naming);
+    const struct raw_tensor *wk = raw_find(&s->raw, name);
+    struct model_config *c = &s->config;
+    if (c->n_kv_heads == 0 && wk && c->head_dim > 0 && wk->shape[0] / c->head_dim <= c->n_heads)
+        c->n_kv_heads = (uint32_t)(wk->shape[0] / c->head_dim);
+}
+
+static void print_shape(char *out, size_t cap, const struct raw_tensor *t) {
+    int n = 0;
+    if (t->n_dims > 2)
+        snprintf(out, cap, "%u dimensions", t->n_dims);
+    else
+        for (unsigned i = 0; i < t->n_dims && n >= 0 && (size_t)n < cap; i++)
+            n += snprintf(out + n, cap - (size_t)n, "[%llu]", (unsigned long long)t->shape[i]);
+}
+
+/* Finds the tensor of shape number i and checks it. */
+static enum bise_status bind(struct source *s, const struct folder *f,
+                             const struct tensor_shape *shape, size_t i, struct bise_error *err) {
+    struct source_tensor *t = &s->tensors[i];
+    const uint64_t wanted[2] = {shape->is_vector ? shape->cols : shape->rows, shape->cols};
+    const unsigned n_dims = shape->is_vector ? 1 : 2;
+    snprintf(t->name, sizeof t->name, "%s", shape->name);
+    origin_name(t->origin, sizeof t->origin, shape->name, s->naming);
+    const struct raw_tensor *raw = raw_find(&s->raw, t->origin);
+    if (!raw)
+        return bise_fail(err, BISE_ERR_FORMAT, "%s: missing tensor %s", f->path, t->origin);
+    const char *path = s->raw.files[raw->file].path;
+    if (raw->n_dims != n_dims || raw->shape[0] != wanted[0] ||
+        (n_dims == 2 && raw->shape[1] != wanted[1])) {
+        struct raw_tensor expected = {.n_dims = n_dims, .shape = {wanted[0], wanted[1]}};
+        char a[64] = "", b[64] = "";
+        print_shape(a, sizeof a, &expected);
+        print_shape(b, sizeof b, raw);
+        return bise_fail(err, BISE_ERR_FORMAT, "%s: tensor %s: expected shape %s, found %s", path,
+                         t->origin, a, b[0] ? b : "none");
+    }
+    if (raw->type == RAW_OTHER)
+        return bise_fail(err, BISE_ERR_UNSUPPORTED,
+                         "%s: tensor %s: expected dtype F32, F16 or BF16, found %s", path,
+                         t->origin, raw->dtype);
+    t->rows = shape->rows;
+    t->cols = shape->cols;
+    t->is_vector = shape->is_vector;
+    t->bytes = raw->bytes;
+    s->raws[i] = raw;
+    return BISE_OK;
+}
+
+static int by_address(const void *a, const void *b) {
+    const struct raw_tensor *const *x = a, *const *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* What the config did not ask for: tables are left out with a note, others refused. */
+static enum bise_status check_extra(const struct source *s, struct note *note,
+                                    struct bise_error *err) {
+    const struct raw_tensor *first = NULL;
+    size_t n = 0;
+    const struct raw_tensor **bound = malloc(s->n_tensors * sizeof *bound);
+    if (!bound)
+        return bise_fail(err, BISE_ERR_MEMORY, "no memory for a list of %zu tensors", s->n_tensors);
+    memcpy(bound, s->raws, s->n_tensors * sizeof *bound);
+    qsort(bound, s->n_tensors, sizeof *bound, by_address);
+    for (size_t i = 0, j = 0; i < s->raw.n_tensors; i++) {
+        const struct raw_tensor *t = &s->raw.tensors[i];
+        if (j < s->n_tensors && bound[j] == t) {
+            j++;
+            continue;
+        }
+        if (!may_ignore(t->name)) {
+            free(bound);
+            return bise_fail(err, BISE_ERR_UNSUPPORTED,
+                             "%s: tensor %.128s is not part of this architecture",
+                             s->raw.files[t->file].path, t->name);
+        }
+        first = n++ ? first : t;
+    }
+    free(bound);
+    if (n == 1)
+        note_add(note, "tensor %s is not needed", first->name);
+    else if (n > 1)
+        note_add(note, "%zu tensors are not needed, the first is %s", n, first->name);
+    return BISE_OK;
+}
+
+static enum bise_status bind_all(struct source *s, const struct folder *f, struct note *note,
+                                 struct bise_error *err) {
+    struct tensor_shape *shapes = NULL;
+    enum bise_status status = config_shapes(&s->config, &shapes, &s->n_tensors, err);
+    if (status)
+        return status;
+    s->tensors = calloc(s->n_tensors, sizeof *s->tensors);
+    s->raws = calloc(s->n_tensors, sizeof *s->raws);
+    if (!s->tensors || !s->raws)
+        status =
+            bise_fail(err, BISE_ERR_MEMORY, "no memory for a list of %zu tensors", s->n_tensors);
+    for (size_t i = 0; i < s->n_tensors && !status; i++)
+        status = bind(s, f, &shapes[i], i, err);
+    free(shapes);
+    return status ? status : check_extra(s, note, err);
+}
+
+static enum bise_status find_tokenizer(struct source *s, const struct folder *f, struct note *note,
+                                       struct bise_error *err) {
+    static const char *const names[] = {"tokenizer.model", "tokenizer.model.v3"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (folder_has(f, names[i])) {
+            s->tokenizer_path = file_join(f->path, names[i]);
+            return s->tokenizer_path ? BISE_OK
+                                     : bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", f->path);
+        }
+    if (folder_has(f, "tekken.json"))
+        return bise_fail(err, BISE_ERR_UNSUPPORTED,
+                         "%s/tekken.json: tekken tokenizers are not supported: expected a "
+                         "SentencePiece tokenizer.model",
+                         f->path);
+    if (folder_has(f, "tokenizer.json"))
+        note_add(note,
+                 "%s/tokenizer.json is not read: the model's tokenizer.model is needed beside it",
+                 f->path);
+    return BISE_OK;
+}
+
+/* The template of tokenizer_config.json: a string, or the one named "default" in a list; or the file
+ * chat_template.jinja. */
+static enum bise_status read_template(struct source *s, const struct folder *f,
+                                      struct bise_error *err) {
+    struct json *j = NULL;
+    uint8_t *text = NULL;
+    size_t len;
+    char *path = NULL;
+    enum bise_status status = folder_read_json(f, "tokenizer_config.json", &j, err);
+    if (status)
+        return status;
+    s->has_tokenizer_config = j != NULL;
+    const struct json_value *v = j ? json_get(json_root(j), "chat_template") : NULL;
+    if (v && v->kind == JSON_ARRAY) {
+        const struct json_value *list = v;
+        for (v = json_first(list); v && !json_is(json_get(v, "name"), "default");)
+            v = json_next(list, v);
+        v = json_get(v, "template");
+    }
+    if (folder_has(f, "chat_template.jinja")) {
+        path = file_join(f->path, "chat_template.jinja");
+        status = path ? file_read_whole(path, CONFIG_MAX_BYTES, &text, &len, err)
+                      : bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", f->path);
+        s->chat_template = (char *)text;
+    } else if (v && v->kind == JSON_STRING) {
+        s->chat_template = strdup(v->string);
+        if (!s->chat_template)
+            status = bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", f->path);
+    }
+    free(path);
+    json_close(&j);
+    return status;
+}
+
+static void describe(struct source *s) {
+    size_t n = 0;
+    for (size_t i = 0; i < s->raw.n_files && n < sizeof s->description; i++) {
+        const int added = snprintf(
+            s->description + n, sizeof s->description - n, "%s%s (%llu bytes)", i ? ", " : "",
+            file_base(s->raw.files[i].path), (unsigned long long)s->raw.files[i].size);
+        n += added > 0 ? (size_t)added : 0;
+    }
+}
+
+static enum bise_status open_from(struct source *s, const struct folder *f, struct note *note,
+                                  struct bise_error *err) {
+    char *where = NULL;
+    enum bise_status status = BISE_OK;
+    for (size_t i = 0; i < f->n_weights && !status; i++)
+        status = raw_add_safetensors(&s->raw, f->weights[i], err);
+    if (!status)
+        status = raw_complete(&s->raw, err);
+    if (!status)
+        status = naming_of(&s->raw, f->n_weights == 1 ? f->weights[0] : f->path, &s->naming, err);
+    if (!status)
+        status = read_config(s, f, &where, err);
+    if (!status) {
+        derive_kv_heads(s);
+        status = config_check(&s->config, where, err);
+    }
+    free(where);
+    if (!status)
+        status = bind_all(s, f, note, err);
+    if (!status)
+        status = find_tokenizer(s, f, note, err);
+    if (!status)
+        status = read_template(s, f, err);
+    describe(s);
+    return status;
+}
+
+enum bise_status source_open(struct source **out, const char *path, char *note, size_t note_cap,
+                             struct bise_error *err) {
+    struct note notes = {.text = note, .cap = note_cap};
+    struct folder folder;
+    *out = NULL;
+    note[0] = 0;
+    struct source *s = calloc(1, sizeof *s);
+    if (!s)
+        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", path);
+    enum bise_status status = folder_open(&folder, path, &notes, err);
+    if (!status)
+        status = open_from(s, &folder, &notes, err);
+    folder_close(&folder);
+    if (status)
+        source_close(&s);
+    *out = s;
+    return status;
+}
+
+void source_close(struct source **s) {
+    if (!s || !*s)
+        return;
+    raw_close(&(*s)->raw);
+    free((*s)->tensors);
+    free((*s)->raws);
+    free((*s)->tokenizer_path);
+    free((*s)->chat_template);
+    free(*s);
+    *s = NULL;
+}
+
+const struct model_config *source_config(const struct source *s) {
+    return &s->config;
+}
+
+const struct source_tensor *source_tensors(const struct source *s, size_t *n) {
+    *n = s->n_tensors;
+    return s->tensors;
+}
+
+const char *source_description(const struct source *s) {
+    return s->description;
+}
+
+uint64_t source_bytes(const struct source *s) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < s->n_tensors; i++)
+        sum += s->tensors[i].bytes;
+    return sum;
+}
+
+const char *source_tokenizer_path(const struct source *s) {
+    return s->tokenizer_path;
+}
+
+enum chat_format source_guess_chat(const struct source *s, const struct tokenizer *tokenizer) {
+    const bool control_inst = tokenizer && tokenizer_size(tokenizer) > 3 &&
+                              tokenizer_kind(tokenizer, 3) == PIECE_CONTROL &&
+                              strcmp(tokenizer_piece_raw(tokenizer, 3), "[INST]") == 0;
+    if (s->chat_template)
+        return chat_from_template(s->chat_template, tokenizer != NULL, control_inst);
+    return s->has_tokenizer_config ? CHAT_NONE : CHAT_UNKNOWN;
+}

@@ -1,0 +1,21 @@
+/* A source's insides, shared by source.c (what it is) and source_read.c (its rows). */
+#ifndef BISE_SOURCE_IMPL_H
+#define BISE_SOURCE_IMPL_H
+
+#include "names.h"
+#include "source.h"
+
+struct source {
+    struct raw_set raw;
+    struct model_config config;
+    enum naming naming;
+    struct source_tensor *tensors;  /* [n_tensors] */
+    const struct raw_tensor **raws; /* [n_tensors] in raw */
+    size_t n_tensors;
+    char *tokenizer_path;      /* NULL: none */
+    char *chat_template;       /* NULL: none */
+    bool has_tokenizer_config; /* without a template: a base model's */
+    char description[1024];
+};
+
+#endif

@@ -1,0 +1,92 @@
+/* Rows of a source's tensors as floats. */
+#include "source_impl.h"
+
+#include "file.h"
+#include "quant/quantize.h"
+#include <fcntl.h>
+#include <string.h>
+
+/* Row of the file that is row `row` here. Within a head of n rows, Hugging Face's row i is row 2i of
+ * the consolidated layout, its row i + n/2 is row 2i + 1. */
+static uint32_t file_row(uint32_t row, uint32_t head_dim) {
+    const uint32_t head = row / head_dim, i = row % head_dim, half = head_dim / 2;
+    return head * head_dim + (i < half ? 2 * i : 2 * (i - half) + 1);
+}
+
+static bool ends_with_wq_or_wk(const char *name) {
+    const size_t n = strlen(name);
+    return n > 3 && (strcmp(name + n - 3, ".wq") == 0 || strcmp(name + n - 3, ".wk") == 0);
+}
+
+/* 2-byte values that fill the second half of out [n] become the floats out [n]; each is read before
+ * the float that takes its place is written. */
+static void widen(float *out, size_t n, enum raw_type type) {
+    const uint8_t *raw = (const uint8_t *)(out + n) - 2 * n;
+    for (size_t i = 0; i < n; i++) {
+        uint16_t u;
+        memcpy(&u, raw + 2 * i, sizeof u);
+        const uint32_t bits = (uint32_t)u << 16; /* bf16 */
+        if (type == RAW_F16)
+            out[i] = f16_to_f32(u);
+        else
+            memcpy(&out[i], &bits, sizeof bits);
+    }
+}
+
+/* n_rows rows of the file from row on, as they lie there. */
+static enum bise_status read_rows(const struct source *s, const struct raw_tensor *raw,
+                                  uint32_t row, uint32_t n_rows, uint32_t cols, float *out,
+                                  struct bise_error *err) {
+    const struct raw_file *file = &s->raw.files[raw->file];
+    const size_t n = (size_t)n_rows * cols, element = raw->type == RAW_F32 ? 4 : 2;
+    const uint64_t at = raw->offset + (uint64_t)row * cols * element;
+    uint8_t *into = (uint8_t *)(out + n) - n * element;
+    const enum bise_status status = file_read_at(file->fd, file->path, at, into, n * element, err);
+    if (status)
+        return status;
+    /* What has been read is not needed again: leave the page cache to others. */
+    posix_fadvise(file->fd, (off_t)at, (off_t)(n * element), POSIX_FADV_DONTNEED);
+    if (raw->type != RAW_F32)
+        widen(out, n, raw->type);
+    return BISE_OK;
+}
+
+/* Index of the first value that is infinite or not a number; n if there is none. */
+static size_t first_not_finite(const float *x, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        uint32_t u;
+        memcpy(&u, &x[i], sizeof u);
+        if ((u & 0x7F800000) == 0x7F800000)
+            return i;
+    }
+    return n;
+}
+
+enum bise_status source_read_rows(const struct source *s, size_t i, uint32_t row, uint32_t n,
+                                  float *out, struct bise_error *err) {
+    const struct source_tensor *t = &s->tensors[i];
+    const struct raw_tensor *raw = s->raws[i];
+    const bool reorder = s->naming == NAMING_CONSOLIDATED && ends_with_wq_or_wk(t->name);
+    const size_t count = (size_t)n * t->cols;
+    enum bise_status status = BISE_OK;
+    if (row > t->rows || n > t->rows - row)
+        return bise_fail(err, BISE_ERR_ARG, "tensor %s: rows %u to %u of %u", t->origin, row,
+                         row + n, t->rows);
+    if (!reorder)
+        status = read_rows(s, raw, row, n, t->cols, out, err);
+    for (uint32_t r = 0; r < n && reorder && !status; r++)
+        status = read_rows(s, raw, file_row(row + r, s->config.head_dim), 1, t->cols,
+                           out + (size_t)r * t->cols, err);
+    if (status)
+        return status;
+    const size_t bad = first_not_finite(out, count);
+    if (bad < count) {
+        const uint32_t at = row + (uint32_t)(bad / t->cols);
+        return bise_fail(err, BISE_ERR_FORMAT,
+                         "%s: tensor %s: expected finite weights, found %f at row %u, column %u",
+                         s->raw.files[raw->file].path, t->origin, (double)out[bad],
+                         reorder ? file_row(at, s->config.head_dim) : at,
+                         (unsigned)(bad % t->cols));
+    }
+    return BISE_OK;
+}
