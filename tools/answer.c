@@ -27,7 +27,7 @@ static void write_all(struct text_out *out, const char *bytes, size_t n) {
 
 void text_out_begin(struct text_out *out) {
     out->utf8 = (struct utf8_stream){.n_tail = 0};
-    out->n_bytes = 0;
+    out->n_bytes = out->n_shown = 0;
     out->last = 0;
     if (out->stop)
         stop_begin(out->stop);
@@ -39,12 +39,13 @@ static void put_portion(struct text_out *out, const char *bytes, size_t n) {
         n = stop_put(out->stop, bytes, n, shown);
         bytes = shown;
     }
+    out->n_shown += n;
     write_all(out, text, utf8_stream_put(&out->utf8, bytes, n, text));
 }
 
 void text_out_put(struct text_out *out, const char *bytes, size_t n) {
     if (n && !out->n_bytes && out->strip_space && bytes[0] == ' ') {
-        out->n_bytes++;
+        out->n_bytes = out->n_shown = 1;
         bytes++;
         n--;
     }

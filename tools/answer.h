@@ -14,6 +14,7 @@ struct text_out {
     struct stop *stop; /* NULL: none */
     struct utf8_stream utf8;
     size_t n_bytes; /* that came in */
+    size_t n_shown; /* of these, before a stop string or its possible beginning */
     char last;      /* last byte written, 0 before the first */
     bool failed;    /* the reader has gone, or the disk is full */
 };
