@@ -1,0 +1,23 @@
+/* From a checkpoint's tensors to those of a .bise file: the work of bise quantize. */
+#ifndef BISE_TOOLS_CONVERT_H
+#define BISE_TOOLS_CONVERT_H
+
+#include "progress.h"
+#include "quant/layout.h"
+#include "source/source.h"
+#include "writer.h"
+
+struct convert {
+    const struct source *source;
+    const struct writer_tensor *tensors; /* [n_tensors], in the order of the source's */
+    struct writer *writer;
+    int n_threads;
+    struct progress progress;
+};
+
+/* Reads, rounds and writes every tensor with all threads; what it writes does not depend on their
+ * number. Shows progress on a terminal, else prints a line for each tensor on stderr. Memory: some
+ * MB per thread. Errors: those of source_read_rows and writer_put; MEMORY; INTERRUPTED. */
+enum bise_status convert_all(struct convert *c, struct bise_error *err);
+
+#endif
