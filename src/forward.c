@@ -103,23 +103,32 @@ static enum bise_status check_finite(struct pass *p, struct bise_error *err) {
     const uint64_t pos = atomic_load(&p->bad_pos);
     if (pos == UINT64_MAX)
         return BISE_OK;
+    const char *const bad = "a value became infinite or not a number in, or just before,";
     if (p->layer == p->s->model->config.n_layers)
-        return bise_fail(
-            err, BISE_ERR_NONFINITE,
-            "a value became infinite or not a number in the output head, position %llu",
-            (unsigned long long)pos);
-    return bise_fail(err, BISE_ERR_NONFINITE,
-                     "a value became infinite or not a number in layer %zu, position %llu",
-                     p->layer, (unsigned long long)pos);
+        return bise_fail(err, BISE_ERR_NONFINITE, "%s the output head, position %llu", bad,
+                         (unsigned long long)pos);
+    return bise_fail(err, BISE_ERR_NONFINITE, "%s layer %zu, position %llu", bad, p->layer,
+                     (unsigned long long)pos);
 }
 
-static enum bise_status layers(struct pass *p, struct bise_error *err) {
+/* From here on only the last token matters: it becomes the pass's only one. */
+static void keep_last_token(struct pass *p) {
+    struct buffers *const b = &p->s->b;
+    const size_t last = p->n - 1;
+    memmove(b->x, b->x + last * b->in.k, b->in.k * sizeof *b->x);
+    memmove(b->q, b->q + last * b->ldq, b->ldq * sizeof *b->q);
+    p->pos += last;
+    p->n = 1;
+}
+
+static enum bise_status layers(struct pass *p, enum want want, struct bise_error *err) {
     const struct bise_model *const m = p->s->model;
     struct buffers *const b = &p->s->b;
     enum bise_status status = BISE_OK;
     pool_run(p->s->pool, embed_task, p, token_blocks(p));
     for (p->layer = 0; p->layer < m->config.n_layers && status == BISE_OK; p->layer++) {
         const struct layer *const w = &m->layers[p->layer];
+        const bool last = p->layer + 1 == m->config.n_layers;
         const struct linear qkv = {.w = {w->wq, w->wk, w->wv},
                                    .y = {b->q, b->k, b->v},
                                    .ldy = {b->ldq, b->ldk, b->ldk},
@@ -127,6 +136,10 @@ static enum bise_status layers(struct pass *p, struct bise_error *err) {
         norm(p, w->attn_norm, pass_forms(p, qkv.w, 3));
         linear_run(p, &qkv, &b->in);
         rope_and_store(p);
+        if (last && want == WANT_NONE)
+            return check_finite(p, err); /* the cache is all that this pass is for */
+        if (last && want == WANT_LAST)
+            keep_last_token(p);
         attention(p);
         quantize_att(p, pass_forms(p, &w->wo, 1));
         linear_add(p, w->wo, &b->att);
@@ -182,15 +195,12 @@ enum bise_status forward(struct bise_session *s, const int32_t *ids, size_t n, b
     atomic_init(&p.bad_pos, UINT64_MAX);
     /* Slots are overwritten from here on, whatever comes of the pass. */
     s->filled = s->pos + n > s->filled ? s->pos + n : s->filled;
-    enum bise_status status = layers(&p, err);
+    enum bise_status status = layers(&p, want, err);
     if (status == BISE_OK && want == WANT_ALL) {
         status = output_head(&p, all, err);
         if (status == BISE_OK)
             memcpy(s->b.logits, all + (n - 1) * vocab, vocab * sizeof *all);
     } else if (status == BISE_OK && want == WANT_LAST) {
-        memmove(s->b.x, s->b.x + (n - 1) * s->b.in.k, s->b.in.k * sizeof *s->b.x);
-        p.pos += n - 1;
-        p.n = 1;
         status = output_head(&p, s->b.logits, err);
     }
     if (status == BISE_OK)

@@ -36,8 +36,9 @@ static enum bise_status choose(const struct bise_model *model, const struct bise
                          (unsigned long long)MAX_POSITION, (unsigned long long)p->start_pos);
     if ((unsigned)p->kv > BISE_KV_F32)
         return bise_fail(err, BISE_ERR_ARG, "cache type: unknown number %d", (int)p->kv);
-    if (p->n_threads < 0)
-        return bise_fail(err, BISE_ERR_ARG, "threads: expected at least 1, found %d", p->n_threads);
+    if (p->n_threads < 0 || p->n_threads > POOL_MAX_THREADS)
+        return bise_fail(err, BISE_ERR_ARG, "threads: expected 1 to %d, found %d", POOL_MAX_THREADS,
+                         p->n_threads);
     const uint32_t trained = c->max_context > 0 ? c->max_context : DEFAULT_CONTEXT;
     plan->n_ctx = p->n_ctx > 0 ? p->n_ctx : trained < DEFAULT_CONTEXT ? trained : DEFAULT_CONTEXT;
     plan->window = p->window >= 0 ? (uint32_t)p->window : c->window;

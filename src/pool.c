@@ -21,9 +21,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define MAX_THREADS 1024
-#define MAX_BATCH   UINT16_MAX /* tasks of one region: what the words have room for */
-#define SPINS       4000       /* waits of some tens of cycles each, before sleeping */
+#define MAX_BATCH UINT16_MAX /* tasks of one region: what the words have room for */
+#define SPINS     4000       /* waits of some tens of cycles each, before sleeping */
 
 struct share {
     _Alignas(64) _Atomic uint64_t word; /* region << 32 | begin << 16 | end; begin == end: empty */
@@ -56,7 +55,7 @@ static void futex_wait(_Atomic uint32_t *word, uint32_t expected) {
 }
 
 static void futex_wake_all(_Atomic uint32_t *word) {
-    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, MAX_THREADS, NULL, NULL, 0);
+    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, POOL_MAX_THREADS, NULL, NULL, 0);
 }
 
 static inline void spin_pause(void) {
@@ -198,8 +197,8 @@ static bool start_workers(struct pool *pool) {
 
 enum bise_status pool_open(struct pool **out, int n_threads, struct bise_error *err) {
     *out = NULL;
-    if (n_threads < 1 || n_threads > MAX_THREADS)
-        return bise_fail(err, BISE_ERR_ARG, "threads: expected 1 to %d, found %d", MAX_THREADS,
+    if (n_threads < 1 || n_threads > POOL_MAX_THREADS)
+        return bise_fail(err, BISE_ERR_ARG, "threads: expected 1 to %d, found %d", POOL_MAX_THREADS,
                          n_threads);
     struct pool *pool = mem_alloc(sizeof *pool);
     if (pool == NULL)
