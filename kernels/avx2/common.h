@@ -3,17 +3,8 @@
 #define BISE_AVX2_COMMON_H
 
 #include "kernels/panel.h"
+#include "kernels/tile.h"
 #include <immintrin.h>
-
-/* Before a loop over a register tile: its arrays live in registers only if it is unrolled whole. */
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
-/* For tile helpers whose last argument is a constant number of columns. */
-#define TILE_HELPER static inline __attribute__((always_inline))
 
 /* 4 bytes in every 32-bit lane, from the load port. */
 static inline __m256i broadcast4(const void *p) {

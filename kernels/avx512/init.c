@@ -1,6 +1,21 @@
 /* What AVX-512 with VNNI improves over AVX2. */
-#include "kernels/kernels.h"
+#include "kernels/avx512/vector.h"
 
 void kernels_init_avx512(struct kernels *k) {
-    (void)k;
+    k->quantize_q32 = quantize_q32_avx512;
+    k->quantize_q128 = quantize_q128_avx512;
+    k->quantize_block = quantize_block_avx512;
+    k->rmsnorm = rmsnorm_avx512;
+    k->rope = rope_avx512;
+    k->swiglu = swiglu_avx512;
+    k->add = add_avx512;
+    k->madd = madd_avx512;
+    k->scale = scale_avx512;
+    k->scores_i8 = scores_i8_avx512;
+    k->scores_f32 = scores_f32_avx512;
+    k->scores_f16 = scores_f16_avx512;
+    k->softmax = softmax_avx512;
+    k->values_i8 = values_i8_avx512;
+    k->values_f32 = values_f32_avx512;
+    k->values_f16 = values_f16_avx512;
 }

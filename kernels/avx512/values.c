@@ -1,0 +1,121 @@
+/* Attention's weighted sums of values. Positions are taken in runs that stay in L1; within a run a
+ * register tile of queries x dimensions goes through them in ascending order. */
+#include "kernels/avx512/common.h"
+#include "kernels/avx512/vector.h"
+
+#define RUN  64 /* positions */
+#define PASS 32 /* queries whose weights of a run are held at a time: 8 KiB */
+#define WIDE 64 /* dimensions of a run that are converted at a time: 16 KiB */
+
+/* Values of one run as a tile reads them: type [n][stride]. */
+struct run_values {
+    const void *v;
+    size_t stride, n;
+};
+
+/* nq queries, 16 nd dimensions of out and v, all positions of a run. w [nq][RUN] or of stride ldw:
+ * what values are multiplied with. */
+TILE_HELPER void values_tile(float *out, size_t ldo, const float *w, size_t ldw,
+                             const struct run_values *r, const enum cached type, size_t d,
+                             const size_t nq, const size_t nd) {
+    __m512 acc[16];
+    UNROLL
+    for (size_t i = 0; i < nq * nd; i++)
+        acc[i] = _mm512_loadu_ps(out + i / nd * ldo + i % nd * 16);
+    for (size_t t = 0; t < r->n; t++) {
+        __m512 v[4];
+        UNROLL
+        for (size_t j = 0; j < nd; j++)
+            v[j] = load_cached(r->v, type, t * r->stride + d + j * 16);
+        UNROLL
+        for (size_t i = 0; i < nq * nd; i++)
+            acc[i] = _mm512_fmadd_ps(_mm512_set1_ps(w[i / nd * ldw + t]), v[i % nd], acc[i]);
+    }
+    UNROLL
+    for (size_t i = 0; i < nq * nd; i++)
+        _mm512_storeu_ps(out + i / nd * ldo + i % nd * 16, acc[i]);
+}
+
+/* n_q queries, 16 nd dimensions from d. */
+TILE_HELPER void values_columns(float *out, size_t ldo, const float *w, size_t ldw, size_t n_q,
+                                const struct run_values *r, const enum cached type, size_t d,
+                                const size_t nd) {
+    size_t i = 0;
+    for (; i + 4 <= n_q; i += 4)
+        values_tile(out + i * ldo, ldo, w + i * ldw, ldw, r, type, d, 4, nd);
+    for (; i < n_q; i++)
+        values_tile(out + i * ldo, ldo, w + i * ldw, ldw, r, type, d, 1, nd);
+}
+
+/* 16 nd dimensions from d of a run as floats [n][16 nd]. */
+TILE_HELPER void convert(float *to, const struct run_values *r, const enum cached type, size_t d,
+                         const size_t nd) {
+    for (size_t t = 0; t < r->n; t++) {
+        UNROLL
+        for (size_t j = 0; j < nd; j++)
+            _mm512_store_ps(to + (t * nd + j) * 16,
+                            load_cached(r->v, type, t * r->stride + d + j * 16));
+    }
+}
+
+/* One run for up to PASS queries, 16 nd dimensions from d. Where several tiles would convert the
+ * same values, that is done once. */
+TILE_HELPER void values_run(float *out, size_t ldo, const float *w, size_t ldw, size_t n_q,
+                            const struct run_values *r, const enum cached type, size_t d,
+                            const size_t nd) {
+    if (type == CACHED_F32 || n_q <= 4) {
+        values_columns(out + d, ldo, w, ldw, n_q, r, type, d, nd);
+        return;
+    }
+    _Alignas(64) float floats[RUN * WIDE];
+    const struct run_values converted = {floats, 16 * nd, r->n};
+    convert(floats, r, type, d, nd);
+    values_columns(out + d, ldo, w, ldw, n_q, &converted, CACHED_F32, 0, nd);
+}
+
+/* w[i][t] = p[i][t] * vd[t] */
+static void weights(float *w, const float *p, size_t ldp, const float *vd, size_t n_q, size_t n) {
+    for (size_t i = 0; i < n_q; i++)
+        for (size_t t = 0; t < n; t += 16) {
+            const __mmask16 m = first_lanes(n - t);
+            const __m512 pv = _mm512_maskz_loadu_ps(m, p + i * ldp + t);
+            _mm512_store_ps(w + i * RUN + t, _mm512_mul_ps(pv, _mm512_maskz_loadu_ps(m, vd + t)));
+        }
+}
+
+TILE_HELPER void values(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
+                        const void *v, const enum cached type, const float *vd, size_t hd,
+                        size_t n_pos) {
+    _Alignas(64) float scaled[PASS * RUN];
+    for (size_t t = 0; t < n_pos; t += RUN) {
+        const struct run_values r = {(const uint8_t *)v + t * hd * cached_bytes(type), hd,
+                                     n_pos - t < RUN ? n_pos - t : RUN};
+        for (size_t i = 0; i < n_q; i += PASS) {
+            const size_t n = n_q - i < PASS ? n_q - i : PASS;
+            const float *w = type == CACHED_I8 ? scaled : p + i * ldp + t;
+            const size_t ldw = type == CACHED_I8 ? RUN : ldp;
+            if (type == CACHED_I8)
+                weights(scaled, p + i * ldp + t, ldp, vd + t, n, r.n);
+            size_t d = 0;
+            for (; d + WIDE <= hd; d += WIDE)
+                values_run(out + i * ldo, ldo, w, ldw, n, &r, type, d, 4);
+            for (; d < hd; d += 32)
+                values_run(out + i * ldo, ldo, w, ldw, n, &r, type, d, 2);
+        }
+    }
+}
+
+void values_i8_avx512(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
+                      const int8_t *v, const float *vd, size_t hd, size_t n_pos) {
+    values(out, ldo, p, ldp, n_q, v, CACHED_I8, vd, hd, n_pos);
+}
+
+void values_f32_avx512(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
+                       const float *v, size_t hd, size_t n_pos) {
+    values(out, ldo, p, ldp, n_q, v, CACHED_F32, NULL, hd, n_pos);
+}
+
+void values_f16_avx512(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
+                       const uint16_t *v, size_t hd, size_t n_pos) {
+    values(out, ldo, p, ldp, n_q, v, CACHED_F16, NULL, hd, n_pos);
+}
