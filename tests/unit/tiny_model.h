@@ -43,10 +43,13 @@ static const struct provenance tiny_provenance = {
 /* The tensors of config as the writer wants them; all matrices of type, the router f32. */
 static inline struct writer_tensor *tiny_tensors(const struct model_config *c,
                                                  enum tensor_type type,
-                                                 struct tensor_shape **shapes, size_t *n) {
-    if (config_shapes(c, shapes, n, NULL) != BISE_OK)
+                                                 struct tensor_shape **shapes, size_t *n,
+                                                 struct bise_error *err) {
+    if (config_shapes(c, shapes, n, err) != BISE_OK)
         return NULL;
     struct writer_tensor *list = calloc(*n, sizeof *list);
+    if (!list)
+        bise_fail(err, BISE_ERR_MEMORY, "no memory for a list of test tensors");
     for (size_t i = 0; list && i < *n; i++) {
         const struct tensor_shape *s = &(*shapes)[i];
         list[i] = (struct writer_tensor){s->name, s->is_vector || s->is_router ? TYPE_F32 : type,
@@ -68,17 +71,18 @@ static inline enum bise_status tiny_put(struct writer *w, size_t i, struct bise_
     return s;
 }
 
-static inline enum bise_status tiny_write(const char *path, const struct model_config *c,
-                                          enum tensor_type type, struct bise_error *err) {
+static inline enum bise_status tiny_write_with(const char *path, const struct model_config *c,
+                                               enum tensor_type type, const void *tokenizer,
+                                               size_t tokenizer_len, struct bise_error *err) {
     static const int8_t codebook[CODEBOOK_SIZE] = {-32, -26, -21, -16, -12, -8, -5, -1,
                                                    2,   5,   8,   12,  16,  20, 25, 31};
     struct tensor_shape *shapes = NULL;
     struct writer *w = NULL;
     size_t n = 0;
-    struct writer_tensor *list = tiny_tensors(c, type, &shapes, &n);
+    struct writer_tensor *list = tiny_tensors(c, type, &shapes, &n, err);
     enum bise_status s = BISE_ERR_MEMORY;
     if (list)
-        s = writer_open(&w, path, c, &tiny_provenance, NULL, 0, list, n, err);
+        s = writer_open(&w, path, c, &tiny_provenance, tokenizer, tokenizer_len, list, n, err);
     for (size_t i = 0; i < n && s == BISE_OK; i++) {
         s = tiny_put(w, i, err);
         writer_set_tensor(w, i, list[i].type == TYPE_I4 ? codebook : NULL,
@@ -90,6 +94,11 @@ static inline enum bise_status tiny_write(const char *path, const struct model_c
     free(list);
     free(shapes);
     return s;
+}
+
+static inline enum bise_status tiny_write(const char *path, const struct model_config *c,
+                                          enum tensor_type type, struct bise_error *err) {
+    return tiny_write_with(path, c, type, NULL, 0, err);
 }
 
 /* A whole file in memory; the caller frees it. NULL if it cannot be read. */
