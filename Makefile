@@ -28,7 +28,7 @@ LDLIBS       := -lm
 ifeq ($(ARCH),x86_64)
 ISAS        := avx2 avx512
 else ifeq ($(ARCH),aarch64)
-ISAS        := neon neon_dotprod
+ISAS        := neon neon_dotprod neon_i8mm
 endif
 FLAGS_avx2   := -mavx2 -mfma -mf16c
 FLAGS_avx512 := $(FLAGS_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni

@@ -1,0 +1,14 @@
+/* The slots of kernels/neon_i8mm/. */
+#ifndef BISE_NEON_I8MM_MATMUL_H
+#define BISE_NEON_I8MM_MATMUL_H
+
+#include "kernels/kernels.h"
+
+void matmul_f32_q32_i4_neon_i8mm(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+                                 const struct wmat *w, size_t p0, size_t p1, void *scratch);
+void matmul_f32_q128_i4_neon_i8mm(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+                                  const struct wmat *w, size_t p0, size_t p1, void *scratch);
+void matmul_f32_q32_i8_neon_i8mm(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+                                 const struct wmat *w, size_t p0, size_t p1, void *scratch);
+
+#endif
