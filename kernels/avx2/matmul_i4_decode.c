@@ -18,22 +18,27 @@ struct columns {
     size_t k;
 };
 
-/* Sums of block b of a tile, rows 8h .. 8h + 7, bias included. q: the block's, columns k apart. */
-TILE_HELPER void dot_block(__m256i *acc, const uint8_t *tile, size_t b, size_t h, __m256i table,
+/* Sums of block b of a tile, bias included: [cols][2 halves of the rows]. q: the block's, columns k
+ * apart. */
+TILE_HELPER void dot_block(__m256i (*acc)[2], const uint8_t *tile, size_t b, __m256i table,
                            const int8_t *q, size_t k, const size_t cols) {
     const __m256i ones = _mm256_set1_epi16(1), nibble = _mm256_set1_epi8(15);
-    UNROLL for (size_t c = 0; c < cols; c++) acc[c] = _mm256_setzero_si256();
+    UNROLL for (size_t c = 0; c < cols; c++) acc[c][0] = acc[c][1] = _mm256_setzero_si256();
     UNROLL for (size_t j = 0; j < 4; j++) {
-        __m256i x = load32(tile + TILE_SCALES + (4 * b + j) * 64 + 32 * h);
-        __m256i lo = _mm256_and_si256(x, nibble);
-        __m256i hi = _mm256_and_si256(_mm256_srli_epi16(x, 4), nibble);
-        lo = _mm256_shuffle_epi8(table, lo);
-        hi = _mm256_shuffle_epi8(table, hi);
+        __m256i lo[2], hi[2];
+        UNROLL for (size_t h = 0; h < 2; h++) {
+            __m256i x = load32(tile + TILE_SCALES + (4 * b + j) * 64 + 32 * h);
+            lo[h] = _mm256_shuffle_epi8(table, _mm256_and_si256(x, nibble));
+            hi[h] = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(x, 4), nibble));
+        }
         UNROLL for (size_t c = 0; c < cols; c++) {
             const int8_t *a = q + c * k + 8 * j;
-            __m256i s = _mm256_add_epi16(_mm256_maddubs_epi16(lo, broadcast4(a)),
-                                         _mm256_maddubs_epi16(hi, broadcast4(a + 4)));
-            acc[c] = _mm256_add_epi32(acc[c], _mm256_madd_epi16(s, ones));
+            const __m256i a0 = broadcast4(a), a1 = broadcast4(a + 4);
+            UNROLL for (size_t h = 0; h < 2; h++) {
+                __m256i s = _mm256_add_epi16(_mm256_maddubs_epi16(lo[h], a0),
+                                             _mm256_maddubs_epi16(hi[h], a1));
+                acc[c][h] = _mm256_add_epi32(acc[c][h], _mm256_madd_epi16(s, ones));
+            }
         }
     }
 }
@@ -46,16 +51,16 @@ TILE_HELPER void multiply_panel(float *y, size_t ldy, const uint8_t *panel, __m2
     UNROLL for (size_t c = 0; c < cols; c++) f[c][0] = f[c][1] = _mm256_setzero_ps();
     for (size_t block = 0; block < n_blocks; block++) {
         const uint8_t *tile = panel_tile(panel, I4_TILE_BYTES, block / 4);
-        UNROLL for (size_t h = 0; h < 2; h++) {
-            __m256i acc[COLS];
-            dot_block(acc, tile, block % 4, h, table, x->q + block * BLOCK_K, x->k, cols);
-            __m256 scale = _mm256_cvtepi32_ps(load_scales(tile, block % 4, h));
-            UNROLL for (size_t c = 0; c < cols; c++) {
-                const size_t at = c * n_blocks + block;
-                __m256i bias = _mm256_slli_epi32(_mm256_set1_epi32(x->sum[at]), 5);
-                __m256 isum = _mm256_cvtepi32_ps(_mm256_sub_epi32(acc[c], bias));
-                f[c][h] = _mm256_fmadd_ps(_mm256_mul_ps(isum, scale),
-                                          _mm256_broadcast_ss(x->d + at), f[c][h]);
+        __m256i acc[COLS][2];
+        dot_block(acc, tile, block % 4, table, x->q + block * BLOCK_K, x->k, cols);
+        UNROLL for (size_t c = 0; c < cols; c++) {
+            const size_t at = c * n_blocks + block;
+            const __m256i bias = _mm256_slli_epi32(_mm256_set1_epi32(x->sum[at]), 5);
+            const __m256 d = _mm256_broadcast_ss(x->d + at);
+            UNROLL for (size_t h = 0; h < 2; h++) {
+                const __m256 scale = _mm256_cvtepi32_ps(load_scales(tile, block % 4, h));
+                const __m256 isum = _mm256_cvtepi32_ps(_mm256_sub_epi32(acc[c][h], bias));
+                f[c][h] = _mm256_fmadd_ps(_mm256_mul_ps(isum, scale), d, f[c][h]);
             }
         }
     }

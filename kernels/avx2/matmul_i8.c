@@ -14,18 +14,20 @@ struct columns {
     size_t k;
 };
 
-/* Sums of block b of a tile, rows 8h .. 8h + 7. q: the block's, columns k apart. */
-TILE_HELPER void dot_block(__m256i *acc, const uint8_t *tile, size_t b, size_t h, const int8_t *q,
+/* Sums of block b of a tile: [cols][2 halves of the rows]. q: the block's, columns k apart. */
+TILE_HELPER void dot_block(__m256i (*acc)[2], const uint8_t *tile, size_t b, const int8_t *q,
                            size_t k, const size_t cols) {
     const __m256i ones = _mm256_set1_epi16(1);
-    UNROLL for (size_t c = 0; c < cols; c++) acc[c] = _mm256_setzero_si256();
-    UNROLL for (size_t j = 0; j < 8; j++) {
-        __m256i v = load32(tile + TILE_SCALES + (8 * b + j) * 64 + 32 * h);
-        __m256i magnitude = _mm256_abs_epi8(v);
-        UNROLL for (size_t c = 0; c < cols; c++) {
-            __m256i a = _mm256_sign_epi8(broadcast4(q + c * k + 4 * j), v);
-            __m256i s = _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, a), ones);
-            acc[c] = _mm256_add_epi32(acc[c], s);
+    UNROLL for (size_t c = 0; c < cols; c++) acc[c][0] = acc[c][1] = _mm256_setzero_si256();
+    for (size_t j = 0; j < 8; j++) {
+        UNROLL for (size_t h = 0; h < 2; h++) {
+            const __m256i v = load32(tile + TILE_SCALES + (8 * b + j) * 64 + 32 * h);
+            const __m256i magnitude = _mm256_abs_epi8(v);
+            UNROLL for (size_t c = 0; c < cols; c++) {
+                const __m256i a = _mm256_sign_epi8(broadcast4(q + c * k + 4 * j), v);
+                const __m256i s = _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, a), ones);
+                acc[c][h] = _mm256_add_epi32(acc[c][h], s);
+            }
         }
     }
 }
@@ -38,14 +40,14 @@ TILE_HELPER void multiply_panel(float *y, size_t ldy, const uint8_t *panel, cons
     UNROLL for (size_t c = 0; c < cols; c++) f[c][0] = f[c][1] = _mm256_setzero_ps();
     for (size_t block = 0; block < n_blocks; block++) {
         const uint8_t *tile = panel_tile(panel, I8_TILE_BYTES, block / 4);
-        UNROLL for (size_t h = 0; h < 2; h++) {
-            __m256i acc[COLS];
-            dot_block(acc, tile, block % 4, h, x->q + block * BLOCK_K, x->k, cols);
-            __m256 scale = _mm256_cvtepi32_ps(load_scales(tile, block % 4, h));
-            UNROLL for (size_t c = 0; c < cols; c++) {
-                __m256 t = _mm256_mul_ps(_mm256_cvtepi32_ps(acc[c]), scale);
-                f[c][h] =
-                    _mm256_fmadd_ps(t, _mm256_broadcast_ss(x->d + c * n_blocks + block), f[c][h]);
+        __m256i acc[COLS][2];
+        dot_block(acc, tile, block % 4, x->q + block * BLOCK_K, x->k, cols);
+        UNROLL for (size_t c = 0; c < cols; c++) {
+            const __m256 d = _mm256_broadcast_ss(x->d + c * n_blocks + block);
+            UNROLL for (size_t h = 0; h < 2; h++) {
+                const __m256 scale = _mm256_cvtepi32_ps(load_scales(tile, block % 4, h));
+                const __m256 t = _mm256_mul_ps(_mm256_cvtepi32_ps(acc[c][h]), scale);
+                f[c][h] = _mm256_fmadd_ps(t, d, f[c][h]);
             }
         }
     }
