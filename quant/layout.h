@@ -16,9 +16,9 @@
  *     i4: value = codebook[code], 16 signed values in -32..31 that belong to the tensor
  *     i8: value = the signed byte, -127..127
  *
- * Padding rows have row scale 0, whole blocks of padding columns block scale 0. Where the columns end
- * inside a block of i4, the weights in the rest of it need not be zero (a codebook need not hold 0):
- * activations there are zero.
+ * Padding rows have row scale 0, whole blocks of padding columns block scale 0. Where the columns
+ * end inside a block of i4, the weights in the rest of it need not be zero (a codebook need not
+ * hold 0): activations there are zero.
  */
 #ifndef BISE_QUANT_LAYOUT_H
 #define BISE_QUANT_LAYOUT_H

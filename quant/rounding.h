@@ -67,8 +67,8 @@ bool i4_in_range(float peak, float scale);
 float i4_best_scale(const float *x, float peak, const struct i4_table *t);
 /* Rounds x [32] at scale, which must be in range. */
 struct fit i4_fit(const float *x, float scale, const struct i4_table *t);
-/* The same; writes the codes to bytes 0..3 of lines [4] of stride 64 (layout.h) and returns the true
- * squared error of the first n values, those that are not padding. */
+/* The same; writes the codes to bytes 0..3 of lines [4] of stride 64 (layout.h) and returns the
+ * true squared error of the first n values, those that are not padding. */
 float i4_store(uint8_t *lines, const float *x, size_t n, float scale, const struct i4_table *t);
 
 /* Bytes -127..127. */

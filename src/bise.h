@@ -58,9 +58,9 @@ struct bise_model;
 enum bise_memory { BISE_MEMORY_AUTO = 0, BISE_MEMORY_HUGE, BISE_MEMORY_MMAP };
 
 struct bise_model_params {
-    enum bise_memory memory; /* how the weights are held */
-    int n_threads;           /* for filling memory; 0: choose */
-    bool no_tensors;         /* header, config and tokenizer only: for inspect and tokenize */
+    enum bise_memory memory;    /* how the weights are held */
+    int n_threads;              /* for filling memory; 0: choose */
+    bool no_tensors;            /* header, config and tokenizer only: for inspect and tokenize */
     bise_progress_fn *progress; /* may be NULL; bytes read into memory, when they are */
     void *progress_user;
 };
@@ -145,8 +145,8 @@ BISE_API const struct bise_plan *bise_session_plan(const struct bise_session *se
 BISE_API const char *bise_session_isa(const struct bise_session *session);
 
 /* Runs n ids through the model; progress (may be NULL) is called between chunks, with tokens, those
- * done so far being kept when it stops; afterwards bise_logits gives the last one's. Calls of fewer than 16
- * tokens use decode arithmetic, others prefill arithmetic (kernels.h), whatever the chunk.
+ * done so far being kept when it stops; afterwards bise_logits gives the last one's. Calls of fewer
+ * than 16 tokens use decode arithmetic, others prefill arithmetic (kernels.h), whatever the chunk.
  * Errors: ARG (an id >= vocab), CONTEXT (no window and n more than is left; nothing is done),
  * NONFINITE, INTERRUPTED. */
 BISE_API enum bise_status bise_prefill(struct bise_session *session, const int32_t *ids, size_t n,

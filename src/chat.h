@@ -6,12 +6,14 @@
  * never becomes control pieces, and the ids of a generated answer are kept, never encoded again.
  *
  * V1      BOS, then for each turn  enc("[INST] " user " [/INST]")  answer EOS; the system prompt
- * and an empty line stand before the first user's text V3      BOS, then for each turn  [INST]
- * enc(user) [/INST]  answer EOS; the system prompt stands before the last user's text, so earlier
- * ids change from turn to turn ChatML  BOS, then for each message  <|im_start|> enc(role "\n" text)
- * <|im_end|> enc("\n") Zephyr  BOS, then for each message  enc("<|role|>\n" text) EOS, enc("\n"
- * ...) Llama-2 for each turn  BOS enc("[INST] <<SYS>>\n" system "\n<</SYS>>\n\n" user " [/INST]")
- * answer EOS none    BOS, then everything as one text: a base model goes on writing
+ *         and an empty line stand before the first user's text
+ * V3      BOS, then for each turn  [INST] enc(user) [/INST]  answer EOS; the system prompt stands
+ *         before the last user's text, so earlier ids change from turn to turn
+ * ChatML  BOS, then for each message  <|im_start|> enc(role "\n" text) <|im_end|> enc("\n")
+ * Zephyr  BOS, then for each message  enc("<|role|>\n" text) EOS, enc("\n" ...)
+ * Llama-2 for each turn  BOS enc("[INST] <<SYS>>\n" system "\n<</SYS>>\n\n" user " [/INST]")
+ *         answer EOS
+ * none    BOS, then everything as one text: a base model goes on writing
  */
 #ifndef BISE_CHAT_H
 #define BISE_CHAT_H

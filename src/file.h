@@ -4,8 +4,8 @@
 
 #include "error.h"
 
-/* The bytes of a regular file of at most max bytes, with a NUL behind them; *data is the caller's, to
- * be freed. Errors: IO, FORMAT (longer than max), MEMORY. */
+/* The bytes of a regular file of at most max bytes, with a NUL behind them; *data is the caller's,
+ * to be freed. Errors: IO, FORMAT (longer than max), MEMORY. */
 enum bise_status file_read_whole(const char *path, size_t max, uint8_t **data, size_t *len,
                                  struct bise_error *err);
 /* Opens a regular file for reading. Errors: IO (a folder, a device). */

@@ -52,11 +52,11 @@ struct bise_model {
     const struct tensor *embed, *norm, *head; /* head == embed where tied */
     struct layer *layers;                     /* [n_layers] */
     const struct tensor **expert_refs;        /* storage behind layer.w1, w2, w3 */
-    struct tokenizer *tokenizer;    /* NULL if the file has none */
-    const uint8_t *tokenizer_bytes; /* the bundled tokenizer.model, as it was */
+    struct tokenizer *tokenizer;              /* NULL if the file has none */
+    const uint8_t *tokenizer_bytes;           /* the bundled tokenizer.model, as it was */
     size_t tokenizer_len;
     uint64_t tokenizer_offset; /* in the file */
-    uint8_t *map; /* the whole file */
+    uint8_t *map;              /* the whole file */
     size_t map_len;
     bool map_is_copy; /* anonymous memory rather than a mapping of the file */
     char memory_phrase[160];

@@ -105,7 +105,7 @@ enum bise_status model_bind(struct bise_model *m, const char *name, struct bise_
     if (s != BISE_OK)
         return s;
     sorted = malloc((m->n_tensors + 1) * sizeof *sorted);
-    found = malloc(n * sizeof *found);
+    found = calloc(n, sizeof *found);
     m->layers = calloc(m->config.n_layers, sizeof *m->layers);
     m->expert_refs = calloc(n_refs, sizeof *m->expert_refs);
     if (!sorted || !found || !m->layers || !m->expert_refs) {

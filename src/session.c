@@ -11,9 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PREFILL_FROM                                                                               \
-    16 /* tokens of a call from which on prefill arithmetic is used (kernels.h)   \
-                         */
+#define PREFILL_FROM 16 /* tokens of a call from which on prefill arithmetic is used: kernels.h */
 
 /* ---- opening -------------------------------------------------------------------------------- */
 

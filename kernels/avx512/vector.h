@@ -63,8 +63,8 @@ static inline float tree_sum(__m512 lanes) {
     return _mm_cvtss_f32(_mm_add_ss(s2, _mm_movehdup_ps(s2)));
 }
 
-/* exp32 of fmath.h in every lane: the same operations in the same order. scalef multiplies by a power
- * of two with one rounding, as the two products there do. */
+/* exp32 of fmath.h in every lane: the same operations in the same order. scalef multiplies by a
+ * power of two with one rounding, as the two products there do. */
 static inline __m512 exp_16(__m512 x) {
     const __m512 magic = _mm512_set1_ps(EXP_MAGIC);
     x = _mm512_max_ps(_mm512_set1_ps(EXP_MIN), x); /* of a NaN and a number, the second operand */

@@ -22,16 +22,16 @@ struct folder {
     size_t n_weights;
 };
 
-/* path: a folder, or one file of weights in it. Where both a Hugging Face set and a consolidated file
- * lie there, takes the first and says so. Errors: IO, FORMAT (a missing shard: named), UNSUPPORTED
- * (weights of a kind that is not read: named), MEMORY. */
+/* path: a folder, or one file of weights in it. Where both a Hugging Face set and a consolidated
+ * file lie there, takes the first and says so. Errors: IO, FORMAT (a missing shard: named),
+ * UNSUPPORTED (weights of a kind that is not read: named), MEMORY. */
 enum bise_status folder_open(struct folder *f, const char *path, struct note *note,
                              struct bise_error *err);
 void folder_close(struct folder *f);
 
 struct json;
-/* Parses folder/name. *out is NULL, with BISE_OK, if there is no such file. Errors: as file_read_whole
- * and json_parse. */
+/* Parses folder/name. *out is NULL, with BISE_OK, if there is no such file. Errors: as
+ * file_read_whole and json_parse. */
 enum bise_status folder_read_json(const struct folder *f, const char *name, struct json **out,
                                   struct bise_error *err);
 /* Whether folder/name is there. */

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* config.json or params.json, whichever belongs to the weights' names; the other if it is missing. */
+/* config.json or params.json, whichever belongs to the weights' names; the other if it is missing.
+ */
 static enum bise_status read_config(struct source *s, const struct folder *f, char **where,
                                     struct bise_error *err) {
     static const char *const names[] = {
@@ -165,7 +166,7 @@ static enum bise_status find_tokenizer(struct source *s, const struct folder *f,
     return BISE_OK;
 }
 
-/* The template of tokenizer_config.json: a string, or the one named "default" in a list; or the file
+/* The template of tokenizer_config.json: a string, or the one named "default" in a list; or file
  * chat_template.jinja. */
 static enum bise_status read_template(struct source *s, const struct folder *f,
                                       struct bise_error *err) {

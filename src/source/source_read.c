@@ -6,8 +6,8 @@
 #include <fcntl.h>
 #include <string.h>
 
-/* Row of the file that is row `row` here. Within a head of n rows, Hugging Face's row i is row 2i of
- * the consolidated layout, its row i + n/2 is row 2i + 1. */
+/* Row of the file that is row `row` here. Within a head of n rows, Hugging Face's row i is row 2i
+ * of the consolidated layout, its row i + n/2 is row 2i + 1. */
 static uint32_t file_row(uint32_t row, uint32_t head_dim) {
     const uint32_t head = row / head_dim, i = row % head_dim, half = head_dim / 2;
     return head * head_dim + (i < half ? 2 * i : 2 * (i - half) + 1);

@@ -62,7 +62,8 @@ static unsigned long n_allocations(void) {
     return fault_calls(FAULT_MALLOC) + fault_calls(FAULT_MMAP);
 }
 
-/* Prefill in chunks past the window's end, decode, sample: the sum of the ids, -1 after an error. */
+/* Prefill in chunks past the window's end, decode, sample: the sum of the ids, -1 after an error.
+ */
 static long generate(struct bise_session *session, struct bise_sampler *sampler,
                      struct bise_error *err) {
     int32_t ids[100];
