@@ -38,7 +38,8 @@ ALL_CPPFLAGS += $(ISAS:%=-DHAVE_KERNELS_%=1)
 
 LIB_SRC  := $(wildcard quant/*.c kernels/*.c kernels/scalar/*.c src/*.c src/*/*.c) \
             $(foreach isa,$(ISAS),$(wildcard kernels/$(isa)/*.c))
-TOOL_SRC := $(wildcard tools/*.c)
+TOOL_SRC := $(wildcard tools/*.c) bench/bandwidth.c
+BENCH    := $(BUILD)/membw
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o)
 COMPILE   = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(if $(WERROR),-Werror) -MMD -MP
@@ -81,6 +82,13 @@ $(BUILD)/flags: FORCE
 chat: all
 	$(BUILD)/bise chat
 
+# What measures this machine's limits; see bench/.
+bench: all $(BENCH)
+
+$(BENCH): $(BUILD)/%: $(BUILD)/bench/%.o $(BUILD)/bench/bandwidth.o $(BUILD)/libbise.a
+	$(SAY) LINK $@
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
+
 clean:
 	rm -rf $(BUILD)
 
@@ -88,6 +96,6 @@ include mk/test.mk
 include mk/install.mk
 
 FORCE:
-.PHONY: all chat clean FORCE
+.PHONY: all bench chat clean FORCE
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d)

@@ -42,6 +42,13 @@ static int pick(const char *flag, const char *value, const char *const *names, i
     return -1;
 }
 
+bool engine_parse_memory(const char *value, enum bise_memory *memory) {
+    static const char *const names[] = {"auto", "huge", "mmap"};
+    const int i = pick("--mem", value, names, 3);
+    *memory = i < 0 ? BISE_MEMORY_AUTO : (enum bise_memory)i;
+    return i >= 0;
+}
+
 static void warn_of_threads(int threads) {
     const int cpus = cpu_count();
     if (threads > cpus)
@@ -53,19 +60,17 @@ static void warn_of_threads(int threads) {
 
 int engine_open(struct engine *e, const struct engine_options *o) {
     static const char *const kv_names[] = {"auto", "i8", "f16", "f32"};
-    static const char *const memory_names[] = {"auto", "huge", "mmap"};
     *e = (struct engine){.path = o->model ? o->model : default_model_path()};
     const int kv = pick("--kv", o->kv, kv_names, 4);
-    const int memory = pick("--mem", o->memory, memory_names, 3);
-    if (kv < 0 || memory < 0)
+    enum bise_memory memory;
+    if (kv < 0 || !engine_parse_memory(o->memory, &memory))
         return EXIT_USAGE;
     if (!e->path) {
         fprintf(stderr, "bise: no model: give one with -m FILE or in BISE_MODEL\n");
         return EXIT_USAGE;
     }
     const char *env = getenv("BISE_ISA");
-    const struct bise_model_params model_params = {.memory = (enum bise_memory)memory,
-                                                   .n_threads = (int)o->threads};
+    const struct bise_model_params model_params = {.memory = memory, .n_threads = (int)o->threads};
     const struct bise_session_params params = {
         .n_ctx = (uint32_t)o->n_ctx,
         .chunk = (uint32_t)o->chunk,

@@ -19,6 +19,9 @@ struct engine_options {
 /* Writes the ENGINE_OPTIONS option definitions that fill o. */
 void engine_option_defs(struct engine_options *o, struct option_def *defs);
 
+/* The value of --mem (NULL: auto); a fault is said on stderr. */
+bool engine_parse_memory(const char *value, enum bise_memory *memory);
+
 struct engine {
     const char *path;
     struct bise_model *model;

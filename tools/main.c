@@ -20,6 +20,7 @@ static const struct {
     {"verify", cmd_verify, "check every checksum of a .bise file"},
     {"tokenize", cmd_tokenize, "text to token ids and back"},
     {"perplexity", cmd_perplexity, "measure a model on a text"},
+    {"bench", cmd_bench, "measure speed beside this machine's limits"},
     {"synth", cmd_synth, "write a random model of a given shape, for speed work"},
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])

@@ -1,0 +1,50 @@
+#include "bandwidth.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+struct read_job {
+    const uint64_t *words;
+    size_t n_lines; /* of 64 bytes */
+    size_t n_shares;
+    volatile uint64_t sink;
+};
+
+/* Eight independent sums: enough loads in flight for the memory to be what limits. */
+static void read_share(void *arg, size_t task, int thread) {
+    struct read_job *job = arg;
+    const size_t from = job->n_lines * task / job->n_shares * 8;
+    const size_t to = job->n_lines * (task + 1) / job->n_shares * 8;
+    uint64_t s[8] = {0};
+    (void)thread;
+    for (size_t i = from; i < to; i += 8)
+        for (size_t j = 0; j < 8; j++)
+            s[j] ^= job->words[i + j];
+    for (size_t j = 1; j < 8; j++)
+        s[0] ^= s[j];
+    job->sink = s[0];
+}
+
+double bench_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double bandwidth_read(struct pool *pool, const void *p, size_t len) {
+    struct read_job job = {.words = p, .n_lines = len / 64};
+    job.n_shares = (size_t)pool_threads(pool);
+    const double start = bench_now();
+    pool_run(pool, read_share, &job, job.n_shares);
+    return bench_now() - start;
+}
+
+static int by_value(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double bench_median(double *x, size_t n) {
+    qsort(x, n, sizeof *x, by_value);
+    return n % 2 ? x[n / 2] : 0.5 * (x[n / 2 - 1] + x[n / 2]);
+}
