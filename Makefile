@@ -26,12 +26,16 @@ LDLIBS       := -lm
 
 # Kernel folders of this architecture, each with its own flags; everything else is baseline code.
 ifeq ($(ARCH),x86_64)
-ISAS        := avx2 avx512
+ISAS        := avx2 avxvnni avx512
 else ifeq ($(ARCH),aarch64)
 ISAS        := neon neon_dotprod neon_i8mm
 endif
 FLAGS_avx2   := -mavx2 -mfma -mf16c
 FLAGS_avx512 := $(FLAGS_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
+# VNNI_BY_EVEX=1 is for tests only: avxvnni with the same instruction as AVX-512 encodes it, for CPUs
+# that have just that.
+FLAGS_avxvnni := $(if $(VNNI_BY_EVEX),$(FLAGS_avx512),$(FLAGS_avx2) -mavxvnni)
+ALL_CPPFLAGS  += $(if $(VNNI_BY_EVEX),-DVNNI_BY_EVEX=1)
 FLAGS_neon_dotprod := -march=armv8.2-a+dotprod
 FLAGS_neon_i8mm    := -march=armv8.2-a+dotprod+i8mm
 ALL_CPPFLAGS += $(ISAS:%=-DHAVE_KERNELS_%=1)

@@ -44,6 +44,10 @@ static init_fn *isa_init(enum isa isa) {
     case ISA_AVX2:
         return kernels_init_avx2;
 #endif
+#ifdef HAVE_KERNELS_avxvnni
+    case ISA_AVXVNNI:
+        return kernels_init_avxvnni;
+#endif
 #ifdef HAVE_KERNELS_avx512
     case ISA_AVX512:
         return kernels_init_avx512;

@@ -167,6 +167,7 @@ enum isa isa_from_name(const char *name);
 
 void kernels_init_scalar(struct kernels *k);
 void kernels_init_avx2(struct kernels *k);
+void kernels_init_avxvnni(struct kernels *k);
 void kernels_init_avx512(struct kernels *k);
 void kernels_init_neon(struct kernels *k);
 void kernels_init_neon_dotprod(struct kernels *k);

@@ -59,6 +59,9 @@ static void detect(bool isa[ISA_COUNT]) {
     const uint32_t f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, vnni = 1u << 11;
     isa[ISA_AVX512] =
         (state & STATE_AVX512) == STATE_AVX512 && all(b7, f_dq_bw_vl) && all(c7, vnni);
+#ifdef VNNI_BY_EVEX /* a test build, see the Makefile */
+    isa[ISA_AVXVNNI] = isa[ISA_AVX512];
+#endif
     const uint32_t tile_int8 = 1u << 24 | 1u << 25;
     isa[ISA_AMX] = isa[ISA_AVX512] && (state & STATE_AMX) == STATE_AMX && all(d7, tile_int8);
 }
