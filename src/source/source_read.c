@@ -4,6 +4,7 @@
 #include "file.h"
 #include "quant/quantize.h"
 #include <fcntl.h>
+#include <math.h>
 #include <string.h>
 
 /* Row of the file that is row `row` here. Within a head of n rows, Hugging Face's row i is row 2i
@@ -82,11 +83,11 @@ enum bise_status source_read_rows(const struct source *s, size_t i, uint32_t row
     const size_t bad = first_not_finite(out, count);
     if (bad < count) {
         const uint32_t at = row + (uint32_t)(bad / t->cols);
-        return bise_fail(err, BISE_ERR_FORMAT,
-                         "%s: tensor %s: expected finite weights, found %f at row %u, column %u",
-                         s->raw.files[raw->file].path, t->origin, (double)out[bad],
-                         reorder ? file_row(at, s->config.head_dim) : at,
-                         (unsigned)(bad % t->cols));
+        return bise_fail(
+            err, BISE_ERR_FORMAT,
+            "%s: tensor %s: expected finite weights, found %s at row %u, column %u",
+            s->raw.files[raw->file].path, t->origin, isnan(out[bad]) ? "NaN" : "infinity",
+            reorder ? file_row(at, s->config.head_dim) : at, (unsigned)(bad % t->cols));
     }
     return BISE_OK;
 }

@@ -1,5 +1,6 @@
 /* Panels against a decoder written from the text of layout.h, and the errors the search reaches. */
 #include "quant/quantize.h"
+#include "random.h"
 
 #include <criterion/criterion.h>
 #include <float.h>
@@ -7,13 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t state;
+static struct random_state state;
 
-static double uniform(void) { /* xorshift64, in (0, 1) */
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return ((double)(state >> 11) + 0.5) * 0x1p-53;
+static double uniform(void) { /* in (0, 1] */
+    return 1 - random_unit(&state);
 }
 
 static double normal(void) {
@@ -96,7 +94,7 @@ static double relative_error(enum tensor_type type, double (*draw)(void)) {
     enum { COLS = 1024 };
     static float x[PANEL_ROWS * COLS];
     double error = 0, norm = 0;
-    state = 88172645463325252;
+    random_seed(&state, 88172645463325252);
     for (int i = 0; i < 64; i++) {
         random_rows(x, PANEL_ROWS * COLS, draw);
         const struct result r = round_trip(type, x, PANEL_ROWS, COLS);
@@ -125,7 +123,7 @@ Test(quantize, i8_error) {
 Test(quantize, odd_sizes) {
     static const size_t sizes[] = {1, 31, 32, 33, 96, 127, 128, 129, 160, 300};
     static float x[PANEL_ROWS * 300];
-    state = 7;
+    random_seed(&state, 7);
     random_rows(x, sizeof x / sizeof *x, normal);
     for (int type = 0; type < TYPE_COUNT; type++)
         for (size_t rows = 1; rows <= PANEL_ROWS; rows += 5)
@@ -143,14 +141,14 @@ Test(quantize, odd_sizes) {
 Test(quantize, values_on_the_grid_survive) {
     enum { COLS = 384 };
     static float x[PANEL_ROWS * COLS];
-    state = 99;
+    random_seed(&state, 99);
     for (size_t i = 0; i < PANEL_ROWS * COLS; i++) {
-        const size_t code = (size_t)(uniform() * CODEBOOK_SIZE);
+        const size_t code = (size_t)(random_unit(&state) * CODEBOOK_SIZE);
         x[i] = 0.25f * codebook_default[i % BLOCK_K == 5 ? 0 : code];
     }
     cr_assert_lt(round_trip(TYPE_I4, x, PANEL_ROWS, COLS).decoded, 1e-9);
     for (size_t i = 0; i < PANEL_ROWS * COLS; i++)
-        x[i] = -0.5f * (float)(i % BLOCK_K == 7 ? 127 : (int)(uniform() * 255) - 127);
+        x[i] = -0.5f * (float)(i % BLOCK_K == 7 ? 127 : (int)(random_unit(&state) * 255) - 127);
     cr_assert_lt(round_trip(TYPE_I8, x, PANEL_ROWS, COLS).decoded, 1e-7);
 }
 
@@ -158,7 +156,7 @@ Test(quantize, values_on_the_grid_survive) {
 Test(quantize, extremes) {
     enum { COLS = 256 };
     static float x[9 * COLS];
-    state = 5;
+    random_seed(&state, 5);
     for (size_t k = 0; k < COLS; k++) {
         const float n = (float)normal();
         x[0 * COLS + k] = 0;
@@ -193,7 +191,7 @@ Test(quantize, rows_are_independent) {
     float scratch[2 * COLS];
     double error = 0, norm = 0;
     cr_assert_leq(quantize_scratch_floats(COLS), sizeof scratch / sizeof *scratch);
-    state = 3;
+    random_seed(&state, 3);
     random_rows(x, PANEL_ROWS * COLS, student5);
     for (int type = TYPE_I8; type <= TYPE_I4; type++) {
         const enum tensor_type t = (enum tensor_type)type;
