@@ -14,7 +14,7 @@
 #define MAX_POSITION    ((uint64_t)1 << 49) /* rope_table is exact to 2^50 */
 
 static enum bise_kv default_kv(const struct bise_model *model) {
-    const enum tensor_type type = model->layers[0].wq->type;
+    const enum tensor_type type = model->layers[0].w1[0]->type;
     return type == TYPE_F32 || type == TYPE_BF16 ? BISE_KV_F32 : BISE_KV_I8;
 }
 
