@@ -2,6 +2,8 @@
 #ifndef BISE_KERNELS_TILE_H
 #define BISE_KERNELS_TILE_H
 
+#include <stddef.h>
+
 /* Before a loop over a register tile: its arrays live in registers only if it is unrolled whole. */
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -11,5 +13,11 @@
 
 /* For tile helpers whose last arguments are constants: sizes of the tile, types. */
 #define TILE_HELPER static inline __attribute__((always_inline))
+
+/* How many of n columns the next pass takes, at most max: as even as they go. */
+static inline size_t next_columns(size_t n, size_t max) {
+    const size_t passes = (n + max - 1) / max;
+    return (n + passes - 1) / passes;
+}
 
 #endif

@@ -28,10 +28,4 @@ static inline __m256i load_codebook(const int8_t *codebook, int bias) {
     return _mm256_broadcastsi128_si256(t);
 }
 
-/* How many of n columns the next pass takes, at most max: as even as they go. */
-static inline size_t next_columns(size_t n, size_t max) {
-    const size_t passes = (n + max - 1) / max;
-    return (n + passes - 1) / passes;
-}
-
 #endif

@@ -1,24 +1,19 @@
 /*
- * i4 weights, many columns: a blocked gemm over 7-bit codes.
+ * i4 weights, many columns: the inner steps of prefill.h.
  *
- * For each block of 512 k, the activations of up to several hundred columns are packed (they stay
- * in L2), then every panel is requantized once (12 KB, stays in L1) and multiplied with all of
- * them.
- *
- * The integer kernel. maddubs wants one unsigned operand: the activations, as q + 128. A pair
- * (q + 128) * r is at most 2 * 255 * 64 and does not saturate. The sum of two pairs may wrap in 16
- * bits; but less 128 times the sum of the four r, computed once per panel, it is the sum of four
- * q * r, at most 4 * 127 * 64 = 32512: exact. So one madd widens four products a lane, not two.
+ * maddubs wants one unsigned operand: the activations, as q + 128. A pair (q + 128) * r is at most
+ * 2 * 255 * 64 and does not saturate. The sum of two pairs may wrap in 16 bits; but less 128 times
+ * the sum of the four r, computed once per panel, it is the sum of four q * r, at most
+ * 4 * 127 * 64 = 32512: exact. So one madd widens four products a lane, not two.
  */
 #include "kernels/avx2/common.h"
 #include "kernels/avx2/matmul.h"
+#include "kernels/prefill.h"
 
-#define COLS        3   /* columns of a register tile: 6 sums, 6 weights, 4 others */
-#define KB_TILES    4   /* tiles of 128 k in a block of k */
-#define PAIRS       16  /* pairs of lines (8 k) in a tile */
-#define PAIR_BYTES  192 /* for each half of the rows: 32 B of k 0..3, of k 4..7, of corrections */
-#define TILE_BYTES  (PAIRS * PAIR_BYTES)
-#define MAX_COLUMNS 510 /* packed at a time */
+#define COLS       3   /* columns of a register tile: 6 sums, 6 weights, 4 others */
+#define PAIRS      16  /* pairs of lines (8 k) in a tile */
+#define PAIR_BYTES 192 /* for each half of the rows: 32 B of k 0..3, of k 4..7, of corrections */
+#define TILE_BYTES (PAIRS * PAIR_BYTES)
 
 /* One block of k of one panel: codes and corrections of every tile, and the scales t. */
 struct wblock {
@@ -68,16 +63,13 @@ static void requantize_half(int8_t *r, float *t, const uint8_t *tile, size_t h, 
     }
 }
 
-/* Columns of q [cols][k], n_tiles tiles from q on, as q + 128: [tile][pair][cols][8]. */
-static void pack(uint8_t *out, const int8_t *q, size_t k, size_t cols, size_t n_tiles) {
-    for (size_t i = 0; i < n_tiles * TILE_K; i += 8) {
-        for (size_t c = 0; c < cols; c++) {
-            uint64_t v;
-            memcpy(&v, q + c * k + i, sizeof v);
-            v ^= 0x8080808080808080u;
-            memcpy(out, &v, sizeof v);
-            out += sizeof v;
-        }
+static void requantize_panel(uint8_t *w, const uint8_t *tiles, size_t n_tiles,
+                             const int8_t *codebook) {
+    struct wblock *b = (struct wblock *)w;
+    const __m256i table = load_codebook(codebook, 0);
+    for (size_t i = 0; i < n_tiles; i++) {
+        requantize_half(b->r[i], b->t[i], tiles + i * I4_TILE_BYTES, 0, table);
+        requantize_half(b->r[i], b->t[i], tiles + i * I4_TILE_BYTES, 1, table);
     }
 }
 
@@ -99,99 +91,56 @@ TILE_HELPER void multiply_tile(__m256i (*acc)[2], const int8_t *r, const uint8_t
     }
 }
 
-/* One block of k for cols columns of one panel: y continues, from 0 if first, and ends times
- * row_scale if that is not NULL. d [cols][ldd]. */
-TILE_HELPER void multiply(float *y, size_t ldy, const struct wblock *w, const uint8_t *a,
-                          const float *d, size_t ldd, size_t n_tiles, bool first,
-                          const float *row_scale, const size_t cols) {
+/* y continues through one block of k. */
+TILE_HELPER void multiply_columns(const struct prefill_tile *t, const size_t cols) {
+    const struct wblock *w = (const struct wblock *)t->w;
+    float *const y = t->y;
     __m256 f[COLS][2];
     UNROLL for (size_t c = 0; c < cols; c++) {
-        f[c][0] = first ? _mm256_setzero_ps() : _mm256_loadu_ps(y + c * ldy);
-        f[c][1] = first ? _mm256_setzero_ps() : _mm256_loadu_ps(y + c * ldy + 8);
+        f[c][0] = t->first ? _mm256_setzero_ps() : _mm256_loadu_ps(y + c * t->ldy);
+        f[c][1] = t->first ? _mm256_setzero_ps() : _mm256_loadu_ps(y + c * t->ldy + 8);
     }
-    for (size_t tile = 0; tile < n_tiles; tile++) {
+    for (size_t i = 0; i < t->n_tiles; i++) {
         __m256i acc[COLS][2];
-        multiply_tile(acc, w->r[tile], a + tile * TILE_K * cols, cols);
+        multiply_tile(acc, w->r[i], t->a + i * TILE_K * cols, cols);
         UNROLL for (size_t h = 0; h < 2; h++) {
-            __m256 t = _mm256_load_ps(w->t[tile] + 8 * h);
+            const __m256 scale = _mm256_load_ps(w->t[i] + 8 * h);
             UNROLL for (size_t c = 0; c < cols; c++) {
-                __m256 p = _mm256_mul_ps(_mm256_cvtepi32_ps(acc[c][h]), t);
-                f[c][h] = _mm256_fmadd_ps(p, _mm256_broadcast_ss(d + c * ldd + tile), f[c][h]);
+                const __m256 p = _mm256_mul_ps(_mm256_cvtepi32_ps(acc[c][h]), scale);
+                f[c][h] = _mm256_fmadd_ps(p, _mm256_broadcast_ss(t->d + c * t->ldd + i), f[c][h]);
             }
         }
     }
-    UNROLL for (size_t h = 0; h < 2; h++) {
-        UNROLL for (size_t c = 0; c < cols; c++) {
+    const float *const row_scale = t->row_scale[0];
+    UNROLL for (size_t c = 0; c < cols; c++) {
+        UNROLL for (size_t h = 0; h < 2; h++) {
             if (row_scale != NULL)
                 f[c][h] = _mm256_mul_ps(f[c][h], _mm256_loadu_ps(row_scale + 8 * h));
-            _mm256_storeu_ps(y + c * ldy + 8 * h, f[c][h]);
+            _mm256_storeu_ps(y + c * t->ldy + 8 * h, f[c][h]);
         }
     }
 }
 
-static void multiply_3(float *y, size_t ldy, const struct wblock *w, const uint8_t *a,
-                       const float *d, size_t ldd, size_t n_tiles, bool first,
-                       const float *row_scale) {
-    multiply(y, ldy, w, a, d, ldd, n_tiles, first, row_scale, 3);
-}
-
-static void multiply_2(float *y, size_t ldy, const struct wblock *w, const uint8_t *a,
-                       const float *d, size_t ldd, size_t n_tiles, bool first,
-                       const float *row_scale) {
-    multiply(y, ldy, w, a, d, ldd, n_tiles, first, row_scale, 2);
-}
-
-static void multiply_1(float *y, size_t ldy, const struct wblock *w, const uint8_t *a,
-                       const float *d, size_t ldd, size_t n_tiles, bool first,
-                       const float *row_scale) {
-    multiply(y, ldy, w, a, d, ldd, n_tiles, first, row_scale, 1);
-}
-
-/* One block of k, from tile tile0 on, of all panels and n columns of x from c0 on. */
-static void multiply_block(float *y, size_t ldy, const struct act_q8 *x, size_t c0, size_t n,
-                           const struct wmat *w, size_t p0, size_t p1, size_t tile0,
-                           struct wblock *wb, uint8_t *packed) {
-    size_t ldd = w->k / TILE_K;
-    size_t n_tiles = ldd - tile0 < KB_TILES ? ldd - tile0 : KB_TILES;
-    bool first = tile0 == 0, last = tile0 + n_tiles == ldd;
-    const __m256i table = load_codebook(w->codebook, 0);
-
-    for (size_t c = 0; c < n; c += COLS)
-        pack(packed + c * n_tiles * TILE_K, x->q + (c0 + c) * w->k + tile0 * TILE_K, w->k,
-             n - c < COLS ? n - c : COLS, n_tiles);
-    for (size_t p = p0; p < p1; p++) {
-        const uint8_t *panel = panel_at(w, TYPE_I4, p);
-        const float *row_scale = last ? (const float *)panel : NULL;
-        for (size_t i = 0; i < n_tiles; i++) {
-            const uint8_t *tile = panel_tile(panel, I4_TILE_BYTES, tile0 + i);
-            requantize_half(wb->r[i], wb->t[i], tile, 0, table);
-            requantize_half(wb->r[i], wb->t[i], tile, 1, table);
-        }
-        for (size_t c = 0; c < n; c += COLS) {
-            float *out = y + (c0 + c) * ldy + p * PANEL_ROWS;
-            const uint8_t *a = packed + c * n_tiles * TILE_K;
-            const float *d = x->d + (c0 + c) * ldd + tile0;
-            if (n - c >= 3)
-                multiply_3(out, ldy, wb, a, d, ldd, n_tiles, first, row_scale);
-            else if (n - c == 2)
-                multiply_2(out, ldy, wb, a, d, ldd, n_tiles, first, row_scale);
-            else
-                multiply_1(out, ldy, wb, a, d, ldd, n_tiles, first, row_scale);
-        }
+static void multiply(const struct prefill_tile *t) {
+    switch (t->cols) {
+    case 1:
+        multiply_columns(t, 1);
+        break;
+    case 2:
+        multiply_columns(t, 2);
+        break;
+    default:
+        multiply_columns(t, 3);
     }
 }
 
 void matmul_f32_q128_i4_avx2(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                              const struct wmat *w, size_t p0, size_t p1, void *scratch) {
-    struct wblock *wb = scratch;
-    uint8_t *packed = (uint8_t *)(wb + 1);
-    size_t room = kernel_scratch_bytes(w->k) - sizeof *wb;
-    size_t columns = room / (KB_TILES * TILE_K) / COLS * COLS;
-    if (columns > MAX_COLUMNS)
-        columns = MAX_COLUMNS;
-    for (size_t c0 = 0; c0 < n; c0 += columns) {
-        size_t cols = n - c0 < columns ? n - c0 : columns;
-        for (size_t tile0 = 0; tile0 < w->k / TILE_K; tile0 += KB_TILES)
-            multiply_block(y, ldy, x, c0, cols, w, p0, p1, tile0, wb, packed);
-    }
+    static const struct prefill how = {.cols = COLS,
+                                       .panels = 1,
+                                       .block_bytes = sizeof(struct wblock),
+                                       .flip = 0x80,
+                                       .requantize = requantize_panel,
+                                       .multiply = multiply};
+    prefill_i4(&how, y, ldy, x, n, w, p0, p1, scratch);
 }

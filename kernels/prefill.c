@@ -1,0 +1,84 @@
+#include "kernels/prefill.h"
+
+#include "kernels/panel.h"
+#include "kernels/tile.h"
+
+/* n columns, from tile0 on, of every panel. */
+struct block {
+    float *y;
+    size_t ldy;
+    const int8_t *q;
+    const float *d;
+    const int32_t *sum;
+    size_t n, tile0, n_tiles;
+};
+
+/* Columns of q [cols][k], n_tiles tiles from q on: [n_tiles * 16][cols][8]. */
+static void pack(uint8_t *out, const int8_t *q, size_t k, size_t cols, size_t n_tiles,
+                 uint8_t flip) {
+    const uint64_t mask = 0x0101010101010101u * flip;
+    for (size_t i = 0; i < n_tiles * TILE_K; i += 8) {
+        for (size_t c = 0; c < cols; c++) {
+            uint64_t v;
+            memcpy(&v, q + c * k + i, sizeof v);
+            v ^= mask;
+            memcpy(out, &v, sizeof v);
+            out += sizeof v;
+        }
+    }
+}
+
+static void multiply_panels(const struct prefill *how, const struct block *b, const struct wmat *w,
+                            size_t p, size_t panels, uint8_t *blocks, const uint8_t *packed) {
+    const size_t n_tiles = w->k / TILE_K, tile_k = b->n_tiles * TILE_K;
+    struct prefill_tile t = {.ldy = b->ldy,
+                             .w = blocks,
+                             .ldd = n_tiles,
+                             .n_tiles = b->n_tiles,
+                             .panels = panels,
+                             .first = b->tile0 == 0};
+    for (size_t i = 0; i < panels; i++) {
+        const uint8_t *panel = panel_at(w, TYPE_I4, p + i);
+        how->requantize(blocks + i * how->block_bytes, panel_tile(panel, I4_TILE_BYTES, b->tile0),
+                        b->n_tiles, w->codebook);
+        if (b->tile0 + b->n_tiles == n_tiles)
+            t.row_scale[i] = (const float *)panel;
+    }
+    for (size_t c = 0; c < b->n; c += t.cols) {
+        t.cols = next_columns(b->n - c, how->cols);
+        t.y = b->y + c * b->ldy + p * PANEL_ROWS;
+        t.a = packed + c * tile_k;
+        t.d = b->d + c * n_tiles + b->tile0;
+        t.sum = b->sum + c * n_tiles + b->tile0;
+        how->multiply(&t);
+    }
+}
+
+void prefill_i4(const struct prefill *how, float *y, size_t ldy, const struct act_q8 *x, size_t n,
+                const struct wmat *w, size_t p0, size_t p1, void *scratch) {
+    const size_t n_tiles = w->k / TILE_K;
+    uint8_t *const blocks = scratch, *const packed = blocks + how->panels * how->block_bytes;
+    size_t columns = (kernel_scratch_bytes(w->k) - (size_t)(packed - blocks)) / (KB_TILES * TILE_K);
+    if (columns > MAX_COLUMNS)
+        columns = MAX_COLUMNS;
+    struct block b = {.ldy = ldy};
+    for (size_t c0 = 0; c0 < n; c0 += b.n) {
+        b.n = next_columns(n - c0, columns);
+        b.y = y + c0 * ldy;
+        b.q = x->q + c0 * w->k;
+        b.d = x->d + c0 * n_tiles;
+        b.sum = x->sum + c0 * n_tiles;
+        for (b.tile0 = 0; b.tile0 < n_tiles; b.tile0 += b.n_tiles) {
+            b.n_tiles = n_tiles - b.tile0 < KB_TILES ? n_tiles - b.tile0 : KB_TILES;
+            for (size_t c = 0, cols; c < b.n; c += cols) {
+                cols = next_columns(b.n - c, how->cols);
+                pack(packed + c * b.n_tiles * TILE_K, b.q + c * w->k + b.tile0 * TILE_K, w->k, cols,
+                     b.n_tiles, how->flip);
+            }
+            for (size_t p = p0, panels; p < p1; p += panels) {
+                panels = p1 - p < how->panels ? p1 - p : how->panels;
+                multiply_panels(how, &b, w, p, panels, blocks, packed);
+            }
+        }
+    }
+}
