@@ -10,8 +10,8 @@ static inline __m256 scaled(__m256i isum, const float *kd, __m256 qd) {
     return _mm256_mul_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(isum), _mm256_loadu_ps(kd)), qd);
 }
 
-/* One group of keys [hd/4][16][4] and nq queries. Keys are biased by 128 to be unsigned; start holds
- * -128 times the sum of each query's codes. */
+/* One group of keys [hd/4][16][4] and nq queries. Keys are biased by 128 to be unsigned; start
+ * holds -128 times the sum of each query's codes. */
 TILE_HELPER void scores_tile(float *s, size_t lds, const int8_t *q, const float *qd,
                              const int32_t *start, const int8_t *k, const float *kd, size_t hd,
                              const size_t nq) {

@@ -96,20 +96,28 @@ struct counts {
     int passed, failed;
 };
 
-/* Every check whose slot is not one that an earlier table already had. */
+/* Whether tables[n], after tables[0..n-1], is to be checked at this slot: not if an earlier table has
+ * the same function. With --isa, the scalar table's turn comes only to be a bench's measure. */
+static bool wanted(const struct kernels *tables, int n, size_t slot, const struct options *o) {
+    const enum isa isa = tables[n].isa;
+    for (int i = 0; i < n; i++)
+        if (same_slot(&tables[n], &tables[i], slot))
+            return false;
+    if (o->isa == ISA_COUNT || o->isa == isa)
+        return true;
+    struct kernels only;
+    return o->bench && isa == ISA_SCALAR && kernels_init(&only, o->isa) &&
+           !same_slot(&tables[n], &only, slot);
+}
+
 static void run_isa(const struct kernels *tables, int n, const struct options *o,
                     struct counts *counts) {
-    const struct kernels *k = &tables[n];
     for (size_t l = 0; l < N_LISTS; l++) {
         for (const struct check *c = lists[l]; c->name != NULL; c++) {
-            bool shared = false;
-            for (int i = 0; i < n && !shared; i++)
-                shared = same_slot(k, &tables[i], c->slot);
-            if (shared || (o->slot != NULL && strstr(c->name, o->slot) == NULL))
+            if (!wanted(tables, n, c->slot, o) ||
+                (o->slot != NULL && strstr(c->name, o->slot) == NULL))
                 continue;
-            if (o->isa != ISA_COUNT && k->isa != o->isa && !(o->bench && k->isa == ISA_SCALAR))
-                continue;
-            if (run_check(c, k, &tables[0], o))
+            if (run_check(c, &tables[n], &tables[0], o))
                 counts->passed++;
             else
                 counts->failed++;
@@ -129,6 +137,7 @@ int main(int argc, char **argv) {
             (unsigned long long)o.seed);
     struct cpu_features cpu;
     cpu_detect(&cpu);
+    o.bench = o.bench && (o.isa == ISA_COUNT || cpu.isa[o.isa]);
     struct kernels tables[ISA_COUNT];
     int n = 0;
     struct counts counts = {0, 0};
