@@ -1,0 +1,242 @@
+#!/usr/bin/env bash
+# bise quantize: every layout in, one sound file out; bad input named, nothing left behind.
+. tests/cli/common.sh
+golden=tests/data/golden
+tokenizer=tests/data/demo/tokenizer.model
+
+# case NAME: a fresh copy of a small checkpoint in $C, its output to be $C.bise.
+fresh() {
+    C=$T/$1
+    rm -rf "$C" "$C".bise*
+    cp -r "$golden/${2:-gqa-swa}" "$C"
+    chmod -R u+w "$C"
+}
+
+# refused NAME CODE TEXT [OPTION...]: quantizing $C fails so, and leaves no file.
+refused() {
+    local name=$1 code=$2 text=$3
+    shift 3
+    expect_exit "$name" "$code" "$text" "$BISE" quantize "$C" -o "$C.bise" "$@"
+    local left
+    left=$(find "$T" -name "$(basename "$C").bise*")
+    [ -z "$left" ] || not_ok "$name: no output" "found $left"
+}
+
+# safetensors FILE HEADER BYTES: a file of that header and so many zeros.
+safetensors() {
+    local n=${#2} i bytes=
+    for i in 0 1 2 3 4 5 6 7; do
+        bytes+=$(printf '\\%03o' $((n >> (8 * i) & 255)))
+    done
+    # shellcheck disable=SC2059 # the escapes are the point
+    printf "$bytes" >"$1"
+    printf '%s' "$2" >>"$1"
+    head -c "$3" /dev/zero >>"$1"
+}
+
+sums() { cksum <"$1"; }
+
+## What works
+
+for m in gqa-swa mixtral mqa-f16 head-dim sharded-odd consolidated-swa consolidated-moe; do
+    for type in i4 f32; do
+        out=$T/$m-$type.bise
+        if "$BISE" quantize "$golden/$m" -o "$out" --type $type >"$T/.log" 2>&1 &&
+            "$BISE" verify "$out" >>"$T/.log" 2>&1; then
+            ok "$m as $type"
+        else
+            not_ok "$m as $type"
+            tail -n 5 "$T/.log"
+        fi
+    done
+done
+expect "a single file" "$BISE" quantize "$golden/head-dim/model.safetensors" -o "$T/single.bise" \
+    --type f32
+if [ "$(sums "$T/single.bise")" = "$(sums "$T/head-dim-f32.bise")" ]; then
+    ok "a single file gives the same bytes as its folder"
+else
+    not_ok "a single file gives the same bytes as its folder"
+fi
+for threads in 1 3; do
+    "$BISE" quantize "$golden/mixtral" -o "$T/t$threads.bise" --type i4 -t $threads 2>/dev/null
+done
+if cmp -s "$T/t1.bise" "$T/t3.bise"; then
+    ok "the number of threads does not change the file"
+else
+    not_ok "the number of threads does not change the file"
+fi
+
+"$BISE" quantize "$golden/gqa-swa" -o "$T/lines.bise" --type i4 --head f32 --embed bf16 2>"$T/lines"
+if grep -Eq '^layers\.0\.attention\.wq +i4 +[0-9.]+ MB -> +[0-9.]+ MB +error [0-9.]+e-02$' \
+    "$T/lines" && grep -Eq '^output +f32 .* error 0\.000e\+00$' "$T/lines" &&
+    grep -Eq '^tok_embeddings +bf16 ' "$T/lines" && grep -Eq '^norm +f32 ' "$T/lines" &&
+    grep -Eq 'bits per weight, [0-9.]+ s, [0-9]+ MB/s$' "$T/lines"; then
+    ok "a line for every tensor, and a summary"
+else
+    not_ok "a line for every tensor, and a summary"
+    cat "$T/lines"
+fi
+
+fresh both
+cp "$golden/consolidated-swa/"{params.json,consolidated.safetensors} "$C"
+expect_exit "two sets of weights" 0 "consolidated.safetensors is left out" \
+    "$BISE" quantize "$C" -o "$C.bise"
+
+## The tokenizer
+
+fresh tokenizer
+refused "a tokenizer larger than the vocabulary" 3 "at most 256 pieces, the model's vocabulary" \
+    --tokenizer $tokenizer
+expect_exit "no tokenizer" 0 "warning: $C holds no tokenizer.model" \
+    "$BISE" quantize "$C" -o "$C.bise"
+cp $tokenizer "$C/tokenizer.model"
+rm "$C.bise"
+refused "the tokenizer beside the weights is looked at" 3 "tokenizer.model: expected at most 256"
+expect "--no-tokenizer" "$BISE" quantize "$C" -o "$C.bise" --no-tokenizer
+rm "$C.bise"
+echo nonsense >"$C/tokenizer.model"
+refused "a damaged tokenizer" 3 "tokenizer.model"
+"$BISE" synth --shape dim=32,ffn=32,layers=1,heads=2,vocab=4100 --checkpoint "$T/large" 2>/dev/null
+expect_exit "a tokenizer smaller than the vocabulary" 0 "has 4096 pieces, the model's vocabulary 4100" \
+    "$BISE" quantize "$T/large" -o "$T/large.bise" --tokenizer $tokenizer
+
+## The command line
+
+fresh usage
+expect_exit "no checkpoint" 2 "no checkpoint given" "$BISE" quantize -o "$T/x.bise"
+expect_exit "no output" 2 "-o FILE is needed" "$BISE" quantize "$C"
+refused "--type" 2 '--type: expected i4, i8, bf16 or f32, found "q4"' --type q4
+refused "--head" 2 '--head: expected i4, i8, bf16 or f32, found "x"' --head x
+refused "--chat-format" 2 '--chat-format: expected v1' --chat-format v9
+expect_exit "no such checkpoint" 1 "No such file" "$BISE" quantize "$T/nowhere" -o "$T/x.bise"
+expect_exit "output in no folder" 1 "$T/nowhere/x.bise" "$BISE" quantize "$C" -o "$T/nowhere/x.bise"
+mkdir "$T/folder.bise"
+expect_exit "output is a folder" 1 "$T/folder.bise" "$BISE" quantize "$C" -o "$T/folder.bise"
+
+## Damaged weights
+
+fresh truncated
+size=$(wc -c <"$C/model.safetensors")
+head -c $((size - 1)) "$C/model.safetensors" >"$C/m" && mv "$C/m" "$C/model.safetensors"
+refused "a truncated file" 3 "is the file truncated?"
+head -c 100 "$golden/gqa-swa/model.safetensors" >"$C/model.safetensors"
+refused "cut in the header" 3 "in a file of 100"
+head -c 5 "$golden/gqa-swa/model.safetensors" >"$C/model.safetensors"
+refused "cut in the length" 3 "expected a safetensors file, found one of 5 bytes"
+: >"$C/model.safetensors"
+refused "an empty file" 3 "found one of 0 bytes"
+fresh oversized
+printf 'more' >>"$C/model.safetensors"
+refused "an oversized file" 3 "expected a file of $size bytes, found $((size + 4))"
+fresh lengths
+printf '\377\377\377\377\377\377\377\177' | dd of="$C/model.safetensors" conv=notrunc 2>/dev/null
+refused "a header length beyond the file" 3 "expected a safetensors header within the file"
+fresh header
+safetensors "$C/model.safetensors" '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}' 12
+refused "overlapping tensors" 3 "tensors a and b overlap"
+safetensors "$C/model.safetensors" '{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}' 8
+refused "offsets out of range" 3 "tensor a: offsets 8 to 16 lie outside"
+safetensors "$C/model.safetensors" '{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}' 0
+refused "a shape that overflows" 3 "tensor a: the product of its shape overflows"
+safetensors "$C/model.safetensors" '{"a":{"dtype":"Q7","shape":[1],"data_offsets":[0,4]}}' 4
+refused "an unknown dtype" 3 'tensor a: unknown dtype "Q7"'
+safetensors "$C/model.safetensors" '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}' 4
+refused "no embedding" 3 "missing tensor: expected model.embed_tokens.weight"
+safetensors "$C/model.safetensors" "$(printf '[%.0s' $(seq 10000))" 0
+refused "a header nested 10,000 deep" 3 "byte 128: nested deeper than 128 levels"
+fresh missing
+LC_ALL=C sed -i 's/layers\.1\.mlp\.up_proj/layers.1.mlp.xp_proj/' "$C/model.safetensors"
+refused "a missing tensor" 3 "missing tensor model.layers.1.mlp.up_proj.weight"
+fresh nan
+# The last two bytes are a bf16 of some tensor's last element.
+printf '\300\177' | dd of="$C/model.safetensors" bs=1 seek=$((size - 2)) conv=notrunc 2>/dev/null
+refused "a NaN among the weights" 3 "expected finite weights, found NaN at row"
+printf '\200\377' | dd of="$C/model.safetensors" bs=1 seek=$((size - 2)) conv=notrunc 2>/dev/null
+refused "an infinity among the weights" 3 "expected finite weights, found infinity at row"
+fresh shard sharded-odd
+rm "$C/model-00002-of-00003.safetensors"
+refused "a missing shard" 3 "missing shard model-00002-of-00003.safetensors"
+
+## Configs
+
+# config NAME SED-SCRIPT TEXT: config.json changed so is refused.
+config() {
+    fresh config
+    sed -i "$2" "$C/config.json"
+    refused "$1" 3 "$3"
+}
+config "no hidden_size" '/"hidden_size"/d' "config.json: hidden_size: expected a whole number"
+config "no num_hidden_layers" '/"num_hidden_layers"/d' "num_hidden_layers: expected"
+config "another shape" 's/"intermediate_size": 256/"intermediate_size": 257/' \
+    "expected shape [257][128], found [256][128]"
+config "another architecture" 's/MistralForCausalLM/GPTNeoXForCausalLM/' "found GPTNeoXForCausalLM"
+config "rope_scaling" 's/{/{"rope_scaling": {"type": "linear"},/' "rope_scaling is not supported"
+config "attention_bias" 's/{/{"attention_bias": true,/' "attention_bias is not supported"
+config "another activation" 's/"silu"/"gelu"/' "hidden_act: expected silu, found gelu"
+config "heads not divisible by KV heads" 's/"num_key_value_heads": 2/"num_key_value_heads": 3/' \
+    "multiple of the number of KV heads, found 4 and 3"
+config "sliding_window in words" 's/"sliding_window": [0-9]*/"sliding_window": "wide"/' \
+    'sliding_window: expected null or a number, found "wide"'
+config "not JSON" 's/:/;/' "config.json: byte"
+config "invalid UTF-8" 's/silu/s\xff/' "invalid UTF-8"
+fresh deep
+{ printf '[%.0s' $(seq 10000); } >"$C/config.json"
+refused "config.json nested 10,000 deep" 3 "config.json: byte 128: nested deeper than 128 levels"
+rm "$C/config.json"
+refused "no config.json" 3 "expected config.json beside the weights"
+fresh tekken
+echo '{}' >"$C/tekken.json"
+refused "a tekken tokenizer" 3 "tekken tokenizers are not supported"
+
+fresh windows
+for window in '"16"' null; do
+    sed -i "s/\"sliding_window\": [^,]*/\"sliding_window\": $window/" "$C/config.json"
+    expect "sliding_window: $window" "$BISE" quantize "$C" -o "$C.bise"
+done
+sed -i '/"rope_theta"/d' "$C/config.json"
+expect "no rope_theta" "$BISE" quantize "$C" -o "$C.bise"
+
+## Stopped in the middle
+
+"$BISE" synth --shape dim=1024,ffn=3072,layers=6,heads=8,vocab=2000 --checkpoint "$T/big" 2>/dev/null
+
+# stopped SIGNAL: quantizes $T/big, sends the signal once the temporary file is there; the exit code.
+stopped() {
+    "$BISE" quantize "$T/big" -o "$T/stopped.bise" -t 1 2>"$T/stopped.err" &
+    local pid=$!
+    while [ -z "$(find "$T" -name 'stopped.bise?*')" ] && kill -0 $pid 2>/dev/null; do :; done
+    kill -s "$1" $pid
+    wait $pid 2>/dev/null
+}
+stopped INT
+code=$?
+left=$(find "$T" -name 'stopped.bise*')
+if [ $code -eq 130 ] && [ -z "$left" ] && grep -q "interrupted: nothing was written" "$T/stopped.err"; then
+    ok "SIGINT"
+else
+    not_ok "SIGINT" "exit status $code, left: $left"
+    cat "$T/stopped.err"
+fi
+stopped KILL
+left=$(find "$T" -name 'stopped.bise?*')
+if [ -e "$T/stopped.bise" ]; then
+    not_ok "SIGKILL" "a file under the final name"
+elif [ -n "$left" ] && "$BISE" inspect "$left" >/dev/null 2>&1; then
+    not_ok "SIGKILL" "the temporary file looks finished"
+else
+    ok "SIGKILL"
+fi
+rm -f "$left"
+
+## A full disk
+
+mkdir "$T/tmpfs"
+if mount -t tmpfs -o size=1m tmpfs "$T/tmpfs" 2>/dev/null; then
+    expect_exit "a disk that is too small" 4 "$T/tmpfs/x.bise" \
+        "$BISE" quantize "$golden/mixtral" -o "$T/tmpfs/x.bise" --type f32
+    [ -z "$(ls "$T/tmpfs")" ] || not_ok "a disk that is too small: nothing left" "$(ls "$T/tmpfs")"
+    umount "$T/tmpfs"
+else
+    skipped "a disk that is too small" "mounting a tmpfs is not permitted"
+fi
+finish
