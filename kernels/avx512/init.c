@@ -1,7 +1,14 @@
 /* What AVX-512 with VNNI improves over AVX2. */
+#include "kernels/avx512/matmul.h"
 #include "kernels/avx512/vector.h"
 
 void kernels_init_avx512(struct kernels *k) {
+    k->matmul_f32_q32_i4 = matmul_f32_q32_i4_avx512;
+    k->matmul_f32_q128_i4 = matmul_f32_q128_i4_avx512;
+    k->matmul_f32_q32_i8 = matmul_f32_q32_i8_avx512;
+    k->matmul_f32_f32_f32 = matmul_f32_f32_f32_avx512;
+    k->matmul_f32_f32_bf16 = matmul_f32_f32_bf16_avx512;
+
     k->quantize_q32 = quantize_q32_avx512;
     k->quantize_q128 = quantize_q128_avx512;
     k->quantize_block = quantize_block_avx512;

@@ -1,0 +1,18 @@
+/* The matrix slots for AVX-512 with VNNI. */
+#ifndef BISE_AVX512_MATMUL_H
+#define BISE_AVX512_MATMUL_H
+
+#include "kernels/kernels.h"
+
+void matmul_f32_q32_i4_avx512(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+                              const struct wmat *w, size_t p0, size_t p1, void *scratch);
+void matmul_f32_q128_i4_avx512(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+                               const struct wmat *w, size_t p0, size_t p1, void *scratch);
+void matmul_f32_q32_i8_avx512(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+                              const struct wmat *w, size_t p0, size_t p1, void *scratch);
+void matmul_f32_f32_f32_avx512(float *y, size_t ldy, const float *x, size_t ldx, size_t n,
+                               const struct wmat *w, size_t p0, size_t p1, void *scratch);
+void matmul_f32_f32_bf16_avx512(float *y, size_t ldy, const float *x, size_t ldx, size_t n,
+                                const struct wmat *w, size_t p0, size_t p1, void *scratch);
+
+#endif

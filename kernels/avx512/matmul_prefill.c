@@ -1,0 +1,155 @@
+/*
+ * i4 weights, many columns: the inner steps of prefill.h.
+ *
+ * vpdpbusd takes the weights as r + 64 (0..128), unsigned; sums start at -64 * sum(q), so that the
+ * bias is gone when they end.
+ */
+#include "kernels/avx512/common.h"
+#include "kernels/avx512/matmul.h"
+#include "kernels/prefill.h"
+
+#define COLS       8 /* columns of a register tile, of 2 panels: 16 sums */
+#define TILE_BYTES (TILE_K * PANEL_ROWS)
+
+/* One block of k of one panel: r + 64 in lines of 16 rows x 4 k, and the scales t. */
+struct wblock {
+    uint8_t r[KB_TILES][TILE_BYTES];
+    float t[KB_TILES][PANEL_ROWS];
+};
+
+/* r + 64 of 64 values, times f, rounded. Interleaving with zero puts a value into the high byte;
+ * pmulhrsw(value * 256, F) = (value * F + 64) >> 7. */
+static inline __m512i requantize(__m512i v, __m512i f_lo, __m512i f_hi) {
+    const __m512i zero = _mm512_setzero_si512();
+    const __m512i lo = _mm512_mulhrs_epi16(_mm512_unpacklo_epi8(zero, v), f_lo);
+    const __m512i hi = _mm512_mulhrs_epi16(_mm512_unpackhi_epi8(zero, v), f_hi);
+    return _mm512_add_epi8(_mm512_packs_epi16(lo, hi), _mm512_set1_epi8(64));
+}
+
+static void requantize_tile(uint8_t *r, float *t, const uint8_t *tile, __m512i table) {
+    __m512i m = _mm512_setzero_si512();
+    for (size_t b = 0; b < 4; b++)
+        m = _mm512_max_epi32(m, _mm512_abs_epi32(load_scales(tile, b)));
+    /* Where m = 0 all scales are 0: any finite g gives r = 0. */
+    const __m512 divisor = _mm512_cvtepi32_ps(_mm512_max_epi32(m, _mm512_set1_epi32(1)));
+    const __m512 g = _mm512_div_ps(_mm512_set1_ps(256.0f), divisor);
+    _mm512_storeu_ps(t, _mm512_mul_ps(_mm512_cvtepi32_ps(m), _mm512_set1_ps(0.5f)));
+
+    const __m512i nibble = _mm512_set1_epi8(15), low_half = _mm512_set1_epi32(0xffff);
+    for (size_t b = 0; b < 4; b++) {
+        const __m512 scale = _mm512_cvtepi32_ps(load_scales(tile, b));
+        __m512i f = _mm512_cvtps_epi32(_mm512_mul_ps(scale, g));
+        f = _mm512_or_si512(_mm512_slli_epi32(f, 16), _mm512_and_si512(f, low_half));
+        const __m512i f_lo = _mm512_unpacklo_epi32(f, f), f_hi = _mm512_unpackhi_epi32(f, f);
+        for (size_t j = 0; j < 4; j++) {
+            const __m512i x = _mm512_loadu_si512(tile + TILE_SCALES + (4 * b + j) * 64);
+            __m512i lo = _mm512_and_si512(x, nibble);
+            __m512i hi = _mm512_and_si512(_mm512_srli_epi16(x, 4), nibble);
+            lo = requantize(_mm512_shuffle_epi8(table, lo), f_lo, f_hi);
+            hi = requantize(_mm512_shuffle_epi8(table, hi), f_lo, f_hi);
+            _mm512_store_si512(r + (4 * b + j) * 128, lo);
+            _mm512_store_si512(r + (4 * b + j) * 128 + 64, hi);
+        }
+    }
+}
+
+static void requantize_panel(uint8_t *w, const uint8_t *tiles, size_t n_tiles,
+                             const int8_t *codebook) {
+    struct wblock *b = (struct wblock *)w;
+    const __m512i table = load_codebook(codebook, 0);
+    for (size_t i = 0; i < n_tiles; i++)
+        requantize_tile(b->r[i], b->t[i], tiles + i * I4_TILE_BYTES, table);
+}
+
+/* Adds one tile of 128 k to acc: [cols][panels]. */
+TILE_HELPER void multiply_tile(__m512i (*acc)[2], const struct wblock *w, size_t i,
+                               const uint8_t *a, const size_t panels, const size_t cols) {
+    for (size_t line = 0; line < TILE_BYTES; line += 128, a += 8 * cols) {
+        UNROLL for (size_t half = 0; half < 2; half++) { /* k 0..3, k 4..7 */
+            __m512i r[2];
+            UNROLL for (size_t p = 0; p < panels; p++) r[p] =
+                _mm512_load_si512(w[p].r[i] + line + 64 * half);
+            UNROLL for (size_t c = 0; c < cols; c++) {
+                const __m512i q = broadcast4(a + 8 * c + 4 * half);
+                UNROLL for (size_t p = 0; p < panels; p++) acc[c][p] =
+                    _mm512_dpbusd_epi32(acc[c][p], r[p], q);
+            }
+        }
+    }
+}
+
+/* y continues through one block of k. */
+TILE_HELPER void multiply_columns(const struct prefill_tile *t, const size_t panels,
+                                  const size_t cols) {
+    const struct wblock *w = (const struct wblock *)t->w;
+    __m512 f[COLS][2];
+    UNROLL for (size_t c = 0; c < cols; c++) {
+        UNROLL for (size_t p = 0; p < panels; p++) f[c][p] =
+            t->first ? _mm512_setzero_ps() : _mm512_loadu_ps(t->y + c * t->ldy + 16 * p);
+    }
+    for (size_t i = 0; i < t->n_tiles; i++) {
+        __m512i acc[COLS][2];
+        UNROLL for (size_t c = 0; c < cols; c++) acc[c][0] = acc[c][1] =
+            _mm512_set1_epi32(-64 * t->sum[c * t->ldd + i]);
+        multiply_tile(acc, w, i, t->a + i * TILE_K * cols, panels, cols);
+        UNROLL for (size_t p = 0; p < panels; p++) {
+            const __m512 scale = _mm512_load_ps(w[p].t[i]);
+            UNROLL for (size_t c = 0; c < cols; c++) {
+                const __m512 s = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[c][p]), scale);
+                f[c][p] = _mm512_fmadd_ps(s, _mm512_set1_ps(t->d[c * t->ldd + i]), f[c][p]);
+            }
+        }
+    }
+    UNROLL for (size_t p = 0; p < panels; p++) {
+        UNROLL for (size_t c = 0; c < cols; c++) {
+            if (t->row_scale[p] != NULL)
+                f[c][p] = _mm512_mul_ps(f[c][p], _mm512_loadu_ps(t->row_scale[p]));
+            _mm512_storeu_ps(t->y + c * t->ldy + 16 * p, f[c][p]);
+        }
+    }
+}
+
+TILE_HELPER void multiply_panels(const struct prefill_tile *t, const size_t panels) {
+    switch (t->cols) {
+    case 1:
+        multiply_columns(t, panels, 1);
+        break;
+    case 2:
+        multiply_columns(t, panels, 2);
+        break;
+    case 3:
+        multiply_columns(t, panels, 3);
+        break;
+    case 4:
+        multiply_columns(t, panels, 4);
+        break;
+    case 5:
+        multiply_columns(t, panels, 5);
+        break;
+    case 6:
+        multiply_columns(t, panels, 6);
+        break;
+    case 7:
+        multiply_columns(t, panels, 7);
+        break;
+    default:
+        multiply_columns(t, panels, 8);
+    }
+}
+
+static void multiply(const struct prefill_tile *t) {
+    if (t->panels == 2)
+        multiply_panels(t, 2);
+    else
+        multiply_panels(t, 1);
+}
+
+void matmul_f32_q128_i4_avx512(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+                               const struct wmat *w, size_t p0, size_t p1, void *scratch) {
+    static const struct prefill how = {.cols = COLS,
+                                       .panels = 2,
+                                       .block_bytes = sizeof(struct wblock),
+                                       .requantize = requantize_panel,
+                                       .multiply = multiply};
+    prefill_i4(&how, y, ldy, x, n, w, p0, p1, scratch);
+}
