@@ -7,6 +7,7 @@ if ! command -v python3 >/dev/null; then
     finish
     exit
 fi
+# shellcheck disable=SC2016 # no expansion is meant
 sed -n '/^```python$/,/^```$/p' docs/format.md | sed '1d;$d' >"$T/reader.py"
 expect example env PYTHONPATH="$T" python3 - tests/data/format/example.bise <<'END'
 import sys
