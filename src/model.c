@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -72,12 +73,25 @@ static enum bise_status settle_memory(struct bise_model *m, int fd,
                          "%s: a copy of %zu bytes in huge pages; %llu are available", path,
                          m->map_len, (unsigned long long)left);
     uint8_t *copy;
-    /* Cached pages count as available: they stay, for the next start, where both have room. */
-    const bool drop_behind = m->map_len > left / 3;
-    const enum bise_status s = memory_read(&copy, fd, m->map_len, params->n_threads, drop_behind,
-                                           params->progress, params->progress_user, path, err);
+    const struct memory_request request = {
+        .fd = fd,
+        .len = m->map_len,
+        .name = path,
+        .n_threads = params->n_threads,
+        /* Cached pages count as available: they stay, for the next start, where there is room. */
+        .drop_behind = m->map_len > left / 3,
+        .may_decline = params->memory == BISE_MEMORY_AUTO,
+        .progress = params->progress,
+        .progress_user = params->progress_user,
+    };
+    const enum bise_status s = memory_read(&copy, &request, err);
     if (s != BISE_OK)
         return s;
+    if (!copy) {
+        snprintf(m->memory_phrase, sizeof m->memory_phrase,
+                 "mapped file: this system is slow to give memory for a copy");
+        return BISE_OK;
+    }
     munmap(m->map, m->map_len);
     m->map = copy;
     m->map_is_copy = true;

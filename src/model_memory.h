@@ -16,11 +16,20 @@ bool memory_have_huge_pages(void);
 enum bise_status memory_map(uint8_t **map, int fd, size_t len, const char *name,
                             struct bise_error *err);
 
-/* The whole file in *copy (mem_alloc of len), read by n_threads (0: choose) from fd. drop_behind:
- * the page cache gives up what has been read. Errors: IO, FORMAT (it ends early), MEMORY,
- * INTERRUPTED. */
-enum bise_status memory_read(uint8_t **copy, int fd, size_t len, int n_threads, bool drop_behind,
-                             bise_progress_fn *progress, void *user, const char *name,
+struct memory_request {
+    int fd;
+    size_t len;
+    const char *name; /* for messages */
+    int n_threads;    /* 0: choose */
+    bool drop_behind; /* the page cache gives up what has been read */
+    bool may_decline; /* not if the system is slow to give memory: some virtual machines are */
+    bise_progress_fn *progress; /* may be NULL */
+    void *progress_user;
+};
+
+/* The whole file in *copy (mem_alloc of len), read by all threads. NULL with OK: declined. Errors:
+ * IO, FORMAT (the file ends early), MEMORY, INTERRUPTED. */
+enum bise_status memory_read(uint8_t **copy, const struct memory_request *request,
                              struct bise_error *err);
 
 #endif

@@ -70,7 +70,11 @@ int engine_open(struct engine *e, const struct engine_options *o) {
         return EXIT_USAGE;
     }
     const char *env = getenv("BISE_ISA");
-    const struct bise_model_params model_params = {.memory = memory, .n_threads = (int)o->threads};
+    struct progress loading;
+    const struct bise_model_params model_params = {.memory = memory,
+                                                   .n_threads = (int)o->threads,
+                                                   .progress = progress_callback,
+                                                   .progress_user = &loading};
     const struct bise_session_params params = {
         .n_ctx = (uint32_t)o->n_ctx,
         .chunk = (uint32_t)o->chunk,
@@ -85,7 +89,9 @@ int engine_open(struct engine *e, const struct engine_options *o) {
     warn_of_threads((int)o->threads);
     struct bise_error err = {0};
     const double start = seconds_now();
+    progress_begin(&loading, "loading");
     enum bise_status status = bise_model_open(&e->model, e->path, &model_params, &err);
+    progress_end(&loading);
     if (!status)
         status = bise_session_open(&e->session, e->model, &params, &err);
     if (status)

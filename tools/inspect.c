@@ -3,6 +3,7 @@
 
 #include "error.h"
 #include "format.h"
+#include "json.h"
 #include "shape.h"
 #include "tokenizer.h"
 
@@ -189,18 +190,11 @@ static int print_page(const struct bise_model *m, const char *path, bool each) {
 
 /* ---- for programs ------------------------------------------------------------------------- */
 
-/* Provenance is UTF-8 without control characters but '\n' (format.h); paths may be anything. */
-static void json_string(const char *text) {
-    putchar('"');
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        if (*p == '"' || *p == '\\')
-            printf("\\%c", *p);
-        else if (*p < ' ' || *p == 0x7f)
-            printf("\\u%04x", *p);
-        else
-            putchar(*p);
-    }
-    putchar('"');
+/* text: at most FORMAT_TEXT_MAX bytes. */
+static void print_escaped(const char *text) {
+    char out[6 * FORMAT_TEXT_MAX + 3]; /* an escape has at most 6 bytes for each */
+    json_escape(out, sizeof out, text, strlen(text));
+    fputs(out, stdout);
 }
 
 static void json_tensor(const struct tensor *t) {
@@ -265,11 +259,11 @@ static void print_json(const struct bise_model *m) {
     else
         printf("null,\n");
     printf("\"provenance\":{\"source\":");
-    json_string(m->provenance.source);
+    print_escaped(m->provenance.source);
     printf(",\"recipe\":");
-    json_string(m->provenance.recipe);
+    print_escaped(m->provenance.recipe);
     printf(",\"evaluation\":");
-    json_string(m->provenance.eval);
+    print_escaped(m->provenance.eval);
     printf("},\n\"tensors\":[");
     for (size_t i = 0; i < m->n_tensors; i++) {
         printf("%s\n", i ? "," : "");
