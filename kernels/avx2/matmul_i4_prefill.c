@@ -8,6 +8,7 @@
  */
 #include "kernels/avx2/common.h"
 #include "kernels/avx2/matmul.h"
+#include "kernels/avx2/requantize.h"
 #include "kernels/prefill.h"
 
 #define COLS       3   /* columns of a register tile: 6 sums, 6 weights, 4 others */
@@ -21,44 +22,20 @@ struct wblock {
     float t[KB_TILES][PANEL_ROWS];
 };
 
-/* value << 8 for 16 bytes, times f, rounded: r in 16 bits. Interleaving with zero puts a value into
- * the high byte; pmulhrsw(value * 256, F) = (value * F + 64) >> 7. */
-static inline __m256i requantize(__m256i v, __m256i f_lo, __m256i f_hi) {
-    __m256i zero = _mm256_setzero_si256();
-    __m256i lo = _mm256_mulhrs_epi16(_mm256_unpacklo_epi8(zero, v), f_lo);
-    __m256i hi = _mm256_mulhrs_epi16(_mm256_unpackhi_epi8(zero, v), f_hi);
-    return _mm256_packs_epi16(lo, hi);
-}
-
 /* Rows 8h .. 8h + 7 of a tile. */
 static void requantize_half(int8_t *r, float *t, const uint8_t *tile, size_t h, __m256i table) {
-    __m256i m = _mm256_setzero_si256();
-    for (size_t b = 0; b < 4; b++)
-        m = _mm256_max_epi32(m, _mm256_abs_epi32(load_scales(tile, b, h)));
-    /* Where m = 0 all scales are 0: any finite g gives r = 0. */
-    __m256 divisor = _mm256_cvtepi32_ps(_mm256_max_epi32(m, _mm256_set1_epi32(1)));
-    __m256 g = _mm256_div_ps(_mm256_set1_ps(256.0f), divisor);
-    _mm256_storeu_ps(t + 8 * h, _mm256_mul_ps(_mm256_cvtepi32_ps(m), _mm256_set1_ps(0.5f)));
-
-    const __m256i nibble = _mm256_set1_epi8(15), bias = _mm256_set1_epi8((char)128);
+    const __m256 g = requantize_scales(t + 8 * h, tile, h);
+    const __m256i bias = _mm256_set1_epi8((char)128);
     for (size_t b = 0; b < 4; b++) {
-        __m256 scale = _mm256_cvtepi32_ps(load_scales(tile, b, h));
-        __m256i f = _mm256_cvtps_epi32(_mm256_mul_ps(scale, g));
-        f = _mm256_or_si256(_mm256_slli_epi32(f, 16),
-                            _mm256_and_si256(f, _mm256_set1_epi32(0xffff)));
-        __m256i f_lo = _mm256_unpacklo_epi32(f, f), f_hi = _mm256_unpackhi_epi32(f, f);
+        const struct factors f = requantize_factors(tile, b, h, g);
         for (size_t j = 0; j < 4; j++) {
-            __m256i x = load32(tile + TILE_SCALES + (4 * b + j) * 64 + 32 * h);
-            __m256i lo = _mm256_and_si256(x, nibble);
-            __m256i hi = _mm256_and_si256(_mm256_srli_epi16(x, 4), nibble);
-            lo = requantize(_mm256_shuffle_epi8(table, lo), f_lo, f_hi);
-            hi = requantize(_mm256_shuffle_epi8(table, hi), f_lo, f_hi);
-            __m256i corr =
-                _mm256_add_epi16(_mm256_maddubs_epi16(bias, lo), _mm256_maddubs_epi16(bias, hi));
+            __m256i v[2];
+            requantize_codes(v, tile + TILE_SCALES + (4 * b + j) * 64 + 32 * h, table, f);
             __m256i *out = (__m256i *)(r + (4 * b + j) * PAIR_BYTES + 96 * h);
-            _mm256_store_si256(out, lo);
-            _mm256_store_si256(out + 1, hi);
-            _mm256_store_si256(out + 2, corr);
+            _mm256_store_si256(out, v[0]);
+            _mm256_store_si256(out + 1, v[1]);
+            _mm256_store_si256(out + 2, _mm256_add_epi16(_mm256_maddubs_epi16(bias, v[0]),
+                                                         _mm256_maddubs_epi16(bias, v[1])));
         }
     }
 }
