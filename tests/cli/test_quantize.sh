@@ -108,10 +108,10 @@ expect_exit "no output" 2 "-o FILE is needed" "$BISE" quantize "$C"
 refused "--type" 2 '--type: expected i4, i8, bf16 or f32, found "q4"' --type q4
 refused "--head" 2 '--head: expected i4, i8, bf16 or f32, found "x"' --head x
 refused "--chat-format" 2 '--chat-format: expected v1' --chat-format v9
-expect_exit "no such checkpoint" 1 "No such file" "$BISE" quantize "$T/nowhere" -o "$T/x.bise"
-expect_exit "output in no folder" 1 "$T/nowhere/x.bise" "$BISE" quantize "$C" -o "$T/nowhere/x.bise"
+expect_exit "no such checkpoint" 3 "No such file" "$BISE" quantize "$T/nowhere" -o "$T/x.bise"
+expect_exit "output in no folder" 2 "$T/nowhere/x.bise" "$BISE" quantize "$C" -o "$T/nowhere/x.bise"
 mkdir "$T/folder.bise"
-expect_exit "output is a folder" 1 "$T/folder.bise" "$BISE" quantize "$C" -o "$T/folder.bise"
+expect_exit "output is a folder" 2 "$T/folder.bise" "$BISE" quantize "$C" -o "$T/folder.bise"
 
 ## Damaged weights
 
