@@ -80,7 +80,7 @@ static void convert_task(void *arg, size_t task, int thread) {
     job->statuses[thread] = s;
     if (s)
         job->stop = true;
-    if (thread == 0)
+    if (thread == 0 && !c->quiet)
         progress_show(&c->progress, job->bytes_done, bytes);
 }
 
@@ -124,7 +124,7 @@ static enum bise_status alloc_buffers(struct job *job, size_t n_tensors, struct 
 static void print_line(const struct job *job, const struct source_tensor *from, double error) {
     const struct writer_tensor *t = job->tensor;
     const double after = (double)writer_tensor_bytes(job->convert->writer, job->index);
-    if (isatty(STDERR_FILENO))
+    if (job->convert->quiet || isatty(STDERR_FILENO))
         return;
     fprintf(stderr, "%-44s %-4s %10.3f MB -> %10.3f MB  error %.3e\n", t->name,
             tensor_type_name(t->type), (double)from->bytes / 1e6, after / 1e6, error);

@@ -12,11 +12,12 @@ struct convert {
     const struct writer_tensor *tensors; /* [n_tensors], in the order of the source's */
     struct writer *writer;
     int n_threads;
+    bool quiet; /* shows nothing */
     struct progress progress;
 };
 
 /* Reads, rounds and writes every tensor with all threads; what it writes does not depend on their
- * number. Shows progress on a terminal, else prints a line for each tensor on stderr. Memory: some
+ * number. Unless quiet, shows progress on a terminal, else prints a line for each tensor on stderr. Memory: some
  * MB per thread. Errors: those of source_read_rows and writer_put; MEMORY; INTERRUPTED. */
 enum bise_status convert_all(struct convert *c, struct bise_error *err);
 

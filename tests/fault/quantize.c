@@ -1,0 +1,67 @@
+/* Faults while a checkpoint is read and becomes a .bise file. */
+#include "fault.h"
+
+#include "shape.h"
+#include "source/source.h"
+#include "tools/convert.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static bool left_behind(const char *dir) {
+    return fault_file_exists(dir, "out.bise");
+}
+
+static enum bise_status convert(const char *dir, const struct source *source,
+                                const struct tensor_shape *shapes, size_t n,
+                                struct bise_error *err) {
+    static struct writer_tensor tensors[64];
+    struct convert c = {.source = source, .tensors = tensors, .n_threads = 2, .quiet = true};
+    char path[4096];
+    snprintf(path, sizeof path, "%s/out.bise", dir);
+    for (size_t i = 0; i < n; i++) {
+        const bool f32 = shapes[i].is_vector || shapes[i].is_router;
+        tensors[i] = (struct writer_tensor){shapes[i].name, f32 ? TYPE_F32 : TYPE_I4,
+                                            shapes[i].rows, shapes[i].cols, shapes[i].is_vector};
+    }
+    enum bise_status s =
+        writer_open(&c.writer, path, source_config(source), NULL, NULL, 0, tensors, n, err);
+    if (s == BISE_OK)
+        s = convert_all(&c, err);
+    if (s == BISE_OK)
+        s = writer_finish(&c.writer, err);
+    writer_abort(&c.writer);
+    if (s == BISE_OK && unlink(path) != 0)
+        s = BISE_STATUS_COUNT;
+    return s;
+}
+
+static enum bise_status run_folder(const char *dir, const char *folder, struct bise_error *err) {
+    struct source *source = NULL;
+    struct tensor_shape *shapes = NULL;
+    size_t n = 0;
+    char note[256];
+    enum bise_status s = source_open(&source, folder, note, sizeof note, err);
+    if (s == BISE_OK)
+        s = config_shapes(source_config(source), &shapes, &n, err);
+    if (s == BISE_OK)
+        s = n <= 64 ? convert(dir, source, shapes, n, err) : BISE_STATUS_COUNT;
+    free(shapes);
+    source_close(&source);
+    return s;
+}
+
+static enum bise_status run_shards(const char *dir, struct bise_error *err) {
+    return run_folder(dir, "tests/data/golden/sharded-odd", err);
+}
+
+static enum bise_status run_consolidated(const char *dir, struct bise_error *err) {
+    return run_folder(dir, "tests/data/golden/consolidated-swa", err);
+}
+
+const struct scenario quantize_scenarios[] = {
+    {"quantize_shards", NULL, run_shards, left_behind, NULL},
+    {"quantize_consolidated", NULL, run_consolidated, left_behind, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
