@@ -17,7 +17,9 @@ struct chat_options {
     bool dump_tokens, quiet;
 };
 
-#define CHAT_OPTIONS 5
+#define CHAT_OPTIONS      5
+#define DEFAULT_LENGTH    -2  /* until the model ends its answer */
+#define COMPLETION_LENGTH 256 /* in place of it where nothing tells a model to end */
 
 static bool parse(struct chat_options *o, int argc, char **argv, int *code) {
     const struct option_def mine[CHAT_OPTIONS] = {
@@ -25,7 +27,7 @@ static bool parse(struct chat_options *o, int argc, char **argv, int *code) {
          "v1, v3, chatml, zephyr, llama2 or none (default: the model's)", 0, 0},
         {"-sys|--system", OPT_STRING, &o->system, "TEXT", "system prompt", 0, 0},
         {"-n|--n-predict", OPT_INT, &o->n_predict, "N",
-         "tokens an answer may have (default: until the model ends it)", -1, 1e15},
+         "tokens an answer may have, -1: no limit (default: until the model ends it)", -1, 1e15},
         {"--dump-tokens", OPT_FLAG, &o->dump_tokens, NULL, "token ids of every turn on stderr", 0,
          0},
         {"-q|--quiet", OPT_FLAG, &o->quiet, NULL, "no greeting", 0, 0},
@@ -165,7 +167,7 @@ static int talk(struct conversation *c) {
 
 int cmd_chat(int argc, char **argv) {
     struct chat_options o = {
-        .engine = ENGINE_DEFAULTS, .sampling = SAMPLING_DEFAULTS, .n_predict = -1};
+        .engine = ENGINE_DEFAULTS, .sampling = SAMPLING_DEFAULTS, .n_predict = DEFAULT_LENGTH};
     struct engine e = {.path = NULL};
     struct conversation c = {.engine = NULL};
     struct bise_error err = {0};
@@ -183,10 +185,12 @@ int cmd_chat(int argc, char **argv) {
         goto done;
     if (!o.quiet)
         greet(&e, format);
-    code = sampling_open(&c.sampler, &o.sampling, e.info->vocab_size);
+    code = sampling_open(&c.sampler, &o.sampling, e.info->vocab_size, o.quiet);
     if (code)
         goto done;
-    c.max_tokens = o.n_predict >= 0 || format != CHAT_NONE ? o.n_predict : 256;
+    c.max_tokens = o.n_predict;
+    if (o.n_predict == DEFAULT_LENGTH)
+        c.max_tokens = format == CHAT_NONE ? COMPLETION_LENGTH : -1;
     c.dump_tokens = o.dump_tokens;
     if (o.system) {
         const enum bise_status status = chat_set_system(c.chat, o.system, strlen(o.system), &err);

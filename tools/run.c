@@ -167,7 +167,7 @@ int cmd_run(int argc, char **argv) {
         goto done;
     if (!o.quiet)
         engine_print_plan(&e, stderr);
-    code = sampling_open(&sampler, &o.sampling, e.info->vocab_size);
+    code = sampling_open(&sampler, &o.sampling, e.info->vocab_size, o.quiet);
     if (code)
         goto done;
     code = complete(&o, &e, sampler, ids, n);

@@ -40,10 +40,11 @@ static int64_t random_seed_value(void) {
     return (int64_t)(seed & 0xffffffffu); /* short enough to be typed again */
 }
 
-int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uint32_t n_vocab) {
+int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uint32_t n_vocab,
+                  bool quiet) {
     if (o->seed < 0) {
         o->seed = random_seed_value();
-        if (o->temp > 0)
+        if (o->temp > 0 && !quiet)
             fprintf(stderr, "seed %lld\n", (long long)o->seed);
     }
     const struct bise_sampler_params params = {

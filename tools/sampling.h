@@ -20,8 +20,9 @@ struct sampling_options {
 /* Writes the SAMPLING_OPTIONS option definitions that fill o. */
 void sampling_option_defs(struct sampling_options *o, struct option_def *defs);
 
-/* Opens a sampler. A seed chosen at random is put into o->seed and said on stderr, where it
- * matters. Returns an exit code, the fault said on stderr. */
-int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uint32_t n_vocab);
+/* Opens a sampler. A seed chosen at random is put into o->seed and, unless quiet, said on stderr
+ * where it matters. Returns an exit code, the fault said on stderr. */
+int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uint32_t n_vocab,
+                  bool quiet);
 
 #endif
