@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# bise chat with the demo model, one message per line.
+. tests/cli/common.sh
+M=models/demo.bise
+if [ ! -f $M ]; then
+    skipped chat "$M is not there"
+    exit 0
+fi
+# chat LINES OPTION...: answers to $T/out, the rest to $T/err
+chat() {
+    local lines=$1
+    shift
+    printf '%b' "$lines" | "$BISE" chat -m $M --temp 0 "$@" >"$T/out" 2>"$T/err"
+}
+same() { # same NAME EXPECTED FOUND
+    if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "expected \"$2\", found \"$3\""; fi
+}
+prompt_ids() { sed -n 's/^prompt ids: //p' "$T/err" | sed -n "$1p"; }
+answer_ids() { sed -n 's/^answer ids: //p' "$T/err" | sed -n "$1p"; }
+enc() { printf '%b' "$1" | "$BISE" tokenize -m $M; }
+
+chat 'Hello\nI want to book a flight.\n' --dump-tokens
+same "the end of input leaves with 0" 0 $?
+same "one line for each answer" 2 "$(wc -l <"$T/out")"
+expect "no space begins an answer" grep -q '^[^ ]' "$T/out"
+expect "the greeting says the format" grep -q "format v1" "$T/err"
+expect "and the memory" grep -q "cache" "$T/err"
+same "V1, first turn" "1 $(enc '[INST] Hello [/INST]')" "$(prompt_ids 1)"
+same "V1, second turn: the answer's ids are kept" \
+    "1 $(enc '[INST] Hello [/INST]') $(answer_ids 1) $(enc '[INST] I want to book a flight. [/INST]')" \
+    "$(prompt_ids 2)"
+same "an answer ends with EOS" 2 "$(answer_ids 1 | sed 's/.* //')"
+cp "$T/out" "$T/first"
+
+chat 'Hello\nI want to book a flight.\n' -t 1 --isa scalar
+expect "the same on one thread in scalar code" cmp "$T/first" "$T/out"
+chat 'Hello\n' -sys 'Be kind.' --dump-tokens
+same "the system prompt" "1 $(enc '[INST] Be kind.\n\nHello [/INST]')" "$(prompt_ids 1)"
+chat 'Hello\n' --chat-format llama2 -sys 'Be kind.' --dump-tokens
+same "Llama-2" "1 $(enc '[INST] <<SYS>>\nBe kind.\n<</SYS>>\n\nHello [/INST]')" "$(prompt_ids 1)"
+chat 'Hello\n' --chat-format zephyr --dump-tokens -n 5
+same "Zephyr" "1 $(enc '<|user|>\nHello') 2 $(enc '\n<|assistant|>\n')" "$(prompt_ids 1)"
+chat 'Once upon\n' --chat-format none --dump-tokens -n 5
+same "none" "1 $(enc 'Once upon')" "$(prompt_ids 1)"
+same "an answer as long as -n" 5 "$(answer_ids 1 | wc -w)"
+expect "completion mode is announced" grep -q "base model" "$T/err"
+expect "and its length is said" grep -q "stopped after 5" "$T/err"
+
+# Commands.
+chat 'Hello\n/undo\nHello\n/regen\n/tokens\n/quit\nnever answered\n'
+same "/quit leaves with 0" 0 $?
+same "/undo and /regen give the same answer again" "1" "$(sort -u "$T/out" | wc -l)"
+same "three answers" "3" "$(wc -l <"$T/out")"
+chat 'Hello\n/clear\n/system Be kind.\nHello\n' --dump-tokens
+same "/clear and /system" "1 $(enc '[INST] Be kind.\n\nHello [/INST]')" "$(prompt_ids 2)"
+chat '/frobnicate\n/help\n/context\n/stats\n/undo\n/regen\n'
+same "commands alone need no answer" "0" "$(wc -c <"$T/out")"
+for text in "no command /frobnicate" "/regen" "tokens" "resident" "nothing to take back" \
+    "no answer yet"; do
+    expect "commands say: $text" grep -q -- "$text" "$T/err"
+done
+chat '//etc\n' --dump-tokens -n 3
+same "// begins a message with a slash" "1 $(enc '[INST] /etc [/INST]')" "$(prompt_ids 1)"
+chat '\n\nHello\r\n' --dump-tokens -n 3
+same "empty lines and carriage returns" "1 $(enc '[INST] Hello [/INST]')" "$(prompt_ids 1)"
+printf 'Hello' | "$BISE" chat -m $M --temp 0 -n 3 >"$T/out" 2>"$T/err"
+same "a last line without its end" 1 "$(wc -l <"$T/out")"
+
+# The context of a model without a window.
+long="Tell me a long story of a king and his three sons who went out into the world."
+chat "$long\n" --window 0 -c 16
+same "a message that does not fit" 2 $?
+expect "is refused, nothing cut" grep -q "nothing was cut" "$T/err"
+same "without an answer" 0 "$(wc -c <"$T/out")"
+chat "Hello\n$long\n" --window 0 -c 16
+expect "an answer ends where the context does" grep -q "the context of 16 tokens is full" "$T/err"
+# The sliding window goes on: 40 turns are far more than its 128 tokens.
+lines=$(for i in $(seq 40); do printf 'Tell me about number %d.\\n' "$i"; done)
+chat "$lines"
+same "40 turns" 40 "$(wc -l <"$T/out")"
+
+# Signals and pipes.
+mkfifo "$T/in"
+"$BISE" chat -m $M --chat-format none -n -1 --temp 1 -s 1 <"$T/in" >"$T/out" 2>"$T/err" &
+pid=$!
+exec 9>"$T/in"
+wait_for() { # wait_for COMMAND...
+    for _ in $(seq 200); do
+        "$@" && return 0
+        sleep 0.05
+    done
+    return 1
+}
+printf 'Once upon a time\n' >&9
+wait_for test -s "$T/out"
+kill -INT $pid
+expect "Ctrl-C stops the answer" wait_for grep -q '^(stopped' "$T/err"
+printf '/tokens\n/quit\n' >&9
+wait $pid
+same "and the chat goes on" 0 $?
+exec 9>&-
+"$BISE" chat -m $M -q <"$T/in" >"$T/out" 2>"$T/err" &
+pid=$!
+exec 9>"$T/in"
+printf '/context\n' >&9
+wait_for test -s "$T/err"
+kill -INT $pid
+wait $pid
+same "Ctrl-C at the prompt leaves with 130" 130 $?
+exec 9>&-
+yes Hello | timeout 60 "$BISE" chat -m $M -q -s 1 2>"$T/err" | head -c 5 >/dev/null
+same "a closed pipe ends it" 1 "${PIPESTATUS[1]}"
+same "quietly" "" "$(cat "$T/err")"
+
+# Faults.
+expect_exit "an unknown format" 2 'found "v9"' "$BISE" chat -m $M --chat-format v9 </dev/null
+expect_exit "V3 without its pieces" 3 "[INST]" "$BISE" chat -m $M --chat-format v3 </dev/null
+expect_exit "no such model" 1 "no-such.bise" "$BISE" chat -m no-such.bise </dev/null
+printf 'a\xff\n' >"$T/bad"
+expect_exit "invalid UTF-8" 2 "0xff at offset 1" "$BISE" chat -m $M <"$T/bad"
+"$BISE" synth --shape dim=64,ffn=64,layers=1,heads=2,kv=1,vocab=64 -o "$T/none.bise" 2>/dev/null
+expect_exit "a model without a tokenizer" 2 "tokenizer" \
+    "$BISE" chat -m "$T/none.bise" --chat-format v1 </dev/null
+finish

@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# bise run with the demo model: what is printed, limits, faults, signals.
+. tests/cli/common.sh
+M=models/demo.bise
+if [ ! -f $M ]; then
+    skipped run "$M is not there"
+    exit 0
+fi
+run() { "$BISE" run -m $M "$@"; }
+
+same() { # same NAME EXPECTED FOUND
+    if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "expected \"$2\", found \"$3\""; fi
+}
+
+# The same text whatever threads, instruction set and way of giving the prompt.
+run -p "Once upon a time" -n 40 --temp 0 -q >"$T/text" 2>"$T/err"
+expect "greedy text" grep -q '[a-z]' "$T/text"
+same "quiet" "" "$(cat "$T/err")"
+printf 'Once upon a time' >"$T/prompt"
+printf 'Once upon a time' | "$BISE" tokenize -m $M >"$T/ids"
+same_text() { # same_text NAME OPTION...
+    local name=$1
+    shift
+    run -n 40 --temp 0 -q "$@" >"$T/again" 2>"$T/err"
+    expect "$name" cmp "$T/text" "$T/again"
+}
+same_text "from a file" -f "$T/prompt"
+same_text "from standard input" -f - <"$T/prompt"
+same_text "as ids" --ids "1 $(cat "$T/ids")"
+same_text "one thread" -p "Once upon a time" -t 1
+same_text "scalar" -p "Once upon a time" --isa scalar
+same_text "mapped" -p "Once upon a time" --mem mmap
+BISE_ISA=scalar run -p "Once upon a time" -n 1 2>"$T/err" >"$T/out"
+expect "BISE_ISA" grep -q scalar "$T/err"
+BISE_MODEL=$M "$BISE" run -p "Once upon a time" -n 40 --temp 0 -q >"$T/again"
+expect "BISE_MODEL" cmp "$T/text" "$T/again"
+
+# Sampling: a seed repeats, and is said where it was chosen.
+run -p "The king" -n 30 -s 7 -q >"$T/a"
+run -p "The king" -n 30 -s 7 -q -t 1 --isa scalar >"$T/b"
+run -p "The king" -n 30 -s 8 -q >"$T/c"
+expect "a seed gives the same text" cmp "$T/a" "$T/b"
+if cmp -s "$T/a" "$T/c"; then not_ok "another seed"; else ok "another seed"; fi
+run -p "The king" -n 30 >"$T/d" 2>"$T/err"
+seed=$(sed -n 's/^seed //p' "$T/err")
+run -p "The king" -n 30 -q -s "${seed:-0}" >"$T/e"
+expect "the seed said gives the same text" cmp "$T/d" "$T/e"
+
+# Statistics, and how it ends.
+run -p "The king" -n 10 --temp 0 --ignore-eos >"$T/out" 2>"$T/err"
+for word in "load" "prompt 3 tokens" "answer 9 tokens" "tokens/s" "resident" "thread"; do
+    expect "statistics: $word" grep -q "$word" "$T/err"
+done
+expect_exit "the context ends it" 0 "the context is full" run -p "The king" --window 0 -c 12 \
+    -n 100 --ignore-eos
+"$BISE" run -m $M -p "The king" -n -1 --ignore-eos >"$T/out" 2>"$T/err" &
+pid=$!
+for _ in $(seq 200); do
+    [ -s "$T/out" ] && break
+    sleep 0.05
+done
+kill -INT $pid
+wait $pid
+same "Ctrl-C exits with 130" 130 $?
+expect "Ctrl-C: the statistics come" grep -q resident "$T/err"
+timeout 60 "$BISE" run -m $M -p "The king" -n -1 --ignore-eos 2>"$T/err" | head -c 5 >/dev/null
+status=${PIPESTATUS[0]}
+same "a closed pipe ends it" 1 "$status"
+if grep -q "^bise:" "$T/err"; then not_ok "quietly" "$(cat "$T/err")"; else ok "quietly"; fi
+if [ -w /dev/full ]; then
+    run -p "The king" -n 5 >/dev/full 2>"$T/err"
+    same "a full disk is an error" 1 $?
+    expect "and is said" grep -q "writing" "$T/err"
+fi
+
+# Faults of use.
+expect_exit "no prompt" 2 "expected one of" run
+expect_exit "two prompts" 2 "expected one of" run -p a --ids 1
+expect_exit "an empty prompt" 2 "empty" run -p ""
+expect_exit "an empty file" 2 "empty" run -f /dev/null
+expect_exit "no ids" 2 "empty" run --ids " "
+expect_exit "an id beyond the vocabulary" 2 'from 0 to 4095, found "4096"' run --ids "1 4096"
+expect_exit "a negative id" 2 'found "-1"' run --ids "-1"
+expect_exit "no number" 2 'found "2x"' run --ids "1 2x"
+expect_exit "invalid UTF-8" 2 "0xff at offset 3" run -p "$(printf 'abc\xff')"
+expect_exit "a prompt longer than the context" 2 "2 too many" run --window 0 -c 3 --ids "1 5 6 7 8"
+expect_exit "no such file" 3 "no-such-file" run -f no-such-file
+expect_exit "no such model" 1 "no-such.bise" "$BISE" run -m no-such.bise -p a
+expect_exit "an unknown instruction set" 2 "altivec" run -p a --isa altivec
+expect_exit "an unknown cache type" 2 "--kv: expected auto, i8, f16 or f32" run -p a --kv i4
+expect_exit "an unknown way of memory" 2 "--mem" run -p a --mem swap
+expect_exit "too hot" 2 "--temp" run -p a --temp -1
+expect_exit "more threads than CPUs" 0 "warning: -t 700" run -p a -n 1 -t 700
+finish
