@@ -36,8 +36,12 @@ FLAGS_avx512 := $(FLAGS_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx51
 # that have just that.
 FLAGS_avxvnni := $(if $(VNNI_BY_EVEX),$(FLAGS_avx512),$(FLAGS_avx2) -mavxvnni)
 ALL_CPPFLAGS  += $(if $(VNNI_BY_EVEX),-DVNNI_BY_EVEX=1)
-FLAGS_neon_dotprod := -march=armv8.2-a+dotprod
-FLAGS_neon_i8mm    := -march=armv8.2-a+dotprod+i8mm
+# gcc's scheduling before register allocation makes the NEON loops spill; clang knows no such flag.
+FLAGS_neon := $(if $(filter neon,$(ISAS)),$(shell printf '' | $(CC) -Werror -fno-schedule-insns \
+              -frename-registers -x c -c -o /dev/null - 2>/dev/null && \
+              echo -fno-schedule-insns -frename-registers))
+FLAGS_neon_dotprod := $(FLAGS_neon) -march=armv8.2-a+dotprod
+FLAGS_neon_i8mm    := $(FLAGS_neon) -march=armv8.2-a+dotprod+i8mm
 ALL_CPPFLAGS += $(ISAS:%=-DHAVE_KERNELS_%=1)
 
 LIB_SRC  := $(wildcard quant/*.c kernels/*.c kernels/scalar/*.c src/*.c src/*/*.c) \

@@ -7,10 +7,11 @@
  *
  *   DOT_GROUPS   groups of four rows that one dot product serves: 1 or 4
  *   NATIVE_I8    whether store_16k keeps the order of i8 files, so that those need no new layout
- *   ALWAYS_INLINE void dot_columns(int32x4_t isum[4][DOT_GROUPS], const int8_t *blocks, int g,
- *                                  const int8_t *const q[4], int n_blocks, bool wide);
- *       isum[c][i] = rows of group g + i times column c, over n_blocks consecutive blocks of 32 k;
- *       wide: weights of 8 bits, else 4 * |weight| * 127 < 2^15; n_blocks and wide are constants
+ *   ALWAYS_INLINE void dot_columns(int32x4_t isum[4][DOT_GROUPS], const int8_t *tile, size_t block,
+ *                                  int g, const int8_t *const q[4], int n_blocks, bool wide);
+ *       isum[c][i] = rows of group g + i times column c, over blocks of 32 k of a tile from block
+ *       on, those of the columns from q on; wide: weights of 8 bits, else 4 * |weight| * 127 < 2^15;
+ *       n_blocks (1 or 4) and wide are constants
  */
 #ifndef BISE_NEON_COLUMNS_H
 #define BISE_NEON_COLUMNS_H
@@ -39,45 +40,82 @@ ALWAYS_INLINE void next_blocks(struct columns *c, int n_blocks, int n_scales) {
     }
 }
 
+/* Sums have to lie in memory here: compilers would hold them in registers across tiles, which the
+ * dot product needs. */
+ALWAYS_INLINE void keep_in_memory(struct sums *sums) {
+    __asm__ volatile("" : : "r"(sums) : "memory");
+}
+
+/* Adds a block's (or, below, a tile's) dot products with rows of groups g .. g + DOT_GROUPS. */
+ALWAYS_INLINE void add_q32(struct sums *sums, int32x4_t isum[4][DOT_GROUPS], const int32x4_t *scale,
+                           const struct columns *c, int g) {
+#pragma GCC unroll 4
+    for (int col = 0; col < 4; col++) {
+        float *row = sums->row[col] + 4 * g;
+#pragma GCC unroll 4
+        for (int i = 0; i < DOT_GROUPS; i++)
+            vst1q_f32(row + 4 * i,
+                      add_scaled(vld1q_f32(row + 4 * i), isum[col][i], scale[i], *c->d[col]));
+    }
+}
+
+ALWAYS_INLINE void add_q128(struct sums *sums, int32x4_t isum[4][DOT_GROUPS],
+                            const float32x4_t *scale, const struct columns *c, int g) {
+#pragma GCC unroll 4
+    for (int col = 0; col < 4; col++) {
+        float *row = sums->row[col] + 4 * g;
+        float32x4_t y[DOT_GROUPS];
+#pragma GCC unroll 4
+        for (int i = 0; i < DOT_GROUPS; i++)
+            y[i] = vld1q_f32(row + 4 * i);
+#pragma GCC unroll 4
+        for (int i = 0; i < DOT_GROUPS; i++)
+            y[i] = vfmaq_n_f32(y[i], vmulq_f32(vcvtq_f32_s32(isum[col][i]), scale[i]), *c->d[col]);
+#pragma GCC unroll 4
+        for (int i = 0; i < DOT_GROUPS; i++)
+            vst1q_f32(row + 4 * i, y[i]);
+    }
+}
+
 /* A run of tiles with a scale per 32 k; wide as for dot_columns. */
 ALWAYS_INLINE void run_q32(struct sums *sums, struct columns c, const uint8_t *tiles,
                            size_t n_tiles, bool wide) {
     for (size_t block = 0; block < 4 * n_tiles; block++) {
         const int8_t *tile = (const int8_t *)tiles + block / 4 * LAID_BYTES;
-        const int8_t *codes = tile + TILE_SCALES + block % 4 * 512;
         int32x4_t scale[4];
         widen_scales(scale, tile + block % 4 * 16);
+#pragma GCC unroll 4
         for (int g = 0; g < 4; g += DOT_GROUPS) {
             int32x4_t isum[4][DOT_GROUPS];
-            dot_columns(isum, codes, g, c.q, 1, wide);
-#pragma GCC unroll 16
-            for (int i = 0; i < 4 * DOT_GROUPS; i++) {
-                const int col = i / DOT_GROUPS, group = i % DOT_GROUPS;
-                float *y = sums->row[col] + 4 * (g + group);
-                vst1q_f32(y,
-                          add_scaled(vld1q_f32(y), isum[col][group], scale[g + group], *c.d[col]));
-            }
+            keep_in_memory(sums);
+            dot_columns(isum, tile + TILE_SCALES, block % 4, g, c.q, 1, wide);
+            add_q32(sums, isum, scale + g, &c, g);
         }
         next_blocks(&c, 1, 1);
     }
 }
 
+INNER_LOOP void run_i8(struct sums *sums, struct columns c, const uint8_t *tiles, size_t n_tiles) {
+    run_q32(sums, c, tiles, n_tiles, true);
+}
+
+INNER_LOOP void run_i4(struct sums *sums, struct columns c, const uint8_t *tiles, size_t n_tiles) {
+    run_q32(sums, c, tiles, n_tiles, false);
+}
+
 /* A run of 7-bit tiles with a scale per 128 k. */
-ALWAYS_INLINE void run_q128(struct sums *sums, struct columns c, const uint8_t *tiles,
-                            size_t n_tiles) {
+INNER_LOOP void run_7bit(struct sums *sums, struct columns c, const uint8_t *tiles,
+                         size_t n_tiles) {
     for (size_t t = 0; t < n_tiles; t++, tiles += LAID_BYTES) {
-        const float *scale = (const float *)(const void *)tiles;
         for (int g = 0; g < 4; g += DOT_GROUPS) {
             int32x4_t isum[4][DOT_GROUPS];
-            dot_columns(isum, (const int8_t *)tiles + TILE_SCALES, g, c.q, 4, false);
-#pragma GCC unroll 16
-            for (int i = 0; i < 4 * DOT_GROUPS; i++) {
-                const int col = i / DOT_GROUPS, group = i % DOT_GROUPS;
-                float *y = sums->row[col] + 4 * (g + group);
-                const float32x4_t p =
-                    vmulq_f32(vcvtq_f32_s32(isum[col][group]), vld1q_f32(scale + 4 * (g + group)));
-                vst1q_f32(y, vfmaq_n_f32(vld1q_f32(y), p, *c.d[col]));
-            }
+            float32x4_t scale[DOT_GROUPS];
+            keep_in_memory(sums);
+            dot_columns(isum, (const int8_t *)tiles + TILE_SCALES, 0, g, c.q, 4, false);
+#pragma GCC unroll 4
+            for (int i = 0; i < DOT_GROUPS; i++)
+                scale[i] = vreinterpretq_f32_u8(vld1q_u8(tiles + 16 * (g + i)));
+            add_q128(sums, isum, scale, &c, g);
         }
         next_blocks(&c, 4, 1);
     }
@@ -121,9 +159,11 @@ ALWAYS_INLINE void pass(float *y, size_t ldy, size_t n_cols, struct columns cols
     for (size_t i = 0; i < n_cols && !first; i++)
         memcpy(sums.row[i], y + i * ldy, sizeof sums.row[i]);
     if (kind == COLUMNS_7BIT)
-        run_q128(&sums, cols, tiles, n_tiles);
+        run_7bit(&sums, cols, tiles, n_tiles);
+    else if (kind == COLUMNS_I4)
+        run_i4(&sums, cols, tiles, n_tiles);
     else
-        run_q32(&sums, cols, tiles, n_tiles, kind == COLUMNS_I8);
+        run_i8(&sums, cols, tiles, n_tiles);
     for (size_t i = 0; i < n_cols; i++) {
         for (int g = 0; g < 4 && last; g++) {
             const float32x4_t row_scale = vreinterpretq_f32_u8(vld1q_u8(panel + 16 * g));

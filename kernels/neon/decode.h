@@ -36,4 +36,14 @@ ALWAYS_INLINE void decode(float *y, const struct act_q8 *x, const struct wmat *w
     }
 }
 
+INNER_LOOP void decode_i4(float *y, const struct act_q8 *x, const struct wmat *w, size_t p0,
+                          size_t p1) {
+    decode(y, x, w, p0, p1, TYPE_I4);
+}
+
+INNER_LOOP void decode_i8(float *y, const struct act_q8 *x, const struct wmat *w, size_t p0,
+                          size_t p1) {
+    decode(y, x, w, p0, p1, TYPE_I8);
+}
+
 #endif

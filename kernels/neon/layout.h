@@ -4,9 +4,9 @@
  *
  * Before including it, a folder defines
  *
- *   ALWAYS_INLINE void store_16k(int8_t *dst, int half, int8x16_t w[4][4]);
- *       lays 16 k of 16 rows, w[i][g] = k 4i..4i+3 of rows 4g..4g+3, into a block of 32 k at dst
- *       (512 bytes, in the order its dot_columns reads); half: the first or second 16 k
+ *   ALWAYS_INLINE void store_16k(int8_t *tile, int part, int8x16_t w[4][4]);
+ *       lays 16 k of 16 rows, w[i][g] = k 16 * part + 4i .. + 3 of rows 4g..4g+3, into a tile of
+ *       2048 bytes, in the order its dot_columns reads
  */
 #ifndef BISE_NEON_LAYOUT_H
 #define BISE_NEON_LAYOUT_H
@@ -28,7 +28,7 @@ ALWAYS_INLINE void lay_i4(uint8_t *dst, const uint8_t *src, int8x16_t codebook) 
     for (int part = 0; part < 8; part++) {
         int8x16_t w[4][4];
         i4_16k(w, src + TILE_SCALES + 128 * part, codebook);
-        store_16k((int8_t *)dst + TILE_SCALES + 512 * (part / 2), part % 2, w);
+        store_16k((int8_t *)dst + TILE_SCALES, part, w);
     }
 }
 
@@ -38,7 +38,7 @@ ALWAYS_INLINE void lay_i8(uint8_t *dst, const uint8_t *src) {
         int8x16_t w[4][4];
         for (int i = 0; i < 4; i++)
             load_line(w[i], (const int8_t *)src + TILE_SCALES + 256 * part + 64 * i);
-        store_16k((int8_t *)dst + TILE_SCALES + 512 * (part / 2), part % 2, w);
+        store_16k((int8_t *)dst + TILE_SCALES, part, w);
     }
 }
 
@@ -85,7 +85,7 @@ ALWAYS_INLINE void lay_i4_7bit(uint8_t *dst, const uint8_t *src, int8x16_t fourf
 #pragma GCC unroll 16
         for (int i = 0; i < 16; i++)
             w[i / 4][i % 4] = requantize(w[i / 4][i % 4], factor[part / 2][i % 4]);
-        store_16k((int8_t *)dst + TILE_SCALES + 512 * (part / 2), part % 2, w);
+        store_16k((int8_t *)dst + TILE_SCALES, part, w);
     }
 }
 

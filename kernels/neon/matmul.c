@@ -9,15 +9,15 @@
 #define DOT_GROUPS 1
 #define NATIVE_I8  false
 
-/* A block: [16 rows][32 k]. */
-ALWAYS_INLINE void store_16k(int8_t *dst, int half, int8x16_t w[4][4]) {
+/* A tile: [4 groups][4 blocks][4 rows][32 k]. */
+ALWAYS_INLINE void store_16k(int8_t *tile, int part, int8x16_t w[4][4]) {
     for (int g = 0; g < 4; g++) {
         int32x4_t v[4];
         for (int i = 0; i < 4; i++)
             v[i] = vreinterpretq_s32_s8(w[i][g]);
         const int32x4_t rows01_k0 = vzip1q_s32(v[0], v[2]), rows23_k0 = vzip2q_s32(v[0], v[2]);
         const int32x4_t rows01_k4 = vzip1q_s32(v[1], v[3]), rows23_k4 = vzip2q_s32(v[1], v[3]);
-        int8_t *row = dst + 128 * g + 16 * half;
+        int8_t *row = tile + 512 * g + 128 * (part / 2) + 16 * (part % 2);
         vst1q_s8(row, vreinterpretq_s8_s32(vzip1q_s32(rows01_k0, rows01_k4)));
         vst1q_s8(row + 32, vreinterpretq_s8_s32(vzip2q_s32(rows01_k0, rows01_k4)));
         vst1q_s8(row + 64, vreinterpretq_s8_s32(vzip1q_s32(rows23_k0, rows23_k4)));
@@ -42,8 +42,8 @@ ALWAYS_INLINE int32x4_t add_products(int32x4_t acc, const int8x16_t w[2], const 
     return start ? vpaddlq_s16(sum) : vpadalq_s16(acc, sum);
 }
 
-ALWAYS_INLINE void dot_columns(int32x4_t isum[4][DOT_GROUPS], const int8_t *blocks, int g,
-                               const int8_t *const q[4], int n_blocks, bool wide) {
+ALWAYS_INLINE void dot_columns(int32x4_t isum[4][DOT_GROUPS], const int8_t *tile, size_t block,
+                               int g, const int8_t *const q[4], int n_blocks, bool wide) {
     int32x4_t acc[4][4]; /* [column][row] */
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i++)
@@ -56,7 +56,7 @@ ALWAYS_INLINE void dot_columns(int32x4_t isum[4][DOT_GROUPS], const int8_t *bloc
             a[i / 2][i % 2] = vld1q_s8(q[i / 2] + 32 * b + 16 * (i % 2));
 #pragma GCC unroll 4
         for (int row = 0; row < 4; row++) {
-            const int8_t *k = blocks + 512 * b + 128 * g + 32 * row;
+            const int8_t *k = tile + 512 * g + 128 * (block + b) + 32 * row;
             const int8x16_t w[2] = {vld1q_s8(k), vld1q_s8(k + 16)};
 #pragma GCC unroll 4
             for (int c = 0; c < 4; c++)
@@ -73,7 +73,7 @@ ALWAYS_INLINE void dot_columns(int32x4_t isum[4][DOT_GROUPS], const int8_t *bloc
 void matmul_f32_q32_i4_neon(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                             const struct wmat *w, size_t p0, size_t p1, void *scratch) {
     if (n == 1)
-        decode(y, x, w, p0, p1, TYPE_I4);
+        decode_i4(y, x, w, p0, p1);
     else
         matmul_columns(y, ldy, x, n, w, p0, p1, scratch, COLUMNS_I4);
 }
@@ -86,7 +86,7 @@ void matmul_f32_q128_i4_neon(float *y, size_t ldy, const struct act_q8 *x, size_
 void matmul_f32_q32_i8_neon(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                             const struct wmat *w, size_t p0, size_t p1, void *scratch) {
     if (n == 1)
-        decode(y, x, w, p0, p1, TYPE_I8);
+        decode_i8(y, x, w, p0, p1);
     else
         matmul_columns(y, ldy, x, n, w, p0, p1, scratch, COLUMNS_I8);
 }

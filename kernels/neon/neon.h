@@ -13,23 +13,30 @@
 /* Arguments that must be constants (counts of unrolled loops, kinds) become so by inlining. */
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-/* The eight rows-by-4-k registers of an i4 line: k 0..3 of it in lo, k 4..7 in hi. */
-ALWAYS_INLINE void i4_line_values(int8x16_t lo[4], int8x16_t hi[4], const uint8_t *line,
-                                  int8x16_t codebook) {
-    const uint8x16_t mask = vdupq_n_u8(15);
-#pragma GCC unroll 4
-    for (int g = 0; g < 4; g++) {
-        const uint8x16_t codes = vld1q_u8(line + 16 * g);
-        lo[g] = vqtbl1q_s8(codebook, vandq_u8(codes, mask));
-        hi[g] = vqtbl1q_s8(codebook, vshrq_n_u8(codes, 4));
-    }
-}
+/* An inner loop that stays a function of its own, whose instructions tests/arm counts. */
+#define INNER_LOOP static __attribute__((noinline))
 
-/* The four registers of a line of 8-bit values. */
+/* The four registers of a line of 8-bit values. The empty assembly wants them all at once, so that
+ * compilers load them by pairs, and only here. */
 ALWAYS_INLINE void load_line(int8x16_t w[4], const int8_t *line) {
 #pragma GCC unroll 4
     for (int g = 0; g < 4; g++)
         w[g] = vld1q_s8(line + 16 * g);
+    __asm__("" : "+w"(w[0]), "+w"(w[1]), "+w"(w[2]), "+w"(w[3]));
+}
+
+/* The eight registers of an i4 line's values: k 0..3 of it in lo, k 4..7 in hi. */
+ALWAYS_INLINE void i4_line_values(int8x16_t lo[4], int8x16_t hi[4], const uint8_t *line,
+                                  int8x16_t codebook) {
+    const uint8x16_t mask = vdupq_n_u8(15);
+    int8x16_t pairs[4];
+    load_line(pairs, (const int8_t *)line);
+#pragma GCC unroll 4
+    for (int g = 0; g < 4; g++) {
+        const uint8x16_t codes = vreinterpretq_u8_s8(pairs[g]);
+        lo[g] = vqtbl1q_s8(codebook, vandq_u8(codes, mask));
+        hi[g] = vqtbl1q_s8(codebook, vshrq_n_u8(codes, 4));
+    }
 }
 
 /* 16 block scales as integers. */

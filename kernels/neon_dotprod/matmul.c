@@ -7,25 +7,25 @@
 #define DOT_GROUPS 4
 #define NATIVE_I8  true
 
-/* A block: [8 lines][16 rows][4 k]. */
-ALWAYS_INLINE void store_16k(int8_t *dst, int half, int8x16_t w[4][4]) {
+/* The order of the file: [32 lines][16 rows][4 k]. */
+ALWAYS_INLINE void store_16k(int8_t *tile, int part, int8x16_t w[4][4]) {
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i++)
-        vst1q_s8(dst + 256 * half + 16 * i, w[i / 4][i % 4]);
+        vst1q_s8(tile + 256 * part + 16 * i, w[i / 4][i % 4]);
 }
 
-ALWAYS_INLINE void dot_columns(int32x4_t isum[4][DOT_GROUPS], const int8_t *blocks, int g,
-                               const int8_t *const q[4], int n_blocks, bool wide) {
+ALWAYS_INLINE void dot_columns(int32x4_t isum[4][DOT_GROUPS], const int8_t *tile, size_t block,
+                               int g, const int8_t *const q[4], int n_blocks, bool wide) {
     (void)g;
     (void)wide;
 #pragma GCC unroll 4
     for (int c = 0; c < 4; c++)
         zero_sums(isum[c]);
-#pragma GCC unroll 4
+#pragma GCC unroll 1
     for (int b = 0; b < n_blocks; b++) {
         const int8_t *const at[4] = {q[0] + BLOCK_K * b, q[1] + BLOCK_K * b, q[2] + BLOCK_K * b,
                                      q[3] + BLOCK_K * b};
-        dot_lines(isum, blocks + 512 * b, at, 4);
+        dot_lines(isum, tile + 512 * (block + b), at, 4);
     }
 }
 
@@ -34,7 +34,7 @@ ALWAYS_INLINE void dot_columns(int32x4_t isum[4][DOT_GROUPS], const int8_t *bloc
 void matmul_f32_q32_i4_neon_dotprod(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                                     const struct wmat *w, size_t p0, size_t p1, void *scratch) {
     if (n == 1)
-        decode(y, x, w, p0, p1, TYPE_I4);
+        decode_i4(y, x, w, p0, p1);
     else
         matmul_columns(y, ldy, x, n, w, p0, p1, scratch, COLUMNS_I4);
 }
@@ -47,7 +47,7 @@ void matmul_f32_q128_i4_neon_dotprod(float *y, size_t ldy, const struct act_q8 *
 void matmul_f32_q32_i8_neon_dotprod(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                                     const struct wmat *w, size_t p0, size_t p1, void *scratch) {
     if (n == 1)
-        decode(y, x, w, p0, p1, TYPE_I8);
+        decode_i8(y, x, w, p0, p1);
     else
         matmul_columns(y, ldy, x, n, w, p0, p1, scratch, COLUMNS_I8);
 }

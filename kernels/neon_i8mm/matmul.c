@@ -14,11 +14,11 @@ ALWAYS_INLINE void store_pairs(int8_t *dst, int8x16_t k0, int8x16_t k4) {
     vst1q_s8(dst + 16, vreinterpretq_s8_s32(vzip2q_s32(a, b)));
 }
 
-/* A block: [4 times 8 k][8 pairs of rows][2 rows][8 k]. */
-ALWAYS_INLINE void store_16k(int8_t *dst, int half, int8x16_t w[4][4]) {
+/* A tile: [16 times 8 k][8 pairs of rows][2 rows][8 k]. */
+ALWAYS_INLINE void store_16k(int8_t *tile, int part, int8x16_t w[4][4]) {
     for (int g = 0; g < 4; g++) {
-        store_pairs(dst + 256 * half + 32 * g, w[0][g], w[1][g]);
-        store_pairs(dst + 256 * half + 128 + 32 * g, w[2][g], w[3][g]);
+        store_pairs(tile + 256 * part + 32 * g, w[0][g], w[1][g]);
+        store_pairs(tile + 256 * part + 128 + 32 * g, w[2][g], w[3][g]);
     }
 }
 
@@ -33,29 +33,37 @@ ALWAYS_INLINE int8x16_t second_halves(int8x16_t a, int8x16_t b) {
 /* 8 k of 16 rows against two pairs of columns. A sum holds [row][column] of its pairs. */
 ALWAYS_INLINE void multiply_8k(int32x4_t sum[8][2], const int8_t *pairs, int8x16_t cols01,
                                int8x16_t cols23) {
-#pragma GCC unroll 8
-    for (int pair = 0; pair < 8; pair++) {
-        const int8x16_t w = vld1q_s8(pairs + 16 * pair);
-        sum[pair][0] = vmmlaq_s32(sum[pair][0], w, cols01);
-        sum[pair][1] = vmmlaq_s32(sum[pair][1], w, cols23);
+#pragma GCC unroll 2
+    for (int line = 0; line < 2; line++) {
+        int8x16_t w[4];
+        load_line(w, pairs + 64 * line);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            sum[4 * line + i][0] = vmmlaq_s32(sum[4 * line + i][0], w[i], cols01);
+            sum[4 * line + i][1] = vmmlaq_s32(sum[4 * line + i][1], w[i], cols23);
+        }
     }
 }
 
-ALWAYS_INLINE void dot_columns(int32x4_t isum[4][DOT_GROUPS], const int8_t *blocks, int g,
-                               const int8_t *const q[4], int n_blocks, bool wide) {
+ALWAYS_INLINE void dot_columns(int32x4_t isum[4][DOT_GROUPS], const int8_t *tile, size_t block,
+                               int g, const int8_t *const q[4], int n_blocks, bool wide) {
     (void)g;
     (void)wide;
     int32x4_t sum[8][2];
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i++)
         sum[i / 2][i % 2] = vdupq_n_s32(0);
-#pragma GCC unroll 8
-    for (int part = 0; part < 2 * n_blocks; part++) {
-        const int8x16_t q0 = vld1q_s8(q[0] + 16 * part), q1 = vld1q_s8(q[1] + 16 * part);
-        const int8x16_t q2 = vld1q_s8(q[2] + 16 * part), q3 = vld1q_s8(q[3] + 16 * part);
-        const int8_t *pairs = blocks + 256 * part;
-        multiply_8k(sum, pairs, first_halves(q0, q1), first_halves(q2, q3));
-        multiply_8k(sum, pairs + 128, second_halves(q0, q1), second_halves(q2, q3));
+#pragma GCC unroll 1
+    for (int b = 0; b < n_blocks; b++) {
+#pragma GCC unroll 2
+        for (int part = 0; part < 2; part++) {
+            const int k = BLOCK_K * b + 16 * part;
+            const int8x16_t q0 = vld1q_s8(q[0] + k), q1 = vld1q_s8(q[1] + k);
+            const int8x16_t q2 = vld1q_s8(q[2] + k), q3 = vld1q_s8(q[3] + k);
+            const int8_t *pairs = tile + 512 * block + 16 * k;
+            multiply_8k(sum, pairs, first_halves(q0, q1), first_halves(q2, q3));
+            multiply_8k(sum, pairs + 128, second_halves(q0, q1), second_halves(q2, q3));
+        }
     }
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
