@@ -97,6 +97,10 @@ $(BENCH): $(BUILD)/%: $(BUILD)/bench/%.o $(BUILD)/bench/bandwidth.o $(BUILD)/lib
 	$(SAY) LINK $@
 	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 
+# Another runtime timed beside bise; the script says which variables it takes.
+bench-peers: all
+	BISE=$(BUILD)/bise MODEL="$(MODEL)" GGUF="$(GGUF)" PEER="$(PEER)" bench/peers.sh
+
 clean:
 	rm -rf $(BUILD)
 
@@ -104,6 +108,6 @@ include mk/test.mk
 include mk/install.mk
 
 FORCE:
-.PHONY: all bench chat clean FORCE
+.PHONY: all bench bench-peers chat clean FORCE
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d)
