@@ -52,8 +52,8 @@ TILE_HELPER void multiply_tile(__m256i (*acc)[2], const uint8_t *r, const uint8_
             const __m256i r0 = load32(r + line + 64 * part), r1 = load32(r + line + 64 * part + 32);
             UNROLL for (size_t c = 0; c < cols; c++) {
                 const __m256i q = broadcast4(a + 8 * c + 4 * part);
-                acc[c][0] = dpbusd(acc[c][0], r0, q);
-                acc[c][1] = dpbusd(acc[c][1], r1, q);
+                acc[c][0] = in_register(dpbusd(acc[c][0], r0, q));
+                acc[c][1] = in_register(dpbusd(acc[c][1], r1, q));
             }
         }
     }
