@@ -263,16 +263,34 @@ static int32_t draw_by_temperature(struct bise_sampler *s, struct candidate *c, 
     return c[pick].id;
 }
 
+/* Fills candidates with all that are possible, or with the top_k of them; returns how many. As soon
+ * as there are some times k, they are cut to the k best, and only what beats the worst of these comes
+ * in later (not its equals: their ids are higher). */
+static size_t gather(struct bise_sampler *s) {
+    struct candidate *c = s->candidates;
+    const size_t k = s->params.top_k ? s->params.top_k : s->n_vocab;
+    const size_t room = k < s->n_vocab / 4 ? 4 * k : s->n_vocab;
+    float floor = -INFINITY;
+    size_t n = 0;
+    for (uint32_t i = 0; i <= s->n_vocab; i++) {
+        const bool end = i == s->n_vocab;
+        if (n > k && (n == room || end)) {
+            struct candidate *kept = c;
+            n = keep_best(&kept, n, k, INFINITY);
+            memmove(c, kept, n * sizeof *c);
+            floor = c[0].key;
+        }
+        if (!end && s->scores[i] > floor)
+            c[n++] = (struct candidate){.key = s->scores[i], .id = (int32_t)i};
+    }
+    return n;
+}
+
 static int32_t draw(struct bise_sampler *s, float best) {
     const struct bise_sampler_params *p = &s->params;
     struct candidate *c = s->candidates;
     const bool weighed = p->typical_p < 1 || p->top_p < 1 || p->min_p > 0;
-    size_t n = 0;
-    for (uint32_t i = 0; i < s->n_vocab; i++)
-        if (s->scores[i] > -INFINITY)
-            c[n++] = (struct candidate){.key = s->scores[i], .id = (int32_t)i};
-    if (p->top_k && p->top_k < n)
-        n = keep_best(&c, n, p->top_k, INFINITY);
+    size_t n = gather(s);
     for (size_t i = 0; weighed && i < n; i++)
         c[i].weight = exp64((double)c[i].key - (double)best);
     if (p->typical_p < 1)

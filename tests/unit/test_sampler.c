@@ -242,7 +242,7 @@ Test(sampler, large_vocabularies_agree_with_a_full_sort) {
     struct bise_sampler *s =
         open_sampler((struct bise_sampler_params){.temp = 100, .top_k = K, .seed = 1}, BIG);
     static bool seen[BIG];
-    for (int i = 0; i < 20000; i++)
+    for (int i = 0; i < 4000; i++)
         seen[bise_sample(s, logits)] = true;
     for (int i = 0; i < BIG; i++) {
         int rank = 0;
