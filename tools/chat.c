@@ -181,6 +181,8 @@ int cmd_chat(int argc, char **argv) {
         code = choose_format(&o, &e, &format);
     if (!code)
         code = conversation_open(&c, &e, format);
+    if (!code)
+        code = sampling_stops(&o.sampling, &c.stop);
     if (code)
         goto done;
     if (!o.quiet)

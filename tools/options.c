@@ -68,6 +68,15 @@ static void print_help(const char *usage, const struct option_def *defs, size_t 
     }
 }
 
+static bool append_value(struct option_list *list, const char *name, const char *text) {
+    if (list->n == OPTION_LIST_MAX) {
+        fprintf(stderr, "bise: %s: expected at most %d of them\n", name, OPTION_LIST_MAX);
+        return false;
+    }
+    list->items[list->n++] = text;
+    return true;
+}
+
 /* Converts text into *d; says what is wrong otherwise. */
 static bool parse_value(const struct option_def *d, const char *name, const char *text) {
     char *end = NULL;
@@ -77,6 +86,8 @@ static bool parse_value(const struct option_def *d, const char *name, const char
     case OPT_STRING:
         *(const char **)d->out = text;
         return true;
+    case OPT_LIST:
+        return append_value(d->out, name, text);
     case OPT_INT: {
         const long long n = strtoll(text, &end, 10);
         value = (double)n;

@@ -127,12 +127,16 @@ static int exit_code_of_finish(const struct answer *a, enum finish finish) {
 static int complete(const struct run_options *o, struct engine *e, struct bise_sampler *sampler,
                     const int32_t *ids, size_t n) {
     struct bise_error err = {0};
+    struct stop stop = {.n = 0};
+    const int code = sampling_stops(&o->sampling, &stop);
+    if (code)
+        return code;
     const enum bise_status status = engine_prefill(e, ids, n, &err);
     if (status)
         return report(status, &err);
     for (size_t i = 0; i < n; i++)
         bise_sampler_accept(sampler, ids[i]);
-    struct text_out out = {.fd = STDOUT_FILENO};
+    struct text_out out = {.fd = STDOUT_FILENO, .stop = &stop};
     struct answer answer = {
         .engine = e,
         .sampler = sampler,

@@ -1,5 +1,7 @@
 #include "sampling.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -26,6 +28,9 @@ void sampling_option_defs(struct sampling_options *o, struct option_def *defs) {
          "less for tokens that were seen (0)", -1e6, 1e6},
         {"--repeat-last-n", OPT_INT, &o->repeat_last, "N", "how far penalties look back (64)", 0,
          1 << 20},
+        {"--logit-bias", OPT_LIST, &o->bias, "ID+X",
+         "add X to a token's logit, as in 15+2, 15-2, 15-inf; may come again", 0, 0},
+        {"--stop", OPT_LIST, &o->stops, "TEXT", "end before this text; may come again", 0, 0},
     };
     memcpy(defs, mine, sizeof mine);
 }
@@ -40,8 +45,30 @@ static int64_t random_seed_value(void) {
     return (int64_t)(seed & 0xffffffffu); /* short enough to be typed again */
 }
 
+/* "15+2", "15-2.5" or "15-inf". */
+static bool parse_bias(const char *text, struct bise_logit_bias *bias) {
+    char *sign, *end;
+    errno = 0;
+    const long id = strtol(text, &sign, 10);
+    if (sign == text || text[0] < '0' || text[0] > '9' || errno || id > INT32_MAX ||
+        (*sign != '+' && *sign != '-'))
+        return false;
+    bias->id = (int32_t)id;
+    bias->bias = strtof(sign, &end);
+    return end > sign + 1 && !*end;
+}
+
 int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uint32_t n_vocab,
                   bool quiet) {
+    struct bise_logit_bias bias[OPTION_LIST_MAX];
+    for (size_t i = 0; i < o->bias.n; i++)
+        if (!parse_bias(o->bias.items[i], &bias[i])) {
+            fprintf(stderr,
+                    "bise: --logit-bias: expected a token id and a number with its sign, as in "
+                    "15+2 or 15-inf, found \"%s\"\n",
+                    o->bias.items[i]);
+            return EXIT_USAGE;
+        }
     if (o->seed < 0) {
         o->seed = random_seed_value();
         if (o->temp > 0 && !quiet)
@@ -58,8 +85,20 @@ int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uin
         .presence_penalty = (float)o->presence_penalty,
         .repeat_last = (uint32_t)o->repeat_last,
         .seed = (uint64_t)o->seed,
+        .bias = bias,
+        .n_bias = o->bias.n,
     };
     struct bise_error err = {0};
     const enum bise_status status = bise_sampler_open(sampler, n_vocab, &params, &err);
     return status ? report(status, &err) : EXIT_DONE;
+}
+
+int sampling_stops(const struct sampling_options *o, struct stop *stop) {
+    for (size_t i = 0; i < o->stops.n; i++)
+        if (!stop_add(stop, o->stops.items[i])) {
+            fprintf(stderr, "bise: --stop: expected at most %d texts of 1 to %d bytes\n",
+                    STOP_MAX_TEXTS, STOP_MAX_BYTES);
+            return EXIT_USAGE;
+        }
+    return EXIT_DONE;
 }

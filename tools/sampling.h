@@ -2,15 +2,17 @@
 #ifndef BISE_TOOLS_SAMPLING_H
 #define BISE_TOOLS_SAMPLING_H
 
+#include "src/stop.h"
 #include "tools.h"
 
 struct sampling_options {
     double temp, typical_p, top_p, min_p;
     double repeat_penalty, frequency_penalty, presence_penalty;
     int64_t top_k, repeat_last, seed; /* seed -1: chosen at random */
+    struct option_list bias, stops;
 };
 
-#define SAMPLING_OPTIONS 10
+#define SAMPLING_OPTIONS 12
 #define SAMPLING_DEFAULTS                                                                          \
     {                                                                                              \
         .temp = 0.7, .typical_p = 1, .top_p = 0.95, .min_p = 0.05, .repeat_penalty = 1,            \
@@ -24,5 +26,7 @@ void sampling_option_defs(struct sampling_options *o, struct option_def *defs);
  * where it matters. Returns an exit code, the fault said on stderr. */
 int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uint32_t n_vocab,
                   bool quiet);
+/* Adds the stop strings to stop. Returns an exit code, the fault said on stderr. */
+int sampling_stops(const struct sampling_options *o, struct stop *stop);
 
 #endif

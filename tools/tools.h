@@ -24,6 +24,14 @@ enum option_kind {
     OPT_STRING, /* const char *: points into argv */
     OPT_INT,    /* int64_t */
     OPT_FLOAT,  /* double */
+    OPT_LIST,   /* struct option_list: a string for every time the option is given */
+};
+
+#define OPTION_LIST_MAX 64
+
+struct option_list {
+    const char *items[OPTION_LIST_MAX]; /* point into argv */
+    size_t n;
 };
 
 struct option_def {

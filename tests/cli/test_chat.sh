@@ -81,7 +81,7 @@ same "40 turns" 40 "$(wc -l <"$T/out")"
 
 # Signals and pipes.
 mkfifo "$T/in"
-"$BISE" chat -m $M --chat-format none -n -1 --temp 1 -s 1 <"$T/in" >"$T/out" 2>"$T/err" &
+"$BISE" chat -m $M --chat-format none -n -1 --logit-bias 2-inf <"$T/in" >"$T/out" 2>"$T/err" &
 pid=$!
 exec 9>"$T/in"
 wait_for() { # wait_for COMMAND...

@@ -46,6 +46,25 @@ seed=$(sed -n 's/^seed //p' "$T/err")
 run -p "The king" -n 30 -q -s "${seed:-0}" >"$T/e"
 expect "the seed said gives the same text" cmp "$T/d" "$T/e"
 
+# Bias and stop strings.
+first=$(cut -c 1-12 "$T/text" | head -n 1)
+run -p "Once upon a time" -n 40 --temp 0 -q --stop "nowhere" --stop "${first:7:5}" >"$T/out"
+same "a stop string cuts before it" "${first:0:7}" "$(cat "$T/out")"
+id=$(printf 'Once upon a time%s' "${first:0:1}" | "$BISE" tokenize -m $M | awk '{print $NF}')
+run -p "Once upon a time" -n 1 --temp 0 -q --logit-bias 266-1 --logit-bias "$id-inf" >"$T/out"
+if [ "$(head -c 1 "$T/out")" = "$(head -c 1 "$T/text")" ]; then
+    not_ok "a bias keeps a token away" "$(cat "$T/out")"
+else
+    ok "a bias keeps a token away"
+fi
+run -p "a" -n 3 --temp 0 -q --logit-bias 266+1000 >"$T/out"
+same "a bias forces a token" "$(printf '266 266 266' | "$BISE" tokenize -m $M --decode)" \
+    "$(sed 's/^ //' "$T/out")"
+expect_exit "a bias without a sign" 2 'found "15"' run -p a --logit-bias 15
+expect_exit "a bias beyond the vocabulary" 2 "below 4096" run -p a --logit-bias 4096+1
+expect_exit "a bias of infinity" 2 "15" run -p a --logit-bias 15+inf
+expect_exit "an empty stop string" 2 "--stop" run -p a --stop ""
+
 # Statistics, and how it ends.
 run -p "The king" -n 10 --temp 0 --ignore-eos >"$T/out" 2>"$T/err"
 for word in "load" "prompt 3 tokens" "answer 9 tokens" "tokens/s" "resident" "thread"; do
