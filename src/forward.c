@@ -3,6 +3,7 @@
 #include "attention.h"
 #include "error.h"
 #include "ffn.h"
+#include "finite.h"
 #include "kernels/dmath.h"
 #include "linear.h"
 
@@ -170,10 +171,7 @@ static void head_task(void *arg, size_t task, int thread) {
     for (size_t c = 0; c < p->n; c++) {
         const float *const from = t->tile[0] + c * TILE_ROWS;
         memcpy(a->y + c * vocab + row0, from, rows * sizeof *from);
-        float zero = 0; /* stays zero unless a logit is not finite */
-        for (size_t i = 0; i < rows; i++)
-            zero += from[i] - from[i];
-        if (zero != 0)
+        if (!all_finite(from, rows))
             pass_bad(p, c);
     }
 }

@@ -2,6 +2,7 @@
 
 #include "config.h"
 #include "error.h"
+#include "finite.h"
 #include "mem.h"
 #include "quant/quantize.h"
 
@@ -67,17 +68,6 @@ struct kv_view kv_at(const struct kv_cache *kv, size_t layer, size_t head, size_
         view.value_scales = view.key_scales + kv->ring;
     }
     return view;
-}
-
-static bool all_finite(const float *x, size_t n) {
-    uint32_t top = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &x[i], sizeof bits);
-        bits &= 0x7fffffffu;
-        top = bits > top ? bits : top;
-    }
-    return top < 0x7f800000u;
 }
 
 static bool write_i8(struct kv_cache *kv, const struct kernels *kernels, size_t layer, size_t head,

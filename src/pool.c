@@ -30,16 +30,18 @@ struct share {
 };
 
 struct pool {
-    int n_threads, n_workers; /* workers: threads really started; n_threads - 1 once open */
-    int spins;
+    /* Written by the caller alone, in one line: what a worker needs to begin. */
+    _Alignas(64) _Atomic uint32_t region;
+    _Atomic bool stop;
     _Atomic(pool_fn *) fn;
     _Atomic(void *) arg;
-    _Atomic size_t base; /* first task of this region's batch */
-    _Alignas(64) _Atomic uint32_t region;
-    _Atomic uint32_t sleepers;             /* workers that are, or are about to be, in futex_wait */
-    _Alignas(64) _Atomic uint32_t pending; /* tasks of the region not yet done */
+    _Atomic size_t base;                    /* first task of this region's batch */
+    _Alignas(64) _Atomic uint32_t sleepers; /* workers in futex_wait, or about to be */
+    _Alignas(64) _Atomic uint32_t pending;  /* tasks of the region not yet done */
     _Atomic uint32_t caller_sleeps;
-    _Atomic bool stop;
+    _Alignas(64) int n_threads;
+    int n_workers; /* threads really started; n_threads - 1 once open */
+    int spins;
     struct share *shares; /* [n_threads] */
     struct worker *workers;
 };
