@@ -22,7 +22,7 @@ char *file_join(const char *folder, const char *name) {
     const size_t n = strlen(folder), size = n + strlen(name) + 2;
     char *path = malloc(size);
     if (path)
-        snprintf(path, size, "%s%s%s", folder, n > 0 && folder[n - 1] == '/' ? "" : "/", name);
+        snprintf(path, size, "%s%s%s", folder, n > 0 && folder[n - 1] != '/' ? "/" : "", name);
     return path;
 }
 

@@ -68,6 +68,7 @@ static bool ends_with(const char *s, const char *end) {
 }
 
 bool may_ignore(const char *origin) {
-    return ends_with(origin, "rotary_emb.inv_freq") || strcmp(origin, "rope.freqs") == 0 ||
-           strcmp(origin, "lm_head.weight") == 0 || strcmp(origin, "output.weight") == 0;
+    const bool in_layer =
+        strncmp(origin, "model.layers.", 13) == 0 || strncmp(origin, "layers.", 7) == 0;
+    return !ends_with(origin, ".bias") && !(in_layer && ends_with(origin, ".weight"));
 }

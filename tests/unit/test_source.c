@@ -1,4 +1,5 @@
 /* Checkpoints in every layout, sound and not. */
+#include "file.h"
 #include "source/source.h"
 #include "tiny_checkpoint.h"
 #include "tokenizer.h"
@@ -100,6 +101,9 @@ Test(source, tensors_that_are_wrong) {
         {{.extra = "model.layers.0.self_attn.q_proj.bias"},
          BISE_ERR_UNSUPPORTED,
          "tensor model.layers.0.self_attn.q_proj.bias is not part of this architecture"},
+        {{.extra = "model.layers.2.input_layernorm.weight"},
+         BISE_ERR_UNSUPPORTED,
+         "tensor model.layers.2.input_layernorm.weight is not part of this architecture"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct tiny t = cases[i].t;
@@ -219,6 +223,16 @@ Test(source, folders_without_a_checkpoint) {
     refuse("/tmp/bise-there-is-no-such-folder", BISE_ERR_IO, "No such file");
 }
 
+static struct tokenizer *open_tokenizer(const char *path) {
+    struct tokenizer *t = NULL;
+    uint8_t *bytes;
+    size_t len;
+    cr_assert_eq(file_read_whole(path, 1 << 20, &bytes, &len, &err), BISE_OK, "%s", err.detail);
+    cr_assert_eq(tokenizer_open(&t, bytes, len, path, &err), BISE_OK, "%s", err.detail);
+    free(bytes);
+    return t;
+}
+
 Test(source, tokenizers_and_chat) {
     static const char config[] =
         "{\"chat_template\":[{\"name\":\"tool_use\",\"template\":\"x\"},"
@@ -243,6 +257,13 @@ Test(source, tokenizers_and_chat) {
     tiny_write_file(t.folder, "chat_template.jinja", "[INST] <<SYS>> [/INST]", 22);
     s = open_ok(t.folder);
     cr_assert_eq(source_guess_chat(s, NULL), CHAT_LLAMA2);
+    source_close(&s);
+    tiny_write_file(t.folder, "chat_template.jinja", "[INST] [/INST]", 14);
+    s = open_ok(t.folder);
+    struct tokenizer *tokenizer = open_tokenizer("tests/data/demo/tokenizer.model");
+    cr_assert_eq(source_guess_chat(s, NULL), CHAT_UNKNOWN);
+    cr_assert_eq(source_guess_chat(s, tokenizer), CHAT_V1); /* its piece 3 is no [INST] */
+    tokenizer_close(&tokenizer);
     source_close(&s);
     tiny_remove(&t);
 }

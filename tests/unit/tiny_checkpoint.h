@@ -38,7 +38,8 @@ static inline struct model_config tiny_model(const struct tiny *t) {
                                  .norm_eps = 1e-5f};
 }
 
-/* Value of tensor i of config_shapes at a row (in model.h's order) and column: exact in every dtype. */
+/* Value of tensor i of config_shapes at a row (in model.h's order) and column: exact in every
+ * dtype. */
 static inline float tiny_value(size_t i, uint32_t row, uint32_t col) {
     return (float)((int)((i * 37 + row * 5 + col) % 129) - 64) / 64;
 }
