@@ -47,7 +47,7 @@ ALL_CPPFLAGS += $(ISAS:%=-DHAVE_KERNELS_%=1)
 LIB_SRC  := $(wildcard quant/*.c kernels/*.c kernels/scalar/*.c src/*.c src/*/*.c) \
             $(foreach isa,$(ISAS),$(wildcard kernels/$(isa)/*.c))
 TOOL_SRC := $(wildcard tools/*.c) bench/bandwidth.c
-BENCH    := $(BUILD)/membw
+BENCH    := $(BUILD)/membw $(BUILD)/load
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o)
 COMPILE   = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(if $(WERROR),-Werror) -MMD -MP
