@@ -48,6 +48,10 @@ static init_fn *isa_init(enum isa isa) {
     case ISA_AVXVNNI:
         return kernels_init_avxvnni;
 #endif
+#ifdef HAVE_KERNELS_amx
+    case ISA_AMX:
+        return kernels_init_amx;
+#endif
 #ifdef HAVE_KERNELS_avx512
     case ISA_AVX512:
         return kernels_init_avx512;

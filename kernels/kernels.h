@@ -169,6 +169,7 @@ void kernels_init_scalar(struct kernels *k);
 void kernels_init_avx2(struct kernels *k);
 void kernels_init_avxvnni(struct kernels *k);
 void kernels_init_avx512(struct kernels *k);
+void kernels_init_amx(struct kernels *k);
 void kernels_init_neon(struct kernels *k);
 void kernels_init_neon_dotprod(struct kernels *k);
 void kernels_init_neon_i8mm(struct kernels *k);

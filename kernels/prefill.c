@@ -13,19 +13,27 @@ struct block {
     size_t n, tile0, n_tiles;
 };
 
-/* Columns of q [cols][k], n_tiles tiles from q on: [n_tiles * 16][cols][8]. */
-static void pack(uint8_t *out, const int8_t *q, size_t k, size_t cols, size_t n_tiles,
+/* Columns of q [cols][k], n_k of k: [n_k / unit][cols][unit]. */
+static void pack(uint8_t *out, const int8_t *q, size_t k, size_t cols, size_t n_k, size_t unit,
                  uint8_t flip) {
     const uint64_t mask = 0x0101010101010101u * flip;
-    for (size_t i = 0; i < n_tiles * TILE_K; i += 8) {
+    for (size_t i = 0; i < n_k; i += unit) {
         for (size_t c = 0; c < cols; c++) {
-            uint64_t v;
-            memcpy(&v, q + c * k + i, sizeof v);
-            v ^= mask;
-            memcpy(out, &v, sizeof v);
-            out += sizeof v;
+            for (size_t j = 0; j < unit; j += 8) {
+                uint64_t v;
+                memcpy(&v, q + c * k + i + j, sizeof v);
+                v ^= mask;
+                memcpy(out, &v, sizeof v);
+                out += sizeof v;
+            }
         }
     }
+}
+
+/* Columns of the next register tile, of n. */
+static size_t tile_columns(const struct prefill *how, size_t n) {
+    const size_t cols = round_up(next_columns(n, how->cols), how->multiple);
+    return cols < n ? cols : n;
 }
 
 static void multiply_panels(const struct prefill *how, const struct block *b, const struct wmat *w,
@@ -45,7 +53,7 @@ static void multiply_panels(const struct prefill *how, const struct block *b, co
             t.row_scale[i] = (const float *)panel;
     }
     for (size_t c = 0; c < b->n; c += t.cols) {
-        t.cols = next_columns(b->n - c, how->cols);
+        t.cols = tile_columns(how, b->n - c);
         t.y = b->y + c * b->ldy + p * PANEL_ROWS;
         t.a = packed + c * tile_k;
         t.d = b->d + c * n_tiles + b->tile0;
@@ -58,7 +66,8 @@ void prefill_i4(const struct prefill *how, float *y, size_t ldy, const struct ac
                 const struct wmat *w, size_t p0, size_t p1, void *scratch) {
     const size_t n_tiles = w->k / TILE_K;
     uint8_t *const blocks = scratch, *const packed = blocks + how->panels * how->block_bytes;
-    size_t columns = (kernel_scratch_bytes(w->k) - (size_t)(packed - blocks)) / (KB_TILES * TILE_K);
+    const size_t room = kernel_scratch_bytes(w->k) - (size_t)(packed - blocks) - PACKED_SLACK;
+    size_t columns = room / (KB_TILES * TILE_K);
     if (columns > MAX_COLUMNS)
         columns = MAX_COLUMNS;
     struct block b = {.ldy = ldy};
@@ -71,9 +80,9 @@ void prefill_i4(const struct prefill *how, float *y, size_t ldy, const struct ac
         for (b.tile0 = 0; b.tile0 < n_tiles; b.tile0 += b.n_tiles) {
             b.n_tiles = n_tiles - b.tile0 < KB_TILES ? n_tiles - b.tile0 : KB_TILES;
             for (size_t c = 0, cols; c < b.n; c += cols) {
-                cols = next_columns(b.n - c, how->cols);
+                cols = tile_columns(how, b.n - c);
                 pack(packed + c * b.n_tiles * TILE_K, b.q + c * w->k + b.tile0 * TILE_K, w->k, cols,
-                     b.n_tiles, how->flip);
+                     b.n_tiles * TILE_K, how->unit, how->flip);
             }
             for (size_t p = p0, panels; p < p1; p += panels) {
                 panels = p1 - p < how->panels ? p1 - p : how->panels;

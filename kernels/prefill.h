@@ -11,15 +11,16 @@
 
 #include "kernels/kernels.h"
 
-#define KB_TILES    4
-#define MAX_COLUMNS 512
+#define KB_TILES     4
+#define MAX_COLUMNS  512
+#define PACKED_SLACK 4096
 
 /* One register tile's share of a block of k. */
 struct prefill_tile {
     float *y; /* [cols][ldy]: panels side by side, 16 rows each */
     size_t ldy;
     const uint8_t *w;   /* [panels] requantized blocks, block_bytes apart */
-    const uint8_t *a;   /* activations packed: [n_tiles * 16][cols][8 k] */
+    const uint8_t *a;   /* activations packed: [n_tiles * 128 / unit][cols][unit] */
     const float *d;     /* [cols][ldd], from the block's first tile on */
     const int32_t *sum; /* the same */
     size_t ldd;
@@ -30,9 +31,12 @@ struct prefill_tile {
 
 struct prefill {
     size_t cols;        /* at most, in a register tile */
+    size_t multiple;    /* of columns, in every register tile but the last */
     size_t panels;      /* 1 or 2 */
+    size_t unit;        /* k of one column side by side when packed: a multiple of 8 */
     size_t block_bytes; /* of a requantized panel's block; a multiple of 64 */
-    uint8_t flip;       /* packed activations are codes exclusive-or this */
+    uint8_t flip;       /* packed activations are codes exclusive-or this; PACKED_SLACK bytes
+                         * after the last may be read */
     /* tiles: n_tiles of a panel, as in the file. */
     void (*requantize)(uint8_t *w, const uint8_t *tiles, size_t n_tiles, const int8_t *codebook);
     void (*multiply)(const struct prefill_tile *t);

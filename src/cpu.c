@@ -35,6 +35,9 @@ static uint64_t saved_state(void) {
 /* Linux gives a process AMX tiles only when asked (arch_prctl); threads started later inherit it.
  */
 static bool amx_permitted(void) {
+#ifdef AMX_EMULATED
+    return true;
+#endif
     const long req_xcomp_perm = 0x1023, xtiledata = 18;
     return syscall(SYS_arch_prctl, req_xcomp_perm, xtiledata) == 0;
 }
@@ -64,6 +67,9 @@ static void detect(bool isa[ISA_COUNT]) {
 #endif
     const uint32_t tile_int8 = 1u << 24 | 1u << 25;
     isa[ISA_AMX] = isa[ISA_AVX512] && (state & STATE_AMX) == STATE_AMX && all(d7, tile_int8);
+#ifdef AMX_EMULATED /* likewise */
+    isa[ISA_AMX] = isa[ISA_AVX512];
+#endif
 }
 
 #elif defined(__aarch64__)

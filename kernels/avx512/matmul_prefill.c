@@ -4,8 +4,8 @@
  * vpdpbusd takes the weights as r + 64 (0..128), unsigned; sums start at -64 * sum(q), so that the
  * bias is gone when they end.
  */
-#include "kernels/avx512/common.h"
 #include "kernels/avx512/matmul.h"
+#include "kernels/avx512/requantize.h"
 #include "kernels/prefill.h"
 
 #define COLS       8 /* columns of a register tile, of 2 panels: 16 sums */
@@ -17,48 +17,12 @@ struct wblock {
     float t[KB_TILES][PANEL_ROWS];
 };
 
-/* r + 64 of 64 values, times f, rounded. Interleaving with zero puts a value into the high byte;
- * pmulhrsw(value * 256, F) = (value * F + 64) >> 7. */
-static inline __m512i requantize(__m512i v, __m512i f_lo, __m512i f_hi) {
-    const __m512i zero = _mm512_setzero_si512();
-    const __m512i lo = _mm512_mulhrs_epi16(_mm512_unpacklo_epi8(zero, v), f_lo);
-    const __m512i hi = _mm512_mulhrs_epi16(_mm512_unpackhi_epi8(zero, v), f_hi);
-    return _mm512_add_epi8(_mm512_packs_epi16(lo, hi), _mm512_set1_epi8(64));
-}
-
-static void requantize_tile(uint8_t *r, float *t, const uint8_t *tile, __m512i table) {
-    __m512i m = _mm512_setzero_si512();
-    for (size_t b = 0; b < 4; b++)
-        m = _mm512_max_epi32(m, _mm512_abs_epi32(load_scales(tile, b)));
-    /* Where m = 0 all scales are 0: any finite g gives r = 0. */
-    const __m512 divisor = _mm512_cvtepi32_ps(_mm512_max_epi32(m, _mm512_set1_epi32(1)));
-    const __m512 g = _mm512_div_ps(_mm512_set1_ps(256.0f), divisor);
-    _mm512_storeu_ps(t, _mm512_mul_ps(_mm512_cvtepi32_ps(m), _mm512_set1_ps(0.5f)));
-
-    const __m512i nibble = _mm512_set1_epi8(15), low_half = _mm512_set1_epi32(0xffff);
-    for (size_t b = 0; b < 4; b++) {
-        const __m512 scale = _mm512_cvtepi32_ps(load_scales(tile, b));
-        __m512i f = _mm512_cvtps_epi32(_mm512_mul_ps(scale, g));
-        f = _mm512_or_si512(_mm512_slli_epi32(f, 16), _mm512_and_si512(f, low_half));
-        const __m512i f_lo = _mm512_unpacklo_epi32(f, f), f_hi = _mm512_unpackhi_epi32(f, f);
-        for (size_t j = 0; j < 4; j++) {
-            const __m512i x = _mm512_loadu_si512(tile + TILE_SCALES + (4 * b + j) * 64);
-            __m512i lo = _mm512_and_si512(x, nibble);
-            __m512i hi = _mm512_and_si512(_mm512_srli_epi16(x, 4), nibble);
-            lo = requantize(_mm512_shuffle_epi8(table, lo), f_lo, f_hi);
-            hi = requantize(_mm512_shuffle_epi8(table, hi), f_lo, f_hi);
-            _mm512_store_si512(r + (4 * b + j) * 128, lo);
-            _mm512_store_si512(r + (4 * b + j) * 128 + 64, hi);
-        }
-    }
-}
-
 static void requantize_panel(uint8_t *w, const uint8_t *tiles, size_t n_tiles,
                              const int8_t *codebook) {
     struct wblock *b = (struct wblock *)w;
     const __m512i table = load_codebook(codebook, 0);
     for (size_t i = 0; i < n_tiles; i++)
-        requantize_tile(b->r[i], b->t[i], tiles + i * I4_TILE_BYTES, table);
+        requantize_tile(b->r[i], b->t[i], tiles + i * I4_TILE_BYTES, table, 64);
 }
 
 /* Adds one tile of 128 k to acc: [cols][panels]. */
@@ -147,7 +111,9 @@ static void multiply(const struct prefill_tile *t) {
 void matmul_f32_q128_i4_avx512(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                                const struct wmat *w, size_t p0, size_t p1, void *scratch) {
     static const struct prefill how = {.cols = COLS,
+                                       .multiple = 1,
                                        .panels = 2,
+                                       .unit = 8,
                                        .block_bytes = sizeof(struct wblock),
                                        .requantize = requantize_panel,
                                        .multiply = multiply};

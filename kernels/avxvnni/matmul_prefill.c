@@ -115,7 +115,9 @@ static void multiply(const struct prefill_tile *t) {
 void matmul_f32_q128_i4_avxvnni(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                                 const struct wmat *w, size_t p0, size_t p1, void *scratch) {
     static const struct prefill how = {.cols = COLS,
+                                       .multiple = 1,
                                        .panels = 1,
+                                       .unit = 8,
                                        .block_bytes = sizeof(struct wblock),
                                        .requantize = requantize_panel,
                                        .multiply = multiply};

@@ -1,0 +1,10 @@
+/* The matrix slot of kernels/amx/. */
+#ifndef BISE_AMX_MATMUL_H
+#define BISE_AMX_MATMUL_H
+
+#include "kernels/kernels.h"
+
+void matmul_f32_q128_i4_amx(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+                            const struct wmat *w, size_t p0, size_t p1, void *scratch);
+
+#endif
