@@ -18,8 +18,8 @@ struct convert {
 
 /* Reads, rounds and writes every tensor with all threads; what it writes does not depend on their
  * number. Unless quiet, shows progress on a terminal, else prints a line for each tensor on stderr.
- * Memory: some MB per thread. Errors: those of source_read_rows and writer_put; MEMORY; INTERRUPTED.
- */
+ * Memory: some MB per thread. Errors: those of source_read_rows and writer_put, MEMORY,
+ * INTERRUPTED. */
 enum bise_status convert_all(struct convert *c, struct bise_error *err);
 
 #endif

@@ -5,8 +5,8 @@
 #include "raw.h"
 
 enum naming {
-    NAMING_HF,          /* model.layers.0.self_attn.q_proj.weight; rows of wq and wk half-rotated */
-    NAMING_CONSOLIDATED /* layers.0.attention.wq.weight; rows of wq and wk in pairs (2i, 2i+1) */
+    NAMING_HF,          /* model.layers.0.self_attn.q_proj.weight; wq and wk half-rotated */
+    NAMING_CONSOLIDATED /* layers.0.attention.wq.weight; wq and wk in pairs (2i, 2i+1) */
 };
 
 /* The checkpoint's name of a tensor of model.h. out [cap]. */
@@ -14,8 +14,8 @@ void origin_name(char *out, size_t cap, const char *name, enum naming naming);
 /* By the name of the embedding. Errors: FORMAT (neither is there). */
 enum bise_status naming_of(const struct raw_set *set, const char *where, enum naming *naming,
                            struct bise_error *err);
-/* Whether a tensor that the config does not ask for may be left out (RoPE's tables, the head of tied
- * embeddings). A bias, or further weights of a layer, would mean another architecture. */
+/* Whether a tensor that the config does not ask for may be left out (RoPE's tables, the head of
+ * tied embeddings). A bias, or further weights of a layer, would mean another architecture. */
 bool may_ignore(const char *origin);
 
 #endif
