@@ -10,7 +10,7 @@ struct pool;
 #define POOL_MAX_THREADS 1024
 
 /* n_threads: 1 to POOL_MAX_THREADS, the caller's thread among them. */
-enum bise_status pool_open(struct pool **pool, int n_threads, struct bise_error *err);
+enum bise_status pool_open(struct pool **out, int n_threads, struct bise_error *err);
 void pool_close(struct pool **pool);
 int pool_threads(const struct pool *pool);
 

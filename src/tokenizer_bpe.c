@@ -149,7 +149,8 @@ static enum bise_status split_symbols(struct encoder *e, struct bise_error *err)
     size_t n_chars = 0;
     for (size_t i = 0; i < e->len; i++)
         n_chars += ((uint8_t)e->text[i] & 0xc0) != 0x80;
-    e->symbols = malloc(n_chars * sizeof *e->symbols);
+    n_chars++; /* of nothing, malloc may give nothing */
+    e->symbols = calloc(n_chars, sizeof *e->symbols);
     e->heap = malloc(2 * n_chars * sizeof *e->heap); /* pages are only used as far as it grows */
     if (e->t->has_unused)
         e->split = calloc(e->t->n_pieces, sizeof *e->split);
@@ -187,7 +188,7 @@ static void consider(struct encoder *e, int32_t left) {
     if (id < 0)
         return;
     heap_push(e, (struct pair){e->t->pieces[id].score, left, len});
-    if (e->t->pieces[id].kind == PIECE_UNUSED)
+    if (e->split && e->t->pieces[id].kind == PIECE_UNUSED)
         e->split[id] = a->len;
 }
 

@@ -27,7 +27,6 @@ check() { # check NAME TOOL COMMAND...
 clang_tidy() {
     local cpus
     cpus=$(getconf _NPROCESSORS_ONLN)
-    # shellcheck disable=SC2016 # $0 and $@ are those of the inner shell
     git ls-files 'quant/*.c' 'kernels/*.c' 'src/*.c' 'tools/*.c' |
         grep -v -E '^kernels/(neon|amx|avx512|avxvnni)' |
         xargs -P "$cpus" -n 4 sh -c 'clang-tidy --quiet "$@" -- \

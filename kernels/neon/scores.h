@@ -5,7 +5,8 @@
  *   SCORE_COLUMNS   query heads that meet a group of keys at once
  *   static inline void dot_keys(int32x4_t isum[][4], const int8_t *lines, const int8_t *const q[],
  *                               int n_cols);
- *       isum[c] += 32 dimensions of 16 keys, [8][16][4], times those of query c < n_cols (a constant)
+ *       isum[c] += 32 dimensions of 16 keys, [8][16][4], times those of query c < n_cols (a
+ * constant)
  */
 #ifndef BISE_NEON_SCORES_H
 #define BISE_NEON_SCORES_H

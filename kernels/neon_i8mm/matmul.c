@@ -1,6 +1,6 @@
-/* Quantized matrices by smmla, which multiplies 2 rows by 8 k with 8 k by 2 columns. Panels are laid
- * out as pairs of rows: the two halves of an i4 line, or two lines of i8, zipped. One column alone
- * is the dot product's. */
+/* Quantized matrices by smmla, which multiplies 2 rows by 8 k with 8 k by 2 columns. Panels are
+ * laid out as pairs of rows: the two halves of an i4 line, or two lines of i8, zipped. One column
+ * alone is the dot product's. */
 #include "kernels/neon_i8mm/matmul.h"
 #include "kernels/neon/neon.h"
 #include "kernels/neon_dotprod/matmul.h"

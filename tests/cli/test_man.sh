@@ -7,10 +7,9 @@ commands=$("$BISE" --help | sed -n 's/^  \([a-z]*\) .*/\1/p')
 for command in $commands; do
     expect "man_$command" grep -q -E "^\.B bise $command " "$T/page"
     missing=''
-    for option in $("$BISE" "$command" --help | sed -n 's/^  \(-.*\)/\1/p' |
-        sed 's/   .*//' | grep -o -E '(^|[ ,])--?[a-z][a-z-]*' | tr -d ' ,'); do
-        # Between a macro or a space and a space or the line's end.
-        grep -q -E -- "^\.[A-Z]+ (.*[ ,])?$option( |\$)" "$T/page" || missing+=" $option"
+    for option in $("$BISE" "$command" --help | sed -n 's/^  \(-.*\)/\1/p' | sed 's/   .*//' |
+        grep -o -E '(^|[ ,])--?[a-z][a-z-]*' | tr -d ' ,'); do
+        grep -q -E -- "^\.B ([^ ]+, )*$option(,| |\$)" "$T/page" || missing+=" $option"
     done
     if [ -z "$missing" ]; then ok "man_options_$command"; else not_ok "man_options_$command" "$missing"; fi
 done

@@ -43,7 +43,10 @@ struct resources {
     long mapped;
 };
 
-static struct resources take_stock(const char *dir) {
+/* A thread that has been joined may still be listed for a moment: threads is what there were before. */
+static struct resources take_stock(const char *dir, int threads) {
+    for (int i = 0; i < 1000 && count_entries("/proc/self/task") != threads; i++)
+        usleep(1000);
     return (struct resources){count_entries("/proc/self/fd"), count_entries("/proc/self/task"),
                               count_entries(dir), fault_mapped_bytes()};
 }
@@ -52,7 +55,7 @@ static struct resources take_stock(const char *dir) {
 static const char *judge(const struct scenario *s, enum fault_kind kind, const char *dir,
                          enum bise_status status, const struct bise_error *err,
                          const struct resources *before) {
-    const struct resources after = take_stock(dir);
+    const struct resources after = take_stock(dir, before->threads);
     if (status == BISE_STATUS_COUNT)
         return "a wrong result";
     if (kind >= FAULT_READ_SHORT && status != BISE_OK)
@@ -83,7 +86,7 @@ static bool run_kind(const struct scenario *s, enum fault_kind kind, const char 
     unsigned refused = 0, tolerated = 0;
     for (unsigned n = 1; n < MAX_CALLS; n++) {
         struct bise_error err = {0};
-        const struct resources before = take_stock(dir);
+        const struct resources before = take_stock(dir, 1);
         fault_arm(kind, n);
         const enum bise_status status = s->run(dir, &err);
         const bool fired = fault_disarm();

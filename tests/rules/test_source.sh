@@ -35,7 +35,8 @@ layer() {
 layer quant quant
 layer kernels quant kernels
 layer src quant kernels src
-layer tools quant kernels src tools
+layer bench quant kernels src bench
+layer tools quant kernels src tools bench
 
 # The public header stands alone.
 if grep -q -E '^ *# *include +"' src/bise.h; then not_ok public_header; else ok public_header; fi
@@ -47,7 +48,6 @@ wide=$(sources quant kernels src tools tests | xargs grep -n -E '^.{101,}' | cut
 if [ -z "$wide" ]; then ok line_length; else not_ok line_length "over 100 columns: $wide"; fi
 
 # A function starts at a line "... {" in column 0 and ends at "}"; kernels may have longer loops.
-# shellcheck disable=SC2016 # the dollar signs are awk's
 long=$(sources quant src tools | xargs awk '
     /^[a-z].*\) \{$/ || (/^ .*\) \{$/ && !start && previous ~ /^[a-z]/) { start = FNR }
     /^\}/ { if (start && FNR - start > 81) print FILENAME ":" start; start = 0 }
