@@ -27,8 +27,8 @@ static inline struct factors requantize_factors(const uint8_t *tile, size_t b, s
     return (struct factors){_mm256_unpacklo_epi32(f, f), _mm256_unpackhi_epi32(f, f)};
 }
 
-/* r of 32 values. Interleaving with zero puts a value into the high byte; pmulhrsw(value * 256, F) =
- * (value * F + 64) >> 7. */
+/* r of 32 values. Interleaving with zero puts a value into the high byte; pmulhrsw(value * 256, F)
+ * = (value * F + 64) >> 7. */
 static inline __m256i requantize_values(__m256i v, struct factors f) {
     const __m256i zero = _mm256_setzero_si256();
     const __m256i lo = _mm256_mulhrs_epi16(_mm256_unpacklo_epi8(zero, v), f.lo);

@@ -10,8 +10,8 @@
  *   ALWAYS_INLINE void dot_columns(int32x4_t isum[4][DOT_GROUPS], const int8_t *tile, size_t block,
  *                                  int g, const int8_t *const q[4], int n_blocks, bool wide);
  *       isum[c][i] = rows of group g + i times column c, over blocks of 32 k of a tile from block
- *       on, those of the columns from q on; wide: weights of 8 bits, else 4 * |weight| * 127 < 2^15;
- *       n_blocks (1 or 4) and wide are constants
+ *       on, those of the columns from q on; wide: weights of 8 bits, else 4 * |weight| * 127 <
+ * 2^15; n_blocks (1 or 4) and wide are constants
  */
 #ifndef BISE_NEON_COLUMNS_H
 #define BISE_NEON_COLUMNS_H

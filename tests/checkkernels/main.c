@@ -96,8 +96,8 @@ struct counts {
     int passed, failed;
 };
 
-/* Whether tables[n], after tables[0..n-1], is to be checked at this slot: not if an earlier table has
- * the same function. With --isa, the scalar table's turn comes only to be a bench's measure. */
+/* Whether tables[n], after tables[0..n-1], is to be checked at this slot: not if an earlier table
+ * has the same function. With --isa, the scalar table's turn comes only to be a bench's measure. */
 static bool wanted(const struct kernels *tables, int n, size_t slot, const struct options *o) {
     const enum isa isa = tables[n].isa;
     for (int i = 0; i < n; i++)

@@ -43,7 +43,8 @@ struct resources {
     long mapped;
 };
 
-/* A thread that has been joined may still be listed for a moment: threads is what there were before. */
+/* A thread that has been joined may still be listed for a moment: threads is what there were
+ * before. */
 static struct resources take_stock(const char *dir, int threads) {
     for (int i = 0; i < 1000 && count_entries("/proc/self/task") != threads; i++)
         usleep(1000);
