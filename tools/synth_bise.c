@@ -144,12 +144,17 @@ static enum bise_status write_tensor(struct job *job, struct pool *pool, struct 
     return BISE_OK;
 }
 
-/* As quantize chooses: embedding and head of i4 files in i8, the router in f32. */
-static enum tensor_type type_of(const struct tensor_shape *s, enum tensor_type type) {
-    const bool ends = strcmp(s->name, "tok_embeddings") == 0 || strcmp(s->name, "output") == 0;
-    if (s->is_vector || s->is_router)
+/* As quantize chooses: embedding and head of i4 files in i8, attention of i8 mixtures in bf16, the
+ * router in f32. */
+static enum tensor_type type_of(const struct tensor_shape *shape, const struct synth *s) {
+    const bool ends =
+        strcmp(shape->name, "tok_embeddings") == 0 || strcmp(shape->name, "output") == 0;
+    const bool attention = strstr(shape->name, ".attention.") != NULL;
+    if (shape->is_vector || shape->is_router)
         return TYPE_F32;
-    return ends && type == TYPE_I4 ? TYPE_I8 : type;
+    if (attention && s->type == TYPE_I8 && s->config.n_experts > 0)
+        return TYPE_BF16;
+    return ends && s->type == TYPE_I4 ? TYPE_I8 : s->type;
 }
 
 static enum bise_status write_all_tensors(struct synth *s, struct job *job,
@@ -186,7 +191,7 @@ enum bise_status synth_write_bise(struct synth *s, const char *path, struct bise
     job.errors = calloc(n_threads, sizeof *job.errors);
     for (size_t i = 0; tensors && i < n; i++) {
         const struct tensor_shape *shape = &shapes[i];
-        tensors[i] = (struct writer_tensor){shape->name, type_of(shape, s->type), shape->rows,
+        tensors[i] = (struct writer_tensor){shape->name, type_of(shape, s), shape->rows,
                                             shape->cols, shape->is_vector};
         const size_t one = tensor_bytes(tensors[i].type, 1, shape->cols, shape->is_vector);
         largest = one > largest ? one : largest;
