@@ -13,19 +13,13 @@ struct block {
     size_t n, tile0, n_tiles;
 };
 
-/* Columns of q [cols][k], n_k of k: [n_k / unit][cols][unit]. */
-static void pack(uint8_t *out, const int8_t *q, size_t k, size_t cols, size_t n_k, size_t unit,
+/* Columns of q [cols][k], n_k of k. */
+static void pack(uint8_t *restrict out, const int8_t *restrict q, size_t k, size_t cols, size_t n_k,
                  uint8_t flip) {
-    const uint64_t mask = 0x0101010101010101u * flip;
-    for (size_t i = 0; i < n_k; i += unit) {
-        for (size_t c = 0; c < cols; c++) {
-            for (size_t j = 0; j < unit; j += 8) {
-                uint64_t v;
-                memcpy(&v, q + c * k + i + j, sizeof v);
-                v ^= mask;
-                memcpy(out, &v, sizeof v);
-                out += sizeof v;
-            }
+    for (size_t i = 0; i < n_k; i += PACK_K) {
+        for (size_t c = 0; c < cols; c++, out += PACK_K) {
+            for (size_t j = 0; j < PACK_K; j++)
+                out[j] = (uint8_t)q[c * k + i + j] ^ flip;
         }
     }
 }
@@ -82,7 +76,7 @@ void prefill_i4(const struct prefill *how, float *y, size_t ldy, const struct ac
             for (size_t c = 0, cols; c < b.n; c += cols) {
                 cols = tile_columns(how, b.n - c);
                 pack(packed + c * b.n_tiles * TILE_K, b.q + c * w->k + b.tile0 * TILE_K, w->k, cols,
-                     b.n_tiles * TILE_K, how->unit, how->flip);
+                     b.n_tiles * TILE_K, how->flip);
             }
             for (size_t p = p0, panels; p < p1; p += panels) {
                 panels = p1 - p < how->panels ? p1 - p : how->panels;

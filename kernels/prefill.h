@@ -13,6 +13,7 @@
 
 #define KB_TILES     4
 #define MAX_COLUMNS  512
+#define PACK_K       64 /* of one column side by side in the packed activations */
 #define PACKED_SLACK 4096
 
 /* One register tile's share of a block of k. */
@@ -20,7 +21,7 @@ struct prefill_tile {
     float *y; /* [cols][ldy]: panels side by side, 16 rows each */
     size_t ldy;
     const uint8_t *w;   /* [panels] requantized blocks, block_bytes apart */
-    const uint8_t *a;   /* activations packed: [n_tiles * 128 / unit][cols][unit] */
+    const uint8_t *a;   /* activations packed: [2 * n_tiles][cols][PACK_K] */
     const float *d;     /* [cols][ldd], from the block's first tile on */
     const int32_t *sum; /* the same */
     size_t ldd;
@@ -33,7 +34,6 @@ struct prefill {
     size_t cols;        /* at most, in a register tile */
     size_t multiple;    /* of columns, in every register tile but the last */
     size_t panels;      /* 1 or 2 */
-    size_t unit;        /* k of one column side by side when packed: a multiple of 8 */
     size_t block_bytes; /* of a requantized panel's block; a multiple of 64 */
     uint8_t flip;       /* packed activations are codes exclusive-or this; PACKED_SLACK bytes
                          * after the last may be read */

@@ -122,7 +122,6 @@ void matmul_f32_q128_i4_amx(float *y, size_t ldy, const struct act_q8 *x, size_t
     static const struct prefill how = {.cols = COLS,
                                        .multiple = GROUP,
                                        .panels = 2,
-                                       .unit = TILE_ROW,
                                        .block_bytes = sizeof(struct wblock),
                                        .requantize = requantize_panel,
                                        .multiply = multiply};

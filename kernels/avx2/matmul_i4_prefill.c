@@ -55,10 +55,12 @@ TILE_HELPER void multiply_tile(__m256i (*acc)[2], const int8_t *r, const uint8_t
                                const size_t cols) {
     const __m256i ones = _mm256_set1_epi16(1);
     UNROLL for (size_t c = 0; c < cols; c++) acc[c][0] = acc[c][1] = _mm256_setzero_si256();
-    for (size_t i = 0; i < PAIRS; i++, r += PAIR_BYTES, a += 8 * cols) {
+    for (size_t i = 0; i < PAIRS; i++, r += PAIR_BYTES, a += 8) {
+        if (i == PAIRS / 2)
+            a += PACK_K * (cols - 1);
         const __m256i *w = (const __m256i *)r;
         UNROLL for (size_t c = 0; c < cols; c++) {
-            __m256i a0 = broadcast4(a + 8 * c), a1 = broadcast4(a + 8 * c + 4);
+            __m256i a0 = broadcast4(a + PACK_K * c), a1 = broadcast4(a + PACK_K * c + 4);
             UNROLL for (size_t h = 0; h < 2; h++) {
                 __m256i s = _mm256_sub_epi16(_mm256_maddubs_epi16(a0, w[3 * h]), w[3 * h + 2]);
                 s = _mm256_add_epi16(s, _mm256_maddubs_epi16(a1, w[3 * h + 1]));
@@ -116,7 +118,6 @@ void matmul_f32_q128_i4_avx2(float *y, size_t ldy, const struct act_q8 *x, size_
     static const struct prefill how = {.cols = COLS,
                                        .multiple = 1,
                                        .panels = 1,
-                                       .unit = 8,
                                        .block_bytes = sizeof(struct wblock),
                                        .flip = 0x80,
                                        .requantize = requantize_panel,

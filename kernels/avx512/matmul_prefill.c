@@ -28,13 +28,15 @@ static void requantize_panel(uint8_t *w, const uint8_t *tiles, size_t n_tiles,
 /* Adds one tile of 128 k to acc: [cols][panels]. */
 TILE_HELPER void multiply_tile(__m512i (*acc)[2], const struct wblock *w, size_t i,
                                const uint8_t *a, const size_t panels, const size_t cols) {
-    for (size_t line = 0; line < TILE_BYTES; line += 128, a += 8 * cols) {
+    for (size_t line = 0; line < TILE_BYTES; line += 128, a += 8) {
+        if (line == TILE_BYTES / 2)
+            a += PACK_K * (cols - 1);
         UNROLL for (size_t half = 0; half < 2; half++) { /* k 0..3, k 4..7 */
             __m512i r[2];
             UNROLL for (size_t p = 0; p < panels; p++) r[p] =
                 _mm512_load_si512(w[p].r[i] + line + 64 * half);
             UNROLL for (size_t c = 0; c < cols; c++) {
-                const __m512i q = broadcast4(a + 8 * c + 4 * half);
+                const __m512i q = broadcast4(a + PACK_K * c + 4 * half);
                 UNROLL for (size_t p = 0; p < panels; p++) acc[c][p] =
                     _mm512_dpbusd_epi32(acc[c][p], r[p], q);
             }
@@ -113,7 +115,6 @@ void matmul_f32_q128_i4_avx512(float *y, size_t ldy, const struct act_q8 *x, siz
     static const struct prefill how = {.cols = COLS,
                                        .multiple = 1,
                                        .panels = 2,
-                                       .unit = 8,
                                        .block_bytes = sizeof(struct wblock),
                                        .requantize = requantize_panel,
                                        .multiply = multiply};

@@ -4,8 +4,8 @@
 
 #include "kernels/avx512/common.h"
 
-/* r of 64 values. Interleaving with zero puts a value into the high byte; pmulhrsw(value * 256, F) =
- * (value * F + 64) >> 7. */
+/* r of 64 values. Interleaving with zero puts a value into the high byte;
+ * pmulhrsw(value * 256, F) = (value * F + 64) >> 7. */
 static inline __m512i requantize_values(__m512i v, __m512i f_lo, __m512i f_hi) {
     const __m512i zero = _mm512_setzero_si512();
     const __m512i lo = _mm512_mulhrs_epi16(_mm512_unpacklo_epi8(zero, v), f_lo);

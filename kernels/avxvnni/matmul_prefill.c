@@ -47,11 +47,13 @@ static void requantize_panel(uint8_t *w, const uint8_t *tiles, size_t n_tiles,
 /* Adds one tile of 128 k to acc: [cols][2 halves of the rows]. */
 TILE_HELPER void multiply_tile(__m256i (*acc)[2], const uint8_t *r, const uint8_t *a,
                                const size_t cols) {
-    for (size_t line = 0; line < TILE_BYTES; line += 128, a += 8 * cols) {
+    for (size_t line = 0; line < TILE_BYTES; line += 128, a += 8) {
+        if (line == TILE_BYTES / 2)
+            a += PACK_K * (cols - 1);
         UNROLL for (size_t part = 0; part < 2; part++) { /* k 0..3, k 4..7 */
             const __m256i r0 = load32(r + line + 64 * part), r1 = load32(r + line + 64 * part + 32);
             UNROLL for (size_t c = 0; c < cols; c++) {
-                const __m256i q = broadcast4(a + 8 * c + 4 * part);
+                const __m256i q = broadcast4(a + PACK_K * c + 4 * part);
                 acc[c][0] = in_register(dpbusd(acc[c][0], r0, q));
                 acc[c][1] = in_register(dpbusd(acc[c][1], r1, q));
             }
@@ -117,7 +119,6 @@ void matmul_f32_q128_i4_avxvnni(float *y, size_t ldy, const struct act_q8 *x, si
     static const struct prefill how = {.cols = COLS,
                                        .multiple = 1,
                                        .panels = 1,
-                                       .unit = 8,
                                        .block_bytes = sizeof(struct wblock),
                                        .requantize = requantize_panel,
                                        .multiply = multiply};
