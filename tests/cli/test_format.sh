@@ -44,6 +44,26 @@ else
     not_ok checkpoint_files
 fi
 
+expect checkpoint_quantizes "$BISE" quantize "$T/ck" -o "$T/ck.bise" --type i4
+expect checkpoint_verifies "$BISE" verify "$T/ck.bise"
+
+# Stopped in the middle, synth leaves nothing.
+mkdir "$T/stop"
+"$BISE" synth --shape dim=1024,ffn=4096,layers=16,heads=8 --type f32 -o "$T/stop/x.bise" \
+    2>"$T/.err" &
+pid=$!
+while kill -0 $pid 2>/dev/null && [ -z "$(ls "$T/stop")" ]; do sleep 0.02; done
+kill -TERM $pid 2>/dev/null
+wait $pid
+status=$?
+if [ $status -eq 4 ]; then
+    skipped synth_interrupted "no room for 1 GB"
+elif [ $status -eq 130 ] && [ -z "$(ls "$T/stop")" ]; then
+    ok synth_interrupted
+else
+    not_ok synth_interrupted "exit status $status, left: $(ls "$T/stop")"
+fi
+
 # One flipped byte of data is found, and where; one in the header keeps the file shut.
 size=$(stat -c %s "$T/i4.bise")
 flip() { # flip FILE OFFSET
