@@ -177,6 +177,8 @@ enum bise_status bise_model_open(struct bise_model **model, const char *path,
     int fd = -1;
     if (!params)
         params = &defaults;
+    if (!model || !path)
+        return bise_fail(err, BISE_ERR_ARG, "bise_model_open: model and path are needed");
     *model = NULL;
     struct bise_model *m = calloc(1, sizeof *m);
     if (!m)
@@ -221,5 +223,5 @@ void bise_model_close(struct bise_model **model) {
 }
 
 const struct bise_model_info *bise_model_info(const struct bise_model *model) {
-    return &model->info;
+    return model ? &model->info : NULL;
 }

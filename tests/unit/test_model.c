@@ -269,6 +269,9 @@ Test(model, what_is_no_file_is_refused) {
     struct bise_model *m = NULL;
     cr_assert_eq(bise_model_open(&m, folder, NULL, &err), BISE_ERR_IO);
     cr_assert_not_null(strstr(err.detail, "regular"));
+    cr_assert_eq(bise_model_open(&m, NULL, NULL, &err), BISE_ERR_ARG);
+    cr_assert_eq(bise_model_open(NULL, path, NULL, NULL), BISE_ERR_ARG);
+    cr_assert_null(bise_model_info(NULL));
     bise_model_close(NULL);
 }
 
