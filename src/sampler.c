@@ -152,8 +152,9 @@ static float penalized(const struct bise_sampler_params *p, float score, uint32_
     return score - (float)count * p->frequency_penalty - p->presence_penalty;
 }
 
-/* Fills scores; returns the id of the best, the lowest of equals. A NaN counts as -inf. */
-static int32_t score_all(struct bise_sampler *s, const float *logits) {
+/* Fills scores; returns the id of the best, the lowest of equals. A NaN counts as -inf, and so does
+ * what is not allowed. */
+static int32_t score_all(struct bise_sampler *s, const float *logits, const uint8_t *allowed) {
     memcpy(s->scores, logits, s->n_vocab * sizeof *s->scores);
     for (size_t i = 0; i < s->params.n_bias; i++)
         s->scores[s->bias[i].id] += s->bias[i].bias;
@@ -161,7 +162,7 @@ static int32_t score_all(struct bise_sampler *s, const float *logits) {
     for (uint32_t i = 0; i < s->n_vocab; i++) {
         if (s->counts[i])
             s->scores[i] = penalized(&s->params, s->scores[i], s->counts[i]);
-        if (s->scores[i] != s->scores[i])
+        if (s->scores[i] != s->scores[i] || (allowed && !allowed[i]))
             s->scores[i] = -INFINITY;
         if (s->scores[i] > s->scores[best])
             best = (int32_t)i;
@@ -302,11 +303,17 @@ static int32_t draw(struct bise_sampler *s, float best) {
     return draw_by_temperature(s, c, n);
 }
 
-int32_t bise_sample(struct bise_sampler *s, const float *logits) {
-    int32_t id = score_all(s, logits);
+int32_t bise_sample_allowed(struct bise_sampler *s, const float *logits, const uint8_t *allowed) {
+    int32_t id = score_all(s, logits, allowed);
     const float best = s->scores[id];
     if (s->params.temp > 0 && best > -INFINITY && best < INFINITY)
         id = draw(s, best);
+    while (allowed && !allowed[id]) /* all that are have -inf, and the first is taken */
+        id++;
     bise_sampler_accept(s, id);
     return id;
+}
+
+int32_t bise_sample(struct bise_sampler *s, const float *logits) {
+    return bise_sample_allowed(s, logits, NULL);
 }
