@@ -37,12 +37,14 @@ struct pool {
     _Atomic(void *) arg;
     _Atomic size_t base;                    /* first task of this region's batch */
     _Alignas(64) _Atomic uint32_t sleepers; /* workers in futex_wait, or about to be */
+    _Atomic uint32_t spinners;              /* workers waiting awake; counted where crowded */
     _Alignas(64) _Atomic uint32_t pending;  /* tasks of the region not yet done */
     _Atomic uint32_t caller_sleeps;
     _Alignas(64) int n_threads;
-    int n_workers; /* threads really started; n_threads - 1 once open */
-    int spins;
-    struct share *shares; /* [n_threads] */
+    int n_workers;         /* threads really started; n_threads - 1 once open */
+    bool crowded;          /* more threads than CPUs */
+    uint32_t max_spinners; /* workers that may wait awake: CPUs less the caller's */
+    struct share *shares;  /* [n_threads] */
     struct worker *workers;
 };
 
@@ -56,8 +58,8 @@ static void futex_wait(_Atomic uint32_t *word, uint32_t expected) {
     (void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
 }
 
-static void futex_wake_all(_Atomic uint32_t *word) {
-    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, POOL_MAX_THREADS, NULL, NULL, 0);
+static void futex_wake(_Atomic uint32_t *word, uint32_t n_threads) {
+    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n_threads, NULL, NULL, 0);
 }
 
 static inline void spin_pause(void) {
@@ -102,23 +104,37 @@ static void work(struct pool *pool, uint32_t region, int thread) {
     }
     if (done > 0 && atomic_fetch_sub(&pool->pending, done) == done &&
         atomic_load(&pool->caller_sleeps) != 0)
-        futex_wake_all(&pool->pending);
+        futex_wake(&pool->pending, 1);
 }
 
-/* Waits until the region's number is no longer `seen`; returns the new one. */
-static uint32_t wait_region(struct pool *pool, uint32_t seen) {
-    uint32_t now;
-    for (int i = 0; i < pool->spins; i++) {
-        now = atomic_load_explicit(&pool->region, memory_order_acquire);
-        if (now != seen)
-            return now;
+/* Polls a while for the region's number to change from `seen`. */
+static bool spin_region(const struct pool *pool, uint32_t seen) {
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load_explicit(&pool->region, memory_order_acquire) != seen)
+            return true;
         spin_pause();
     }
-    atomic_fetch_add(&pool->sleepers, 1);
-    while ((now = atomic_load(&pool->region)) == seen)
-        futex_wait(&pool->region, seen);
-    atomic_fetch_sub(&pool->sleepers, 1);
-    return now;
+    return false;
+}
+
+/* Waits until the region's number is no longer `seen`; returns the new one. Where there are more
+ * threads than CPUs only as many wait awake as there are CPUs: others would keep them from work. */
+static uint32_t wait_region(struct pool *pool, uint32_t seen) {
+    bool changed = false;
+    if (!pool->crowded) {
+        changed = spin_region(pool, seen);
+    } else {
+        if (atomic_fetch_add(&pool->spinners, 1) < pool->max_spinners)
+            changed = spin_region(pool, seen);
+        atomic_fetch_sub(&pool->spinners, 1);
+    }
+    if (!changed) {
+        atomic_fetch_add(&pool->sleepers, 1);
+        while (atomic_load(&pool->region) == seen)
+            futex_wait(&pool->region, seen);
+        atomic_fetch_sub(&pool->sleepers, 1);
+    }
+    return atomic_load_explicit(&pool->region, memory_order_acquire);
 }
 
 static void *worker_main(void *p) {
@@ -133,14 +149,19 @@ static void *worker_main(void *p) {
     }
 }
 
+/* Starts the next region, and wakes workers that sleep: all, or where there are more than CPUs, as
+ * many as CPUs wait for work. */
 static void publish(struct pool *pool) {
     atomic_fetch_add(&pool->region, 1);
-    if (atomic_load(&pool->sleepers) != 0)
-        futex_wake_all(&pool->region);
+    if (atomic_load(&pool->sleepers) == 0)
+        return;
+    const uint32_t spinners = pool->crowded ? atomic_load(&pool->spinners) : 0;
+    if (spinners < pool->max_spinners)
+        futex_wake(&pool->region, pool->max_spinners - spinners);
 }
 
 static void wait_done(struct pool *pool) {
-    for (int i = 0; i < pool->spins; i++) {
+    for (int i = 0; i < SPINS; i++) {
         if (atomic_load_explicit(&pool->pending, memory_order_acquire) == 0)
             return;
         spin_pause();
@@ -206,8 +227,9 @@ enum bise_status pool_open(struct pool **out, int n_threads, struct bise_error *
     if (pool == NULL)
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for %d threads", n_threads);
     pool->n_threads = n_threads;
-    /* With more threads than CPUs, one that spins keeps another from working. */
-    pool->spins = n_threads <= cpu_count() ? SPINS : 0;
+    const int n_cpus = cpu_count();
+    pool->crowded = n_threads > n_cpus;
+    pool->max_spinners = (uint32_t)(pool->crowded ? n_cpus : n_threads) - 1;
     pool->shares = mem_alloc(sizeof *pool->shares * (size_t)n_threads);
     pool->workers = calloc((size_t)n_threads, sizeof *pool->workers);
     if (pool->shares == NULL || pool->workers == NULL || !start_workers(pool)) {
@@ -223,7 +245,8 @@ void pool_close(struct pool **p) {
     if (pool == NULL)
         return;
     atomic_store(&pool->stop, true);
-    publish(pool);
+    atomic_fetch_add(&pool->region, 1);
+    futex_wake(&pool->region, POOL_MAX_THREADS);
     for (int i = 0; i < pool->n_workers; i++)
         pthread_join(pool->workers[i].id, NULL);
     free(pool->workers);

@@ -34,7 +34,7 @@ struct pass {
 };
 
 /* Tokens that one task of the per-token regions handles. */
-#define TOKEN_BLOCK 16
+#define TOKEN_BLOCK 4
 
 static inline size_t token_blocks(const struct pass *p) {
     return (p->n + TOKEN_BLOCK - 1) / TOKEN_BLOCK;
