@@ -55,11 +55,12 @@ run_peer() {
             node "$(dirname "$0")/peer_node.mjs" "$PEER" "$GGUF" "$THREADS" "$prompt" "$GEN" |
                 awk -v p="$prompt" '{ print "prefill", p, $1; print "decode", 0, $2 }' >>"$out/peer"
         done
-    else # llama-bench's csv quotes its values; the header names the columns
+    else # llama-bench's csv: names without quotes, then values with them (and commas inside)
         # shellcheck disable=SC2086
         "$PEER" -m "$GGUF" -t "$THREADS" -p "$PROMPTS" -n "$GEN" -r 1 -o csv $FLAGS 2>/dev/null |
-            awk -F, '{ gsub(/"/, "") } !col { for (i = 1; i <= NF; i++) at[$i] = i; col = at["avg_ts"]; next }
-                     { p = $at["n_prompt"]; print (p > 0 ? "prefill" : "decode"), p, $col }' >>"$out/peer"
+            awk 'NR == 1 { n = split($0, name, ","); for (i = 1; i <= n; i++) at[name[i]] = i; next }
+                 { gsub(/^"|"$/, ""); split($0, x, "\",\""); p = x[at["n_prompt"]]
+                   print (p > 0 ? "prefill" : "decode"), p, x[at["avg_ts"]] }' >>"$out/peer"
     fi
 }
 
