@@ -84,9 +84,9 @@ struct bise_model_info {
 };
 
 /* Opens a .bise file. params may be NULL. *model is owned by the caller, until bise_model_close.
- * Errors: ARG, IO, FORMAT, UNSUPPORTED, MEMORY, INTERRUPTED. Checks the header's CRC and every offset,
- * not the tensors' CRCs (bise verify does). A mapped file must not be truncated or rewritten in
- * place while it is open. */
+ * Errors: ARG, IO, FORMAT, UNSUPPORTED, MEMORY, INTERRUPTED. Checks the header's CRC and every
+ * offset, not the tensors' CRCs (bise verify does). A mapped file must not be truncated or
+ * rewritten in place while it is open. */
 BISE_API enum bise_status bise_model_open(struct bise_model **model, const char *path,
                                           const struct bise_model_params *params,
                                           struct bise_error *err);

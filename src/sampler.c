@@ -265,8 +265,8 @@ static int32_t draw_by_temperature(struct bise_sampler *s, struct candidate *c, 
 }
 
 /* Fills candidates with all that are possible, or with the top_k of them; returns how many. As soon
- * as there are some times k, they are cut to the k best, and only what beats the worst of these comes
- * in later (not its equals: their ids are higher). */
+ * as there are some times k, they are cut to the k best, and only what beats the worst of these
+ * comes in later (not its equals: their ids are higher). */
 static size_t gather(struct bise_sampler *s) {
     struct candidate *c = s->candidates;
     const size_t k = s->params.top_k ? s->params.top_k : s->n_vocab;
