@@ -20,4 +20,9 @@ static inline size_t next_columns(size_t n, size_t max) {
     return (n + passes - 1) / passes;
 }
 
+/* Asks for the line at p, which is somewhere in a buffer that is read soon. */
+static inline void prefetch(const void *p) {
+    __builtin_prefetch(p);
+}
+
 #endif

@@ -11,10 +11,11 @@
 /* Queries whose corrections are held at a time. */
 #define PASS 64
 
-/* Keys are biased by 128 to be unsigned; start holds -128 times the sum of each query's codes. */
+/* Keys are biased by 128 to be unsigned; start holds -128 times the sum of each query's codes. The
+ * keys that follow `ahead` bytes later are asked for. */
 TILE_HELPER void scores_i8_tile(float *s, size_t lds, const int8_t *q, const float *qd,
-                                const int32_t *start, const int8_t *k, const float *kd, size_t hd,
-                                const size_t nq, const size_t ng) {
+                                const int32_t *start, const int8_t *k, size_t ahead,
+                                const float *kd, size_t hd, const size_t nq, const size_t ng) {
     const __m512i bias = _mm512_set1_epi8((char)0x80);
     __m512i acc[QUERIES * GROUPS];
     UNROLL
@@ -23,8 +24,11 @@ TILE_HELPER void scores_i8_tile(float *s, size_t lds, const int8_t *q, const flo
     for (size_t d = 0; d < hd; d += 4) {
         __m512i keys[GROUPS];
         UNROLL
-        for (size_t g = 0; g < ng; g++)
-            keys[g] = _mm512_xor_si512(_mm512_loadu_si512(k + (g * hd + d) * 16), bias);
+        for (size_t g = 0; g < ng; g++) {
+            const int8_t *line = k + (g * hd + d) * 16;
+            prefetch(k + ahead + (d / 4 * ng + g) * 64); /* in the order of memory */
+            keys[g] = _mm512_xor_si512(_mm512_loadu_si512(line), bias);
+        }
         UNROLL
         for (size_t i = 0; i < nq * ng; i++)
             acc[i] = _mm512_dpbusd_epi32(acc[i], keys[i % ng], broadcast4(q + i / ng * hd + d));
@@ -49,13 +53,13 @@ static int32_t start_of(const int8_t *q, size_t hd) {
 
 /* ng groups and up to PASS queries. */
 TILE_HELPER void scores_i8_groups(float *s, size_t lds, const int8_t *q, const float *qd,
-                                  const int32_t *start, size_t n_q, const int8_t *k,
+                                  const int32_t *start, size_t n_q, const int8_t *k, size_t ahead,
                                   const float *kd, size_t hd, const size_t ng) {
     size_t i = 0;
     for (; i + 4 <= n_q; i += 4)
-        scores_i8_tile(s + i * lds, lds, q + i * hd, qd + i, start + i, k, kd, hd, 4, ng);
+        scores_i8_tile(s + i * lds, lds, q + i * hd, qd + i, start + i, k, ahead, kd, hd, 4, ng);
     for (; i < n_q; i++)
-        scores_i8_tile(s + i * lds, lds, q + i * hd, qd + i, start + i, k, kd, hd, 1, ng);
+        scores_i8_tile(s + i * lds, lds, q + i * hd, qd + i, start + i, k, ahead, kd, hd, 1, ng);
 }
 
 void scores_i8_avx512(float *s, size_t lds, const int8_t *q, const float *qd, size_t n_q,
@@ -68,12 +72,14 @@ void scores_i8_avx512(float *s, size_t lds, const int8_t *q, const float *qd, si
         for (size_t i = 0; i < n; i++)
             start[i] = start_of(qp + i * hd, hd);
         size_t g = 0;
-        for (; g + GROUPS <= n_groups; g += GROUPS)
-            scores_i8_groups(sp + g * 16, lds, qp, qd + q0, start, n, k + g * 16 * hd, kd + g * 16,
-                             hd, GROUPS);
+        for (; g + GROUPS <= n_groups; g += GROUPS) {
+            const size_t ahead = g + 2 * GROUPS <= n_groups ? GROUPS * 16 * hd : 0;
+            scores_i8_groups(sp + g * 16, lds, qp, qd + q0, start, n, k + g * 16 * hd, ahead,
+                             kd + g * 16, hd, GROUPS);
+        }
         for (; g < n_groups; g++)
-            scores_i8_groups(sp + g * 16, lds, qp, qd + q0, start, n, k + g * 16 * hd, kd + g * 16,
-                             hd, 1);
+            scores_i8_groups(sp + g * 16, lds, qp, qd + q0, start, n, k + g * 16 * hd, 0,
+                             kd + g * 16, hd, 1);
     }
 }
 
