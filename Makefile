@@ -50,7 +50,8 @@ ALL_CPPFLAGS += $(ISAS:%=-DHAVE_KERNELS_%=1)
 LIB_SRC  := $(wildcard quant/*.c kernels/*.c kernels/scalar/*.c src/*.c src/*/*.c) \
             $(foreach isa,$(ISAS),$(wildcard kernels/$(isa)/*.c))
 TOOL_SRC := $(wildcard tools/*.c) bench/bandwidth.c
-BENCH    := $(BUILD)/membw $(BUILD)/load
+BENCH    := $(BUILD)/membw $(BUILD)/peak $(BUILD)/load
+LIMIT_OBJ := $(BUILD)/bench/bandwidth.o $(BUILD)/bench/peak_rate.o $(ISAS:%=$(BUILD)/bench/peak_%.o)
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o)
 COMPILE   = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(if $(WERROR),-Werror) -MMD -MP
@@ -76,6 +77,10 @@ $(BUILD)/kernels/$(1)/%.o: kernels/$(1)/%.c $(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(SAY) CC $$<
 	$$(Q)$$(COMPILE) $$(FLAGS_$(1)) -c -o $$@ $$<
+$(BUILD)/bench/peak_$(1).o: bench/peak_$(1).c $(BUILD)/flags
+	@mkdir -p $$(@D)
+	$$(SAY) CC $$<
+	$$(Q)$$(COMPILE) $$(FLAGS_$(1)) -c -o $$@ $$<
 endef
 $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 
@@ -96,7 +101,7 @@ chat: all
 # What measures this machine's limits; see bench/.
 bench: all $(BENCH)
 
-$(BENCH): $(BUILD)/%: $(BUILD)/bench/%.o $(BUILD)/bench/bandwidth.o $(BUILD)/libbise.a
+$(BENCH): $(BUILD)/%: $(BUILD)/bench/%.o $(LIMIT_OBJ) $(BUILD)/libbise.a
 	$(SAY) LINK $@
 	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 

@@ -26,7 +26,7 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBS)
 # tests/checkkernels/*.c: one program.
 CHECK_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/checkkernels/*.c))
 CHECK_BIN := $(if $(CHECK_OBJ),$(BUILD)/checkkernels)
-$(BUILD)/checkkernels: $(CHECK_OBJ) $(BUILD)/libbise.a
+$(BUILD)/checkkernels: $(CHECK_OBJ) $(LIMIT_OBJ) $(BUILD)/libbise.a
 	$(SAY) LINK $@
 	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 

@@ -329,40 +329,112 @@ static void oracle_values(struct run *r) {
     case_end(r);
 }
 
-/* ---- bench: one KV head of 7B, 4096 positions; 4 query heads of 1 token, then of 16 ------- */
+/* ---- bench: KV heads of 7B, 4096 positions ----------------------------------------------- */
 
-static double cache_bytes(const struct run *r, size_t n, size_t hd) {
-    static const double bytes[] = {[CACHE_I8] = 1.0, [CACHE_F32] = 4.0, [CACHE_F16] = 2.0};
-    return (double)n * bytes[cache_of(r)] +
-           (cache_of(r) == CACHE_I8 ? (double)(n / hd) * 4.0 : 0.0);
+/* Decode: 4 query heads of one token, of one KV head and of more KV heads than caches hold, one
+ * after the other. Prefill: 4 query heads of 8 tokens, one KV head. */
+struct shape {
+    size_t n_q, n_heads;
+};
+static const struct shape shapes[] = {{4, 1}, {4, 128}, {32, 1}};
+#define N_SHAPES   (sizeof shapes / sizeof *shapes)
+#define HEAD_DIM   128
+#define POSITIONS  4096
+#define HEAD_ELEMS (HEAD_DIM * POSITIONS)
+
+static const size_t cached_bytes[] = {[CACHE_I8] = 1, [CACHE_F32] = 4, [CACHE_F16] = 2};
+
+/* Of a whole call: codes and scales. */
+static double bytes_of(const struct run *r, const struct shape *s) {
+    const size_t scales = cache_of(r) == CACHE_I8 ? POSITIONS * 4 : 0;
+    return (double)(s->n_heads * (HEAD_ELEMS * cached_bytes[cache_of(r)] + scales));
+}
+
+static double macs_of(const struct shape *s) {
+    return (double)(s->n_q * s->n_heads * HEAD_ELEMS);
+}
+
+static struct stored head_of(const struct stored *all, size_t head) {
+    struct stored s = *all;
+    s.data = (const uint8_t *)all->data + head * HEAD_ELEMS * cached_bytes[all->cache];
+    if (s.cache == CACHE_I8)
+        s.scale += head * POSITIONS;
+    return s;
+}
+
+struct bench_scores {
+    struct scores call;
+    size_t n_heads;
+};
+
+static void call_all_scores(void *arg) {
+    const struct bench_scores *b = arg;
+    struct scores call = b->call;
+    for (size_t h = 0; h < b->n_heads; h++) {
+        call.keys = head_of(&b->call.keys, h);
+        call_scores(&call);
+    }
+}
+
+static const char *name_of(char name[64], const struct shape *s) {
+    (void)snprintf(name, 64, "%zu heads, %zu queries x %d", s->n_heads, s->n_q, POSITIONS);
+    return name;
+}
+
+/* The scalar table is not kept waiting for shapes that differ by memory alone. */
+static bool skipped(const struct run *r, const struct shape *s) {
+    return r->k->isa == ISA_SCALAR && s->n_heads > 1;
 }
 
 static void bench_scores(struct run *r) {
-    const size_t hd = 128, n_pos = 4096;
-    for (size_t n_q = 4; n_q <= 64; n_q *= 16) {
-        char shape[64];
-        (void)snprintf(shape, sizeof shape, "%zu queries x %zu positions", n_q, n_pos);
-        case_begin(r, "%s", shape);
-        struct scores s = make_scores(r, n_q, hd, n_pos / 16, n_pos, &contents[0]);
-        s.s = case_alloc(r, n_q * n_pos * 4);
-        bench_time(r, shape, cache_bytes(r, n_pos * hd, hd), (double)(n_q * n_pos * hd),
-                   call_scores, &s);
+    for (size_t i = 0; i < N_SHAPES; i++) {
+        const struct shape *s = &shapes[i];
+        char name[64];
+        if (skipped(r, s))
+            continue;
+        case_begin(r, "%s", name_of(name, s));
+        struct bench_scores b = {.n_heads = s->n_heads};
+        b.call =
+            make_scores(r, s->n_q, HEAD_DIM, s->n_heads * POSITIONS / 16, POSITIONS, &contents[0]);
+        b.call.n_groups = POSITIONS / 16;
+        b.call.s = case_alloc(r, s->n_q * POSITIONS * 4);
+        bench_time(r, name, bytes_of(r, s), macs_of(s),
+                   cache_of(r) == CACHE_I8 ? PEAK_DOT8 : PEAK_FMA, call_all_scores, &b);
         case_end(r);
     }
 }
 
+struct bench_values {
+    struct values call;
+    size_t n_heads;
+};
+
+static void call_all_values(void *arg) {
+    const struct bench_values *b = arg;
+    struct values call = b->call;
+    for (size_t h = 0; h < b->n_heads; h++) {
+        call.v = head_of(&b->call.v, h);
+        call_values(&call);
+    }
+}
+
 static void bench_values(struct run *r) {
-    const size_t hd = 128, n_pos = 4096;
-    for (size_t n_q = 4; n_q <= 64; n_q *= 16) {
-        char shape[64];
-        (void)snprintf(shape, sizeof shape, "%zu queries x %zu positions", n_q, n_pos);
-        case_begin(r, "%s", shape);
-        struct values v = make_values(r, n_q, hd, n_pos, n_pos, &contents[0]);
-        v.ldo = hd;
-        v.out = case_alloc(r, n_q * hd * 4);
-        memset(v.out, 0, n_q * hd * 4);
-        bench_time(r, shape, cache_bytes(r, n_pos * hd, hd), (double)(n_q * n_pos * hd),
-                   call_values, &v);
+    for (size_t i = 0; i < N_SHAPES; i++) {
+        const struct shape *s = &shapes[i];
+        char name[64];
+        if (skipped(r, s))
+            continue;
+        case_begin(r, "%s", name_of(name, s));
+        struct bench_values b = {.n_heads = s->n_heads};
+        b.call.v = stored(r, s->n_heads * HEAD_ELEMS, HEAD_DIM, &contents[0]);
+        b.call = (struct values){.k = r->k, .v = b.call.v, .ldo = HEAD_DIM, .ldp = POSITIONS};
+        b.call.n_q = s->n_q;
+        b.call.hd = HEAD_DIM;
+        b.call.n_pos = POSITIONS;
+        b.call.p = floats(r, s->n_q * POSITIONS, FLOATS_UNIT);
+        b.call.out = case_alloc(r, s->n_q * HEAD_DIM * 4);
+        memset(b.call.out, 0, s->n_q * HEAD_DIM * 4);
+        bench_time(r, name, bytes_of(r, s), macs_of(s), PEAK_FMA, call_all_values, &b);
         case_end(r);
     }
 }
@@ -387,7 +459,7 @@ static void bench_softmax(struct run *r) {
     fill_scores(r, in, 0, a.n, a.n, SM_USUAL);
     a.in = in;
     a.s = case_alloc(r, a.n * 4);
-    bench_time(r, "4096, with a copy", 4.0 * (double)a.n, 0.0, call_softmax, &a);
+    bench_time(r, "4096, with a copy", 4.0 * (double)a.n, 0.0, PEAK_FMA, call_softmax, &a);
     case_end(r);
 }
 

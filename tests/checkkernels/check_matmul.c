@@ -288,13 +288,14 @@ static void bench_shape(struct run *r, size_t n, size_t k, size_t rows) {
     c.ldy = rows;
     c.y = case_alloc(r, n * rows * 4);
     const double bytes = (double)panel_bytes(type_of(c.kind), k) * (double)(rows / PANEL_ROWS);
-    bench_time(r, shape, bytes, (double)n * (double)k * (double)rows, run_call, &c);
+    const enum peak_op op = c.x != NULL ? PEAK_FMA : c.kind == I4_PREFILL ? PEAK_DOT7 : PEAK_DOT8;
+    bench_time(r, shape, bytes, (double)n * (double)k * (double)rows, op, run_call, &c);
     case_end(r);
 }
 
 static void bench_quantized(struct run *r) {
     if (kind_of(r) != I4_PREFILL) {
-        bench_shape(r, 1, 4096, r->k->isa == ISA_SCALAR ? 256 : 14336);
+        bench_shape(r, 1, 4096, r->k->isa == ISA_SCALAR ? 256 : 28672); /* more than caches hold */
         bench_shape(r, 1, 4096, 256);
         bench_shape(r, 4, 4096, 256);
         bench_shape(r, 15, 4096, 256);

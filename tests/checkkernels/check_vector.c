@@ -326,7 +326,7 @@ static void bench_vector(struct run *r, size_t n, double bytes_each) {
     fill_floats(r, v.w, n, FLOATS_UNIT);
     fill_floats(r, v.y, n, FLOATS_ZERO);
     (void)snprintf(shape, sizeof shape, "%zu", n);
-    bench_time(r, shape, bytes_each * (double)n, 0.0, bench_call, &v);
+    bench_time(r, shape, bytes_each * (double)n, 0.0, PEAK_FMA, bench_call, &v);
     case_end(r);
 }
 

@@ -13,6 +13,7 @@
 #ifndef CHECKKERNELS_H
 #define CHECKKERNELS_H
 
+#include "bench/peak.h"
 #include "kernels/kernels.h"
 
 /* Where a buffer lies in its pages: an inaccessible page follows its end, or precedes its start. */
@@ -111,9 +112,11 @@ void fill_codes(struct run *r, int8_t *q, size_t n, int limit, enum codes kind);
 /* ---- bench ------------------------------------------------------------------------------- */
 
 /* Times fn(arg) of the run's kernel and remembers the row: bytes read and multiplications done by
- * one call (0 where it makes no sense). Shape in words. */
-void bench_time(struct run *r, const char *shape, double bytes, double macs, void (*fn)(void *arg),
-                void *arg);
+ * one call (0 where it makes no sense), the sequence of instructions they are done with. Shape in
+ * words. A call that reads BENCH_STREAM bytes or more is taken to read them from memory. */
+#define BENCH_STREAM ((double)(64u << 20))
+void bench_time(struct run *r, const char *shape, double bytes, double macs, enum peak_op op,
+                void (*fn)(void *arg), void *arg);
 
 enum bench_format { BENCH_TABLE = 0, BENCH_CSV, BENCH_JSON };
 void bench_print(enum bench_format format);
