@@ -187,6 +187,11 @@ void chat_clear(struct chat *c) {
         chat_pop(c);
 }
 
+const int32_t *chat_end_ids(const struct chat *c, size_t *n) {
+    *n = c->n_end;
+    return c->end_ids;
+}
+
 bool chat_is_end(const struct chat *c, int32_t id) {
     for (size_t i = 0; i < c->n_end; i++)
         if (c->end_ids[i] == id)

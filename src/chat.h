@@ -54,7 +54,8 @@ void chat_clear(struct chat *c);
  * Owned by the chat, valid until the next call that takes it non-const. Errors: MEMORY. */
 enum bise_status chat_ids(struct chat *c, const int32_t **ids, size_t *n, struct bise_error *err);
 
-/* Whether the model ends its answer by this id. */
+/* The ids by which the model ends its answer. */
+const int32_t *chat_end_ids(const struct chat *c, size_t *n);
 bool chat_is_end(const struct chat *c, int32_t id);
 /* Where the vocabulary has no piece for the format's end: the text that ends an answer, else NULL.
  */

@@ -1,8 +1,12 @@
 #include "answer.h"
 
 #include "progress.h"
+#include "read_text.h"
+#include "src/error.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define PORTION 512
@@ -63,25 +67,85 @@ void text_out_end(struct text_out *out) {
     write_all(out, text, utf8_stream_end(&out->utf8, text));
 }
 
+int constraint_open(struct constraint *c, const struct engine *e, const char *text,
+                    const char *file) {
+    struct bise_error err = {0};
+    char *from_file = NULL;
+    size_t len = text ? strlen(text) : 0;
+    if (!text && !file)
+        return EXIT_DONE;
+    if (text && file) {
+        fprintf(stderr, "bise: expected one of --grammar and --grammar-file\n");
+        return EXIT_USAGE;
+    }
+    const int code = file ? read_text(file, &from_file, &len) : EXIT_DONE;
+    if (code)
+        return code;
+    enum bise_status status =
+        bise_grammar_open(&c->grammar, e->model, text ? text : from_file, len, &err);
+    free(from_file);
+    c->allowed = status ? NULL : malloc(e->info->vocab_size);
+    if (!status && !c->allowed)
+        status = bise_fail(&err, BISE_ERR_MEMORY, "no memory for the grammar");
+    return status ? report(status, &err) : EXIT_DONE;
+}
+
+void constraint_close(struct constraint *c) {
+    bise_grammar_close(&c->grammar);
+    free(c->allowed);
+    c->allowed = NULL;
+}
+
 static void print_id(struct answer *a, int32_t id, int64_t number) {
     char text[16];
     const int n = snprintf(text, sizeof text, number ? " %d" : "%d", id);
     text_out_put(a->out, text, (size_t)n);
 }
 
+static bool is_end(const struct answer *a, int32_t id) {
+    for (size_t i = 0; i < a->n_end; i++)
+        if (a->end_ids[i] == id)
+            return true;
+    return false;
+}
+
+/* The next id, in *id. */
+static enum bise_status pick(struct answer *a, int32_t *id, struct bise_error *err) {
+    const float *logits = bise_logits(a->engine->session);
+    struct constraint *c = a->constraint;
+    if (!c) {
+        *id = bise_sample(a->sampler, logits);
+        return BISE_OK;
+    }
+    const enum bise_status status = bise_grammar_allowed(c->grammar, c->allowed, err);
+    if (status)
+        return status;
+    for (size_t i = 0; i < a->n_end && bise_grammar_may_end(c->grammar); i++)
+        c->allowed[a->end_ids[i]] = 1;
+    *id = bise_sample_allowed(a->sampler, logits, c->allowed);
+    return is_end(a, *id) ? BISE_OK : bise_grammar_accept(c->grammar, *id, err);
+}
+
+static enum finish fail(struct answer *a, enum bise_status status, const struct bise_error *err) {
+    a->error = status;
+    fprintf(stderr, "\n");
+    report(status, err);
+    return FINISH_ERROR;
+}
+
 static enum finish generate(struct answer *a) {
     struct bise_error err = {0};
     for (int64_t i = 0; a->max_tokens < 0 || i < a->max_tokens; i++) {
-        const int32_t id = bise_sample(a->sampler, bise_logits(a->engine->session));
+        int32_t id;
         size_t n;
-        const char *piece = bise_token_piece(a->engine->model, id, &n);
-        if (a->on_id && !a->on_id(a->id_arg, id)) {
-            a->error = BISE_ERR_MEMORY;
-            report(a->error, NULL);
-            return FINISH_ERROR;
-        }
-        if (a->is_end && a->is_end(a->end_arg, id))
+        enum bise_status status = pick(a, &id, &err);
+        if (!status && a->on_id && !a->on_id(a->id_arg, id))
+            status = bise_fail(&err, BISE_ERR_MEMORY, "no memory for the conversation");
+        if (status)
+            return fail(a, status, &err);
+        if (is_end(a, id))
             return FINISH_END;
+        const char *piece = bise_token_piece(a->engine->model, id, &n);
         if (a->print_ids)
             print_id(a, id, i);
         else if (piece)
@@ -94,20 +158,19 @@ static enum finish generate(struct answer *a) {
             return FINISH_INTERRUPTED;
         if (i + 1 == a->max_tokens)
             break;
-        a->error = engine_decode(a->engine, id, &err);
-        if (a->error == BISE_ERR_CONTEXT)
+        status = engine_decode(a->engine, id, &err);
+        if (status == BISE_ERR_CONTEXT)
             return FINISH_CONTEXT;
-        if (a->error) {
-            fprintf(stderr, "\n");
-            report(a->error, &err);
-            return FINISH_ERROR;
-        }
+        if (status)
+            return fail(a, status, &err);
     }
     return FINISH_LENGTH;
 }
 
 enum finish answer_run(struct answer *a) {
     text_out_begin(a->out);
+    if (a->constraint)
+        bise_grammar_begin(a->constraint->grammar, a->out->strip_space);
     const enum finish finish = generate(a);
     text_out_end(a->out);
     return a->out->failed ? FINISH_OUTPUT : finish;

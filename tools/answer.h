@@ -24,6 +24,18 @@ void text_out_begin(struct text_out *out);
 void text_out_put(struct text_out *out, const char *bytes, size_t n);
 void text_out_end(struct text_out *out);
 
+/* A grammar that answers must follow. */
+struct constraint {
+    struct bise_grammar *grammar; /* NULL: none */
+    uint8_t *allowed;             /* [vocab_size] */
+};
+
+/* text (GBNF) and file: at most one is not NULL; without either there is no grammar. Returns an exit
+ * code, the fault said on stderr; constraint_close is due in any case. */
+int constraint_open(struct constraint *c, const struct engine *e, const char *text,
+                    const char *file);
+void constraint_close(struct constraint *c);
+
 enum finish {
     FINISH_END,         /* the model ended it */
     FINISH_STOP,        /* a stop string */
@@ -37,11 +49,12 @@ enum finish {
 struct answer {
     struct engine *engine;
     struct bise_sampler *sampler;
-    int64_t max_tokens;                          /* -1: no limit */
-    bool (*is_end)(const void *arg, int32_t id); /* NULL: nothing ends it */
-    const void *end_arg;
-    bool (*on_id)(void *arg,
-                  int32_t id); /* told every id picked, the end's too; false: no memory */
+    struct constraint *constraint; /* NULL: any text */
+    int64_t max_tokens;            /* -1: no limit */
+    const int32_t *end_ids;        /* [n_end] */
+    size_t n_end;
+    /* Told every id picked, the end's too; false: no memory. May be NULL. */
+    bool (*on_id)(void *arg, int32_t id);
     void *id_arg;
     struct text_out *out;
     bool print_ids;         /* numbers instead of text: the model has no tokenizer */

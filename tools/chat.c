@@ -183,6 +183,8 @@ int cmd_chat(int argc, char **argv) {
         code = conversation_open(&c, &e, format);
     if (!code)
         code = sampling_stops(&o.sampling, &c.stop);
+    if (!code)
+        code = constraint_open(&c.constraint, &e, o.sampling.grammar, o.sampling.grammar_file);
     if (code)
         goto done;
     if (!o.quiet)

@@ -28,6 +28,7 @@ int conversation_open(struct conversation *c, struct engine *e, enum chat_format
 
 void conversation_close(struct conversation *c) {
     chat_close(&c->chat);
+    constraint_close(&c->constraint);
     free(c->held.ids);
     free(c->answer.ids);
     c->held = c->answer = (struct id_list){.n = 0};
@@ -99,10 +100,6 @@ static enum bise_status sync_session(struct conversation *c, struct bise_error *
     return status;
 }
 
-static bool ends_answer(const void *arg, int32_t id) {
-    return chat_is_end(arg, id);
-}
-
 /* How many ids of the answer lie wholly within the text shown: what a stop string cut is not kept.
  */
 static size_t ids_shown(const struct conversation *c) {
@@ -129,12 +126,12 @@ enum bise_status conversation_answer(struct conversation *c, enum finish *finish
         .engine = c->engine,
         .sampler = c->sampler,
         .max_tokens = c->max_tokens,
-        .is_end = ends_answer,
-        .end_arg = c->chat,
+        .constraint = c->constraint.grammar ? &c->constraint : NULL,
         .on_id = keep_id,
         .id_arg = c,
         .out = &c->out,
     };
+    a.end_ids = chat_end_ids(c->chat, &a.n_end);
     *finish = answer_run(&a);
     const size_t done = (size_t)bise_position(c->engine->session) - c->held.n;
     if (done) /* keep_id made room */

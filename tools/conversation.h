@@ -17,6 +17,7 @@ struct conversation {
     struct bise_sampler *sampler;
     struct text_out out;
     struct stop stop;
+    struct constraint constraint;
     int64_t max_tokens; /* per answer, -1: no limit */
     bool dump_tokens;
     struct id_list held;   /* what the session holds */

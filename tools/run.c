@@ -100,14 +100,6 @@ static int read_prompt(const struct run_options *o, const struct engine *e, int3
     return EXIT_DONE;
 }
 
-static bool is_eos(const void *arg, int32_t id) {
-    const struct bise_model_info *info = arg;
-    for (size_t i = 0; i < info->n_eos; i++)
-        if (info->eos_ids[i] == id)
-            return true;
-    return false;
-}
-
 static int exit_code_of_finish(const struct answer *a, enum finish finish) {
     switch (finish) {
     case FINISH_CONTEXT:
@@ -125,24 +117,22 @@ static int exit_code_of_finish(const struct answer *a, enum finish finish) {
 }
 
 static int complete(const struct run_options *o, struct engine *e, struct bise_sampler *sampler,
-                    const int32_t *ids, size_t n) {
+                    struct constraint *constraint, struct stop *stop, const int32_t *ids,
+                    size_t n) {
     struct bise_error err = {0};
-    struct stop stop = {.n = 0};
-    const int code = sampling_stops(&o->sampling, &stop);
-    if (code)
-        return code;
     const enum bise_status status = engine_prefill(e, ids, n, &err);
     if (status)
         return report(status, &err);
     for (size_t i = 0; i < n; i++)
         bise_sampler_accept(sampler, ids[i]);
-    struct text_out out = {.fd = STDOUT_FILENO, .stop = &stop};
+    struct text_out out = {.fd = STDOUT_FILENO, .stop = stop};
     struct answer answer = {
         .engine = e,
         .sampler = sampler,
         .max_tokens = o->n_predict,
-        .is_end = o->ignore_eos ? NULL : is_eos,
-        .end_arg = e->info,
+        .constraint = constraint->grammar ? constraint : NULL,
+        .end_ids = e->info->eos_ids,
+        .n_end = o->ignore_eos && !constraint->grammar ? 0 : e->info->n_eos,
         .out = &out,
         .print_ids = !e->info->has_tokenizer,
     };
@@ -158,6 +148,8 @@ int cmd_run(int argc, char **argv) {
         .engine = ENGINE_DEFAULTS, .sampling = SAMPLING_DEFAULTS, .n_predict = 512};
     struct engine e = {.path = NULL};
     struct bise_sampler *sampler = NULL;
+    struct constraint constraint = {.grammar = NULL};
+    struct stop stop = {.n = 0};
     int32_t *ids = NULL;
     size_t n = 0;
     int code;
@@ -167,6 +159,10 @@ int cmd_run(int argc, char **argv) {
     code = engine_open(&e, &o.engine);
     if (!code)
         code = read_prompt(&o, &e, &ids, &n);
+    if (!code)
+        code = sampling_stops(&o.sampling, &stop);
+    if (!code)
+        code = constraint_open(&constraint, &e, o.sampling.grammar, o.sampling.grammar_file);
     if (code)
         goto done;
     if (!o.quiet)
@@ -174,12 +170,13 @@ int cmd_run(int argc, char **argv) {
     code = sampling_open(&sampler, &o.sampling, e.info->vocab_size, o.quiet);
     if (code)
         goto done;
-    code = complete(&o, &e, sampler, ids, n);
+    code = complete(&o, &e, sampler, &constraint, &stop, ids, n);
     if (!o.quiet)
         engine_print_stats(&e, stderr);
 done:
     free(ids);
     bise_sampler_close(&sampler);
+    constraint_close(&constraint);
     engine_close(&e);
     return code;
 }

@@ -10,9 +10,10 @@ struct sampling_options {
     double repeat_penalty, frequency_penalty, presence_penalty;
     int64_t top_k, repeat_last, seed; /* seed -1: chosen at random */
     struct option_list bias, stops;
+    const char *grammar, *grammar_file;
 };
 
-#define SAMPLING_OPTIONS 12
+#define SAMPLING_OPTIONS 14
 #define SAMPLING_DEFAULTS                                                                          \
     {                                                                                              \
         .temp = 0.7, .typical_p = 1, .top_p = 0.95, .min_p = 0.05, .repeat_penalty = 1,            \

@@ -46,6 +46,13 @@ same "an answer as long as -n" 5 "$(answer_ids 1 | wc -w)"
 expect "completion mode is announced" grep -q "base model" "$T/err"
 expect "and its length is said" grep -q "stopped after 5" "$T/err"
 
+# A grammar for every answer, drawn at temperature 1.
+printf 'How are you?\n/clear\n%.0s' $(seq 200) |
+    "$BISE" chat -m $M -q --temp 1 -s 1 --grammar 'root ::= "{\"mood\": \"" [a-z]{1,8} "\", \"n\": " [0-9] "}"' \
+        >"$T/out" 2>"$T/err"
+same "200 of 200 answers follow it" 200 \
+    "$(grep -c -E '^\{"mood": "[a-z]{1,8}", "n": [0-9]\}$' "$T/out")"
+
 # Commands.
 chat 'Hello\n/undo\nHello\n/regen\n/tokens\n/quit\nnever answered\n'
 same "/quit leaves with 0" 0 $?

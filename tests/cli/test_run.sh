@@ -65,6 +65,19 @@ expect_exit "a bias beyond the vocabulary" 2 "below 4096" run -p a --logit-bias 
 expect_exit "a bias of infinity" 2 "15" run -p a --logit-bias 15+inf
 expect_exit "an empty stop string" 2 "--stop" run -p a --stop ""
 
+# Grammars.
+number='root ::= " " [1-9] [0-9]{0,2} " " ("kings" | "sons") "."'
+for seed in 1 2 3 4 5; do
+    run -p "There were" -n 30 --temp 1.5 -s $seed -q --grammar "$number" >"$T/out"
+    expect "a grammar is followed, seed $seed" grep -q -E '^ [1-9][0-9]{0,2} (kings|sons)\.$' "$T/out"
+done
+echo "$number" >"$T/number.gbnf"
+run -p "There were" --temp 1.5 -s 5 -q --grammar-file "$T/number.gbnf" -t 1 --isa scalar >"$T/again"
+expect "from a file, in scalar code: the same" cmp "$T/out" "$T/again"
+expect_exit "a grammar with a fault" 2 "grammar, line 1: expected" run -p a --grammar 'root ::= ('
+expect_exit "two grammars" 2 "expected one of" run -p a --grammar a --grammar-file b
+expect_exit "no grammar file" 3 "no-such-file" run -p a --grammar-file no-such-file
+
 # Statistics, and how it ends.
 run -p "The king" -n 10 --temp 0 --ignore-eos >"$T/out" 2>"$T/err"
 for word in "load" "prompt 3 tokens" "answer 9 tokens" "tokens/s" "resident" "thread"; do
