@@ -11,6 +11,13 @@ T=$(mktemp -d "${TMPDIR:-/tmp}/bise-test.XXXXXX") || exit 1
 trap 'rm -rf "$T"' EXIT
 n_bad=0
 
+# A program of another architecture runs by a wrapper.
+if [ -n "${EMULATOR:-}" ]; then
+    printf '#!/bin/sh\nexec %s %s "$@"\n' "$EMULATOR" "$BISE" >"$T/bise"
+    chmod +x "$T/bise"
+    BISE=$T/bise
+fi
+
 ok() { echo "ok $1"; }
 skipped() { echo "skipped $1: $2"; }
 not_ok() {
