@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 enum bise_status raw_reserve(struct raw_set *set, size_t n, struct bise_error *err) {
-    const size_t wanted = set->n_tensors + n;
+    const size_t wanted = set->n_tensors + (n ? n : 1); /* never a NULL list */
     if (wanted <= set->cap_tensors)
         return BISE_OK;
     struct raw_tensor *grown = realloc(set->tensors, wanted * sizeof *grown);
