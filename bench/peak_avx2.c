@@ -22,9 +22,10 @@ static inline vec step(enum peak_op op, vec acc, vec a, vec b) {
         const vec pairs = _mm256_maddubs_epi16(b, _mm256_sign_epi8(a, b));
         return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, ones16));
     }
-    vec c = a;
+    vec c = a; /* the other pair's activations, and the correction */
     opaque(&c);
-    const vec pairs = _mm256_add_epi16(_mm256_maddubs_epi16(a, b), _mm256_maddubs_epi16(c, b));
+    const vec first = _mm256_sub_epi16(_mm256_maddubs_epi16(a, b), c);
+    const vec pairs = _mm256_add_epi16(first, _mm256_maddubs_epi16(c, b));
     return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, ones16));
 }
 
