@@ -58,34 +58,43 @@ static void warn_of_threads(int threads) {
                 threads, cpus, cpus == 1 ? "" : "s");
 }
 
-int engine_open(struct engine *e, const struct engine_options *o) {
+bool engine_session_params(const struct engine_options *o, struct bise_session_params *params) {
     static const char *const kv_names[] = {"auto", "i8", "f16", "f32"};
-    *e = (struct engine){.path = o->model ? o->model : default_model_path()};
-    const int kv = pick("--kv", o->kv, kv_names, 4);
-    enum bise_memory memory;
-    if (kv < 0 || !engine_parse_memory(o->memory, &memory))
-        return EXIT_USAGE;
-    if (!e->path) {
-        fprintf(stderr, "bise: no model: give one with -m FILE or in BISE_MODEL\n");
-        return EXIT_USAGE;
-    }
     const char *env = getenv("BISE_ISA");
-    struct progress loading;
-    const struct bise_model_params model_params = {.memory = memory,
-                                                   .n_threads = (int)o->threads,
-                                                   .progress = progress_callback,
-                                                   .progress_user = &loading};
-    const struct bise_session_params params = {
+    const int kv = pick("--kv", o->kv, kv_names, 4);
+    *params = (struct bise_session_params){
         .n_ctx = (uint32_t)o->n_ctx,
         .chunk = (uint32_t)o->chunk,
         .n_threads = (int)o->threads,
         .isa = o->isa          ? o->isa
                : env && env[0] ? env
                                : NULL,
-        .kv = (enum bise_kv)kv,
+        .kv = kv < 0 ? BISE_KV_AUTO : (enum bise_kv)kv,
         .window = o->window,
         .start_pos = o->start_pos,
     };
+    return kv >= 0;
+}
+
+const char *engine_model_path(const struct engine_options *o) {
+    const char *const path = o->model ? o->model : default_model_path();
+    if (!path)
+        fprintf(stderr, "bise: no model: give one with -m FILE or in BISE_MODEL\n");
+    return path;
+}
+
+int engine_open(struct engine *e, const struct engine_options *o) {
+    *e = (struct engine){0};
+    struct bise_session_params params;
+    enum bise_memory memory;
+    if (!engine_session_params(o, &params) || !engine_parse_memory(o->memory, &memory) ||
+        (e->path = engine_model_path(o)) == NULL)
+        return EXIT_USAGE;
+    struct progress loading;
+    const struct bise_model_params model_params = {.memory = memory,
+                                                   .n_threads = (int)o->threads,
+                                                   .progress = progress_callback,
+                                                   .progress_user = &loading};
     warn_of_threads((int)o->threads);
     struct bise_error err = {0};
     const double start = seconds_now();

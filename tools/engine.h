@@ -22,6 +22,12 @@ void engine_option_defs(struct engine_options *o, struct option_def *defs);
 /* The value of --mem (NULL: auto); a fault is said on stderr. */
 bool engine_parse_memory(const char *value, enum bise_memory *memory);
 
+/* The session that o asks for; a fault is said on stderr. The environment's BISE_ISA stands in for
+ * an absent --isa. */
+bool engine_session_params(const struct engine_options *o, struct bise_session_params *params);
+/* The model that o asks for or the default one; NULL, said on stderr, if there is none. */
+const char *engine_model_path(const struct engine_options *o);
+
 struct engine {
     const char *path;
     struct bise_model *model;
@@ -33,7 +39,7 @@ struct engine {
 };
 
 /* Opens model and session; any fault is said on stderr. Returns an exit code; engine_close is due
- * in any case. The environment's BISE_ISA stands in for an absent --isa. */
+ * in any case. */
 int engine_open(struct engine *e, const struct engine_options *o);
 void engine_close(struct engine *e);
 

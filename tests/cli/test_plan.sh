@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# bise plan: what fits, what does not, and that the sum is the sum.
+. tests/cli/common.sh
+
+"$BISE" plan >"$T/demo" 2>&1
+expect plan_of_the_demo grep -q -x 'It fits.' "$T/demo"
+expect_exit no_such_model 1 nowhere.bise "$BISE" plan -m "$T/nowhere.bise"
+expect_exit bad_cache_type 2 '--kv' "$BISE" plan --kv i7
+
+# Full attention over 16 million positions in f32 takes 100 GiB.
+if [ "$(awk '/^MemAvailable/ { print int($2 / 1048576) }' /proc/meminfo)" -ge 90 ]; then
+    skipped too_large "this machine has memory for it"
+    finish
+    exit
+fi
+huge=(-c 16777216 --window 0 --kv f32)
+expect_exit too_large 4 'MiB are free' "$BISE" plan "${huge[@]}"
+expect_exit too_large_to_run 4 'MiB are free' "$BISE" run -p x -n 1 "${huge[@]}"
+"$BISE" plan "${huge[@]}" >"$T/huge" 2>/dev/null
+expect too_large_offers_less grep -q 'It does not fit; -c [0-9]* would.' "$T/huge"
+
+"$BISE" plan "${huge[@]}" --json >"$T/json" 2>/dev/null
+number() { sed -E "s/.*\"$1\": ([0-9]+).*/\\1/" "$T/json"; }
+expect json_says_no grep -q '"fits": false' "$T/json"
+largest=$(number largest_context)
+expect largest_fits "$BISE" plan -c $((largest / 2)) --window 0 --kv f32
+sum=$(($(number weights) + $(number cache) + $(number scratch)))
+if [ "$sum" = "$(number total)" ]; then ok total_is_the_sum; else not_ok total_is_the_sum; fi
+finish
