@@ -199,13 +199,28 @@ static int count_cores(const cpu_set_t *set) {
     return n;
 }
 
+/* The performance cores among those allowed; false if nothing is known. */
+static bool fast_cpus(cpu_set_t *set) {
+    if (!allowed_cpus(set))
+        return false;
+    drop_efficiency_cores(set);
+    drop_slow_cores(set);
+    return true;
+}
+
+void cpu_prefer_fast(int n_threads) {
+    cpu_set_t allowed, fast;
+    const int n = n_threads > 0 ? n_threads : cpu_default_threads();
+    if (allowed_cpus(&allowed) && fast_cpus(&fast) && CPU_COUNT(&fast) < CPU_COUNT(&allowed) &&
+        n <= CPU_COUNT(&fast))
+        (void)sched_setaffinity(0, sizeof fast, &fast);
+}
+
 int cpu_default_threads(void) {
     const int limit = cpu_count();
     cpu_set_t set;
-    if (!allowed_cpus(&set))
+    if (!fast_cpus(&set))
         return limit;
-    drop_efficiency_cores(&set);
-    drop_slow_cores(&set);
     const int cores = count_cores(&set);
     return cores < limit ? cores : limit;
 }

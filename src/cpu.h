@@ -12,5 +12,9 @@ enum isa cpu_best_isa(const struct cpu_features *f);
 int cpu_count(void);
 /* Default number of threads: performance cores within cpu_count. */
 int cpu_default_threads(void);
+/* Keeps the calling thread, and those it starts later, on the performance cores, where there are
+ * slower ones beside them and n_threads (0: the default) of the fast. For programs, not libraries:
+ * the system then no longer moves threads to slow cores in the middle of a layer. */
+void cpu_prefer_fast(int n_threads);
 
 #endif

@@ -3,6 +3,7 @@
 #include "progress.h"
 #include "src/cpu.h"
 #include "src/mem.h"
+#include "src/thermal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +97,7 @@ int engine_open(struct engine *e, const struct engine_options *o) {
                                                    .progress = progress_callback,
                                                    .progress_user = &loading};
     warn_of_threads((int)o->threads);
+    cpu_prefer_fast((int)o->threads);
     struct bise_error err = {0};
     const double start = seconds_now();
     progress_begin(&loading, "loading");
@@ -194,13 +196,26 @@ static double rate(size_t n, double seconds) {
     return seconds > 0 ? (double)n / seconds : 0;
 }
 
+/* Clock and temperature where the system tells them, as at the end of an answer. */
+static void print_thermal(FILE *to) {
+    struct thermal t;
+    thermal_read(&t, "/sys");
+    if (t.has_clock)
+        fprintf(to, "; %llu of %llu MHz%s", (unsigned long long)t.mhz,
+                (unsigned long long)t.max_mhz, t.throttled ? ", throttled" : "");
+    if (t.has_temperature)
+        fprintf(to, "; %.0f C", t.celsius);
+}
+
 void engine_print_stats(const struct engine *e, FILE *to) {
     const struct bise_plan *p = bise_session_plan(e->session);
     fprintf(to, "load %.2f s; prompt %zu tokens, %.2f s, %.1f tokens/s; ", e->load_seconds,
             e->n_prompt, e->prompt_seconds, rate(e->n_prompt, e->prompt_seconds));
     fprintf(to, "answer %zu tokens, %.2f s, %.1f tokens/s\n", e->n_answer, e->answer_seconds,
             rate(e->n_answer, e->answer_seconds));
-    fprintf(to, "resident %.1f MiB; %s, %d thread%s; weights: %s\n", mebibytes(mem_resident()),
+    fprintf(to, "resident %.1f MiB; %s, %d thread%s; weights: %s", mebibytes(mem_resident()),
             bise_session_isa(e->session), p->n_threads, p->n_threads == 1 ? "" : "s",
             e->info->memory);
+    print_thermal(to);
+    fputc('\n', to);
 }

@@ -81,6 +81,16 @@ static void mark(void *arg, size_t task, int thread) {
     ((uint8_t *)arg)[task]++;
 }
 
+Test(cpu, fast_cores_are_allowed_cores) {
+    cpu_set_t before, after, both;
+    cr_assert_eq(sched_getaffinity(0, sizeof before, &before), 0);
+    cpu_prefer_fast(0);
+    cr_assert_eq(sched_getaffinity(0, sizeof after, &after), 0);
+    CPU_AND(&both, &before, &after);
+    cr_assert(CPU_EQUAL(&both, &after));
+    cr_assert_geq(CPU_COUNT(&after), cpu_default_threads());
+}
+
 Test(pool, every_task_runs_once) {
     static uint8_t seen[1000];
     for (int n_threads = 1; n_threads <= 5; n_threads++) {
