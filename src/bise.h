@@ -220,8 +220,8 @@ BISE_API int32_t bise_sample_allowed(struct bise_sampler *sampler, const float *
 struct bise_grammar;
 
 /* Reads a grammar in GBNF, llama.cpp's notation (src/grammar.h), for the model's vocabulary. The
- * model must outlive it. All its memory is taken here. Errors: ARG (line and fault; left recursion; a
- * model without a tokenizer), MEMORY. */
+ * model must outlive it. All its memory is taken here. Errors: ARG (line and fault; left recursion;
+ * a model without a tokenizer), MEMORY. */
 BISE_API enum bise_status bise_grammar_open(struct bise_grammar **grammar,
                                             const struct bise_model *model, const char *gbnf,
                                             size_t len, struct bise_error *err);
@@ -229,8 +229,8 @@ BISE_API void bise_grammar_close(struct bise_grammar **grammar);
 /* A new text begins; with space, one space may come before it, as a first token often has. */
 BISE_API void bise_grammar_begin(struct bise_grammar *grammar, bool space);
 /* allowed [vocab_size]: 1 for the ids that can come next, the model's end ids among them where the
- * text may end; 0 for all others. Errors: ARG (none can come next), MEMORY (the grammar is deeper in
- * itself than the memory taken). */
+ * text may end; 0 for all others. Errors: ARG (none can come next), MEMORY (the grammar is deeper
+ * in itself than the memory taken). */
 BISE_API enum bise_status bise_grammar_allowed(struct bise_grammar *grammar, uint8_t *allowed,
                                                struct bise_error *err);
 /* Goes on by an id that was allowed. Errors: ARG (it was not), MEMORY. */

@@ -48,8 +48,8 @@ struct grammar {
     size_t n_alternatives;
 };
 
-/* Reads GBNF (len bytes) into a zeroed g. Errors: ARG (the line and what is wrong), MEMORY; g is then
- * left for grammar_free. */
+/* Reads GBNF (len bytes) into a zeroed g. Errors: ARG (the line and what is wrong), MEMORY; g is
+ * then left for grammar_free. */
 enum bise_status grammar_parse(struct grammar *g, const char *text, size_t len,
                                struct bise_error *err);
 void grammar_free(struct grammar *g);

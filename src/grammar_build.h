@@ -1,4 +1,5 @@
-/* Building a grammar's rules, whoever reads them from what. After a failure nothing more is done. */
+/* Building a grammar's rules, whoever reads them from what. After a failure nothing more is done.
+ */
 #ifndef BISE_GRAMMAR_BUILD_H
 #define BISE_GRAMMAR_BUILD_H
 

@@ -10,7 +10,8 @@
 #define N_SLOTS   (2 * MAX_NODES)
 
 /* A position in the elements and what comes after the alternative it stands in. Equal nodes exist
- * once. Node 0 is the bottom: nothing comes after; on top of a stack it says that the text may end. */
+ * once. Node 0 is the bottom: nothing comes after; on top of a stack it says that the text may end.
+ */
 struct node {
     uint32_t position, rest;
 };

@@ -1,10 +1,10 @@
 /*
  * From bytes to tokens: which of a vocabulary's pieces can follow.
  *
- * The pieces are ordered by their bytes, and each knows how many bytes it has in common with the one
- * before it. Going through them in order is then a walk through the tree of all prefixes: a byte is
- * tried once for all pieces that share the prefix, and a prefix that cannot follow takes all its
- * pieces with it.
+ * The pieces are ordered by their bytes, and each knows how many bytes it has in common with the
+ * one before it. Going through them in order is then a walk through the tree of all prefixes: a
+ * byte is tried once for all pieces that share the prefix, and a prefix that cannot follow takes
+ * all its pieces with it.
  */
 #include "error.h"
 #include "grammar.h"
@@ -18,7 +18,8 @@
 #define N_CACHED    8
 #define CACHED_KEYS 256
 
-/* What was allowed in a state: inside of a string or a number, the same state comes again and again. */
+/* What was allowed in a state: inside of a string or a number, the same state comes again and
+ * again. */
 struct cached {
     uint32_t key[CACHED_KEYS]; /* [n_key] matcher_state */
     size_t n_key;

@@ -30,8 +30,8 @@ struct constraint {
     uint8_t *allowed;             /* [vocab_size] */
 };
 
-/* text (GBNF) and file: at most one is not NULL; without either there is no grammar. Returns an exit
- * code, the fault said on stderr; constraint_close is due in any case. */
+/* text (GBNF) and file: at most one is not NULL; without either there is no grammar. Returns an
+ * exit code, the fault said on stderr; constraint_close is due in any case. */
 int constraint_open(struct constraint *c, const struct engine *e, const char *text,
                     const char *file);
 void constraint_close(struct constraint *c);

@@ -4,7 +4,6 @@
 #include "progress.h"
 #include "sampling.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -75,8 +74,7 @@ static void greet(const struct engine *e, enum chat_format format) {
 static bool read_message(char **line, size_t *cap, size_t *len) {
     if (isatty(STDIN_FILENO))
         fprintf(stderr, "> ");
-    errno = 0;
-    const ssize_t n = getline(line, cap, stdin);
+    const ssize_t n = input_or_interrupt(STDIN_FILENO) ? getline(line, cap, stdin) : -1;
     if (n < 0) {
         if (isatty(STDIN_FILENO))
             fprintf(stderr, "\n");
@@ -175,6 +173,7 @@ int cmd_chat(int argc, char **argv) {
     int code;
     if (!parse(&o, argc, argv, &code))
         return code;
+    setvbuf(stdin, NULL, _IONBF, 0); /* what is not read yet is to be seen by input_or_interrupt */
     interrupt_catch();
     code = engine_open(&e, &o.engine);
     if (!code)

@@ -1,5 +1,7 @@
 #include "progress.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,6 +65,21 @@ void interrupt_clear(void) {
 
 bool interrupted(void) {
     return interrupt_flag != 0;
+}
+
+bool input_or_interrupt(int fd) {
+    sigset_t stops, before;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGINT);
+    sigaddset(&stops, SIGTERM);
+    /* Blocked until ppoll waits, so that none slips in between the look at the flag and the wait.
+     */
+    sigprocmask(SIG_BLOCK, &stops, &before);
+    struct pollfd input = {.fd = fd, .events = POLLIN};
+    while (!interrupted() && ppoll(&input, 1, NULL, &before) < 0 && errno == EINTR)
+        ;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return !interrupted();
 }
 
 bool progress_callback(void *user, size_t done, size_t total) {

@@ -23,6 +23,9 @@ void progress_end(struct progress *p);
 /* From here on SIGINT and SIGTERM raise a flag; a second one ends the program at once. */
 void interrupt_catch(void);
 bool interrupted(void);
+/* Waits until fd can be read (or is at its end); false if the flag was raised before or meanwhile.
+ */
+bool input_or_interrupt(int fd);
 /* Lowers the flag; the next signal raises it again. */
 void interrupt_clear(void);
 

@@ -1,9 +1,8 @@
 /*
- * The same answer everywhere: checksums of the logits and of the greedy tokens of the demo model and
- * of every golden checkpoint against those in tests/data/fingerprints.txt, which one machine wrote
- * and every CPU, native or emulated, must reproduce bit for bit.
- * usage: fingerprint [--print]      --print writes the table; wanted after a change of arithmetic or
- *                                   of quantization, and only then
+ * The same answer everywhere: checksums of the logits and of the greedy tokens of the demo model
+ * and of every golden checkpoint against those in tests/data/fingerprints.txt, which one machine
+ * wrote and every CPU, native or emulated, must reproduce bit for bit. usage: fingerprint [--print]
+ * --print writes the table; wanted after a change of arithmetic or of quantization, and only then
  */
 #include "models.h"
 #include "src/crc32c.h"
