@@ -49,18 +49,20 @@ TILE_HELPER void multiply_panel(float *y, size_t ldy, const uint8_t *panel, __m2
     const size_t n_blocks = x->k / BLOCK_K;
     __m256 f[COLS][2];
     UNROLL for (size_t c = 0; c < cols; c++) f[c][0] = f[c][1] = _mm256_setzero_ps();
-    for (size_t block = 0; block < n_blocks; block++) {
-        const uint8_t *tile = panel_tile(panel, I4_TILE_BYTES, block / 4);
-        __m256i acc[COLS][2];
-        dot_block(acc, tile, block % 4, table, x->q + block * BLOCK_K, x->k, cols);
-        UNROLL for (size_t c = 0; c < cols; c++) {
-            const size_t at = c * n_blocks + block;
-            const __m256i bias = _mm256_slli_epi32(_mm256_set1_epi32(x->sum[at]), 5);
-            const __m256 d = _mm256_broadcast_ss(x->d + at);
-            UNROLL for (size_t h = 0; h < 2; h++) {
-                const __m256 scale = _mm256_cvtepi32_ps(load_scales(tile, block % 4, h));
-                const __m256 isum = _mm256_cvtepi32_ps(_mm256_sub_epi32(acc[c][h], bias));
-                f[c][h] = _mm256_fmadd_ps(_mm256_mul_ps(isum, scale), d, f[c][h]);
+    const uint8_t *tile = panel_tile(panel, I4_TILE_BYTES, 0);
+    for (size_t block = 0; block < n_blocks; tile += I4_TILE_BYTES) {
+        for (size_t b = 0; b < 4; b++, block++) {
+            __m256i acc[COLS][2];
+            dot_block(acc, tile, b, table, x->q + block * BLOCK_K, x->k, cols);
+            UNROLL for (size_t c = 0; c < cols; c++) {
+                const size_t at = c * n_blocks + block;
+                const __m256i bias = _mm256_slli_epi32(_mm256_set1_epi32(x->sum[at]), 5);
+                const __m256 d = _mm256_broadcast_ss(x->d + at);
+                UNROLL for (size_t h = 0; h < 2; h++) {
+                    const __m256 scale = _mm256_cvtepi32_ps(load_scales(tile, b, h));
+                    const __m256 isum = _mm256_cvtepi32_ps(_mm256_sub_epi32(acc[c][h], bias));
+                    f[c][h] = _mm256_fmadd_ps(_mm256_mul_ps(isum, scale), d, f[c][h]);
+                }
             }
         }
     }
