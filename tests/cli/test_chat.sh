@@ -88,6 +88,7 @@ same "40 turns" 40 "$(wc -l <"$T/out")"
 
 # Signals and pipes.
 mkfifo "$T/in"
+rm -f "$T/out" "$T/err" # what is waited for is to be of this run
 "$BISE" chat -m $M --chat-format none -n -1 --logit-bias 2-inf <"$T/in" >"$T/out" 2>"$T/err" &
 pid=$!
 exec 9>"$T/in"
@@ -106,6 +107,7 @@ printf '/tokens\n/quit\n' >&9
 wait $pid
 same "and the chat goes on" 0 $?
 exec 9>&-
+rm -f "$T/out" "$T/err"
 "$BISE" chat -m $M -q <"$T/in" >"$T/out" 2>"$T/err" &
 pid=$!
 exec 9>"$T/in"
