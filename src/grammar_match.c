@@ -215,8 +215,9 @@ bool matcher_is_full(const struct matcher *m) {
 
 /* ---- going on ---- */
 
-/* Makes the level at depth the state: its stacks alone are kept, renumbered from the bottom, so that
- * equal states look the same. work serves as the way down a stack, marks as the new numbers. */
+/* Makes the level at depth the state: its stacks alone are kept, renumbered from the bottom, so
+ * that equal states look the same. work serves as the way down a stack, marks as the new numbers.
+ */
 static void commit(struct matcher *m, size_t depth) {
     const struct level to = m->levels[depth];
     uint32_t n_spare = 1;

@@ -8,8 +8,8 @@
 #define MAX_ZONES 64
 #define MAX_CPUS  1024
 
-/* Names of sensors that follow the CPU: cpu-thermal (Raspberry Pi), soc-thermal and bigcore0-thermal
- * (Rockchip), x86_pkg_temp, cpuss-0. */
+/* Names of sensors that follow the CPU: cpu-thermal (Raspberry Pi), soc-thermal and
+ * bigcore0-thermal (Rockchip), x86_pkg_temp, cpuss-0. */
 static bool is_cpu_sensor(const char *type) {
     static const char *const parts[] = {"cpu", "soc", "core", "pkg"};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)

@@ -14,7 +14,7 @@ static bool left_behind(const char *dir) {
 }
 
 static enum bise_status convert(const char *dir, const struct source *source,
-                                const struct tensor_shape *shapes, size_t n,
+                                const struct tensor_shape *shapes, size_t n, enum tensor_type type,
                                 struct bise_error *err) {
     static struct writer_tensor tensors[64];
     struct convert c = {.source = source, .tensors = tensors, .n_threads = 2, .quiet = true};
@@ -22,8 +22,8 @@ static enum bise_status convert(const char *dir, const struct source *source,
     snprintf(path, sizeof path, "%s/out.bise", dir);
     for (size_t i = 0; i < n; i++) {
         const bool f32 = shapes[i].is_vector || shapes[i].is_router;
-        tensors[i] = (struct writer_tensor){shapes[i].name, f32 ? TYPE_F32 : TYPE_I4,
-                                            shapes[i].rows, shapes[i].cols, shapes[i].is_vector};
+        tensors[i] = (struct writer_tensor){shapes[i].name, f32 ? TYPE_F32 : type, shapes[i].rows,
+                                            shapes[i].cols, shapes[i].is_vector};
     }
     enum bise_status s =
         writer_open(&c.writer, path, source_config(source), NULL, NULL, 0, tensors, n, err);
@@ -37,7 +37,8 @@ static enum bise_status convert(const char *dir, const struct source *source,
     return s;
 }
 
-static enum bise_status run_folder(const char *dir, const char *folder, struct bise_error *err) {
+static enum bise_status run_folder(const char *dir, const char *folder, enum tensor_type type,
+                                   struct bise_error *err) {
     struct source *source = NULL;
     struct tensor_shape *shapes = NULL;
     size_t n = 0;
@@ -46,18 +47,18 @@ static enum bise_status run_folder(const char *dir, const char *folder, struct b
     if (s == BISE_OK)
         s = config_shapes(source_config(source), &shapes, &n, err);
     if (s == BISE_OK)
-        s = n <= 64 ? convert(dir, source, shapes, n, err) : BISE_STATUS_COUNT;
+        s = n <= 64 ? convert(dir, source, shapes, n, type, err) : BISE_STATUS_COUNT;
     free(shapes);
     source_close(&source);
     return s;
 }
 
 static enum bise_status run_shards(const char *dir, struct bise_error *err) {
-    return run_folder(dir, "tests/data/golden/sharded-odd", err);
+    return run_folder(dir, "tests/data/golden/sharded-odd", TYPE_I4, err);
 }
 
 static enum bise_status run_consolidated(const char *dir, struct bise_error *err) {
-    return run_folder(dir, "tests/data/golden/consolidated-swa", err);
+    return run_folder(dir, "tests/data/golden/consolidated-swa", TYPE_BF16, err);
 }
 
 const struct scenario quantize_scenarios[] = {

@@ -1,5 +1,5 @@
-/* Chat and session together: whatever was said, taken back or moved before, an answer is the one that
- * a fresh session gives to the same conversation. */
+/* Chat and session together: whatever was said, taken back or moved before, an answer is the one
+ * that a fresh session gives to the same conversation. */
 #include "tiny_model.h"
 #include "toy_tokenizer.h"
 
@@ -63,8 +63,8 @@ static enum bise_status say(struct talk *t, const char *text) {
     return conversation_answer(&t->c, &finish, &err);
 }
 
-/* What the session holds begins like the conversation, and the last answer is what the same ids give
- * in a new session. */
+/* What the session holds begins like the conversation, and the last answer is what the same ids
+ * give in a new session. */
 static void check_answer(const struct talk *t) {
     const struct conversation *c = &t->c;
     struct bise_session *s;
