@@ -243,11 +243,13 @@ int cmd_quantize(int argc, char **argv) {
     };
     size_t n;
     int code;
-    if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
-                       "bise quantize SOURCE -o FILE [options]\n\n"
-                       "SOURCE: a folder with config.json and model.safetensors or its shards, or\n"
-                       "with params.json and consolidated.safetensors; or one .safetensors file",
-                       &o.source, 1, &n, &code))
+    if (!options_parse(
+            argc, argv, defs, sizeof defs / sizeof defs[0],
+            "bise quantize SOURCE -o FILE [options]\n\n"
+            "SOURCE: a folder with config.json and model.safetensors, pytorch_model.bin\n"
+            "or their shards, or with params.json and consolidated.safetensors or\n"
+            "consolidated.00.pth; or one such file",
+            &o.source, 1, &n, &code))
         return code;
     if (n != 1 || !o.out) {
         fprintf(stderr, "bise quantize: %s\nusage: bise quantize SOURCE -o FILE [options]\n",

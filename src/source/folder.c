@@ -9,9 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INDEX        "model.safetensors.index.json"
-#define SINGLE       "model.safetensors"
-#define CONSOLIDATED "consolidated.safetensors"
+/* Sets of weights in the order of preference. An index names the files that make up a set. */
+static const struct {
+    const char *name;
+    bool is_index;
+} sets[] = {
+    {"model.safetensors.index.json", true}, {"model.safetensors", false},
+    {"consolidated.safetensors", false},    {"pytorch_model.bin.index.json", true},
+    {"pytorch_model.bin", false},           {"consolidated.00.pth", false},
+};
+#define N_SETS (sizeof sets / sizeof *sets)
 
 void note_add(struct note *note, const char *fmt, ...) {
     va_list args;
@@ -70,25 +77,25 @@ static enum bise_status add_weights(struct folder *f, const char *name, struct b
     return BISE_OK;
 }
 
-/* The shards that the index names. */
-static enum bise_status add_shards(struct folder *f, struct bise_error *err) {
+/* The shards that the file `name` lists. */
+static enum bise_status add_shards(struct folder *f, const char *name, struct bise_error *err) {
     struct json *index;
-    enum bise_status s = folder_read_json(f, INDEX, &index, err);
+    enum bise_status s = folder_read_json(f, name, &index, err);
     if (s)
         return s;
     const struct json_value *map = json_get(json_root(index), "weight_map");
     if (!json_first(map) || map->kind != JSON_OBJECT)
         s = bise_fail(err, BISE_ERR_FORMAT, "%s/%s: expected a weight_map with tensors, found %s",
-                      f->path, INDEX, json_describe(map));
+                      f->path, name, json_describe(map));
     for (const struct json_value *v = json_first(map); v && !s; v = json_next(map, v)) {
         if (v->kind != JSON_STRING || v->len == 0 || strchr(v->string, '/'))
             s = bise_fail(err, BISE_ERR_FORMAT,
                           "%s/%s: %.64s: expected the name of a file in the folder, found %.64s",
-                          f->path, INDEX, v->key,
+                          f->path, name, v->key,
                           v->kind == JSON_STRING ? v->string : json_describe(v));
         else if (!folder_has(f, v->string))
             s = bise_fail(err, BISE_ERR_FORMAT, "%s: missing shard %.128s (%s names it)", f->path,
-                          v->string, INDEX);
+                          v->string, name);
         else
             s = add_weights(f, v->string, err);
     }
@@ -101,37 +108,51 @@ static bool ends_with(const char *name, const char *end) {
     return n >= m && strcmp(name + n - m, end) == 0;
 }
 
-/* No weights of a kind we read: says what is there instead. */
+/* Whether name is that of a single file of weights that is read. */
+static bool is_weights(const char *name) {
+    static const char *const ends[] = {".safetensors", ".pth", ".bin"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (ends_with(name, ends[i]))
+            return true;
+    return false;
+}
+
+/* No weights under a name that we know: says what is there instead. */
 static enum bise_status nothing_found(const struct folder *f, struct bise_error *err) {
-    static const char *const others[] = {".pth", ".pt", ".bin", ".gguf", ".safetensors"};
     char found[128] = "";
     DIR *dir = opendir(f->path);
     if (!dir)
         return bise_fail(err, BISE_ERR_IO, "%s: %s", f->path, strerror(errno));
     for (const struct dirent *e = readdir(dir); e && !found[0]; e = readdir(dir))
-        for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-            if (ends_with(e->d_name, others[i]))
-                snprintf(found, sizeof found, "%.120s", e->d_name);
+        if (is_weights(e->d_name) || ends_with(e->d_name, ".pt") || ends_with(e->d_name, ".gguf"))
+            snprintf(found, sizeof found, "%.120s", e->d_name);
     closedir(dir);
     return bise_fail(err, found[0] ? BISE_ERR_UNSUPPORTED : BISE_ERR_FORMAT,
-                     "%s: expected %s, %s or %s, found %s", f->path, SINGLE, INDEX, CONSOLIDATED,
-                     found[0] ? found : "no weights");
+                     "%s: expected model.safetensors, pytorch_model.bin or an index of their "
+                     "shards, consolidated.safetensors or consolidated.00.pth, found %s",
+                     f->path, found[0] ? found : "no weights");
 }
 
 static enum bise_status find_weights(struct folder *f, struct note *note, struct bise_error *err) {
-    const bool sharded = folder_has(f, INDEX), single = folder_has(f, SINGLE);
-    const bool consolidated = folder_has(f, CONSOLIDATED);
-    if (sharded && single)
-        note_add(note, "%s holds two sets of weights: the shards are taken, %s is left out",
-                 f->path, SINGLE);
-    if ((sharded || single) && consolidated)
-        note_add(note, "%s holds two sets of weights: %s taken, %s is left out", f->path,
-                 sharded ? "the shards are" : SINGLE " is", CONSOLIDATED);
-    if (sharded)
-        return add_shards(f, err);
-    if (single)
-        return add_weights(f, SINGLE, err);
-    return consolidated ? add_weights(f, CONSOLIDATED, err) : nothing_found(f, err);
+    size_t taken = N_SETS;
+    for (size_t i = 0; i < N_SETS; i++) {
+        if (!folder_has(f, sets[i].name))
+            continue;
+        if (taken == N_SETS)
+            taken = i;
+        else
+            note_add(note, "%s holds two sets of weights: %s%s taken, %s is left out", f->path,
+                     sets[taken].is_index ? "the shards" : sets[taken].name,
+                     sets[taken].is_index ? " are" : " is", sets[i].name);
+    }
+    if (taken == N_SETS)
+        return nothing_found(f, err);
+    if (folder_has(f, "consolidated.01.pth") && strstr(sets[taken].name, ".pth"))
+        return bise_fail(err, BISE_ERR_UNSUPPORTED,
+                         "%s: expected one consolidated.00.pth, found matrices split over several",
+                         f->path);
+    return sets[taken].is_index ? add_shards(f, sets[taken].name, err)
+                                : add_weights(f, sets[taken].name, err);
 }
 
 enum bise_status folder_open(struct folder *f, const char *path, struct note *note,
@@ -149,11 +170,12 @@ enum bise_status folder_open(struct folder *f, const char *path, struct note *no
         f->path[end - 1] = 0;
     if (is_folder)
         s = find_weights(f, note, err);
-    else if (ends_with(path, ".safetensors"))
+    else if (is_weights(path))
         s = add_weights(f, file_base(path), err);
     else
         s = bise_fail(err, BISE_ERR_UNSUPPORTED,
-                      "%s: expected a folder or a .safetensors file, found a file of another kind",
+                      "%s: expected a folder, a .safetensors, .pth or .bin file, found a file of "
+                      "another kind",
                       path);
     if (s)
         folder_close(f);

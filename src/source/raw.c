@@ -18,6 +18,20 @@ enum bise_status raw_reserve(struct raw_set *set, size_t n, struct bise_error *e
     return BISE_OK;
 }
 
+enum bise_status raw_add_file(struct raw_set *set, const char *path, unsigned *index,
+                              struct bise_error *err) {
+    struct raw_file *files = realloc(set->files, (set->n_files + 1) * sizeof *files);
+    if (!files)
+        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", path);
+    set->files = files;
+    struct raw_file *f = &files[set->n_files];
+    *f = (struct raw_file){.path = strdup(path), .fd = -1};
+    if (!f->path)
+        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", path);
+    *index = (unsigned)set->n_files++;
+    return file_open(path, &f->fd, &f->size, err);
+}
+
 static int by_name(const void *a, const void *b) {
     return strcmp(((const struct raw_tensor *)a)->name, ((const struct raw_tensor *)b)->name);
 }
@@ -44,8 +58,8 @@ const struct raw_tensor *raw_find(const struct raw_set *set, const char *name) {
 
 void raw_close(struct raw_set *set) {
     for (size_t i = 0; i < set->n_files; i++) {
-        struct json *names = set->files[i].names;
-        json_close(&names);
+        json_close(&set->files[i].header);
+        free(set->files[i].names);
         if (set->files[i].fd >= 0)
             close(set->files[i].fd);
         free(set->files[i].path);

@@ -5,10 +5,12 @@
 
 #include "error.h"
 
+struct json;
+
 enum raw_type { RAW_F32, RAW_F16, RAW_BF16, RAW_OTHER /* sound, but not weights */ };
 
 struct raw_tensor {
-    const char *name;  /* in raw_set.names of its file */
+    const char *name;  /* in header or names of its file */
     const char *dtype; /* as the file spells it */
     enum raw_type type;
     uint64_t shape[2]; /* [rows][cols]; a vector has one dimension */
@@ -21,7 +23,8 @@ struct raw_file {
     char *path;
     int fd;
     uint64_t size;
-    void *names; /* storage behind the names of its tensors */
+    struct json *header; /* of safetensors: holds the names of its tensors */
+    char *names;         /* of other formats: holds them */
 };
 
 struct raw_set {
@@ -33,8 +36,12 @@ struct raw_set {
 
 /* Room for n more tensors. Errors: MEMORY. */
 enum bise_status raw_reserve(struct raw_set *set, size_t n, struct bise_error *err);
-/* Opens a safetensors file and adds its tensors. Errors: IO, FORMAT, UNSUPPORTED, MEMORY. */
+/* Opens a file of weights and adds it without tensors, as number *index. Errors: IO, MEMORY. */
+enum bise_status raw_add_file(struct raw_set *set, const char *path, unsigned *index,
+                              struct bise_error *err);
+/* Opens a file of one format and adds its tensors. Errors: IO, FORMAT, UNSUPPORTED, MEMORY. */
 enum bise_status raw_add_safetensors(struct raw_set *set, const char *path, struct bise_error *err);
+enum bise_status raw_add_torch(struct raw_set *set, const char *path, struct bise_error *err);
 /* Sorts; refuses a name that occurs twice. */
 enum bise_status raw_complete(struct raw_set *set, struct bise_error *err);
 /* NULL if there is none. Of a complete set. */

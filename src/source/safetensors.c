@@ -178,27 +178,20 @@ enum bise_status safetensors_add(struct raw_set *set, unsigned file, const struc
 
 enum bise_status raw_add_safetensors(struct raw_set *set, const char *path,
                                      struct bise_error *err) {
-    const unsigned index = (unsigned)set->n_files;
+    unsigned index = 0;
     uint8_t first[8];
     char *text = NULL;
     struct json *header = NULL;
     size_t len = 0;
-    struct raw_file *files = realloc(set->files, (set->n_files + 1) * sizeof *files);
-    if (!files)
-        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", path);
-    set->files = files;
-    struct raw_file *f = &files[index];
-    *f = (struct raw_file){.path = strdup(path), .fd = -1};
-    if (!f->path)
-        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", path);
-    set->n_files++;
-    enum bise_status s = file_open(path, &f->fd, &f->size, err);
-    if (!s && f->size < 8)
-        s = bise_fail(err, BISE_ERR_FORMAT,
-                      "%s: expected a safetensors file, found one of %llu bytes", path,
-                      (unsigned long long)f->size);
-    if (!s)
-        s = file_read_at(f->fd, path, 0, first, sizeof first, err);
+    enum bise_status s = raw_add_file(set, path, &index, err);
+    if (s)
+        return s;
+    struct raw_file *f = &set->files[index];
+    if (f->size < 8)
+        return bise_fail(err, BISE_ERR_FORMAT,
+                         "%s: expected a safetensors file, found one of %llu bytes", path,
+                         (unsigned long long)f->size);
+    s = file_read_at(f->fd, path, 0, first, sizeof first, err);
     if (!s)
         s = safetensors_header_length(first, f->size, path, &len, err);
     if (s)
@@ -211,6 +204,6 @@ enum bise_status raw_add_safetensors(struct raw_set *set, const char *path,
     if (!s)
         s = json_parse(&header, text, len, path, err);
     free(text);
-    f->names = header; /* closed with the set */
+    f->header = header; /* closed with the set */
     return s ? s : safetensors_add(set, index, header, len, f->size, path, err);
 }

@@ -200,6 +200,13 @@ static enum bise_status read_template(struct source *s, const struct folder *f,
     return status;
 }
 
+/* By the end of its name; folder_open let no other kind through. */
+static enum bise_status add_weights(struct raw_set *set, const char *path, struct bise_error *err) {
+    const char *end = strrchr(path, '.');
+    return end && strcmp(end, ".safetensors") == 0 ? raw_add_safetensors(set, path, err)
+                                                   : raw_add_torch(set, path, err);
+}
+
 static void describe(struct source *s) {
     size_t n = 0;
     for (size_t i = 0; i < s->raw.n_files && n < sizeof s->description; i++) {
@@ -215,7 +222,7 @@ static enum bise_status open_from(struct source *s, const struct folder *f, stru
     char *where = NULL;
     enum bise_status status = BISE_OK;
     for (size_t i = 0; i < f->n_weights && !status; i++)
-        status = raw_add_safetensors(&s->raw, f->weights[i], err);
+        status = add_weights(&s->raw, f->weights[i], err);
     if (!status)
         status = raw_complete(&s->raw, err);
     if (!status)

@@ -1,7 +1,7 @@
 /* Checkpoints in every layout, sound and not. */
 #include "file.h"
 #include "source/source.h"
-#include "tiny_checkpoint.h"
+#include "tiny_torch.h"
 #include "tokenizer.h"
 
 #include <criterion/criterion.h>
@@ -63,6 +63,35 @@ Test(source, every_layout_gives_the_same_rows) {
         tiny_remove(&t);
     }
     source_close(NULL);
+}
+
+/* The same from torch's files, whole or in shards. */
+Test(source, torch) {
+    static const char *const dtypes[] = {"F32", "F16", "BF16"};
+    static const char index[] = "{\"weight_map\":{\"a\":\"pytorch_model-1.bin\"}}";
+    for (int variant = 0; variant < 6; variant++) {
+        struct tiny t = {.naming = variant % 2 ? NAMING_CONSOLIDATED : NAMING_HF,
+                         .dtype = dtypes[variant / 2 % 3],
+                         .experts = variant == 5 ? 4 : 0};
+        char path[128];
+        tiny_write(&t);
+        snprintf(path, sizeof path, "%s/%s.safetensors", t.folder,
+                 t.naming == NAMING_HF ? "model" : "consolidated");
+        remove(path);
+        tiny_write_torch(&t, t.naming == NAMING_CONSOLIDATED ? "consolidated.00.pth"
+                             : variant == 0                  ? "pytorch_model-1.bin"
+                                                             : "pytorch_model.bin");
+        if (variant == 0)
+            tiny_write_file(t.folder, "pytorch_model.bin.index.json", index, sizeof index - 1);
+        struct source *s = open_ok(t.folder);
+        check_values(s);
+        source_close(&s);
+        if (t.naming == NAMING_CONSOLIDATED) {
+            tiny_write_file(t.folder, "consolidated.01.pth", "x", 1);
+            refuse(t.folder, BISE_ERR_UNSUPPORTED, "found matrices split over several");
+        }
+        tiny_remove(&t);
+    }
 }
 
 Test(source, single_file_and_tied_head) {
@@ -211,14 +240,14 @@ Test(source, folders_without_a_checkpoint) {
     char path[128];
     tiny_write(&t);
     snprintf(path, sizeof path, "%s/config.json", t.folder);
-    refuse(path, BISE_ERR_UNSUPPORTED, "expected a folder or a .safetensors file");
+    refuse(path, BISE_ERR_UNSUPPORTED, "expected a folder, a .safetensors, .pth or .bin file");
     remove(path);
     refuse(t.folder, BISE_ERR_FORMAT, "expected config.json beside the weights");
     snprintf(path, sizeof path, "%s/model.safetensors", t.folder);
     remove(path);
     refuse(t.folder, BISE_ERR_FORMAT, "found no weights");
-    tiny_write_file(t.folder, "consolidated.00.pth", "x", 1);
-    refuse(t.folder, BISE_ERR_UNSUPPORTED, "found consolidated.00.pth");
+    tiny_write_file(t.folder, "model-00001-of-00002.safetensors", "x", 1);
+    refuse(t.folder, BISE_ERR_UNSUPPORTED, "found model-00001-of-00002.safetensors");
     tiny_remove(&t);
     refuse("/tmp/bise-there-is-no-such-folder", BISE_ERR_IO, "No such file");
 }
