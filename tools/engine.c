@@ -209,9 +209,9 @@ static void print_thermal(FILE *to) {
 
 void engine_print_stats(const struct engine *e, FILE *to) {
     const struct bise_plan *p = bise_session_plan(e->session);
-    fprintf(to, "load %.2f s; prompt %zu tokens, %.2f s, %.1f tokens/s; ", e->load_seconds,
+    fprintf(to, "load %.2f s; prefill %zu tokens, %.2f s, %.1f tokens/s; ", e->load_seconds,
             e->n_prompt, e->prompt_seconds, rate(e->n_prompt, e->prompt_seconds));
-    fprintf(to, "answer %zu tokens, %.2f s, %.1f tokens/s\n", e->n_answer, e->answer_seconds,
+    fprintf(to, "decode %zu tokens, %.2f s, %.1f tokens/s\n", e->n_answer, e->answer_seconds,
             rate(e->n_answer, e->answer_seconds));
     fprintf(to, "resident %.1f MiB; %s, %d thread%s; weights: %s", mebibytes(mem_resident()),
             bise_session_isa(e->session), p->n_threads, p->n_threads == 1 ? "" : "s",
