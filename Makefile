@@ -114,6 +114,7 @@ clean:
 
 include mk/test.mk
 include mk/install.mk
+include mk/dist.mk
 
 FORCE:
 .PHONY: all bench bench-peers chat clean FORCE

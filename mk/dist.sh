@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# make dist: for each architecture a static, stripped program with the demo model, manual and licence
+# in a tar.gz, and SHA256SUMS. The same source and compiler give the same bytes.
+# usage: mk/dist.sh VERSION OUT CROSS_OR_NATIVE_COMPILER...
+set -eu
+version=$1 out=$2
+shift 2
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+make=${MAKE:-make}
+epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+largest=$((2 * 1024 * 1024))
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+rm -f "$out"/*.tar.gz "$out/SHA256SUMS"
+
+for cc in "$@"; do
+    if ! command -v "$cc" >/dev/null; then
+        echo "mk/dist.sh: no $cc: left out" >&2
+        continue
+    fi
+    arch=$("$cc" -dumpmachine)
+    arch=${arch%%-*}
+    name=bise-$version-linux-$arch
+    tree=$out/$name
+    rm -rf "$tree"
+    $make CC="$cc" BUILD="$out/build-$arch" CFLAGS="-O2 -ffile-prefix-map=$root=." \
+        LDFLAGS='-static -s -Wl,--build-id=none' "$out/build-$arch/bise"
+    bytes=$(stat -c %s "$out/build-$arch/bise")
+    if [ "$bytes" -gt "$largest" ]; then
+        echo "mk/dist.sh: the program for $arch has $bytes bytes, expected at most $largest" >&2
+        exit 1
+    fi
+    install -D -m 755 "$out/build-$arch/bise" "$tree/bin/bise"
+    install -D -m 644 docs/bise.1 "$tree/share/man/man1/bise.1"
+    install -D -m 644 models/demo.bise "$tree/share/bise/demo.bise"
+    install -m 644 models/README.md "$tree/share/bise/README.md"
+    install -m 644 README.md LICENSE docs/raspberry-pi.md "$tree"
+    tar --sort=name --format=ustar --mtime="@$epoch" --owner=0 --group=0 --numeric-owner \
+        -C "$out" -cf - "$name" | gzip -9n >"$out/$name.tar.gz"
+    rm -rf "$tree"
+    echo "$name.tar.gz: $(stat -c %s "$out/$name.tar.gz") bytes, program $bytes"
+done
+cd "$out"
+sha256sum -- *.tar.gz >SHA256SUMS

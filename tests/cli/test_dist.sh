@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# make dist: one archive, the same bytes twice, whose program runs its demo model and needs nothing.
+. tests/cli/common.sh
+
+if [ -n "$SANITIZER" ] || [ -n "${EMULATOR:-}" ] || ! git rev-parse HEAD >/dev/null 2>&1; then
+    skipped dist "for plain native builds of a repository"
+    finish
+    exit
+fi
+dist() { bash mk/dist.sh 9.9.9 "$T/$1" "$CC" >"$T/log" 2>&1; }
+if ! dist one || ! dist two; then
+    not_ok dist_builds "$(tail -n 5 "$T/log")"
+    finish
+    exit
+fi
+archive=$(cd "$T/one" && echo bise-*.tar.gz)
+expect dist_same_bytes cmp "$T/one/$archive" "$T/two/$archive"
+expect dist_checksums sh -c "cd '$T/one' && sha256sum -c SHA256SUMS"
+tar -C "$T" -xzf "$T/one/$archive"
+folder=$T/${archive%.tar.gz}
+for file in bin/bise README.md LICENSE share/man/man1/bise.1 share/bise/demo.bise; do
+    expect "dist_has_$file" test -s "$folder/$file"
+done
+expect dist_runs "$folder/bin/bise" run -p 'Once upon a time' -n 4 --temp 0
+if readelf -d "$folder/bin/bise" | grep -q NEEDED; then
+    not_ok dist_static "needs libraries"
+else
+    ok dist_static
+fi
+finish
