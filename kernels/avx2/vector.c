@@ -1,4 +1,4 @@
-/* RMSNorm, RoPE, SwiGLU and sums, eight floats at a time; what is left over under a mask. */
+/* RMSNorm, RoPE, SwiGLU and sums, eight floats at a time. */
 #include "kernels/avx2/vector.h"
 
 static inline __m256 rms_scaled(__m256 x, __m256 r, __m256 w) {
@@ -19,8 +19,8 @@ bool rmsnorm_avx2(float *y, const float *x, const float *w, size_t n, float eps)
         i += 8;
     }
     /* Lanes beyond n add +0, which changes nothing. */
-    const __m256i mask = first_lanes(n % 8);
-    const __m256 a = _mm256_maskload_ps(x + i, mask);
+    const size_t rest = n % 8;
+    const __m256 a = load_first(x + i, rest);
     if (n % 16 < 8)
         lo = _mm256_fmadd_ps(a, a, lo);
     else
@@ -32,10 +32,7 @@ bool rmsnorm_avx2(float *y, const float *x, const float *w, size_t n, float eps)
     const __m256 r = _mm256_set1_ps(1.0f / _mm_cvtss_f32(_mm_sqrt_ss(mean)));
     for (i = 0; i + 8 <= n; i += 8)
         _mm256_storeu_ps(y + i, rms_scaled(_mm256_loadu_ps(x + i), r, _mm256_loadu_ps(w + i)));
-    if (n % 8 != 0)
-        _mm256_maskstore_ps(
-            y + i, mask,
-            rms_scaled(_mm256_maskload_ps(x + i, mask), r, _mm256_maskload_ps(w + i, mask)));
+    store_first(y + i, rms_scaled(a, r, load_first(w + i, rest)), rest);
     return true;
 }
 
@@ -69,9 +66,8 @@ void swiglu_avx2(float *y, const float *g, const float *u, size_t n) {
     size_t i = 0;
     for (; i + 8 <= n; i += 8)
         _mm256_storeu_ps(y + i, swiglu_8(_mm256_loadu_ps(g + i), _mm256_loadu_ps(u + i)));
-    const __m256i mask = first_lanes(n - i);
-    _mm256_maskstore_ps(y + i, mask,
-                        swiglu_8(_mm256_maskload_ps(g + i, mask), _mm256_maskload_ps(u + i, mask)));
+    const __m256 rest = swiglu_8(load_first(g + i, n - i), load_first(u + i, n - i));
+    store_first(y + i, rest, n - i);
 }
 
 void add_avx2(float *y, const float *x, size_t n) {
@@ -88,8 +84,8 @@ void madd_avx2(float *y, const float *x, float a, size_t n) {
     for (; i + 8 <= n; i += 8)
         _mm256_storeu_ps(y + i,
                          _mm256_fmadd_ps(av, _mm256_loadu_ps(x + i), _mm256_loadu_ps(y + i)));
-    for (; i < n; i++)
-        y[i] = fma32(a, x[i], y[i]);
+    const __m256 xv = load_first(x + i, n - i), yv = load_first(y + i, n - i);
+    store_first(y + i, _mm256_fmadd_ps(av, xv, yv), n - i);
 }
 
 void scale_avx2(float *y, float a, size_t n) {

@@ -31,10 +31,18 @@ void values_f32_avx2(float *out, size_t ldo, const float *p, size_t ldp, size_t 
 void values_f16_avx2(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
                      const uint16_t *v, size_t hd, size_t n_pos);
 
-/* The first n lanes, n <= 8: for maskload and maskstore, which touch no other memory. */
-static inline __m256i first_lanes(size_t n) {
-    const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), index);
+/* n < 8 floats, the other lanes +0. Nothing else is touched (nor by maskload, but that is slow on
+ * AMD, and emulators fault where it must not). */
+static inline __m256 load_first(const float *p, size_t n) {
+    float lanes[8] = {0};
+    memcpy(lanes, p, n * sizeof *lanes);
+    return _mm256_loadu_ps(lanes);
+}
+
+static inline void store_first(float *p, __m256 v, size_t n) {
+    float lanes[8];
+    _mm256_storeu_ps(lanes, v);
+    memcpy(p, lanes, n * sizeof *lanes);
 }
 
 /* What a cache may hold; a constant where the helpers are inlined. */
