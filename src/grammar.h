@@ -65,7 +65,7 @@ struct matcher;
 /* The grammar must outlive it. Begins at root. Errors: MEMORY. */
 enum bise_status matcher_open(struct matcher **out, const struct grammar *g,
                               struct bise_error *err);
-void matcher_close(struct matcher **m);
+void matcher_close(struct matcher **out);
 /* Begins anew; with space, one space may come before the text. */
 void matcher_begin(struct matcher *m, bool space);
 /* Goes on by bytes. False if they cannot follow (the state is then the one before), or if stacks

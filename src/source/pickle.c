@@ -54,6 +54,11 @@ enum bise_status machine_fail(struct machine *m, enum bise_status status, const 
     return bise_fail(m->err, status, "%s: pickle, byte %zu: %s", m->file, m->opcode_at, what);
 }
 
+#ifdef __clang_analyzer__
+/* As in error.h. */
+#define machine_fail(m, status, ...) (machine_fail(m, status, __VA_ARGS__), (status))
+#endif
+
 enum bise_status machine_grow(struct machine *m, void *at, size_t n, size_t *cap, size_t size) {
     void **list = at;
     if (n < *cap)
