@@ -17,7 +17,7 @@
 struct options {
     const char *source, *out, *type, *head, *embed, *attention, *tokenizer, *chat;
     bool no_tokenizer;
-    int64_t threads;
+    int64_t threads, window;
 };
 
 struct quantize {
@@ -78,6 +78,8 @@ static enum bise_status open_source(struct quantize *q, struct bise_error *err) 
     if (s)
         return s;
     q->config = *source_config(q->source);
+    if (q->options->window)
+        q->config.window = (uint32_t)q->options->window;
     if (q->config.tied_head && q->options->head)
         return bise_fail(err, BISE_ERR_ARG,
                          "--head: this model's head is its embedding matrix: use --embed");
@@ -90,15 +92,23 @@ static enum bise_status open_tokenizer(struct quantize *q, struct bise_error *er
     const char *path = o->tokenizer ? o->tokenizer : source_tokenizer_path(q->source);
     if (o->no_tokenizer)
         return BISE_OK;
-    if (!path) {
+    const uint8_t *within = source_tokenizer_bytes(q->source, &q->tokenizer_len);
+    if (!path && !within) {
         fprintf(stderr,
                 "warning: %s holds no tokenizer.model: the file will only take token ids "
                 "(give one by --tokenizer)\n",
                 o->source);
         return BISE_OK;
     }
-    enum bise_status s =
-        file_read_whole(path, TOKENIZER_MAX_BYTES, &q->tokenizer_bytes, &q->tokenizer_len, err);
+    enum bise_status s = BISE_OK;
+    if (path)
+        s = file_read_whole(path, TOKENIZER_MAX_BYTES, &q->tokenizer_bytes, &q->tokenizer_len, err);
+    else if ((q->tokenizer_bytes = malloc(q->tokenizer_len)))
+        memcpy(q->tokenizer_bytes, within, q->tokenizer_len);
+    else
+        s = bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", o->source);
+    if (!path)
+        path = o->source;
     if (!s)
         s = tokenizer_open(&q->tokenizer, q->tokenizer_bytes, q->tokenizer_len, path, err);
     if (s)
@@ -239,6 +249,9 @@ int cmd_quantize(int argc, char **argv) {
         {"--no-tokenizer", OPT_FLAG, &o.no_tokenizer, NULL, "bundle none", 0, 0},
         {"--chat-format", OPT_STRING, &o.chat, "NAME",
          "v1, v3, chatml, zephyr, llama2 or none (default: guessed where certain)", 0, 0},
+        {"--window", OPT_INT, &o.window, "N",
+         "sliding window, where the source does not say it (GGUF): 4096 for Mistral 7B v0.1", 1,
+         1 << 30},
         {"-t|--threads", OPT_INT, &o.threads, "N", "threads (default: all that are fast)", 1, 1024},
     };
     size_t n;
@@ -248,7 +261,7 @@ int cmd_quantize(int argc, char **argv) {
             "bise quantize SOURCE -o FILE [options]\n\n"
             "SOURCE: a folder with config.json and model.safetensors, pytorch_model.bin\n"
             "or their shards, or with params.json and consolidated.safetensors or\n"
-            "consolidated.00.pth; or one such file",
+            "consolidated.00.pth; or one such file; or a .gguf file",
             &o.source, 1, &n, &code))
         return code;
     if (n != 1 || !o.out) {

@@ -110,7 +110,7 @@ static bool ends_with(const char *name, const char *end) {
 
 /* Whether name is that of a single file of weights that is read. */
 static bool is_weights(const char *name) {
-    static const char *const ends[] = {".safetensors", ".pth", ".bin"};
+    static const char *const ends[] = {".safetensors", ".pth", ".bin", ".gguf"};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (ends_with(name, ends[i]))
             return true;
@@ -124,7 +124,7 @@ static enum bise_status nothing_found(const struct folder *f, struct bise_error 
     if (!dir)
         return bise_fail(err, BISE_ERR_IO, "%s: %s", f->path, strerror(errno));
     for (const struct dirent *e = readdir(dir); e && !found[0]; e = readdir(dir))
-        if (is_weights(e->d_name) || ends_with(e->d_name, ".pt") || ends_with(e->d_name, ".gguf"))
+        if (is_weights(e->d_name) || ends_with(e->d_name, ".pt"))
             snprintf(found, sizeof found, "%.120s", e->d_name);
     closedir(dir);
     return bise_fail(err, found[0] ? BISE_ERR_UNSUPPORTED : BISE_ERR_FORMAT,
@@ -173,10 +173,11 @@ enum bise_status folder_open(struct folder *f, const char *path, struct note *no
     else if (is_weights(path))
         s = add_weights(f, file_base(path), err);
     else
-        s = bise_fail(err, BISE_ERR_UNSUPPORTED,
-                      "%s: expected a folder, a .safetensors, .pth or .bin file, found a file of "
-                      "another kind",
-                      path);
+        s = bise_fail(
+            err, BISE_ERR_UNSUPPORTED,
+            "%s: expected a folder, a .safetensors, .pth, .bin or .gguf file, found a file of "
+            "another kind",
+            path);
     if (s)
         folder_close(f);
     return s;

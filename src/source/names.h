@@ -5,8 +5,9 @@
 #include "raw.h"
 
 enum naming {
-    NAMING_HF,          /* model.layers.0.self_attn.q_proj.weight; wq and wk half-rotated */
-    NAMING_CONSOLIDATED /* layers.0.attention.wq.weight; wq and wk in pairs (2i, 2i+1) */
+    NAMING_HF,           /* model.layers.0.self_attn.q_proj.weight; wq and wk half-rotated */
+    NAMING_CONSOLIDATED, /* layers.0.attention.wq.weight; wq and wk in pairs (2i, 2i+1) */
+    NAMING_GGUF          /* blk.0.attn_q.weight; wq and wk in pairs */
 };
 
 /* The checkpoint's name of a tensor of model.h. out [cap]. */

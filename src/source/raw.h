@@ -7,7 +7,20 @@
 
 struct json;
 
-enum raw_type { RAW_F32, RAW_F16, RAW_BF16, RAW_OTHER /* sound, but not weights */ };
+enum raw_type {
+    RAW_F32,
+    RAW_F16,
+    RAW_BF16,
+    RAW_Q4_0, /* these and the following: blocks.h */
+    RAW_Q4_1,
+    RAW_Q5_0,
+    RAW_Q5_1,
+    RAW_Q8_0,
+    RAW_Q4_K,
+    RAW_Q5_K,
+    RAW_Q6_K,
+    RAW_OTHER /* sound, but not weights */
+};
 
 struct raw_tensor {
     const char *name;  /* in header or names of its file */

@@ -201,10 +201,44 @@ static enum bise_status read_template(struct source *s, const struct folder *f,
 }
 
 /* By the end of its name; folder_open let no other kind through. */
-static enum bise_status add_weights(struct raw_set *set, const char *path, struct bise_error *err) {
+static enum bise_status add_weights(struct source *s, const char *path, struct bise_error *err) {
     const char *end = strrchr(path, '.');
-    return end && strcmp(end, ".safetensors") == 0 ? raw_add_safetensors(set, path, err)
-                                                   : raw_add_torch(set, path, err);
+    if (end && strcmp(end, ".gguf") == 0)
+        return raw_add_gguf(&s->raw, &s->gguf, path, err);
+    return end && strcmp(end, ".safetensors") == 0 ? raw_add_safetensors(&s->raw, path, err)
+                                                   : raw_add_torch(&s->raw, path, err);
+}
+
+/* Config, tokenizer and chat template of a GGUF file are its metadata. */
+static enum bise_status read_gguf(struct source *s, const char *path, struct bise_error *err) {
+    enum bise_status status = config_from_gguf(&s->gguf, &s->raw, path, &s->config, err);
+    if (!status)
+        status = tokenizer_from_gguf(&s->gguf, path, &s->tokenizer_bytes, &s->tokenizer_len, err);
+    const struct gguf_value *v = gguf_find(&s->gguf, "tokenizer.chat_template");
+    if (status || !v || v->type != GGUF_STRING)
+        return status;
+    s->chat_template = strndup(v->text.data, v->text.len);
+    return s->chat_template ? BISE_OK : bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", path);
+}
+
+/* What the user should know before a GGUF file is rounded once more. */
+static void note_gguf(const struct source *s, const char *path, struct note *note) {
+    for (size_t i = 0; i < s->n_tensors; i++)
+        if (s->raws[i]->type >= RAW_Q4_0 && s->raws[i]->type <= RAW_Q6_K &&
+            s->raws[i]->type != RAW_Q8_0) {
+            note_add(note,
+                     "%s: its weights are rounded already (%s: %s): rounding them again adds to "
+                     "the loss, a file with 8 or 16 bits is better",
+                     path, s->raws[i]->name, s->raws[i]->dtype);
+            break;
+        }
+    if (s->config.window == 0)
+        note_add(note,
+                 "%s does not say whether the model has a sliding window: none is set (Mistral 7B "
+                 "v0.1 needs --window 4096)",
+                 path);
+    if (!s->tokenizer_bytes)
+        note_add(note, "%s holds no SentencePiece tokenizer", path);
 }
 
 static void describe(struct source *s) {
@@ -222,23 +256,28 @@ static enum bise_status open_from(struct source *s, const struct folder *f, stru
     char *where = NULL;
     enum bise_status status = BISE_OK;
     for (size_t i = 0; i < f->n_weights && !status; i++)
-        status = add_weights(&s->raw, f->weights[i], err);
+        status = add_weights(s, f->weights[i], err);
     if (!status)
         status = raw_complete(&s->raw, err);
     if (!status)
         status = naming_of(&s->raw, f->n_weights == 1 ? f->weights[0] : f->path, &s->naming, err);
-    if (!status)
+    const bool gguf = s->gguf.bytes != NULL;
+    if (!status && gguf)
+        status = read_gguf(s, f->weights[0], err);
+    else if (!status)
         status = read_config(s, f, &where, err);
     if (!status) {
         derive_kv_heads(s);
-        status = config_check(&s->config, where, err);
+        status = config_check(&s->config, gguf ? f->weights[0] : where, err);
     }
     free(where);
     if (!status)
         status = bind_all(s, f, note, err);
-    if (!status)
+    if (!status && gguf)
+        note_gguf(s, f->weights[0], note);
+    if (!status && !gguf)
         status = find_tokenizer(s, f, note, err);
-    if (!status)
+    if (!status && !gguf)
         status = read_template(s, f, err);
     describe(s);
     return status;
@@ -269,7 +308,9 @@ void source_close(struct source **s) {
     raw_close(&(*s)->raw);
     free((*s)->tensors);
     free((*s)->raws);
+    gguf_close(&(*s)->gguf);
     free((*s)->tokenizer_path);
+    free((*s)->tokenizer_bytes);
     free((*s)->chat_template);
     free(*s);
     *s = NULL;
@@ -297,6 +338,11 @@ uint64_t source_bytes(const struct source *s) {
 
 const char *source_tokenizer_path(const struct source *s) {
     return s->tokenizer_path;
+}
+
+const uint8_t *source_tokenizer_bytes(const struct source *s, size_t *len) {
+    *len = s->tokenizer_len;
+    return s->tokenizer_bytes;
 }
 
 enum chat_format source_guess_chat(const struct source *s, const struct tokenizer *tokenizer) {

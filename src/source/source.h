@@ -15,8 +15,8 @@ struct source_tensor {
     uint64_t bytes; /* in the source */
 };
 
-/* path: a folder or a single safetensors file (its config.json or params.json beside it). Reads
- * headers only; checks that every tensor the config asks for is there with its shape.
+/* path: a folder, a single file of weights with its config.json or params.json beside it, or a GGUF
+ * file. Reads headers only; checks that every tensor the config asks for is there with its shape.
  * note [note_cap]: what was chosen (e.g. one of two weight sets) or left out, lines, may be "".
  * Errors: IO, FORMAT, UNSUPPORTED, MEMORY. */
 enum bise_status source_open(struct source **out, const char *path, char *note, size_t note_cap,
@@ -37,5 +37,8 @@ struct tokenizer;
 enum chat_format source_guess_chat(const struct source *s, const struct tokenizer *tokenizer);
 /* The tokenizer beside the weights; *path is owned by s, NULL if there is none. */
 const char *source_tokenizer_path(const struct source *s);
+/* The tokenizer in the file of weights (GGUF), as the bytes of a tokenizer.model [*len] owned by s;
+ * NULL if there is none. */
+const uint8_t *source_tokenizer_bytes(const struct source *s, size_t *len);
 
 #endif

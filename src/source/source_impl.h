@@ -2,6 +2,7 @@
 #ifndef BISE_SOURCE_IMPL_H
 #define BISE_SOURCE_IMPL_H
 
+#include "gguf.h"
 #include "names.h"
 #include "source.h"
 
@@ -12,7 +13,10 @@ struct source {
     struct source_tensor *tensors;  /* [n_tensors] */
     const struct raw_tensor **raws; /* [n_tensors] in raw */
     size_t n_tensors;
-    char *tokenizer_path;      /* NULL: none */
+    struct gguf gguf;         /* of a GGUF file */
+    char *tokenizer_path;     /* NULL: none */
+    uint8_t *tokenizer_bytes; /* NULL: none in the file of weights */
+    size_t tokenizer_len;
     char *chat_template;       /* NULL: none */
     bool has_tokenizer_config; /* without a template: a base model's */
     char description[1024];

@@ -1,8 +1,8 @@
 /* Rows of a source's tensors as floats. */
 #include "source_impl.h"
 
+#include "blocks.h"
 #include "file.h"
-#include "quant/quantize.h"
 #include <fcntl.h>
 #include <math.h>
 #include <string.h>
@@ -19,18 +19,16 @@ static bool ends_with_wq_or_wk(const char *name) {
     return n > 3 && (strcmp(name + n - 3, ".wq") == 0 || strcmp(name + n - 3, ".wk") == 0);
 }
 
-/* 2-byte values that fill the second half of out [n] become the floats out [n]; each is read before
- * the float that takes its place is written. */
+/* The blocks that fill the end of out [n] become the floats out [n]; each is read before the floats
+ * that take its place are written. */
 static void widen(float *out, size_t n, enum raw_type type) {
-    const uint8_t *raw = (const uint8_t *)(out + n) - 2 * n;
-    for (size_t i = 0; i < n; i++) {
-        uint16_t u;
-        memcpy(&u, raw + 2 * i, sizeof u);
-        const uint32_t bits = (uint32_t)u << 16; /* bf16 */
-        if (type == RAW_F16)
-            out[i] = f16_to_f32(u);
-        else
-            memcpy(&out[i], &bits, sizeof bits);
+    const struct block_shape shape = block_shape(type);
+    const size_t n_blocks = n / shape.values;
+    const uint8_t *raw = (const uint8_t *)(out + n) - n_blocks * shape.bytes;
+    for (size_t i = 0; i < n_blocks; i++) {
+        uint8_t block[BLOCK_MAX_BYTES];
+        memcpy(block, raw + i * shape.bytes, shape.bytes);
+        block_read(type, block, out + i * shape.values);
     }
 }
 
@@ -39,14 +37,16 @@ static enum bise_status read_rows(const struct source *s, const struct raw_tenso
                                   uint32_t row, uint32_t n_rows, uint32_t cols, float *out,
                                   struct bise_error *err) {
     const struct raw_file *file = &s->raw.files[raw->file];
-    const size_t n = (size_t)n_rows * cols, element = raw->type == RAW_F32 ? 4 : 2;
-    const uint64_t at = raw->offset + (uint64_t)row * cols * element;
-    uint8_t *into = (uint8_t *)(out + n) - n * element;
-    const enum bise_status status = file_read_at(file->fd, file->path, at, into, n * element, err);
+    const struct block_shape shape = block_shape(raw->type);
+    const size_t n = (size_t)n_rows * cols, row_bytes = (size_t)cols / shape.values * shape.bytes;
+    const uint64_t at = raw->offset + (uint64_t)row * row_bytes;
+    const size_t bytes = n_rows * row_bytes;
+    uint8_t *into = (uint8_t *)(out + n) - bytes;
+    const enum bise_status status = file_read_at(file->fd, file->path, at, into, bytes, err);
     if (status)
         return status;
     /* What has been read is not needed again: leave the page cache to others. */
-    posix_fadvise(file->fd, (off_t)at, (off_t)(n * element), POSIX_FADV_DONTNEED);
+    posix_fadvise(file->fd, (off_t)at, (off_t)bytes, POSIX_FADV_DONTNEED);
     if (raw->type != RAW_F32)
         widen(out, n, raw->type);
     return BISE_OK;
@@ -67,7 +67,7 @@ enum bise_status source_read_rows(const struct source *s, size_t i, uint32_t row
                                   float *out, struct bise_error *err) {
     const struct source_tensor *t = &s->tensors[i];
     const struct raw_tensor *raw = s->raws[i];
-    const bool reorder = s->naming == NAMING_CONSOLIDATED && ends_with_wq_or_wk(t->name);
+    const bool reorder = s->naming != NAMING_HF && ends_with_wq_or_wk(t->name);
     const size_t count = (size_t)n * t->cols;
     enum bise_status status = BISE_OK;
     if (row > t->rows || n > t->rows - row)

@@ -164,6 +164,10 @@ refused "a pickle with a program in it" 3 "byte 13: asks for posix.system"
 cp tests/fuzz/corpus/pickle/torch_zip "$C/pytorch_model.bin"
 refused "torch's weights of another model" 3 "expected shape"
 
+cp tests/fuzz/corpus/gguf/version2 "$T/cut.gguf"
+expect_exit "a GGUF file without a layer" 3 "missing tensor blk.0.attn_norm.weight" \
+    "$BISE" quantize "$T/cut.gguf" -o "$T/cut.bise" --window 64
+
 ## Configs
 
 # config NAME SED-SCRIPT TEXT: config.json changed so is refused.

@@ -120,7 +120,8 @@ Test(source, tensors_that_are_wrong) {
          "missing tensor model.layers.1.mlp.up_proj.weight"},
         {{.missing = "model.embed_tokens.weight"},
          BISE_ERR_FORMAT,
-         "missing tensor: expected model.embed_tokens.weight or tok_embeddings.weight"},
+         "missing tensor: expected model.embed_tokens.weight, tok_embeddings.weight or "
+         "token_embd.weight"},
         {{.transposed = "model.layers.0.mlp.up_proj.weight"},
          BISE_ERR_FORMAT,
          "tensor model.layers.0.mlp.up_proj.weight: expected shape [48][32], found [32][48]"},
@@ -240,7 +241,7 @@ Test(source, folders_without_a_checkpoint) {
     char path[128];
     tiny_write(&t);
     snprintf(path, sizeof path, "%s/config.json", t.folder);
-    refuse(path, BISE_ERR_UNSUPPORTED, "expected a folder, a .safetensors, .pth or .bin file");
+    refuse(path, BISE_ERR_UNSUPPORTED, ".pth, .bin or .gguf file");
     remove(path);
     refuse(t.folder, BISE_ERR_FORMAT, "expected config.json beside the weights");
     snprintf(path, sizeof path, "%s/model.safetensors", t.folder);
