@@ -282,7 +282,7 @@ static enum bise_status push_persistent(struct machine *m) {
     struct value storage = {0};
     enum bise_status s = pop(m, 1, &v);
     if (!s)
-    return s ? s : push(m, storage); /* NOLINT(clang-analyzer-unix.Malloc): the list keeps it */
+        s = machine_persistent(m, v, &storage);
     return s ? s : push(m, storage);
 }
 
