@@ -283,7 +283,7 @@ static enum bise_status push_persistent(struct machine *m) {
     enum bise_status s = pop(m, 1, &v);
     if (!s)
         s = machine_persistent(m, v, &storage);
-    return s ? s : push(m, storage);
+    return s ? s : push(m, storage); /* NOLINT(clang-analyzer-unix.Malloc): the list has it */
 }
 
 /* Slots of the memo are put in any order, but each takes at least two bytes of the pickle. */
