@@ -131,11 +131,12 @@ Test(grammar, deep_and_long_texts) {
     const char *const gbnf = "root ::= \"(\" root \")\" | [a-z]*";
     cr_assert_eq(grammar_parse(&g, gbnf, strlen(gbnf), NULL), BISE_OK);
     cr_assert_eq(matcher_open(&m, &g, NULL), BISE_OK);
-    for (int i = 0; i < 20000; i++)
-        cr_assert(matcher_accept(m, "(", 1), "depth %d", i);
-    for (int i = 0; i < 100000; i++) /* no stack grows by a loop */
-        cr_assert(matcher_accept(m, "abc", 3));
-    for (int i = 0; i < 20000; i++) {
+    const char *const open = "((((((((((((((((", *const loop = "abcdefghijklmnop"; /* 16 each */
+    for (int i = 0; i < 2000; i += 16)
+        cr_assert(matcher_accept(m, open, 16), "depth %d", i);
+    for (int i = 0; i < 100000; i += 16) /* no stack grows by a loop */
+        cr_assert(matcher_accept(m, loop, 16));
+    for (int i = 0; i < 2000; i++) {
         cr_assert(!matcher_may_end(m));
         cr_assert(matcher_accept(m, ")", 1));
     }
@@ -144,8 +145,8 @@ Test(grammar, deep_and_long_texts) {
     cr_assert(!matcher_is_full(m));
     matcher_begin(m, false);
     int depth = 0;
-    while (depth < 1000000 && matcher_accept(m, "(", 1))
-        depth++;
+    while (depth < 1000000 && matcher_accept(m, open, 16))
+        depth += 16;
     cr_assert_lt(depth, 1000000);
     cr_assert(matcher_is_full(m)); /* said, not a wrong answer */
     matcher_begin(m, true);
