@@ -1,6 +1,7 @@
 /* bise quantize: a checkpoint becomes one .bise file. */
 #include "tools.h"
 
+#include "added_tokens.h"
 #include "convert.h"
 #include "cpu.h"
 #include "error.h"
@@ -86,6 +87,55 @@ static enum bise_status open_source(struct quantize *q, struct bise_error *err) 
     return parse_attention(q, err);
 }
 
+/* The added_tokens.json that belongs to a tokenizer: beside it, else beside the weights. *out is
+ * the caller's; NULL if there is none. */
+static enum bise_status find_added_tokens(char **out, const char *tokenizer, const char *weights,
+                                          struct bise_error *err) {
+    const char *const places[] = {tokenizer, weights};
+    *out = NULL;
+    for (size_t i = 0; i < 2 && !*out; i++) {
+        const size_t len = file_is_folder(places[i]) ? strlen(places[i])
+                                                     : (size_t)(file_base(places[i]) - places[i]);
+        char *folder = len ? strndup(places[i], len) : strdup(".");
+        char *path = folder ? file_join(folder, "added_tokens.json") : NULL;
+        free(folder);
+        if (!path)
+            return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", places[i]);
+        if (file_exists(path))
+            *out = path;
+        else
+            free(path);
+    }
+    return BISE_OK;
+}
+
+/* A fine-tune's tokens become pieces of the tokenizer at path, which then is opened again. */
+static enum bise_status add_tokens(struct quantize *q, const char *path, struct bise_error *err) {
+    uint8_t *json = NULL;
+    char *name;
+    size_t len = 0;
+    struct added_tokens added = {0};
+    enum bise_status s = find_added_tokens(&name, path, q->options->source, err);
+    if (s || !name)
+        return s;
+    s = file_read_whole(name, ADDED_TOKENS_MAX_BYTES, &json, &len, err);
+    if (!s)
+        s = added_tokens_append(&q->tokenizer_bytes, &q->tokenizer_len, q->tokenizer,
+                                (const char *)json, len, name, q->config.vocab_size, &added, err);
+    if (!s && added.n_control) {
+        fprintf(stderr, "note: %s: tokens added to the tokenizer: %zu, ids %zu to %u", name,
+                added.n_control, tokenizer_size(q->tokenizer), added.end - 1);
+        if (added.n_unused)
+            fprintf(stderr, ", unused pieces between them: %zu", added.n_unused);
+        fputc('\n', stderr);
+        tokenizer_close(&q->tokenizer);
+        s = tokenizer_open(&q->tokenizer, q->tokenizer_bytes, q->tokenizer_len, name, err);
+    }
+    free(json);
+    free(name);
+    return s;
+}
+
 /* Reads the tokenizer to bundle and checks that it fits the model. */
 static enum bise_status open_tokenizer(struct quantize *q, struct bise_error *err) {
     const struct options *o = q->options;
@@ -113,11 +163,15 @@ static enum bise_status open_tokenizer(struct quantize *q, struct bise_error *er
         s = tokenizer_open(&q->tokenizer, q->tokenizer_bytes, q->tokenizer_len, path, err);
     if (s)
         return s;
-    const size_t n = tokenizer_size(q->tokenizer);
+    size_t n = tokenizer_size(q->tokenizer);
     if (n > q->config.vocab_size)
         return bise_fail(err, BISE_ERR_FORMAT,
                          "%s: expected at most %u pieces, the model's vocabulary, found %zu", path,
                          q->config.vocab_size, n);
+    s = add_tokens(q, path, err);
+    if (s)
+        return s;
+    n = tokenizer_size(q->tokenizer);
     if (n < q->config.vocab_size)
         fprintf(stderr,
                 "note: %s has %zu pieces, the model's vocabulary %u: the others have no "

@@ -100,6 +100,59 @@ refused "a damaged tokenizer" 3 "tokenizer.model"
 expect_exit "a tokenizer smaller than the vocabulary" 0 "has 4096 pieces, the model's vocabulary 4100" \
     "$BISE" quantize "$T/large" -o "$T/large.bise" --tokenizer $tokenizer
 
+## Tokens a fine-tune added
+
+tuned=$T/tuned
+"$BISE" synth --shape dim=32,ffn=32,layers=1,heads=2,vocab=4098 --checkpoint "$tuned" 2>/dev/null
+cp $tokenizer "$tuned/tokenizer.model"
+echo '{"</s>": 2, "<|im_end|>": 4096, "<|im_start|>": 4097}' >"$tuned/added_tokens.json"
+expect_exit "added tokens" 0 \
+    "$tuned/added_tokens.json: tokens added to the tokenizer: 2, ids 4096 to 4097" \
+    "$BISE" quantize "$tuned" -o "$tuned.bise"
+expect "the file with them is sound" "$BISE" verify "$tuned.bise"
+enc() { printf '%b' "$1" | "$BISE" tokenize -m "$tuned.bise"; }
+printf 'Hello\n' | "$BISE" chat -m "$tuned.bise" --chat-format chatml -sys 'Be kind.' --dump-tokens \
+    --temp 0 -n 2 >/dev/null 2>"$T/tuned.err"
+want="prompt ids: 1 4097 $(enc 'system\nBe kind.') 4096 $(enc '\n') 4097 $(enc 'user\nHello') 4096"
+want+=" $(enc '\n') 4097 $(enc 'assistant\n')"
+if grep -q -x -F "$want" "$T/tuned.err"; then
+    ok "ChatML by its own tokens"
+else
+    not_ok "ChatML by its own tokens" "expected $want"
+    cat "$T/tuned.err"
+fi
+if enc '<|im_start|>' | tr ' ' '\n' | grep -q -x 4097; then
+    not_ok "a token's name in text is text"
+else
+    ok "a token's name in text is text"
+fi
+mkdir "$T/elsewhere"
+cp $tokenizer "$T/elsewhere"
+rm "$tuned/tokenizer.model"
+expect_exit "a tokenizer from elsewhere, the tokens beside the weights" 0 "$tuned/added_tokens.json" \
+    "$BISE" quantize "$tuned" -o "$T/tuned2.bise" \
+    --tokenizer "$T/elsewhere/tokenizer.model"
+if cmp -s "$tuned.bise" "$T/tuned2.bise"; then
+    ok "and the same file"
+else
+    not_ok "and the same file"
+fi
+echo '{"<a>": 4097}' >"$T/elsewhere/added_tokens.json"
+expect_exit "those beside the tokenizer come first, gaps are filled" 0 \
+    "tokens added to the tokenizer: 1, ids 4096 to 4097, unused pieces between them: 1" \
+    "$BISE" quantize "$tuned" -o "$T/tuned3.bise" --tokenizer "$T/elsewhere/tokenizer.model"
+C=$tuned
+rm "$C".bise
+echo '{"<pad>": 4098}' >"$tuned/added_tokens.json"
+refused "a token beyond the vocabulary" 3 'added_tokens.json: token "<pad>": expected an id below 4098' \
+    --tokenizer $tokenizer
+echo '{"</s>": 4096}' >"$tuned/added_tokens.json"
+refused "a token of another id" 3 'token "</s>": expected id 2 as in the tokenizer, found 4096' \
+    --tokenizer $tokenizer
+echo '{' >"$tuned/added_tokens.json"
+refused "added_tokens.json is no JSON" 3 "added_tokens.json: byte" --tokenizer $tokenizer
+expect "--no-tokenizer does not read it" "$BISE" quantize "$C" -o "$C.bise" --no-tokenizer
+
 ## The command line
 
 fresh usage

@@ -1,5 +1,6 @@
 /* Faults while a tokenizer is opened and used. */
 #include "tokenizer.h"
+#include "added_tokens.h"
 #include "fault.h"
 
 #include <stdlib.h>
@@ -45,7 +46,34 @@ static enum bise_status run(const char *dir, struct bise_error *err) {
     return status;
 }
 
+/* A copy of the model grows by a token and a gap. */
+static enum bise_status run_added(const char *dir, struct bise_error *err) {
+    (void)dir;
+    static const char json[] = "{\"</s>\": 2, \"<|im_start|>\": 4097}";
+    struct tokenizer *t = NULL;
+    struct added_tokens added;
+    size_t len = model_len;
+    uint8_t *copy = malloc(len);
+    enum bise_status status = copy ? BISE_OK : bise_fail(err, BISE_ERR_MEMORY, "no memory");
+    if (status == BISE_OK) {
+        memcpy(copy, model, len);
+        status = tokenizer_open(&t, copy, len, "tokenizer.model", err);
+    }
+    if (status == BISE_OK)
+        status = added_tokens_append(&copy, &len, t, json, sizeof json - 1, "added_tokens.json",
+                                     5000, &added, err);
+    tokenizer_close(&t);
+    if (status == BISE_OK)
+        status = tokenizer_open(&t, copy, len, "tokenizer.model", err);
+    if (status == BISE_OK && tokenizer_find(t, "<|im_start|>", 12) != 4097)
+        status = BISE_STATUS_COUNT;
+    tokenizer_close(&t);
+    free(copy);
+    return status;
+}
+
 const struct scenario tokenizer_scenarios[] = {
     {"tokenizer", setup, run, NULL, teardown},
+    {"added_tokens", setup, run_added, NULL, teardown},
     {NULL, NULL, NULL, NULL, NULL},
 };
