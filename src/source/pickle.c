@@ -60,14 +60,15 @@ enum bise_status machine_fail(struct machine *m, enum bise_status status, const 
 #endif
 
 enum bise_status machine_grow(struct machine *m, void *at, size_t n, size_t *cap, size_t size) {
-    void **list = at;
+    void *list;
     if (n < *cap)
         return BISE_OK;
     const size_t wanted = *cap ? 2 * *cap : MIN_CAPACITY;
-    void *grown = realloc(*list, wanted * size);
+    memcpy(&list, at, sizeof list); /* at is the address of a pointer of some other type */
+    void *grown = realloc(list, wanted * size);
     if (!grown)
         return machine_fail(m, BISE_ERR_MEMORY, "no memory for %zu values", wanted);
-    *list = grown;
+    memcpy(at, &grown, sizeof grown);
     *cap = wanted;
     return BISE_OK;
 }
@@ -283,7 +284,7 @@ static enum bise_status push_persistent(struct machine *m) {
     enum bise_status s = pop(m, 1, &v);
     if (!s)
         s = machine_persistent(m, v, &storage);
-    return s ? s : push(m, storage); /* NOLINT(clang-analyzer-unix.Malloc): the list has it */
+    return s ? s : push(m, storage);
 }
 
 /* Slots of the memo are put in any order, but each takes at least two bytes of the pickle. */
