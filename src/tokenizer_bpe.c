@@ -93,7 +93,7 @@ static enum bise_status normalize(struct encoder *e, const char *text, size_t le
     if (n > MAX_TEXT_BYTES)
         return bise_fail(err, BISE_ERR_ARG, "the text: expected at most %zu bytes, found %zu",
                          MAX_TEXT_BYTES, n);
-    e->text = malloc(n);
+    e->text = calloc(n, 1);
     if (!e->text)
         return bise_fail(err, BISE_ERR_MEMORY, "no memory to tokenize %zu bytes", len);
     char *out = e->text;
@@ -241,7 +241,7 @@ static void put_symbol(struct encoder *e, const char *s, size_t len) {
         put_unknown(e, s, len);
         return;
     }
-    if (e->t->pieces[id].kind == PIECE_UNUSED && e->split[id]) {
+    if (e->split && e->t->pieces[id].kind == PIECE_UNUSED && e->split[id]) {
         const size_t left = e->split[id];
         put_symbol(e, s, left);
         put_symbol(e, s + left, len - left);
@@ -264,7 +264,7 @@ enum bise_status tokenizer_encode(const struct tokenizer *t, const char *text, s
     if (status)
         goto done;
     merge_all(&e);
-    for (int32_t i = 0; i >= 0; i = e.symbols[i].next)
+    for (int32_t i = 0; i >= 0; i = e.symbols[i].next) /* NOLINT: freed below */
         put_symbol(&e, e.text + e.symbols[i].at, e.symbols[i].len);
     *n_ids = e.n_ids;
 done:

@@ -54,8 +54,7 @@ enum bise_status machine_fail(struct machine *m, enum bise_status status, const 
     return bise_fail(m->err, status, "%s: pickle, byte %zu: %s", m->file, m->opcode_at, what);
 }
 
-#ifdef __clang_analyzer__
-/* As in error.h. */
+#ifdef __clang_analyzer__ /* as in error.h */
 #define machine_fail(m, status, ...) (machine_fail(m, status, __VA_ARGS__), (status))
 #endif
 
@@ -64,7 +63,7 @@ enum bise_status machine_grow(struct machine *m, void *at, size_t n, size_t *cap
     if (n < *cap)
         return BISE_OK;
     const size_t wanted = *cap ? 2 * *cap : MIN_CAPACITY;
-    memcpy(&list, at, sizeof list); /* at is the address of a pointer of some other type */
+    memcpy(&list, at, sizeof list); /* of another type than void * */
     void *grown = realloc(list, wanted * size);
     if (!grown)
         return machine_fail(m, BISE_ERR_MEMORY, "no memory for %zu values", wanted);
