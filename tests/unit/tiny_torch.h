@@ -20,9 +20,10 @@ static inline void tiny_add(struct tiny_bytes *b, const void *data, size_t n) {
     b->n += n;
 }
 
+/* n may be more than eight: the rest is zero. */
 static inline void tiny_u(struct tiny_bytes *b, uint64_t u, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        tiny_add(b, &(uint8_t){(uint8_t)(u >> (8 * i))}, 1);
+    for (size_t i = 0; i < n; i++, u >>= 8)
+        tiny_add(b, &(uint8_t){(uint8_t)u}, 1);
 }
 
 static inline void tiny_text(struct tiny_bytes *b, const char *s) {
