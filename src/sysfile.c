@@ -69,7 +69,9 @@ static bool cgroup_find(struct cgroup_path *g, const char *controller) {
     char text[4096];
     if (!sysfile_read("/proc/self/cgroup", text, sizeof text))
         return false;
-    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+    char *rest = NULL;
+    for (char *line = strtok_r(text, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
         char *names = strchr(line, ':');
         char *path = names ? strchr(names + 1, ':') : NULL;
         if (path == NULL)
