@@ -49,12 +49,13 @@ static double student5(struct random_state *r) {
 }
 
 static double measure(struct fit *f, const int8_t *codebook) {
+    const struct rounding how = {.type = TYPE_I4, .codebook = codebook};
     for (int kind = NORMAL; kind <= STUDENT; kind++) {
-        double error = 0, norm = 0;
+        struct rounding_sums sums = {0};
         for (size_t row = 0; row < ROWS; row += PANEL_ROWS)
-            quantize_panel(f->panel, TYPE_I4, f->x[kind] + row * COLS, PANEL_ROWS, COLS, codebook,
-                           f->scratch, &error, &norm);
-        f->error[kind] = 1e3 * error / norm;
+            quantize_panel(f->panel, &how, f->x[kind] + row * COLS, PANEL_ROWS, COLS, f->scratch,
+                           &sums);
+        f->error[kind] = 1e3 * sums.error / sums.norm;
     }
     return (f->weight * f->error[NORMAL] / reference[NORMAL] +
             f->error[STUDENT] / reference[STUDENT]) /

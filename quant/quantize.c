@@ -5,9 +5,10 @@
 #include <float.h>
 #include <math.h>
 
-#define SCALE_LIMIT 127      /* of a block scale's magnitude */
-#define NEGLIGIBLE  0x1p-60f /* blocks below this, where the row's peak is near 1, become zeros */
-#define ROUNDS      2        /* block scales are chosen, the row scale refitted, and once more */
+#define SCALE_LIMIT  127      /* of a block scale's magnitude */
+#define NEGLIGIBLE   0x1p-48f /* blocks below this, where the row's peak is near 1, become zeros */
+#define ROUNDS       2        /* block scales are chosen, the row scale refitted, and once more */
+#define LEAST_WEIGHT 1e-3     /* of a column, relative to the mean: no error is for nothing */
 
 /* A row multiplied by a power of two so that its largest magnitude lies in [0.5, 1): squares and
  * sums of any finite floats then stay finite. */
@@ -15,21 +16,44 @@ struct row {
     enum tensor_type type;
     const struct i4_table *table; /* i4 only */
     float *x;                     /* [n_blocks * 32], padded with zeros */
+    float *weight;                /* [n_blocks * 32] of mean 1, padded with zeros */
     float *wanted;                /* [n_blocks] the scale each block would like; 0: all zeros */
     size_t cols, n_blocks;
-    double unit; /* the power of two: true value = x * unit */
+    double unit;        /* the power of two: true value = x * unit */
+    double weight_unit; /* true weight = weight * weight_unit */
 };
 
 size_t quantize_scratch_floats(size_t cols) {
     const size_t k = round_up(cols, TILE_K);
-    return k + k / BLOCK_K;
+    return 2 * k + k / BLOCK_K;
 }
 
-static double squares(const float *x, size_t n) {
-    double sum[4] = {0};
-    for (size_t i = 0; i < n; i++)
-        sum[i % 4] += (double)x[i] * (double)x[i];
-    return (sum[0] + sum[2]) + (sum[1] + sum[3]);
+/* Adds n squares to the plain and the weighted sum; weight may be NULL. */
+static void add_squares(double *plain, double *weighted, const float *x, const float *weight,
+                        size_t n) {
+    double sum[4] = {0}, with[4] = {0};
+    for (size_t i = 0; i < n; i++) {
+        const double square = (double)x[i] * (double)x[i];
+        sum[i % 4] += square;
+        with[i % 4] += weight ? square * (double)weight[i] : square;
+    }
+    *plain += (sum[0] + sum[2]) + (sum[1] + sum[3]);
+    *weighted += (with[0] + with[2]) + (with[1] + with[3]);
+}
+
+/* Fills r->weight and r->weight_unit. */
+static void set_weights(struct row *r, const float *weights) {
+    double sum = 0;
+    for (size_t i = 0; i < r->cols; i++)
+        sum += weights ? (double)weights[i] : 1;
+    const double mean = sum / (double)r->cols;
+    const bool alike = !(mean > 0);
+    memset(r->weight, 0, r->n_blocks * BLOCK_K * sizeof *r->weight);
+    for (size_t i = 0; i < r->cols; i++) {
+        const double w = alike || !weights ? 1 : (double)weights[i] / mean;
+        r->weight[i] = (float)(w < LEAST_WEIGHT ? LEAST_WEIGHT : w);
+    }
+    r->weight_unit = alike ? 0 : mean;
 }
 
 /* Fills r->x and r->unit; returns false for a row of zeros. */
@@ -59,15 +83,20 @@ static float row_scale_stored(const struct row *r, double scale) {
     return kept < FLT_TRUE_MIN ? FLT_TRUE_MIN : (float)kept;
 }
 
-static struct fit fit_block(const struct row *r, const float *x, float scale) {
-    return r->type == TYPE_I4 ? i4_fit(x, scale, r->table) : i8_fit(x, scale);
+static struct block block_of(const struct row *r, size_t block) {
+    const size_t at = block * BLOCK_K;
+    return (struct block){r->x + at, r->weight + at, peak_of(r->x + at, BLOCK_K)};
+}
+
+static struct fit fit_block(const struct row *r, const struct block *b, float scale) {
+    return r->type == TYPE_I4 ? i4_fit(b, scale, r->table) : i8_fit(b, scale);
 }
 
 /* The block scale of least error among the neighbours of wanted / row_scale. Its fit goes to *best.
  */
 static int choose_scale(const struct row *r, size_t block, float row_scale, struct fit *best) {
-    const float *x = r->x + block * BLOCK_K;
-    const float ratio = r->wanted[block] / row_scale, peak = peak_of(x, BLOCK_K);
+    const struct block b = block_of(r, block);
+    const float ratio = r->wanted[block] / row_scale;
     const int sign = ratio < 0 ? -1 : 1;
     const float magnitude = ratio < 0 ? -ratio : ratio;
     const int middle = magnitude < SCALE_LIMIT ? (int)(magnitude + 0.5f) : SCALE_LIMIT;
@@ -75,9 +104,9 @@ static int choose_scale(const struct row *r, size_t block, float row_scale, stru
     *best = (struct fit){.error = r->type == TYPE_I4 ? 0 : INFINITY}; /* i4: no weights at all */
     for (int s = middle - 1; s <= middle + 1; s++) {
         const float scale = (float)(sign * s) * row_scale;
-        if (s < 1 || s > SCALE_LIMIT || (r->type == TYPE_I4 && !i4_in_range(peak, scale)))
+        if (s < 1 || s > SCALE_LIMIT || (r->type == TYPE_I4 && !i4_in_range(b.peak, scale)))
             continue;
-        const struct fit f = fit_block(r, x, scale);
+        const struct fit f = fit_block(r, &b, scale);
         if (f.error < best->error) {
             *best = f;
             chosen = sign * s;
@@ -105,63 +134,71 @@ static double refit(const struct row *r, float row_scale) {
 static double want_scales(struct row *r) {
     float largest = 0;
     for (size_t b = 0; b < r->n_blocks; b++) {
-        const float *x = r->x + b * BLOCK_K;
-        const float peak = peak_of(x, BLOCK_K);
+        const struct block block = block_of(r, b);
         r->wanted[b] = 0;
-        if (peak > NEGLIGIBLE)
+        if (block.peak > NEGLIGIBLE)
             r->wanted[b] =
-                r->type == TYPE_I4 ? i4_best_scale(x, peak, r->table) : peak / SCALE_LIMIT;
+                r->type == TYPE_I4 ? i4_best_scale(&block, r->table) : block.peak / SCALE_LIMIT;
         largest = fabsf(r->wanted[b]) > largest ? fabsf(r->wanted[b]) : largest;
     }
     return (double)largest / SCALE_LIMIT;
 }
 
-/* Writes row number `lane` of the panel; returns its squared error. */
-static double store_row(uint8_t *panel, const struct row *r, unsigned lane, float stored) {
+/* Writes row number `lane` of the panel and adds its errors to *sums. */
+static void store_row(uint8_t *panel, const struct row *r, unsigned lane, float stored,
+                      struct rounding_sums *sums) {
     const size_t tile_bytes = r->type == TYPE_I4 ? I4_TILE_BYTES : I8_TILE_BYTES;
     const size_t block_bytes = (tile_bytes - TILE_SCALES) / (TILE_K / BLOCK_K);
     const float row_scale = (float)((double)stored / r->unit);
-    double error = 0;
+    const double unit2 = r->unit * r->unit;
+    double error = 0, weighted = 0;
     memcpy(panel + 4 * lane, &stored, sizeof stored);
     for (size_t b = 0; b < r->n_blocks; b++) {
         uint8_t *tile = panel + PANEL_HEAD + b / 4 * tile_bytes;
         uint8_t *lines = tile + TILE_SCALES + b % 4 * block_bytes + 4 * lane;
-        const float *x = r->x + b * BLOCK_K;
-        const size_t filled = r->cols - b * BLOCK_K < BLOCK_K ? r->cols - b * BLOCK_K : BLOCK_K;
+        const float *x = r->x + b * BLOCK_K, *lost = x;
+        float d[BLOCK_K];
         struct fit f;
         const int s = r->wanted[b] == 0 ? 0 : choose_scale(r, b, row_scale, &f);
         const float scale = (float)s * row_scale;
         tile[PANEL_ROWS * (b % 4) + lane] = (uint8_t)(int8_t)s;
-        if (s == 0)
-            error += squares(x, BLOCK_K);
-        else if (r->type == TYPE_I4)
-            error += (double)i4_store(lines, x, filled, scale, r->table);
-        else
-            error += (double)i8_store(lines, x, scale);
+        if (s != 0) {
+            if (r->type == TYPE_I4)
+                i4_store(lines, d, x, scale, r->table);
+            else
+                i8_store(lines, d, x, scale);
+            lost = d;
+        }
+        const size_t left = b * BLOCK_K < r->cols ? r->cols - b * BLOCK_K : 0;
+        add_squares(&error, &weighted, lost, r->weight + b * BLOCK_K,
+                    left < BLOCK_K ? left : BLOCK_K);
     }
-    return error * r->unit * r->unit;
+    sums->error += error * unit2;
+    sums->weighted_error += weighted * r->weight_unit * unit2;
 }
 
-static void quantize_rows(uint8_t *panel, enum tensor_type type, const float *x, size_t n_rows,
-                          size_t cols, const int8_t *codebook, float *scratch, double *err2) {
+static void quantize_rows(uint8_t *panel, const struct rounding *how, const float *x, size_t n_rows,
+                          size_t cols, float *scratch, struct rounding_sums *sums) {
     const size_t k = round_up(cols, TILE_K);
     struct i4_table table;
-    struct row r = {.type = type,
+    struct row r = {.type = how->type,
                     .table = &table,
                     .x = scratch,
-                    .wanted = scratch + k,
+                    .weight = scratch + k,
+                    .wanted = scratch + 2 * k,
                     .cols = cols,
                     .n_blocks = k / BLOCK_K};
-    memset(panel, 0, panel_bytes(type, k));
-    if (type == TYPE_I4)
-        i4_table_init(&table, codebook);
+    memset(panel, 0, panel_bytes(how->type, k));
+    if (how->type == TYPE_I4)
+        i4_table_init(&table, how->codebook);
+    set_weights(&r, how->weights);
     for (size_t i = 0; i < n_rows; i++) {
         if (!normalize(&r, x + i * cols))
             continue;
         float stored = row_scale_stored(&r, want_scales(&r));
         for (int round = 1; round < ROUNDS; round++)
             stored = row_scale_stored(&r, refit(&r, (float)((double)stored / r.unit)));
-        *err2 += store_row(panel, &r, (unsigned)i, stored);
+        store_row(panel, &r, (unsigned)i, stored, sums);
     }
 }
 
@@ -178,25 +215,27 @@ static uint16_t finite_bf16(float x) {
     return (u & 0x7FFF) == 0x7F80 ? (uint16_t)(u - 1) : u;
 }
 
-static void pack_bf16(uint8_t *panel, const float *x, size_t n_rows, size_t cols, double *err2) {
+static void pack_bf16(uint8_t *panel, const struct rounding *how, const float *x, size_t n_rows,
+                      size_t cols, struct rounding_sums *sums) {
     memset(panel, 0, panel_bytes(TYPE_BF16, round_up(cols, TILE_K)));
     for (size_t i = 0; i < n_rows; i++)
         for (size_t k = 0; k < cols; k++) {
             const uint16_t u = finite_bf16(x[i * cols + k]);
             const double d = (double)x[i * cols + k] - (double)bf16_to_f32(u);
             memcpy(panel + (k * PANEL_ROWS + i) * 2, &u, 2);
-            *err2 += d * d;
+            sums->error += d * d;
+            sums->weighted_error += how->weights ? d * d * (double)how->weights[k] : d * d;
         }
 }
 
-void quantize_panel(uint8_t *panel, enum tensor_type type, const float *x, size_t n_rows,
-                    size_t cols, const int8_t *codebook, float *scratch, double *err2,
-                    double *ref2) {
-    *ref2 += squares(x, n_rows * cols);
-    if (type == TYPE_F32)
+void quantize_panel(uint8_t *panel, const struct rounding *how, const float *x, size_t n_rows,
+                    size_t cols, float *scratch, struct rounding_sums *sums) {
+    for (size_t i = 0; i < n_rows; i++)
+        add_squares(&sums->norm, &sums->weighted_norm, x + i * cols, how->weights, cols);
+    if (how->type == TYPE_F32)
         pack_f32(panel, x, n_rows, cols);
-    else if (type == TYPE_BF16)
-        pack_bf16(panel, x, n_rows, cols, err2);
+    else if (how->type == TYPE_BF16)
+        pack_bf16(panel, how, x, n_rows, cols, sums);
     else
-        quantize_rows(panel, type, x, n_rows, cols, codebook, scratch, err2);
+        quantize_rows(panel, how, x, n_rows, cols, scratch, sums);
 }

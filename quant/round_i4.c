@@ -31,36 +31,37 @@ static inline void find(int32_t *at, const float *x, float scale) {
     }
 }
 
-struct fit i4_fit(const float *x, float scale, const struct i4_table *t) {
+struct fit i4_fit(const struct block *b, float scale, const struct i4_table *t) {
     int32_t at[BLOCK_K];
     f32x4 xv = {0}, vv = {0};
-    find(at, x, scale);
+    find(at, b->x, scale);
     for (int i = 0; i < BLOCK_K; i += 4) {
         const f32x4 v = {t->value[(uint8_t)at[i]], t->value[(uint8_t)at[i + 1]],
                          t->value[(uint8_t)at[i + 2]], t->value[(uint8_t)at[i + 3]]};
-        xv += load_f32x4(x + i) * v;
-        vv += v * v;
+        const f32x4 weighted = load_f32x4(b->weight + i) * v;
+        xv += load_f32x4(b->x + i) * weighted;
+        vv += v * weighted;
     }
     struct fit f = {sum_f32x4(xv), sum_f32x4(vv), 0};
     f.error = scale * (scale * f.vv - 2.0f * f.xv);
     return f;
 }
 
-float i4_best_scale(const float *x, float peak, const struct i4_table *t) {
+float i4_best_scale(const struct block *b, const struct i4_table *t) {
     /* Where the block's largest magnitude may land, relative to the codebook's end. */
     static const float landing[] = {0.83f, 0.87f, 0.91f, 0.94f, 0.97f,
                                     1.00f, 1.03f, 1.06f, 1.10f, 1.15f};
     enum { N_LANDINGS = sizeof landing / sizeof landing[0] };
-    float best = 0, best_gain = -1;
+    float peak = b->peak, best = 0, best_gain = -1;
     for (int i = 0; i < BLOCK_K; i++)
-        if (x[i] == -peak) {
+        if (b->x[i] == -peak) {
             peak = -peak;
             break;
         }
     for (int i = 0; i < 2 * N_LANDINGS; i++) {
         const float end = i < N_LANDINGS ? t->lowest : t->highest;
         const float scale = peak / (end * landing[i % N_LANDINGS]);
-        const struct fit f = i4_fit(x, scale, t);
+        const struct fit f = i4_fit(b, scale, t);
         const float gain = f.xv * f.xv; /* the error at the best scale is x^2 - xv^2 / vv */
         if (gain > best_gain * f.vv) {
             best_gain = gain / f.vv;
@@ -70,18 +71,14 @@ float i4_best_scale(const float *x, float peak, const struct i4_table *t) {
     return best;
 }
 
-float i4_store(uint8_t *lines, const float *x, size_t n, float scale, const struct i4_table *t) {
+void i4_store(uint8_t *lines, float *d, const float *x, float scale, const struct i4_table *t) {
     int32_t at[BLOCK_K];
-    float error = 0;
     find(at, x, scale);
     for (int line = 0; line < 4; line++)
         for (int i = 0; i < 4; i++) {
             const uint8_t low = (uint8_t)at[8 * line + i], high = (uint8_t)at[8 * line + 4 + i];
             lines[64 * line + i] = (uint8_t)(t->code[low] | t->code[high] << 4);
         }
-    for (size_t i = 0; i < n; i++) {
-        const float d = x[i] - scale * t->value[(uint8_t)at[i]];
-        error += d * d;
-    }
-    return error;
+    for (int i = 0; i < BLOCK_K; i++)
+        d[i] = x[i] - scale * t->value[(uint8_t)at[i]];
 }

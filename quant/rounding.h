@@ -19,6 +19,10 @@ static inline f32x4 load_f32x4(const float *x) {
     return v;
 }
 
+static inline void store_f32x4(float *x, f32x4 v) {
+    memcpy(x, &v, sizeof v);
+}
+
 static inline float sum_f32x4(f32x4 v) {
     return (v[0] + v[2]) + (v[1] + v[3]);
 }
@@ -45,10 +49,17 @@ static inline float peak_of(const float *x, size_t n) {
     return a > b ? a : b;
 }
 
-/* What rounding a block at some scale gave: sum of x * value and of value^2, and the squared error,
- * up to a constant of the block (it ranks scales of one block, nothing else). */
+/* What rounding a block at some scale gave: weighted sums of x * value and of value^2, and the
+ * weighted squared error, up to a constant of the block (it ranks scales of one block, nothing
+ * else). */
 struct fit {
     float xv, vv, error;
+};
+
+/* A block of 32 values and what errors in them cost. */
+struct block {
+    const float *x, *weight; /* [32] */
+    float peak;              /* largest magnitude of x */
 };
 
 /* The nearest codebook value of every interval of half a step: borders between integer values are
@@ -62,18 +73,17 @@ struct i4_table {
 void i4_table_init(struct i4_table *t, const int8_t *codebook);
 /* Whether values up to peak in magnitude stay inside the table at this scale. */
 bool i4_in_range(float peak, float scale);
-/* The scale (of either sign, not 0) of about the least squared error. x [32], peak > 0 its largest
- * magnitude. */
-float i4_best_scale(const float *x, float peak, const struct i4_table *t);
-/* Rounds x [32] at scale, which must be in range. */
-struct fit i4_fit(const float *x, float scale, const struct i4_table *t);
-/* The same; writes the codes to bytes 0..3 of lines [4] of stride 64 (layout.h) and returns the
- * true squared error of the first n values, those that are not padding. */
-float i4_store(uint8_t *lines, const float *x, size_t n, float scale, const struct i4_table *t);
+/* The scale (of either sign, not 0) of about the least weighted error. peak > 0. */
+float i4_best_scale(const struct block *b, const struct i4_table *t);
+/* Rounds at scale, which must be in range. */
+struct fit i4_fit(const struct block *b, float scale, const struct i4_table *t);
+/* Rounds x [32]; writes the codes to bytes 0..3 of lines [4] of stride 64 (layout.h), and to d [32]
+ * what is lost, x - scale * value. */
+void i4_store(uint8_t *lines, float *d, const float *x, float scale, const struct i4_table *t);
 
 /* Bytes -127..127. */
-struct fit i8_fit(const float *x, float scale);
+struct fit i8_fit(const struct block *b, float scale);
 /* Lines [8] of stride 64. */
-float i8_store(uint8_t *lines, const float *x, float scale);
+void i8_store(uint8_t *lines, float *d, const float *x, float scale);
 
 #endif

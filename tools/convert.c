@@ -14,11 +14,6 @@
 
 #define PIECE_FLOATS ((size_t)512 << 10) /* about what a task reads at once */
 
-/* Squared error and squared norm of one task, summed in order afterwards. */
-struct sums {
-    double error, norm;
-};
-
 /* What the tasks of one tensor share. */
 struct job {
     struct convert *convert;
@@ -26,7 +21,7 @@ struct job {
     size_t index, panel_bytes, n_panels, panels_per_task, n_tasks;
     uint8_t *buffers; /* [n_threads] of buffer_bytes: panels, then rows, then scratch */
     size_t buffer_bytes, rows_at, scratch_at;
-    struct sums *sums;           /* [n_tasks] */
+    struct rounding_sums *sums;  /* [n_tasks], added up in order afterwards */
     enum bise_status *statuses;  /* [n_threads] */
     struct bise_error *errors;   /* [n_threads] */
     _Atomic uint64_t bytes_done; /* of the source, all tensors */
@@ -37,12 +32,11 @@ struct job {
 static void round_rows(uint8_t *out, const float *rows, float *scratch, size_t n_rows, size_t task,
                        const struct job *job) {
     const size_t cols = job->tensor->cols;
-    struct sums *sums = &job->sums[task];
+    const struct rounding how = {.type = job->tensor->type, .codebook = codebook_default};
     for (size_t row = 0; row < n_rows; row += PANEL_ROWS) {
         const size_t n = n_rows - row < PANEL_ROWS ? n_rows - row : PANEL_ROWS;
-        quantize_panel(out + row / PANEL_ROWS * job->panel_bytes, job->tensor->type,
-                       rows + row * cols, n, cols, codebook_default, scratch, &sums->error,
-                       &sums->norm);
+        quantize_panel(out + row / PANEL_ROWS * job->panel_bytes, &how, rows + row * cols, n, cols,
+                       scratch, &job->sums[task]);
     }
 }
 
@@ -133,10 +127,10 @@ static void print_line(const struct job *job, const struct source_tensor *from, 
 static enum bise_status convert_tensor(struct job *job, struct pool *pool,
                                        const struct source_tensor *from, struct bise_error *err) {
     const struct writer_tensor *t = job->tensor;
-    struct sums all = {0};
+    struct rounding_sums all = {0};
     plan_piece(t, job);
     for (size_t i = 0; i < job->n_tasks; i++)
-        job->sums[i] = (struct sums){0};
+        job->sums[i] = (struct rounding_sums){0};
     pool_run(pool, convert_task, job, job->n_tasks);
     for (int i = 0; i < pool_threads(pool); i++)
         if (job->statuses[i]) {

@@ -48,8 +48,9 @@ static void expect_rows(enum tensor_type type, float tolerance) {
     uint8_t *panel = aligned_alloc(64, round_up(panel_bytes(type, k), 64));
     float *scratch = malloc(quantize_scratch_floats(COLS) * sizeof *scratch);
     cr_assert(panel != NULL && scratch != NULL);
-    double err2 = 0.0, ref2 = 0.0;
-    quantize_panel(panel, type, x, ROWS, COLS, codebook_default, scratch, &err2, &ref2);
+    const struct rounding how = {.type = type, .codebook = codebook_default};
+    struct rounding_sums sums = {0};
+    quantize_panel(panel, &how, x, ROWS, COLS, scratch, &sums);
     const struct wmat w = {.panels = panel, .k = k, .codebook = codebook_default};
     double err2_found = 0.0;
     for (size_t r = 0; r < PANEL_ROWS; r++) {
@@ -62,8 +63,8 @@ static void expect_rows(enum tensor_type type, float tolerance) {
                 err2_found += ((double)row[i] - want) * ((double)row[i] - want);
         }
     }
-    cr_expect(fabs(err2_found - err2) <= 1e-3 * err2 + 1e-9, "type %d: error %g, told %g",
-              (int)type, err2_found, err2);
+    cr_expect(fabs(err2_found - sums.error) <= 1e-3 * sums.error + 1e-9,
+              "type %d: error %g, told %g", (int)type, err2_found, sums.error);
     free(scratch);
     free(panel);
 }

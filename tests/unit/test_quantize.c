@@ -58,7 +58,8 @@ static double weight_at(const uint8_t *panel, enum tensor_type type, size_t row,
 }
 
 struct result {
-    double reported, decoded, norm; /* squared errors and squared norm */
+    struct rounding_sums sums;
+    double decoded; /* squared error */
     bool finite;
 };
 
@@ -69,7 +70,8 @@ static struct result round_trip(enum tensor_type type, const float *x, size_t ro
     float *scratch = malloc(quantize_scratch_floats(cols) * sizeof *scratch);
     struct result r = {.finite = true};
     memset(panel, 0xA5, bytes);
-    quantize_panel(panel, type, x, rows, cols, codebook_default, scratch, &r.reported, &r.norm);
+    const struct rounding how = {.type = type, .codebook = codebook_default};
+    quantize_panel(panel, &how, x, rows, cols, scratch, &r.sums);
     for (size_t i = 0; i < PANEL_ROWS; i++)
         for (size_t j = 0; j < k; j++) {
             const double w = weight_at(panel, type, i, j, codebook_default);
@@ -98,9 +100,9 @@ static double relative_error(enum tensor_type type, double (*draw)(void)) {
     for (int i = 0; i < 64; i++) {
         random_rows(x, PANEL_ROWS * COLS, draw);
         const struct result r = round_trip(type, x, PANEL_ROWS, COLS);
-        cr_assert_float_eq(r.reported, r.decoded, 1e-4 * r.decoded);
+        cr_assert_float_eq(r.sums.error, r.decoded, 1e-4 * r.decoded);
         error += r.decoded;
-        norm += r.norm;
+        norm += r.sums.norm;
     }
     return error / norm;
 }
@@ -130,9 +132,9 @@ Test(quantize, odd_sizes) {
             for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
                 const struct result r = round_trip((enum tensor_type)type, x, rows, sizes[i]);
                 const double bound[TYPE_COUNT] = {0, 1e-5, 1e-4, 2e-2};
-                cr_assert_leq(r.decoded, bound[type] * r.norm, "type %d, %zu x %zu", type, rows,
-                              sizes[i]);
-                cr_assert(fabs(r.reported - r.decoded) <= 1e-3 * r.decoded + 1e-12);
+                cr_assert_leq(r.decoded, bound[type] * r.sums.norm, "type %d, %zu x %zu", type,
+                              rows, sizes[i]);
+                cr_assert(fabs(r.sums.error - r.decoded) <= 1e-3 * r.decoded + 1e-12);
             }
 }
 
@@ -173,12 +175,12 @@ Test(quantize, extremes) {
         for (size_t row = 0; row < 9; row++) {
             const struct result r = round_trip((enum tensor_type)type, x + row * COLS, 1, COLS);
             cr_assert(r.finite, "type %d row %zu", type, row);
-            cr_assert(isfinite(r.reported));
+            cr_assert(isfinite(r.sums.error));
             if (row == 4 && (type == TYPE_I4 || type == TYPE_BF16))
-                cr_assert_leq(r.decoded, r.norm); /* below the finest grid there is */
+                cr_assert_leq(r.decoded, r.sums.norm); /* below the finest grid there is */
             else
-                cr_assert_leq(r.decoded, (type == TYPE_I4 ? 0.035 : 0.01) * r.norm,
-                              "type %d row %zu: %g of %g", type, row, r.decoded, r.norm);
+                cr_assert_leq(r.decoded, (type == TYPE_I4 ? 0.035 : 0.01) * r.sums.norm,
+                              "type %d row %zu: %g of %g", type, row, r.decoded, r.sums.norm);
         }
 }
 
@@ -188,17 +190,74 @@ Test(quantize, rows_are_independent) {
     static float x[PANEL_ROWS * COLS];
     static uint8_t whole[64 + 2 * I8_TILE_BYTES] __attribute__((aligned(64)));
     static uint8_t alone[64 + 2 * I8_TILE_BYTES] __attribute__((aligned(64)));
-    float scratch[2 * COLS];
-    double error = 0, norm = 0;
+    float scratch[3 * COLS];
+    struct rounding_sums sums = {0};
     cr_assert_leq(quantize_scratch_floats(COLS), sizeof scratch / sizeof *scratch);
     random_seed(&state, 3);
     random_rows(x, PANEL_ROWS * COLS, student5);
     for (int type = TYPE_I8; type <= TYPE_I4; type++) {
-        const enum tensor_type t = (enum tensor_type)type;
-        quantize_panel(whole, t, x, 16, COLS, codebook_default, scratch, &error, &norm);
-        quantize_panel(alone, t, x + 9 * COLS, 1, COLS, codebook_default, scratch, &error, &norm);
+        const struct rounding how = {.type = (enum tensor_type)type, .codebook = codebook_default};
+        quantize_panel(whole, &how, x, 16, COLS, scratch, &sums);
+        quantize_panel(alone, &how, x + 9 * COLS, 1, COLS, scratch, &sums);
         for (size_t k = 0; k < COLS; k++)
-            cr_assert_eq(weight_at(whole, t, 9, k, codebook_default),
-                         weight_at(alone, t, 0, k, codebook_default));
+            cr_assert_eq(weight_at(whole, how.type, 9, k, codebook_default),
+                         weight_at(alone, how.type, 0, k, codebook_default));
+    }
+}
+
+/* Sums for a panel of normal weights, with or without weights of columns; the weighted sums are
+ * those of `weights` in both cases. */
+static struct rounding_sums weighted_sums(enum tensor_type type, const float *weights, size_t cols,
+                                          bool use) {
+    static float x[PANEL_ROWS * 1024], scratch[3 * 1024];
+    static uint8_t panel[64 + 8 * I8_TILE_BYTES] __attribute__((aligned(64)));
+    const struct rounding how = {
+        .type = type, .codebook = codebook_default, .weights = use ? weights : NULL};
+    struct rounding_sums sums = {0};
+    random_seed(&state, 11);
+    random_rows(x, PANEL_ROWS * cols, normal);
+    quantize_panel(panel, &how, x, PANEL_ROWS, cols, scratch, &sums);
+    double error = 0, norm = 0;
+    for (size_t i = 0; i < PANEL_ROWS * cols; i++) {
+        const double w = (double)weights[i % cols], value = (double)x[i];
+        const double d = value - weight_at(panel, type, i / cols, i % cols, codebook_default);
+        error += w * d * d;
+        norm += w * value * value;
+    }
+    if (use) {
+        cr_assert_float_eq(sums.weighted_error, error, 1e-3 * error);
+        cr_assert_float_eq(sums.weighted_norm, norm, 1e-6 * norm);
+    }
+    sums.weighted_error = error;
+    return sums;
+}
+
+/* Columns that matter more are rounded better, at the cost of the others. */
+Test(quantize, weights_of_columns_matter) {
+    enum { COLS = 1000 };
+    float weights[COLS];
+    random_seed(&state, 5);
+    for (size_t i = 0; i < COLS; i++)
+        weights[i] = (float)exp(2 * normal());
+    for (int type = TYPE_I8; type <= TYPE_I4; type++) {
+        const struct rounding_sums plain =
+            weighted_sums((enum tensor_type)type, weights, COLS, false);
+        const struct rounding_sums with =
+            weighted_sums((enum tensor_type)type, weights, COLS, true);
+        cr_assert_lt(with.weighted_error, (type == TYPE_I4 ? 0.8 : 1) * plain.weighted_error);
+        cr_assert_gt(with.error, plain.error);
+    }
+}
+
+/* Weights all alike, of any size, and weights all zero change nothing. */
+Test(quantize, equal_weights_are_no_weights) {
+    enum { COLS = 300 };
+    static const float values[] = {0, 1e-30f, 1, 1e30f};
+    float weights[COLS];
+    for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
+        for (size_t i = 0; i < COLS; i++)
+            weights[i] = values[v];
+        const double plain = weighted_sums(TYPE_I4, weights, COLS, false).error;
+        cr_assert_eq(weighted_sums(TYPE_I4, weights, COLS, true).error, plain);
     }
 }
