@@ -1,24 +1,12 @@
 /* bise chat: a conversation, one message per line. */
 #include "chat_commands.h"
-#include "conversation.h"
 #include "progress.h"
-#include "sampling.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-struct chat_options {
-    struct engine_options engine;
-    struct sampling_options sampling;
-    const char *format, *system;
-    int64_t n_predict;
-    bool dump_tokens, quiet;
-};
-
-#define CHAT_OPTIONS      5
-#define DEFAULT_LENGTH    -2  /* until the model ends its answer */
-#define COMPLETION_LENGTH 256 /* in place of it where nothing tells a model to end */
+#define CHAT_OPTIONS 5
 
 static bool parse(struct chat_options *o, int argc, char **argv, int *code) {
     const struct option_def mine[CHAT_OPTIONS] = {
@@ -38,35 +26,6 @@ static bool parse(struct chat_options *o, int argc, char **argv, int *code) {
     sampling_option_defs(&o->sampling, defs + ENGINE_OPTIONS + CHAT_OPTIONS);
     return options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
                          "bise chat [-m FILE] [options]", NULL, 0, &n_positional, code);
-}
-
-/* The format asked for, or the model's own; never a guess. */
-static int choose_format(const struct chat_options *o, const struct engine *e,
-                         enum chat_format *format) {
-    *format = chat_format_from_name(o->format ? o->format : e->info->chat_format);
-    if (*format != CHAT_UNKNOWN && *format != CHAT_FORMAT_COUNT)
-        return EXIT_DONE;
-    if (o->format)
-        fprintf(stderr,
-                "bise: --chat-format: expected v1, v3, chatml, zephyr, llama2 or none, "
-                "found \"%s\"\n",
-                o->format);
-    else
-        fprintf(stderr,
-                "bise: %s does not say which chat format the model was trained on. Its model card "
-                "does; give --chat-format v1 (Mistral Instruct v0.1, v0.2, Mixtral), v3 (v0.3), "
-                "chatml, zephyr, llama2, or none (a base model)\n",
-                e->path);
-    return EXIT_USAGE;
-}
-
-static void greet(const struct engine *e, enum chat_format format) {
-    engine_print_plan(e, stderr);
-    if (format == CHAT_NONE)
-        fprintf(stderr, "no chat format: a base model goes on with what you type\n");
-    else
-        fprintf(stderr, "chat format %s; ", chat_format_name(format));
-    fprintf(stderr, "Ctrl-C stops an answer, Ctrl-D or /quit leaves, /help lists commands\n");
 }
 
 /* One line of standard input without its end, in *line. False at the end of input, or when Ctrl-C
@@ -137,26 +96,65 @@ static int answer(struct conversation *c) {
     return finish == FINISH_OUTPUT || finish == FINISH_ERROR ? EXIT_FAILED : EXIT_DONE;
 }
 
-static int talk(struct conversation *c) {
+/* Lines until one of three quotes, or the end of input, as one message in *text. False without
+ * memory. */
+static bool read_lines(char **text, size_t *n) {
+    char *line = NULL;
+    size_t cap = 0, len = 0;
+    bool good = true;
+    *n = 0;
+    while (good && read_message(&line, &cap, &len) && strcmp(line, "\"\"\"") != 0) {
+        char *grown = realloc(*text, *n + len + 2);
+        good = grown != NULL;
+        if (!good)
+            break;
+        *text = grown;
+        if (*n)
+            (*text)[(*n)++] = '\n';
+        memcpy(*text + *n, line, len + 1);
+        *n += len;
+    }
+    free(line);
+    return good;
+}
+
+/* Adds a message and answers it; returns an exit code. */
+static int send(struct talk *t, const char *text, size_t len) {
+    struct bise_error err = {0};
+    const enum bise_status status = chat_add(t->conversation.chat, CHAT_USER, text, len, &err);
+    if (!status)
+        return answer(&t->conversation);
+    report(status, &err);
+    return isatty(STDIN_FILENO) ? EXIT_DONE : (int)exit_code_of(status);
+}
+
+/* What a line says is done; returns an exit code. */
+static int obey(struct talk *t, const char *line, size_t len, bool *leave) {
+    const enum command_result result = chat_command(t, line);
+    const size_t slash = line[0] == '/' && line[1] == '/';
+    char *text = NULL;
+    size_t n;
+    int code = EXIT_DONE;
+    *leave = result == COMMAND_QUIT;
+    if (result == COMMAND_ANSWER)
+        code = answer(&t->conversation);
+    else if (result == COMMAND_NONE && len)
+        code = send(t, line + slash, len - slash);
+    else if (result == COMMAND_MULTI && !read_lines(&text, &n))
+        code = report(BISE_ERR_MEMORY, NULL);
+    else if (result == COMMAND_MULTI && n)
+        code = send(t, text, n);
+    free(text);
+    return code;
+}
+
+static int converse(struct talk *t) {
     char *line = NULL;
     size_t cap = 0, len = 0;
     int code = EXIT_DONE;
-    while (!code && read_message(&line, &cap, &len)) {
-        const enum command_result result = chat_command(c, line);
-        if (result == COMMAND_QUIT)
-            break;
-        if (result == COMMAND_DONE || !len)
-            continue;
-        struct bise_error err = {0};
-        const size_t slash = line[0] == '/' && line[1] == '/';
-        enum bise_status status = BISE_OK;
-        if (result == COMMAND_NONE)
-            status = chat_add(c->chat, CHAT_USER, line + slash, len - slash, &err);
-        if (!status)
-            code = answer(c);
-        else if (report(status, &err) && !isatty(STDIN_FILENO))
-            code = exit_code_of(status);
-    }
+    bool leave = false;
+    while (!code && !leave && read_message(&line, &cap, &len))
+        code = obey(t, line, len, &leave);
     if (!code && interrupted())
         code = EXIT_INTERRUPTED;
     free(line);
@@ -164,48 +162,17 @@ static int talk(struct conversation *c) {
 }
 
 int cmd_chat(int argc, char **argv) {
-    struct chat_options o = {
-        .engine = ENGINE_DEFAULTS, .sampling = SAMPLING_DEFAULTS, .n_predict = DEFAULT_LENGTH};
-    struct engine e = {.path = NULL};
-    struct conversation c = {.engine = NULL};
-    struct bise_error err = {0};
-    enum chat_format format;
+    struct talk t = {.options = {.engine = ENGINE_DEFAULTS,
+                                 .sampling = SAMPLING_DEFAULTS,
+                                 .n_predict = TALK_DEFAULT_LENGTH}};
     int code;
-    if (!parse(&o, argc, argv, &code))
+    if (!parse(&t.options, argc, argv, &code))
         return code;
     setvbuf(stdin, NULL, _IONBF, 0); /* what is not read yet is to be seen by input_or_interrupt */
     interrupt_catch();
-    code = engine_open(&e, &o.engine);
+    code = talk_open(&t);
     if (!code)
-        code = choose_format(&o, &e, &format);
-    if (!code)
-        code = conversation_open(&c, &e, format);
-    if (!code)
-        code = sampling_stops(&o.sampling, &c.stop);
-    if (!code)
-        code = constraint_open(&c.constraint, &e, o.sampling.grammar, o.sampling.grammar_file);
-    if (code)
-        goto done;
-    if (!o.quiet)
-        greet(&e, format);
-    code = sampling_open(&c.sampler, &o.sampling, e.info->vocab_size, o.quiet);
-    if (code)
-        goto done;
-    c.max_tokens = o.n_predict;
-    if (o.n_predict == DEFAULT_LENGTH)
-        c.max_tokens = format == CHAT_NONE ? COMPLETION_LENGTH : -1;
-    c.dump_tokens = o.dump_tokens;
-    if (o.system) {
-        const enum bise_status status = chat_set_system(c.chat, o.system, strlen(o.system), &err);
-        if (status) {
-            code = report(status, &err);
-            goto done;
-        }
-    }
-    code = talk(&c);
-done:
-    bise_sampler_close(&c.sampler);
-    conversation_close(&c);
-    engine_close(&e);
+        code = converse(&t);
+    talk_close(&t);
     return code;
 }

@@ -1,45 +1,46 @@
 #include "chat_commands.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-static enum command_result do_quit(struct conversation *c, const char *arg) {
-    (void)c;
+static enum command_result do_quit(struct talk *t, const char *arg) {
+    (void)t;
     (void)arg;
     return COMMAND_QUIT;
 }
 
-static enum command_result do_clear(struct conversation *c, const char *arg) {
+static enum command_result do_clear(struct talk *t, const char *arg) {
     (void)arg;
-    chat_clear(c->chat);
+    chat_clear(t->conversation.chat);
     fprintf(stderr, "a new conversation\n");
     return COMMAND_DONE;
 }
 
-static enum command_result do_undo(struct conversation *c, const char *arg) {
+static enum command_result do_undo(struct talk *t, const char *arg) {
     (void)arg;
-    if (!chat_messages(c->chat)) {
+    if (!chat_messages(t->conversation.chat)) {
         fprintf(stderr, "there is nothing to take back\n");
         return COMMAND_DONE;
     }
-    chat_pop(c->chat);
-    chat_pop(c->chat);
+    chat_pop(t->conversation.chat);
+    chat_pop(t->conversation.chat);
     fprintf(stderr, "your last message and its answer are taken back\n");
     return COMMAND_DONE;
 }
 
-static enum command_result do_regen(struct conversation *c, const char *arg) {
+static enum command_result do_regen(struct talk *t, const char *arg) {
     (void)arg;
-    if (!chat_messages(c->chat)) {
+    if (!chat_messages(t->conversation.chat)) {
         fprintf(stderr, "there is no answer yet\n");
         return COMMAND_DONE;
     }
-    chat_pop(c->chat);
+    chat_pop(t->conversation.chat);
     return COMMAND_ANSWER;
 }
 
-static enum command_result do_system(struct conversation *c, const char *arg) {
+static enum command_result do_system(struct talk *t, const char *arg) {
     struct bise_error err = {0};
-    const enum bise_status status = chat_set_system(c->chat, arg, strlen(arg), &err);
+    const enum bise_status status = chat_set_system(t->conversation.chat, arg, strlen(arg), &err);
     if (status)
         report(status, &err);
     else
@@ -47,27 +48,27 @@ static enum command_result do_system(struct conversation *c, const char *arg) {
     return COMMAND_DONE;
 }
 
-static enum command_result do_stats(struct conversation *c, const char *arg) {
+static enum command_result do_stats(struct talk *t, const char *arg) {
     (void)arg;
-    engine_print_stats(c->engine, stderr);
+    engine_print_stats(&t->engine, stderr);
     return COMMAND_DONE;
 }
 
 /* The conversation's ids; none, said on stderr, without memory. */
-static size_t conversation_ids(struct conversation *c, const int32_t **ids) {
+static size_t conversation_ids(struct talk *t, const int32_t **ids) {
     struct bise_error err = {0};
     size_t n;
-    const enum bise_status status = chat_ids(c->chat, ids, &n, &err);
+    const enum bise_status status = chat_ids(t->conversation.chat, ids, &n, &err);
     if (!status)
         return n;
     report(status, &err);
     return 0;
 }
 
-static enum command_result do_context(struct conversation *c, const char *arg) {
-    const struct bise_plan *plan = bise_session_plan(c->engine->session);
+static enum command_result do_context(struct talk *t, const char *arg) {
+    const struct bise_plan *plan = bise_session_plan(t->engine.session);
     const int32_t *ids;
-    const size_t n = conversation_ids(c, &ids);
+    const size_t n = conversation_ids(t, &ids);
     (void)arg;
     fprintf(stderr, "the conversation has %zu tokens; ", n);
     if (plan->window)
@@ -77,9 +78,9 @@ static enum command_result do_context(struct conversation *c, const char *arg) {
     return COMMAND_DONE;
 }
 
-static enum command_result do_tokens(struct conversation *c, const char *arg) {
+static enum command_result do_tokens(struct talk *t, const char *arg) {
     const int32_t *ids;
-    const size_t n = conversation_ids(c, &ids);
+    const size_t n = conversation_ids(t, &ids);
     (void)arg;
     for (size_t i = 0; i < n; i++)
         fprintf(stderr, i ? " %d" : "%d", ids[i]);
@@ -87,47 +88,146 @@ static enum command_result do_tokens(struct conversation *c, const char *arg) {
     return COMMAND_DONE;
 }
 
-static enum command_result do_help(struct conversation *c, const char *arg);
+static enum command_result do_multi(struct talk *t, const char *arg) {
+    (void)t;
+    (void)arg;
+    return COMMAND_MULTI;
+}
 
-static const struct {
+static enum command_result do_help(struct talk *t, const char *arg);
+
+static const struct command {
     const char *name, *arg, *help;
-    enum command_result (*run)(struct conversation *c, const char *arg);
+    command_fn *run;
+    complete_fn *complete; /* of the argument; NULL: nothing is known of it */
 } commands[] = {
-    {"/help", "", "this list", do_help},
-    {"/system", " TEXT", "set the system prompt; without TEXT: take it away", do_system},
-    {"/undo", "", "take your last message and its answer back", do_undo},
-    {"/regen", "", "answer the last message again", do_regen},
-    {"/clear", "", "begin a new conversation", do_clear},
-    {"/stats", "", "speed and memory", do_stats},
-    {"/context", "", "how much of the context is used", do_context},
-    {"/tokens", "", "the conversation as token ids", do_tokens},
-    {"/quit", "", "leave (so does Ctrl-D)", do_quit},
+    {"/help", "", "this list", do_help, NULL},
+    {"/system", "[TEXT]", "set the system prompt; without TEXT: take it away", do_system, NULL},
+    {"/undo", "", "take your last message and its answer back", do_undo, NULL},
+    {"/regen", "", "answer the last message again", do_regen, NULL},
+    {"/clear", "", "begin a new conversation", do_clear, NULL},
+    {"/multi", "", "write a message of several lines; a line of three quotes ends it", do_multi,
+     NULL},
+    {"/stats", "", "speed, context and memory", do_stats, NULL},
+    {"/context", "", "how much of the context is used", do_context, NULL},
+    {"/tokens", "", "the conversation as token ids", do_tokens, NULL},
+    {"/quit", "", "leave (so does Ctrl-D)", do_quit, NULL},
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 
-static enum command_result do_help(struct conversation *c, const char *arg) {
-    (void)c;
+static enum command_result do_help(struct talk *t, const char *arg) {
+    (void)t;
     (void)arg;
     for (size_t i = 0; i < N_COMMANDS; i++) {
-        char left[32];
-        snprintf(left, sizeof left, "%s%s", commands[i].name, commands[i].arg);
-        fprintf(stderr, "  %-14s  %s\n", left, commands[i].help);
+        char left[40];
+        snprintf(left, sizeof left, "%s %s", commands[i].name, commands[i].arg);
+        fprintf(stderr, "  %-16s  %s\n", left, commands[i].help);
     }
-    fprintf(stderr, "  Ctrl-C          stop an answer; at the prompt: leave\n"
-                    "  //...           a message that begins with a slash\n");
+    fprintf(stderr, "  %-16s  %s\n  %-16s  %s\n", "//...", "a message that begins with a slash",
+            "Ctrl-C", "stop an answer; at an empty prompt: leave");
     return COMMAND_DONE;
 }
 
-enum command_result chat_command(struct conversation *c, const char *line) {
+/* The command of this name (len bytes); NULL if there is none. */
+static const struct command *find_command(const char *name, size_t len) {
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (strlen(commands[i].name) == len && memcmp(commands[i].name, name, len) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+#define NAME_MAX_LEN 16 /* longer words are like no command */
+
+/* How many letters must be added, left out, changed or swapped with their neighbour to make b
+ * (NUL-terminated) of a (len bytes, at most NAME_MAX_LEN). */
+static size_t distance(const char *a, size_t len, const char *b) {
+    size_t rows[3][NAME_MAX_LEN + 1], *before = rows[0], *last = rows[1], *now = rows[2];
+    for (size_t j = 0; j <= len; j++)
+        last[j] = j;
+    for (size_t i = 1; b[i - 1]; i++) {
+        now[0] = i;
+        for (size_t j = 1; j <= len; j++) {
+            const size_t change = last[j - 1] + (a[j - 1] != b[i - 1]);
+            const size_t add = 1 + (last[j] < now[j - 1] ? last[j] : now[j - 1]);
+            now[j] = change < add ? change : add;
+            if (i > 1 && j > 1 && a[j - 1] == b[i - 2] && a[j - 2] == b[i - 1] &&
+                before[j - 2] + 1 < now[j])
+                now[j] = before[j - 2] + 1;
+        }
+        size_t *const oldest = before;
+        before = last;
+        last = now;
+        now = oldest;
+    }
+    return last[len];
+}
+
+/* The command that name begins, or else is most like; NULL if none is near. */
+static const char *nearest(const char *name, size_t len) {
+    const char *best = NULL;
+    size_t best_distance = 3;
+    if (len < 2 || len > NAME_MAX_LEN)
+        return NULL;
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (strncmp(commands[i].name, name, len) == 0)
+            return commands[i].name;
+        const size_t d = distance(name, len, commands[i].name);
+        if (d < best_distance && d < len) {
+            best = commands[i].name;
+            best_distance = d;
+        }
+    }
+    return best;
+}
+
+static void explain_unknown(const char *name, size_t len) {
+    const char *like = nearest(name, len);
+    fprintf(stderr,
+            "there is no command %.*s%s%s%s; /help lists them, // begins a message with a "
+            "slash\n",
+            (int)(len < 40 ? len : 40), name, like ? "; do you mean " : "", like ? like : "",
+            like ? "?" : "");
+}
+
+enum command_result chat_command(struct talk *t, const char *line) {
     if (line[0] != '/' || line[1] == '/')
         return COMMAND_NONE;
-    const size_t len = strcspn(line, " \t");
-    const char *arg = line + len + strspn(line + len, " \t");
-    for (size_t i = 0; i < N_COMMANDS; i++)
-        if (strlen(commands[i].name) == len && memcmp(commands[i].name, line, len) == 0)
-            return commands[i].run(c, arg);
-    fprintf(stderr,
-            "there is no command %.*s; /help lists them, // begins a message with a slash\n",
-            (int)(len < 40 ? len : 40), line);
-    return COMMAND_DONE;
+    const size_t len = strcspn(line, " \t\n");
+    const struct command *command = find_command(line, len);
+    if (!command) {
+        explain_unknown(line, len);
+        return COMMAND_DONE;
+    }
+    const char *arg = line + len + strspn(line + len, " \t\n");
+    size_t n = strlen(arg);
+    while (n && (arg[n - 1] == ' ' || arg[n - 1] == '\t'))
+        n--;
+    if (n && !command->arg[0]) {
+        fprintf(stderr, "%s takes no argument\n", command->name);
+        return COMMAND_DONE;
+    }
+    char *copy = strndup(arg, n);
+    if (!copy) {
+        report(BISE_ERR_MEMORY, NULL);
+        return COMMAND_DONE;
+    }
+    const enum command_result result = command->run(t, copy);
+    free(copy);
+    return result;
+}
+
+void chat_complete(struct completion *c, const char *line, size_t *start) {
+    const size_t len = strcspn(line, " \t\n");
+    *start = 0;
+    if (line[0] != '/')
+        return;
+    if (!line[len]) {
+        for (size_t i = 0; i < N_COMMANDS; i++)
+            completion_offer(c, line, commands[i].name);
+        return;
+    }
+    const struct command *command = find_command(line, len);
+    *start = len + strspn(line + len, " \t\n");
+    if (command && command->complete)
+        command->complete(c, line + *start);
 }

@@ -1,0 +1,71 @@
+#include "talk.h"
+
+#include <string.h>
+
+#define COMPLETION_LENGTH 256 /* of an answer where nothing tells a model to end it */
+
+/* The format asked for, or the model's own; never a guess. */
+static int choose_format(struct talk *t) {
+    const char *asked = t->options.format;
+    t->format = chat_format_from_name(asked ? asked : t->engine.info->chat_format);
+    if (t->format != CHAT_UNKNOWN && t->format != CHAT_FORMAT_COUNT)
+        return EXIT_DONE;
+    if (asked)
+        fprintf(stderr,
+                "bise: --chat-format: expected v1, v3, chatml, zephyr, llama2 or none, "
+                "found \"%s\"\n",
+                asked);
+    else
+        fprintf(stderr,
+                "bise: %s does not say which chat format the model was trained on. Its model card "
+                "does; give --chat-format v1 (Mistral Instruct v0.1, v0.2, Mixtral), v3 (v0.3), "
+                "chatml, zephyr, llama2, or none (a base model)\n",
+                t->engine.path);
+    return EXIT_USAGE;
+}
+
+static void greet(const struct talk *t) {
+    engine_print_plan(&t->engine, stderr);
+    if (t->format == CHAT_NONE)
+        fprintf(stderr, "no chat format: a base model goes on with what you type\n");
+    else
+        fprintf(stderr, "chat format %s; ", chat_format_name(t->format));
+    fprintf(stderr, "Ctrl-C stops an answer, Ctrl-D or /quit leaves, /help lists commands\n");
+}
+
+int talk_open(struct talk *t) {
+    const struct chat_options *o = &t->options;
+    struct conversation *c = &t->conversation;
+    struct bise_error err = {0};
+    int code = engine_open(&t->engine, &o->engine);
+    if (!code)
+        code = choose_format(t);
+    if (!code)
+        code = conversation_open(c, &t->engine, t->format);
+    if (!code)
+        code = sampling_stops(&o->sampling, &c->stop);
+    if (!code)
+        code = constraint_open(&c->constraint, &t->engine, o->sampling.grammar,
+                               o->sampling.grammar_file);
+    if (code)
+        return code;
+    if (!o->quiet)
+        greet(t);
+    code = sampling_open(&c->sampler, &t->options.sampling, t->engine.info->vocab_size, o->quiet);
+    if (code)
+        return code;
+    c->max_tokens = o->n_predict;
+    if (o->n_predict == TALK_DEFAULT_LENGTH)
+        c->max_tokens = t->format == CHAT_NONE ? COMPLETION_LENGTH : -1;
+    c->dump_tokens = o->dump_tokens;
+    if (!o->system)
+        return EXIT_DONE;
+    const enum bise_status status = chat_set_system(c->chat, o->system, strlen(o->system), &err);
+    return status ? report(status, &err) : EXIT_DONE;
+}
+
+void talk_close(struct talk *t) {
+    bise_sampler_close(&t->conversation.sampler);
+    conversation_close(&t->conversation);
+    engine_close(&t->engine);
+}

@@ -1,0 +1,30 @@
+/* What a chat consists of: the options it was begun with, the model, the conversation. */
+#ifndef BISE_TOOLS_TALK_H
+#define BISE_TOOLS_TALK_H
+
+#include "conversation.h"
+#include "sampling.h"
+
+struct chat_options {
+    struct engine_options engine;
+    struct sampling_options sampling;
+    const char *format, *system;
+    int64_t n_predict; /* TALK_DEFAULT_LENGTH: until the model ends its answer */
+    bool dump_tokens, quiet;
+};
+
+#define TALK_DEFAULT_LENGTH -2
+
+struct talk {
+    struct chat_options options; /* /set and /model change them */
+    enum chat_format format;
+    struct engine engine;
+    struct conversation conversation;
+};
+
+/* Opens model, conversation and sampler as t->options say (those alone are filled). Returns an exit
+ * code, the fault said on stderr; talk_close is due in any case. */
+int talk_open(struct talk *t);
+void talk_close(struct talk *t);
+
+#endif
