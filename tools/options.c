@@ -13,6 +13,7 @@ enum exit_code exit_code_of(enum bise_status status) {
     case BISE_ERR_CPU:
     case BISE_ERR_CONTEXT:
         return EXIT_USAGE;
+    case BISE_ERR_IO:
     case BISE_ERR_FORMAT:
     case BISE_ERR_UNSUPPORTED:
         return EXIT_INPUT;

@@ -1,56 +1,77 @@
 /*
- * bise perplexity: how well a model foresees a text.
+ * bise perplexity: how well a model foresees a text, and how far it is from a baseline.
  *
  * --text: the protocol usual for wikitext-2 (llama.cpp's). The text is tokenized as a whole and cut
  * into windows of -c tokens; what is left over is dropped. In each window, run from an empty cache,
  * the first token is replaced by BOS (the very first window begins with it) and the tokens of the
  * second half are predicted: c - 1 - c/2 of them, each seeing at least c/2 tokens.
+ * --text --sequences N: N tokens after a BOS of their own, all of them predicted.
  * --ids: one sequence as it is, nothing added; all tokens but the first are predicted.
+ * --kl FILE: the tokens that the baseline in the file was run with.
  */
 #include "engine.h"
+#include "evaluate.h"
 #include "kernels/dmath.h"
 #include "progress.h"
 #include "read_text.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define DEFAULT_WINDOW 512
 #define DEFAULT_CALL   256
-#define OWN_OPTIONS    5
+#define OWN_OPTIONS    9
 
 struct perplexity_options {
     struct engine_options engine;
-    const char *text, *ids, *logits;
-    int64_t start_pos;
+    const char *text, *ids, *logits, *kl_base, *kl;
+    int64_t start_pos, sequences, tokens;
     bool json;
 };
 
-/* Sums over predicted tokens, in nats. */
-struct totals {
-    double nll, nll2;
-    uint64_t n;
+struct work {
+    const struct perplexity_options *options;
+    struct engine e;
+    struct evaluation run;
+    int32_t *ids, *windows; /* of the text; [n_windows][window] made of them, NULL with --kl */
+    size_t n;
+    struct kl_base *save, *base;
 };
 
-struct work {
-    struct engine e;
-    int32_t *ids; /* [n] */
-    size_t n;
-    size_t window, first; /* tokens run from an empty cache; the first position that predicts */
-    size_t call;          /* tokens of one call to the model */
-    float *logits;        /* [call][vocab] */
-    FILE *out;            /* of --logits, NULL if not asked for */
-    struct totals totals;
-};
+static int usage_error(const char *text) {
+    fprintf(stderr, "bise: perplexity: %s\n", text);
+    return EXIT_USAGE;
+}
+
+static int check_options(const struct perplexity_options *o) {
+    if (o->text && !o->sequences && o->engine.n_ctx > 0 && o->engine.n_ctx < 4)
+        return usage_error("-c: windows of a text have at least 4 tokens");
+    if (o->kl && (o->text || o->ids || o->sequences || o->tokens || o->engine.n_ctx > 0))
+        return usage_error("--kl FILE brings its own tokens: no --text, --ids, --sequences, "
+                           "--tokens or -c beside it");
+    if (!o->kl && !o->text == !o->ids)
+        return usage_error("expected either --text FILE, --ids FILE or --kl FILE");
+    if (o->ids && o->sequences)
+        return usage_error("--sequences: of a --text only");
+    if (o->sequences && o->engine.n_ctx > 0)
+        return usage_error("--sequences says how many tokens are run at once: no -c beside it");
+    return EXIT_DONE;
+}
 
 static bool parse(struct perplexity_options *o, int argc, char **argv, int *code) {
     struct option_def defs[ENGINE_OPTIONS + OWN_OPTIONS] = {
         {"--text", OPT_STRING, &o->text, "FILE", "a text, in windows of -c tokens (default 512)", 0,
          0},
+        {"--sequences", OPT_INT, &o->sequences, "N",
+         "predict all of the text, N tokens after every BOS", 1, 1 << 24},
         {"--ids", OPT_STRING, &o->ids, "FILE", "token ids, as one sequence", 0, 0},
+        {"--tokens", OPT_INT, &o->tokens, "N", "only the first N tokens of it", 2, 1e12},
         {"--start-pos", OPT_INT, &o->start_pos, "N", "position of the first token (0)", 0, 1e14},
+        {"--kl-base", OPT_STRING, &o->kl_base, "FILE", "write what is predicted, as a baseline", 0,
+         0},
+        {"--kl", OPT_STRING, &o->kl, "FILE",
+         "KL divergence from the baseline in FILE, on its tokens", 0, 0},
         {"--logits", OPT_STRING, &o->logits, "FILE", "write all logits as float32 [n][vocab]", 0,
          0},
         {"--json", OPT_FLAG, &o->json, NULL, "the result as JSON", 0, 0},
@@ -58,21 +79,12 @@ static bool parse(struct perplexity_options *o, int argc, char **argv, int *code
     size_t n_positional;
     engine_option_defs(&o->engine, defs + OWN_OPTIONS);
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
-                       "bise perplexity -m FILE --text FILE | --ids FILE [options]\n\n"
+                       "bise perplexity -m FILE --text FILE | --ids FILE | --kl FILE [options]\n\n"
                        "--chunk N is the length of each call to the model (256)",
                        NULL, 0, &n_positional, code))
         return false;
-    if (o->text && o->engine.n_ctx > 0 && o->engine.n_ctx < 4) {
-        fprintf(stderr, "bise: -c: windows of a text have at least 4 tokens\n");
-        *code = EXIT_USAGE;
-        return false;
-    }
-    if (!o->text == !o->ids) {
-        fprintf(stderr, "bise: perplexity: expected either --text FILE or --ids FILE\n");
-        *code = EXIT_USAGE;
-        return false;
-    }
-    return true;
+    *code = check_options(o);
+    return *code == EXIT_DONE;
 }
 
 /* ---- tokens --------------------------------------------------------------------------------- */
@@ -101,150 +113,182 @@ static int parse_ids(const char *path, const char *text, struct work *w) {
     }
 }
 
+/* Tokens of a window, BOS among them: the context that is needed. */
+static size_t window_of(const struct perplexity_options *o, const struct work *w) {
+    if (o->kl)
+        return kl_base_shape(w->base)->window;
+    if (o->ids)
+        return w->n;
+    if (o->sequences)
+        return (size_t)o->sequences + 1;
+    return o->engine.n_ctx > 0 ? (size_t)o->engine.n_ctx : DEFAULT_WINDOW;
+}
+
+static int open_engine(struct perplexity_options *o, struct work *w) {
+    const size_t window = window_of(o, w);
+    size_t call = o->engine.chunk > 0 ? (size_t)o->engine.chunk : DEFAULT_CALL;
+    call = call < window ? call : window;
+    o->engine.n_ctx = (int64_t)window;
+    o->engine.chunk = (int64_t)call;
+    o->engine.start_pos = (uint64_t)o->start_pos;
+    w->run.call = call;
+    return engine_open(&w->e, &o->engine);
+}
+
+/* The tokens of the text or the list of ids, cut into windows. */
+static int make_windows(const struct perplexity_options *o, struct work *w) {
+    const char *const path = o->text ? o->text : o->ids;
+    const size_t window = o->sequences ? (size_t)o->sequences : window_of(o, w);
+    const size_t least = o->text ? window : 2;
+    const int32_t bos = w->e.info->bos_id;
+    struct bise_error err = {0};
+    enum bise_status s;
+    w->n = o->tokens && w->n > (size_t)o->tokens ? (size_t)o->tokens : w->n;
+    if (w->n < least) {
+        fprintf(stderr, "bise: %s: expected at least %zu tokens, found %zu\n", path, least, w->n);
+        return EXIT_INPUT;
+    }
+    if (o->sequences)
+        s = eval_whole(w->ids, w->n, window, bos, &w->windows, &w->run.shape, &err);
+    else
+        s = eval_usual(w->ids, w->n, window, o->text ? bos : -1, &w->windows, &w->run.shape, &err);
+    if (o->ids)
+        w->run.shape.first = 0;
+    w->run.ids = w->windows;
+    return s ? report(s, &err) : EXIT_DONE;
+}
+
+/* The baseline's tokens; the model must have its vocabulary. */
+static int take_base(const struct perplexity_options *o, struct work *w) {
+    w->run.shape = *kl_base_shape(w->base);
+    w->run.ids = kl_base_ids(w->base);
+    if (w->run.shape.vocab == w->e.info->vocab_size)
+        return EXIT_DONE;
+    fprintf(stderr, "bise: %s: expected a vocabulary of %u, the model's, found %u\n", o->kl,
+            w->e.info->vocab_size, w->run.shape.vocab);
+    return EXIT_INPUT;
+}
+
 /* Opens model and session and reads the tokens; ids come first, since the context is their number.
  */
 static int prepare(struct perplexity_options *o, struct work *w) {
     const char *const path = o->text ? o->text : o->ids;
+    struct bise_error err = {0};
     char *text = NULL;
-    size_t len;
-    int code = read_text(path, &text, &len);
+    size_t len = 0;
+    int code = EXIT_DONE;
+    if (o->kl) {
+        const enum bise_status s = kl_base_open(&w->base, o->kl, &err);
+        code = s ? report(s, &err) : EXIT_DONE;
+    } else {
+        code = read_text(path, &text, &len);
+    }
     if (!code && o->ids)
         code = parse_ids(path, text, w);
-    if (code)
-        goto done;
-    if (o->engine.n_ctx == 0)
-        o->engine.n_ctx = o->ids ? (int64_t)w->n : DEFAULT_WINDOW;
-    w->window = o->ids ? w->n : (size_t)o->engine.n_ctx;
-    w->first = o->ids ? 0 : w->window / 2;
-    w->call = o->engine.chunk > 0 ? (size_t)o->engine.chunk : DEFAULT_CALL;
-    w->call = w->call < w->window ? w->call : w->window;
-    o->engine.chunk = (int64_t)w->call;
-    o->engine.start_pos = (uint64_t)o->start_pos;
-    code = engine_open(&w->e, &o->engine);
+    if (!code && o->ids && o->tokens && w->n > (size_t)o->tokens)
+        w->n = (size_t)o->tokens;
+    if (!code)
+        code = open_engine(o, w);
     if (!code && o->text)
-        code = engine_tokenize(&w->e, text, len, true, &w->ids, &w->n);
-    const size_t least = o->text ? w->window : 2;
-    if (!code && w->n < least) {
-        fprintf(stderr, "bise: %s: expected at least %zu tokens, found %zu\n", path, least, w->n);
-        code = EXIT_INPUT;
-    }
-done:
+        code = engine_tokenize(&w->e, text, len, !o->sequences, &w->ids, &w->n);
+    if (!code)
+        code = o->kl ? take_base(o, w) : make_windows(o, w);
     free(text);
     return code;
 }
 
+/* ---- results -------------------------------------------------------------------------------- */
+
+static void print_json(const struct work *w, const struct divergence_result *kl) {
+    const struct eval_shape *s = &w->run.shape;
+    const struct estimate nll = moments_mean(&w->run.nll);
+    const double ppl = exp64(nll.value);
+    printf("{\"tokens\": %llu, \"windows\": %llu, \"window\": %u, \"predicted\": %llu, "
+           "\"nll\": %.9g, \"nll_error\": %.9g, \"perplexity\": %.9g, "
+           "\"perplexity_error\": %.9g, \"isa\": \"%s\"",
+           (unsigned long long)(s->n_windows * s->run), (unsigned long long)s->n_windows, s->window,
+           (unsigned long long)w->run.nll.n, nll.value, nll.error, ppl, ppl * nll.error,
+           bise_session_isa(w->e.session));
+    if (w->base)
+        printf(", \"kl\": %.9g, \"kl_error\": %.9g, \"kl_p99\": %.9g, \"kl_p99_error\": %.9g, "
+               "\"same_top\": %.9g, \"same_top_error\": %.9g, \"log_ratio\": %.9g, "
+               "\"log_ratio_error\": %.9g",
+               kl->mean.value, kl->mean.error, kl->p99.value, kl->p99.error, kl->same_top.value,
+               kl->same_top.error, kl->log_ratio.value, kl->log_ratio.error);
+    printf("}\n");
+}
+
+static void print_text(const struct work *w, const struct divergence_result *kl) {
+    const struct eval_shape *s = &w->run.shape;
+    const struct estimate nll = moments_mean(&w->run.nll);
+    const double ppl = exp64(nll.value);
+    printf("perplexity %.4f +- %.4f, nll %.6f +- %.6f nats, %llu tokens predicted in %llu "
+           "windows of %u\n",
+           ppl, ppl * nll.error, nll.value, nll.error, (unsigned long long)w->run.nll.n,
+           (unsigned long long)s->n_windows, s->window);
+    if (!w->base)
+        return;
+    printf("baseline: %s\n", kl_base_model(w->base));
+    printf("KL divergence: mean %.4e +- %.1e, 99th percentile %.3e +- %.1e\n", kl->mean.value,
+           kl->mean.error, kl->p99.value, kl->p99.error);
+    printf("same top token: %.2f +- %.2f %%\n", 100 * kl->same_top.value, 100 * kl->same_top.error);
+    printf("perplexity / baseline's: %.5f +- %.5f\n", exp64(kl->log_ratio.value),
+           exp64(kl->log_ratio.value) * kl->log_ratio.error);
+}
+
 /* ---- running -------------------------------------------------------------------------------- */
 
-/* -log of the probability that softmax(logits) gives to id; in double. */
-static double nll_of(const float *logits, size_t vocab, int32_t id) {
-    double max = (double)logits[0], sum = 0;
-    for (size_t i = 1; i < vocab; i++)
-        max = (double)logits[i] > max ? (double)logits[i] : max;
-    for (size_t i = 0; i < vocab; i++)
-        sum += exp64((double)logits[i] - max);
-    return max + log64(sum) - (double)logits[id];
-}
-
-static double standard_error(const struct totals *t) {
-    const double n = (double)t->n, mean = t->nll / n, var = t->nll2 / n - mean * mean;
-    return t->n > 1 && var > 0 ? sqrt(var / (n - 1)) : 0;
-}
-
-/* Runs tokens at .. at + len - 1 of the window that begins at `begin`, counting predictions. */
-static int run_call(struct work *w, size_t begin, size_t at, size_t len) {
+static int open_outputs(struct work *w) {
+    const struct perplexity_options *o = w->options;
     struct bise_error err = {0};
-    const size_t vocab = w->e.info->vocab_size;
-    const enum bise_status status =
-        bise_prefill_logits(w->e.session, w->ids + begin + at, len, w->logits, &err);
-    if (status)
-        return report(status, &err);
-    if (w->out && fwrite(w->logits, vocab * sizeof(float), len, w->out) != len) {
-        fprintf(stderr, "bise: writing the logits failed: %s\n", strerror(errno));
-        return EXIT_FAILED;
-    }
-    for (size_t i = 0; i < len; i++) {
-        if (at + i < w->first || at + i + 1 >= w->window)
-            continue;
-        const int32_t next = w->ids[begin + at + i + 1];
-        const double nll = nll_of(w->logits + i * vocab, vocab, next);
-        w->totals.nll += nll;
-        w->totals.nll2 += nll * nll;
-        w->totals.n++;
-    }
-    return EXIT_DONE;
-}
-
-static void say_progress(const struct work *w, size_t done, size_t total, double started) {
-    const double mean = w->totals.n > 0 ? w->totals.nll / (double)w->totals.n : 0;
-    fprintf(stderr, "%zu of %zu tokens, perplexity %.4f, %.1f tokens/s\n", done, total, exp64(mean),
-            (double)done / (seconds_now() - started));
-}
-
-static int run_windows(struct work *w, bool replace_first) {
-    const double started = seconds_now();
-    const size_t n_windows = w->n / w->window, total = n_windows * w->window;
-    double said = started;
-    for (size_t i = 0; i < n_windows; i++) {
-        const size_t begin = i * w->window;
-        if (replace_first && w->e.info->bos_id >= 0)
-            w->ids[begin] = w->e.info->bos_id;
-        bise_reset(w->e.session);
-        for (size_t at = 0; at < w->window; at += w->call) {
-            const size_t left = w->window - at, len = left < w->call ? left : w->call;
-            const int code = run_call(w, begin, at, len);
-            if (code)
-                return code;
-            if (interrupted())
-                return EXIT_INTERRUPTED;
-            if (seconds_now() - said > 10) {
-                said = seconds_now();
-                say_progress(w, begin + at + len, total, started);
-            }
+    if (o->logits) {
+        w->run.shape.run = w->run.shape.window; /* "all logits" */
+        w->run.out = fopen(o->logits, "wb");
+        if (!w->run.out) {
+            fprintf(stderr, "bise: %s: %s\n", o->logits, strerror(errno));
+            return EXIT_INPUT;
         }
     }
-    say_progress(w, total, total, started);
-    return EXIT_DONE;
+    if (!o->kl_base)
+        return EXIT_DONE;
+    char model[KL_BASE_TEXT];
+    snprintf(model, sizeof model, "%s, %s", w->e.path, w->e.info->weight_type);
+    const enum bise_status s =
+        kl_base_create(&w->save, o->kl_base, &w->run.shape, w->run.ids, model, &err);
+    return s ? report(s, &err) : EXIT_DONE;
 }
 
-static void print_result(const struct work *w, bool json) {
-    const double n = (double)w->totals.n, mean = w->totals.nll / n;
-    const double error = standard_error(&w->totals), ppl = exp64(mean);
-    if (json)
-        printf("{\"tokens\": %zu, \"windows\": %zu, \"window\": %zu, \"predicted\": %llu, "
-               "\"nll\": %.9g, \"nll_error\": %.9g, \"perplexity\": %.9g, "
-               "\"perplexity_error\": %.9g, \"isa\": \"%s\"}\n",
-               w->n, w->n / w->window, w->window, (unsigned long long)w->totals.n, mean, error, ppl,
-               ppl * error, bise_session_isa(w->e.session));
-    else
-        printf("perplexity %.4f +- %.4f, nll %.6f +- %.6f nats, %llu tokens predicted in %zu "
-               "windows of %zu\n",
-               ppl, ppl * error, mean, error, (unsigned long long)w->totals.n, w->n / w->window,
-               w->window);
-}
-
-static int measure(const struct perplexity_options *o, struct work *w) {
-    w->logits = malloc(w->call * w->e.info->vocab_size * sizeof *w->logits);
-    if (!w->logits) {
-        fprintf(stderr, "bise: no memory for the logits of %zu tokens\n", w->call);
-        return EXIT_MEMORY;
+static int measure(struct work *w) {
+    struct bise_error err = {0};
+    w->run.session = w->e.session;
+    w->run.shape.vocab = w->e.info->vocab_size;
+    w->run.what = "";
+    int code = open_outputs(w);
+    if (!code) {
+        w->run.save = w->save;
+        w->run.base = w->base;
+        enum bise_status s = evaluation_run(&w->run, &err);
+        if (!s && w->save)
+            s = kl_base_finish(w->save, &err);
+        code = s ? report(s, &err) : EXIT_DONE;
     }
-    if (o->logits && !(w->out = fopen(o->logits, "wb"))) {
-        fprintf(stderr, "bise: %s: %s\n", o->logits, strerror(errno));
-        return EXIT_FAILED;
-    }
-    int code = run_windows(w, o->text != NULL);
-    if (w->out && fclose(w->out) != 0 && !code) {
-        fprintf(stderr, "bise: %s: %s\n", o->logits, strerror(errno));
+    if (w->run.out && fclose(w->run.out) != 0 && !code) {
+        fprintf(stderr, "bise: %s: %s\n", w->options->logits, strerror(errno));
         code = EXIT_FAILED;
     }
-    if (!code)
-        print_result(w, o->json);
-    return code;
+    if (code)
+        return code;
+    const struct divergence_result kl = divergence_summary(&w->run.kl);
+    if (w->options->json)
+        print_json(w, &kl);
+    else
+        print_text(w, &kl);
+    return EXIT_DONE;
 }
 
 int cmd_perplexity(int argc, char **argv) {
     struct perplexity_options o = {.engine = ENGINE_DEFAULTS};
-    struct work w = {.n = 0};
+    struct work w = {.options = &o};
     int code;
     if (!parse(&o, argc, argv, &code))
         return code;
@@ -252,10 +296,13 @@ int cmd_perplexity(int argc, char **argv) {
     code = prepare(&o, &w);
     if (!code) {
         engine_print_plan(&w.e, stderr);
-        code = measure(&o, &w);
+        code = measure(&w);
     }
+    evaluation_close(&w.run);
+    kl_base_close(&w.save);
+    kl_base_close(&w.base);
     free(w.ids);
-    free(w.logits);
+    free(w.windows);
     engine_close(&w.e);
     return code;
 }

@@ -23,7 +23,6 @@ struct options {
 
 struct quantize {
     const struct options *options;
-    enum exit_code io_code; /* of an IO error, where the work stands now */
     enum tensor_type type, head, embed, attention;
     struct source *source;
     struct model_config config; /* the source's, with the chat format */
@@ -71,7 +70,6 @@ static enum bise_status parse_attention(struct quantize *q, struct bise_error *e
 
 static enum bise_status open_source(struct quantize *q, struct bise_error *err) {
     char note[2048];
-    q->io_code = EXIT_INPUT;
     enum bise_status s = source_open(&q->source, q->options->source, note, sizeof note, err);
     for (char *rest = note, *line; (line = strsep(&rest, "\n")) != NULL;)
         if (!s && *line)
@@ -244,13 +242,11 @@ static enum bise_status write_file(struct quantize *q, struct bise_error *err) {
              tensor_type_name(q->type), tensor_type_name(q->attention),
              tensor_type_name(q->config.tied_head ? q->embed : q->head), tensor_type_name(q->embed),
              q->type == TYPE_I4 ? ", built-in codebook" : "");
-    q->io_code = EXIT_USAGE; /* a place that cannot be written to */
     enum bise_status s = writer_open(&c.writer, o->out, &q->config, p, q->tokenizer_bytes,
                                      q->tokenizer_len, q->tensors, q->n_tensors, err);
     free(p);
     if (s)
         return s;
-    q->io_code = EXIT_FAILED;
     const uint64_t file_bytes = writer_file_bytes(c.writer);
     progress_begin(&c.progress, o->out);
     s = convert_all(&c, err);
@@ -283,8 +279,7 @@ static int quantize(const struct options *o) {
     free(q.tokenizer_bytes);
     free(q.shapes);
     free(q.tensors);
-    const int code = s ? report(s, &err) : EXIT_DONE;
-    return s == BISE_ERR_IO ? (int)q.io_code : code;
+    return s ? report(s, &err) : EXIT_DONE;
 }
 
 int cmd_quantize(int argc, char **argv) {

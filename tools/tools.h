@@ -9,7 +9,7 @@ enum exit_code {
     EXIT_DONE = 0,
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
-    EXIT_INPUT = 3,  /* bad or unsupported input file */
+    EXIT_INPUT = 3, /* a file that cannot be opened, read or created, or is not what it should be */
     EXIT_MEMORY = 4, /* not enough memory or disk */
     EXIT_INTERRUPTED = 130
 };

@@ -1,5 +1,6 @@
 #include "source_impl.h"
 
+#include "bise_file.h"
 #include "configs.h"
 #include "file.h"
 #include "folder.h"
@@ -292,10 +293,15 @@ enum bise_status source_open(struct source **out, const char *path, char *note, 
     struct source *s = calloc(1, sizeof *s);
     if (!s)
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", path);
-    enum bise_status status = folder_open(&folder, path, &notes, err);
-    if (!status)
-        status = open_from(s, &folder, &notes, err);
-    folder_close(&folder);
+    enum bise_status status;
+    if (is_bise_file(path)) {
+        status = bise_file_open(s, path, &notes, err);
+    } else {
+        status = folder_open(&folder, path, &notes, err);
+        if (!status)
+            status = open_from(s, &folder, &notes, err);
+        folder_close(&folder);
+    }
     if (status)
         source_close(&s);
     *out = s;
@@ -306,6 +312,7 @@ void source_close(struct source **s) {
     if (!s || !*s)
         return;
     raw_close(&(*s)->raw);
+    bise_model_close(&(*s)->model);
     free((*s)->tensors);
     free((*s)->raws);
     gguf_close(&(*s)->gguf);
@@ -346,6 +353,8 @@ const uint8_t *source_tokenizer_bytes(const struct source *s, size_t *len) {
 }
 
 enum chat_format source_guess_chat(const struct source *s, const struct tokenizer *tokenizer) {
+    if (s->model)
+        return s->config.chat;
     const bool control_inst = tokenizer && tokenizer_size(tokenizer) > 3 &&
                               tokenizer_kind(tokenizer, 3) == PIECE_CONTROL &&
                               strcmp(tokenizer_piece_raw(tokenizer, 3), "[INST]") == 0;

@@ -15,8 +15,9 @@ struct source_tensor {
     uint64_t bytes; /* in the source */
 };
 
-/* path: a folder, a single file of weights with its config.json or params.json beside it, or a GGUF
- * file. Reads headers only; checks that every tensor the config asks for is there with its shape.
+/* path: a folder, a single file of weights with its config.json or params.json beside it, a GGUF
+ * file or a .bise file. Reads headers only; checks that every tensor the config asks for is there
+ * with its shape.
  * note [note_cap]: what was chosen (e.g. one of two weight sets) or left out, lines, may be "".
  * Errors: IO, FORMAT, UNSUPPORTED, MEMORY. */
 enum bise_status source_open(struct source **out, const char *path, char *note, size_t note_cap,

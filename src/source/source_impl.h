@@ -14,6 +14,7 @@ struct source {
     const struct raw_tensor **raws; /* [n_tensors] in raw */
     size_t n_tensors;
     struct gguf gguf;         /* of a GGUF file */
+    struct bise_model *model; /* of a .bise file, which has no raw tensors; else NULL */
     char *tokenizer_path;     /* NULL: none */
     uint8_t *tokenizer_bytes; /* NULL: none in the file of weights */
     size_t tokenizer_len;

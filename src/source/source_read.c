@@ -1,6 +1,7 @@
 /* Rows of a source's tensors as floats. */
 #include "source_impl.h"
 
+#include "bise_file.h"
 #include "blocks.h"
 #include "file.h"
 #include <fcntl.h>
@@ -66,14 +67,16 @@ static size_t first_not_finite(const float *x, size_t n) {
 enum bise_status source_read_rows(const struct source *s, size_t i, uint32_t row, uint32_t n,
                                   float *out, struct bise_error *err) {
     const struct source_tensor *t = &s->tensors[i];
-    const struct raw_tensor *raw = s->raws[i];
-    const bool reorder = s->naming != NAMING_HF && ends_with_wq_or_wk(t->name);
+    const struct raw_tensor *raw = s->model ? NULL : s->raws[i];
+    const bool reorder = raw && s->naming != NAMING_HF && ends_with_wq_or_wk(t->name);
     const size_t count = (size_t)n * t->cols;
     enum bise_status status = BISE_OK;
     if (row > t->rows || n > t->rows - row)
         return bise_fail(err, BISE_ERR_ARG, "tensor %s: rows %u to %u of %u", t->origin, row,
                          row + n, t->rows);
-    if (!reorder)
+    if (!raw)
+        status = bise_file_rows(s, i, row, n, out, err);
+    else if (!reorder)
         status = read_rows(s, raw, row, n, t->cols, out, err);
     for (uint32_t r = 0; r < n && reorder && !status; r++)
         status = read_rows(s, raw, file_row(row + r, s->config.head_dim), 1, t->cols,
@@ -83,11 +86,12 @@ enum bise_status source_read_rows(const struct source *s, size_t i, uint32_t row
     const size_t bad = first_not_finite(out, count);
     if (bad < count) {
         const uint32_t at = row + (uint32_t)(bad / t->cols);
-        return bise_fail(
-            err, BISE_ERR_FORMAT,
-            "%s: tensor %s: expected finite weights, found %s at row %u, column %u",
-            s->raw.files[raw->file].path, t->origin, isnan(out[bad]) ? "NaN" : "infinity",
-            reorder ? file_row(at, s->config.head_dim) : at, (unsigned)(bad % t->cols));
+        return bise_fail(err, BISE_ERR_FORMAT,
+                         "%s: tensor %s: expected finite weights, found %s at row %u, column %u",
+                         raw ? s->raw.files[raw->file].path : s->description, t->origin,
+                         isnan(out[bad]) ? "NaN" : "infinity",
+                         reorder ? file_row(at, s->config.head_dim) : at,
+                         (unsigned)(bad % t->cols));
     }
     return BISE_OK;
 }

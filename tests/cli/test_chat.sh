@@ -124,7 +124,7 @@ same "quietly" "" "$(cat "$T/err")"
 # Faults.
 expect_exit "an unknown format" 2 'found "v9"' "$BISE" chat -m $M --chat-format v9 </dev/null
 expect_exit "V3 without its pieces" 3 "[INST]" "$BISE" chat -m $M --chat-format v3 </dev/null
-expect_exit "no such model" 1 "no-such.bise" "$BISE" chat -m no-such.bise </dev/null
+expect_exit "no such model" 3 "no-such.bise" "$BISE" chat -m no-such.bise </dev/null
 printf 'a\xff\n' >"$T/bad"
 expect_exit "invalid UTF-8" 2 "0xff at offset 1" "$BISE" chat -m $M <"$T/bad"
 "$BISE" synth --shape dim=64,ffn=64,layers=1,heads=2,kv=1,vocab=64 -o "$T/none.bise" 2>/dev/null

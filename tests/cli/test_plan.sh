@@ -4,7 +4,7 @@
 
 "$BISE" plan >"$T/demo" 2>&1
 expect plan_of_the_demo grep -q -x 'It fits.' "$T/demo"
-expect_exit no_such_model 1 nowhere.bise "$BISE" plan -m "$T/nowhere.bise"
+expect_exit no_such_model 3 nowhere.bise "$BISE" plan -m "$T/nowhere.bise"
 expect_exit bad_cache_type 2 '--kv' "$BISE" plan --kv i7
 
 # Full attention over 16 million positions in f32 takes 100 GiB.

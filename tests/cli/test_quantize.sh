@@ -162,9 +162,9 @@ refused "--type" 2 '--type: expected i4, i8, bf16 or f32, found "q4"' --type q4
 refused "--head" 2 '--head: expected i4, i8, bf16 or f32, found "x"' --head x
 refused "--chat-format" 2 '--chat-format: expected v1' --chat-format v9
 expect_exit "no such checkpoint" 3 "No such file" "$BISE" quantize "$T/nowhere" -o "$T/x.bise"
-expect_exit "output in no folder" 2 "$T/nowhere/x.bise" "$BISE" quantize "$C" -o "$T/nowhere/x.bise"
+expect_exit "output in no folder" 3 "$T/nowhere/x.bise" "$BISE" quantize "$C" -o "$T/nowhere/x.bise"
 mkdir "$T/folder.bise"
-expect_exit "output is a folder" 2 "$T/folder.bise" "$BISE" quantize "$C" -o "$T/folder.bise"
+expect_exit "output is a folder" 3 "$T/folder.bise" "$BISE" quantize "$C" -o "$T/folder.bise"
 
 ## Damaged weights
 

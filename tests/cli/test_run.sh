@@ -117,7 +117,7 @@ expect_exit "no number" 2 'found "2x"' run --ids "1 2x"
 expect_exit "invalid UTF-8" 2 "0xff at offset 3" run -p "$(printf 'abc\xff')"
 expect_exit "a prompt longer than the context" 2 "2 too many" run --window 0 -c 3 --ids "1 5 6 7 8"
 expect_exit "no such file" 3 "no-such-file" run -f no-such-file
-expect_exit "no such model" 1 "no-such.bise" "$BISE" run -m no-such.bise -p a
+expect_exit "no such model" 3 "no-such.bise" "$BISE" run -m no-such.bise -p a
 expect_exit "an unknown instruction set" 2 "altivec" run -p a --isa altivec
 expect_exit "an unknown cache type" 2 "--kv: expected auto, i8, f16 or f32" run -p a --kv i4
 expect_exit "an unknown way of memory" 2 "--mem" run -p a --mem swap

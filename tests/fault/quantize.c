@@ -61,8 +61,13 @@ static enum bise_status run_consolidated(const char *dir, struct bise_error *err
     return run_folder(dir, "tests/data/golden/consolidated-swa", TYPE_BF16, err);
 }
 
+static enum bise_status run_bise(const char *dir, struct bise_error *err) {
+    return run_folder(dir, "tests/data/format/example.bise", TYPE_I8, err);
+}
+
 const struct scenario quantize_scenarios[] = {
     {"quantize_shards", NULL, run_shards, left_behind, NULL},
     {"quantize_consolidated", NULL, run_consolidated, left_behind, NULL},
+    {"quantize_bise", NULL, run_bise, left_behind, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

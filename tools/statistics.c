@@ -1,0 +1,97 @@
+#include "statistics.h"
+
+#include "kernels/dmath.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+void moments_add(struct moments *m, double x) {
+    m->sum += x;
+    m->sum2 += x * x;
+    m->n++;
+}
+
+struct estimate moments_mean(const struct moments *m) {
+    if (m->n == 0)
+        return (struct estimate){0, 0};
+    const double n = (double)m->n, mean = m->sum / n, variance = m->sum2 / n - mean * mean;
+    return (struct estimate){mean, m->n > 1 && variance > 0 ? sqrt(variance / (n - 1)) : 0};
+}
+
+static size_t top_of(const float *logits, size_t vocab) {
+    size_t top = 0;
+    for (size_t i = 1; i < vocab; i++)
+        top = logits[i] > logits[top] ? i : top;
+    return top;
+}
+
+/* log of the sum of exp(logits), less the largest, which is logits[top]. */
+static double log_sum(const float *logits, size_t vocab, size_t top) {
+    const double max = (double)logits[top];
+    double sum = 0;
+    for (size_t i = 0; i < vocab; i++)
+        sum += exp64((double)logits[i] - max);
+    return log64(sum);
+}
+
+double nll_of(const float *logits, size_t vocab, int32_t id) {
+    const size_t top = top_of(logits, vocab);
+    return (double)logits[top] + log_sum(logits, vocab, top) - (double)logits[id];
+}
+
+bool divergence_init(struct divergence *d, size_t n) {
+    *d = (struct divergence){.cap = n};
+    d->kl = malloc((n ? n : 1) * sizeof *d->kl);
+    return d->kl != NULL;
+}
+
+void divergence_free(struct divergence *d) {
+    free(d->kl);
+    *d = (struct divergence){0};
+}
+
+void divergence_add(struct divergence *d, const float *base, const float *logits, size_t vocab,
+                    int32_t next) {
+    const size_t top_p = top_of(base, vocab), top_q = top_of(logits, vocab);
+    const double norm_p = (double)base[top_p] + log_sum(base, vocab, top_p);
+    const double norm_q = (double)logits[top_q] + log_sum(logits, vocab, top_q);
+    double kl = 0;
+    for (size_t i = 0; i < vocab; i++) {
+        const double log_p = (double)base[i] - norm_p, log_q = (double)logits[i] - norm_q;
+        kl += exp64(log_p) * (log_p - log_q);
+    }
+    if (d->n < d->cap)
+        d->kl[d->n++] = (float)kl;
+    moments_add(&d->mean, kl);
+    moments_add(&d->nll, norm_q - (double)logits[next] - (norm_p - (double)base[next]));
+    d->n_same_top += top_p == top_q;
+}
+
+static int ascending(const void *a, const void *b) {
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of sorted values: the quantile, and half of what lies between the ranks one standard error of its
+ * rank (binomial) below and above. */
+static struct estimate quantile(const float *sorted, size_t n, double share) {
+    const double last = (double)n - 1, rank = share * last;
+    const double spread = sqrt((double)n * share * (1 - share));
+    const double low = rank - spread < 0 ? 0 : rank - spread;
+    const double high = rank + spread > last ? last : rank + spread;
+    return (struct estimate){
+        (double)sorted[(size_t)(rank + 0.5)],
+        ((double)sorted[(size_t)(high + 0.5)] - (double)sorted[(size_t)(low + 0.5)]) / 2};
+}
+
+struct divergence_result divergence_summary(struct divergence *d) {
+    struct divergence_result r = {.mean = moments_mean(&d->mean),
+                                  .log_ratio = moments_mean(&d->nll)};
+    if (d->n == 0)
+        return r;
+    const double n = (double)d->n, share = (double)d->n_same_top / n;
+    qsort(d->kl, d->n, sizeof *d->kl, ascending);
+    r.p99 = quantile(d->kl, d->n, 0.99);
+    r.same_top = (struct estimate){share, d->n > 1 ? sqrt(share * (1 - share) / (n - 1)) : 0};
+    return r;
+}

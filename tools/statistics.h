@@ -1,0 +1,50 @@
+/* What a model's predictions are worth, and how far they are from a baseline's: means with their
+ * standard errors, positions taken as independent. All in nats. */
+#ifndef BISE_TOOLS_STATISTICS_H
+#define BISE_TOOLS_STATISTICS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct moments {
+    double sum, sum2;
+    uint64_t n;
+};
+
+struct estimate {
+    double value, error; /* error: standard error; 0 where there are too few */
+};
+
+void moments_add(struct moments *m, double x);
+struct estimate moments_mean(const struct moments *m);
+
+/* -log of the probability that softmax(logits [vocab]) gives to id. */
+double nll_of(const float *logits, size_t vocab, int32_t id);
+
+/* Divergences of position after position. */
+struct divergence {
+    float *kl; /* [cap] */
+    size_t n, cap;
+    struct moments mean, nll; /* of kl; of nll - the baseline's nll */
+    uint64_t n_same_top;
+};
+
+/* Room for n positions; false if there is no memory. */
+bool divergence_init(struct divergence *d, size_t n);
+void divergence_free(struct divergence *d);
+/* Logits [vocab] of the baseline and of the model at one position, and the id that follows. At most
+ * n times. Adds KL(softmax(base) || softmax(logits)); both may be off by a constant. */
+void divergence_add(struct divergence *d, const float *base, const float *logits, size_t vocab,
+                    int32_t next);
+
+struct divergence_result {
+    struct estimate mean, p99; /* KL divergence: mean and 99th percentile */
+    struct estimate same_top;  /* share of positions with the same likeliest id */
+    struct estimate log_ratio; /* ln(perplexity / the baseline's), paired */
+};
+
+/* Sorts d->kl. */
+struct divergence_result divergence_summary(struct divergence *d);
+
+#endif
