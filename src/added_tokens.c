@@ -88,10 +88,25 @@ static enum bise_status check_token(const struct json_value *v, const struct tok
     return BISE_OK;
 }
 
+/* Whether the text is "pad" in any case and any brackets: fine-tunes that never grew their
+ * embeddings name one, and no text of theirs holds it. */
+static bool is_padding(const char *text, size_t len) {
+    static const char letters[] = "pad";
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        const char c = (char)(text[i] | 0x20);
+        if (memchr("<>[]|", text[i], 5))
+            continue;
+        if (n == 3 || c != letters[n++])
+            return false;
+    }
+    return n == 3;
+}
+
 /* The tokens that the tokenizer lacks. */
 static enum bise_status read_tokens(struct token_list *l, const struct json_value *root,
                                     const struct tokenizer *t, uint32_t vocab_size,
-                                    struct bise_error *err) {
+                                    size_t *n_ignored, struct bise_error *err) {
     if (root->kind != JSON_OBJECT)
         return bise_fail(err, BISE_ERR_FORMAT, "%s: expected an object of ids by token, found %s",
                          l->name, json_describe(root));
@@ -100,6 +115,11 @@ static enum bise_status read_tokens(struct token_list *l, const struct json_valu
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for its %zu tokens", l->name,
                          root->len);
     for (const struct json_value *v = json_first(root); v; v = json_next(root, v)) {
+        if (v->kind == JSON_NUMBER && v->is_integer && v->integer >= (int64_t)vocab_size &&
+            is_padding(v->key, v->key_len)) {
+            ++*n_ignored;
+            continue;
+        }
         const enum bise_status status = check_token(v, t, l->name, vocab_size, err);
         if (status)
             return status;
@@ -182,7 +202,9 @@ static enum bise_status append(uint8_t **model, size_t *len, const struct token_
         }
     }
     *len = (size_t)(at - grown);
-    *added = (struct added_tokens){l->n, end - first_id - l->n, (uint32_t)end};
+    added->n_control = l->n;
+    added->n_unused = end - first_id - l->n;
+    added->end = (uint32_t)end;
     return BISE_OK;
 }
 
@@ -192,10 +214,10 @@ enum bise_status added_tokens_append(uint8_t **model, size_t *len, const struct 
                                      struct bise_error *err) {
     struct token_list l = {.name = name};
     struct json *j = NULL;
-    *added = (struct added_tokens){0, 0, (uint32_t)tokenizer_size(t)};
+    *added = (struct added_tokens){.end = (uint32_t)tokenizer_size(t)};
     enum bise_status status = json_parse(&j, json, json_len, name, err);
     if (!status)
-        status = read_tokens(&l, json_root(j), t, vocab_size, err);
+        status = read_tokens(&l, json_root(j), t, vocab_size, &added->n_ignored, err);
     if (!status)
         status = sort_tokens(&l, err);
     if (!status && l.n)

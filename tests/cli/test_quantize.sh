@@ -70,12 +70,32 @@ fi
 if grep -Eq '^layers\.0\.attention\.wq +i4 +[0-9.]+ MB -> +[0-9.]+ MB +error [0-9.]+e-02$' \
     "$T/lines" && grep -Eq '^output +f32 .* error 0\.000e\+00$' "$T/lines" &&
     grep -Eq '^tok_embeddings +bf16 ' "$T/lines" && grep -Eq '^norm +f32 ' "$T/lines" &&
-    grep -Eq 'bits per weight, [0-9.]+ s, [0-9]+ MB/s$' "$T/lines"; then
+    grep -Eq 'bits per weight, [0-9.]+ in layers, [0-9.]+ s, [0-9]+ MB/s$' "$T/lines"; then
     ok "a line for every tensor, and a summary"
 else
     not_ok "a line for every tensor, and a summary"
     cat "$T/lines"
 fi
+
+## Types
+
+fresh types
+expect "--tensor" "$BISE" quantize "$C" -o "$C.bise" --tensor 'w[13]$=i8' --tensor '^layers\.1\..*w1=f32' \
+    --tensor output=bf16
+types() { "$BISE" inspect --tensors "$C.bise" | awk -v name="$1" '$1 == name { print $3 }'; }
+for want in layers.0.feed_forward.w1:i8 layers.1.feed_forward.w1:f32 layers.1.feed_forward.w3:i8 \
+    layers.1.feed_forward.w2:i4 layers.0.attention.wq:i4 output:bf16 tok_embeddings:i8 norm:f32; do
+    found=$(types "${want%:*}")
+    [ "$found" = "${want#*:}" ] && ok "$want" || not_ok "$want" "found $found"
+done
+"$BISE" inspect "$C.bise" | grep -q 'recipe .*w\[13\]$=i8, ' && ok "the recipe holds the rules" ||
+    not_ok "the recipe holds the rules"
+rm "$C.bise"
+refused "--tensor without a type" 2 'expected REGEX=TYPE, found "w1"' --tensor w1
+refused "--tensor of no type" 2 'expected i4, i8, bf16 or f32, found "i5"' --tensor w1=i5
+refused "--tensor with a bad regex" 2 '--tensor: "w[1": ' --tensor 'w[1=i4'
+refused "--tensor of a norm" 2 'no matrix has a name like "norm$=i8"' --tensor 'norm$=i8'
+refused "--tensor of nothing" 2 'expected REGEX=TYPE' --tensor '=i8'
 
 fresh both
 cp "$golden/consolidated-swa/"{params.json,consolidated.safetensors} "$C"
@@ -144,7 +164,10 @@ expect_exit "those beside the tokenizer come first, gaps are filled" 0 \
 C=$tuned
 rm "$C".bise
 echo '{"<pad>": 4098}' >"$tuned/added_tokens.json"
-refused "a token beyond the vocabulary" 3 'added_tokens.json: token "<pad>": expected an id below 4098' \
+expect_exit "a token for padding beyond the vocabulary" 0 "token for padding lies beyond the model's" \
+    "$BISE" quantize "$tuned" -o "$T/tuned4.bise" --tokenizer $tokenizer
+echo '{"<x>": 4098}' >"$tuned/added_tokens.json"
+refused "a token beyond the vocabulary" 3 'added_tokens.json: token "<x>": expected an id below 4098' \
     --tokenizer $tokenizer
 echo '{"</s>": 4096}' >"$tuned/added_tokens.json"
 refused "a token of another id" 3 'token "</s>": expected id 2 as in the tokenizer, found 4096' \

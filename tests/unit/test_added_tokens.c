@@ -135,6 +135,27 @@ Test(added_tokens, texts_of_every_length) {
     is_piece(263, SPACE_MARK "a b\n\xf0\x9f\x98\x80", PIECE_CONTROL);
 }
 
+Test(added_tokens, padding_beyond_the_vocabulary_is_left_out) {
+    static const char *const pads[] = {"[PAD]", "<pad>", "<|pad|>", "PAD"};
+    for (size_t i = 0; i < sizeof pads / sizeof *pads; i++) {
+        char json[64];
+        const size_t before = model_len;
+        snprintf(json, sizeof json, "{\"%s\": %d}", pads[i], VOCAB);
+        add(json);
+        cr_assert_eq(added.n_ignored, 1);
+        cr_assert_eq(added.n_control, 0);
+        cr_assert_eq(model_len, before);
+    }
+    add("{\"[PAD]\": 270, \"<|im_end|>\": 263}");
+    cr_assert(added.n_ignored == 1 && added.n_control == 1);
+    is_piece(263, "<|im_end|>", PIECE_CONTROL);
+    add("{\"[PAD]\": 264}"); /* within it is a token like others */
+    cr_assert(added.n_ignored == 0 && added.n_control == 1);
+    refuse("{\"[PADS]\": 270}", 15, "an id below 270");
+    refuse("{\"pa\": 270}", 11, "an id below 270");
+    refuse("{\"pad\\u0000\": 270}", 18, "found 4");
+}
+
 Test(added_tokens, contradictions_are_refused) {
     static const struct {
         const char *json, *message;
