@@ -163,7 +163,8 @@ BISE_API enum bise_status bise_prefill_logits(struct bise_session *session, cons
 BISE_API const float *bise_logits(const struct bise_session *session);
 /* Absolute position of the next token. */
 BISE_API uint64_t bise_position(const struct bise_session *session);
-/* Copies the last n ids (n at most what the ring holds) to out; returns how many there were. */
+/* Copies the last n ids (n at most what the ring holds) to out (NULL: only counts); returns how many
+ * there were. */
 BISE_API size_t bise_last_ids(const struct bise_session *session, int32_t *out, size_t n);
 /* Goes back so that the next token is at pos. Free while the cache still holds what position pos
  * needs; otherwise CONTEXT, nothing done (the caller then resets and prefills again). */
@@ -171,6 +172,14 @@ BISE_API enum bise_status bise_truncate(struct bise_session *session, uint64_t p
                                         struct bise_error *err);
 /* Forgets everything; the next token is at start_pos. */
 BISE_API void bise_reset(struct bise_session *session);
+/* The same with the next token at pos: what comes is as if nothing had been before. With a window a
+ * token's logits depend on no more than bise_reach tokens, itself included, so that beginning that
+ * far before a position gives what the whole text would. Errors: ARG (another position than
+ * start_pos, but no window). */
+BISE_API enum bise_status bise_reset_at(struct bise_session *session, uint64_t pos,
+                                        struct bise_error *err);
+/* layers * (window - 1) + 1 with a window, else UINT64_MAX. */
+BISE_API uint64_t bise_reach(const struct bise_session *session);
 
 /* ---- sampler ----------------------------------------------------------------------------- */
 
@@ -213,6 +222,32 @@ BISE_API int32_t bise_sample(struct bise_sampler *sampler, const float *logits);
 /* The same among the ids whose allowed [n_vocab] is not 0; at least one must be. */
 BISE_API int32_t bise_sample_allowed(struct bise_sampler *sampler, const float *logits,
                                      const uint8_t *allowed);
+
+/* ---- a session as a file ----------------------------------------------------------------- */
+
+/* Writes the session (cache, ids, position, logits), the sampler's random numbers and what it has
+ * seen (NULL: none), and the caller's own note [note_len] into one file (docs/format.md). It
+ * appears under its name only when it is whole and on the disk; until then what was there stays.
+ * Readable by its owner only, unless a file was there. No second copy of the cache is made.
+ * Errors: ARG (a note of more than 4 GiB), IO, DISK, MEMORY (for the names). */
+BISE_API enum bise_status bise_session_save(const struct bise_session *session,
+                                            const struct bise_sampler *sampler, const void *note,
+                                            size_t note_len, const char *path,
+                                            struct bise_error *err);
+/* Brings session and sampler (NULL: left alone) to where they were: what follows has the same bits
+ * as if nothing had come between, whatever instruction set and number of threads wrote the file or
+ * goes on. n_ctx and chunk may differ. The file is not trusted: its checksums, numbers and values
+ * are checked. After an error found in what follows the header the session is as after bise_reset,
+ * the sampler as after opening; else both are as they were.
+ * Errors: ARG (another cache type, window or start_pos), UNSUPPORTED (another model; a later
+ * version), CONTEXT (no window, and more tokens than n_ctx), FORMAT, IO. */
+BISE_API enum bise_status bise_session_load(struct bise_session *session,
+                                            struct bise_sampler *sampler, const char *path,
+                                            struct bise_error *err);
+/* The note of a session of this model, malloc'd, the caller's to free; *len its length. It can be
+ * had where what follows it in the file is damaged. Errors: UNSUPPORTED, FORMAT, IO, MEMORY. */
+BISE_API enum bise_status bise_session_note(const struct bise_model *model, const char *path,
+                                            void **note, size_t *len, struct bise_error *err);
 
 /* ---- grammar ----------------------------------------------------------------------------- */
 

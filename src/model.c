@@ -1,6 +1,7 @@
 #include "model.h"
 
 #include "error.h"
+#include "file.h"
 #include "format.h"
 #include "model_bind.h"
 #include "model_memory.h"
@@ -183,6 +184,7 @@ enum bise_status bise_model_open(struct bise_model **model, const char *path,
     struct bise_model *m = calloc(1, sizeof *m);
     if (!m)
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for the model", path);
+    snprintf(m->name, sizeof m->name, "%s", file_base(path));
     enum bise_status s = open_file(&fd, &file_bytes, &header_bytes, path, err);
     if (s == BISE_OK) {
         m->map_len = params->no_tensors ? header_bytes : file_bytes;

@@ -44,6 +44,7 @@ struct provenance {
 };
 
 struct bise_model {
+    char name[64]; /* of its file, cut where longer; for messages */
     struct model_config config;
     struct bise_model_info info;
     struct provenance provenance;

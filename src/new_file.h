@@ -16,7 +16,7 @@ enum bise_status new_file_create(struct new_file *f, const char *path, struct bi
 /* Appends. Errors: IO, DISK. */
 enum bise_status new_file_write(struct new_file *f, const void *data, size_t len,
                                 struct bise_error *err);
-/* Syncs the file and gives it its name. Errors: IO, DISK. */
+/* Syncs the file, gives it its name and syncs the folder. Errors: IO, DISK. */
 enum bise_status new_file_finish(struct new_file *f, struct bise_error *err);
 /* Removes what is not finished and frees the rest. f may be all zero but for fd -1. */
 void new_file_abort(struct new_file *f);

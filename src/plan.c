@@ -10,8 +10,6 @@
 #define LEAST_CONTEXT   256u /* a default context is not made smaller than this to fit */
 #define DEFAULT_CHUNK   256u
 #define MAX_CHUNK       8192u
-#define MAX_CONTEXT     (1u << 24)
-#define MAX_POSITION    ((uint64_t)1 << 49) /* rope_table is exact to 2^50 */
 
 static enum bise_kv default_kv(const struct bise_model *model) {
     const enum tensor_type type = model->layers[0].w1[0]->type;
@@ -31,9 +29,9 @@ static enum bise_status choose(const struct bise_model *model, const struct bise
     if (p->window < -1 || p->window > MAX_CONTEXT)
         return bise_fail(err, BISE_ERR_ARG, "window: expected -1 to %u, found %lld", MAX_CONTEXT,
                          (long long)p->window);
-    if (p->start_pos > MAX_POSITION)
+    if (p->start_pos > MAX_START_POSITION)
         return bise_fail(err, BISE_ERR_ARG, "start position: at most %llu, found %llu",
-                         (unsigned long long)MAX_POSITION, (unsigned long long)p->start_pos);
+                         (unsigned long long)MAX_START_POSITION, (unsigned long long)p->start_pos);
     if ((unsigned)p->kv > BISE_KV_F32)
         return bise_fail(err, BISE_ERR_ARG, "cache type: unknown number %d", (int)p->kv);
     if (p->n_threads < 0 || p->n_threads > POOL_MAX_THREADS)

@@ -5,6 +5,9 @@
 #include "buffers.h"
 #include "kv.h"
 
+#define MAX_CONTEXT        (1u << 24)
+#define MAX_START_POSITION ((uint64_t)1 << 49) /* rope_table is exact to 2^50 */
+
 /* bise_plan, and the cache laid out (memory NULL). */
 enum bise_status plan_session(const struct bise_model *model,
                               const struct bise_session_params *params, struct bise_plan *plan,

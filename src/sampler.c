@@ -6,6 +6,7 @@
  * best until they have enough, so that nothing is sorted beyond what is kept: what was taken lies
  * at the array's end, the best last.
  */
+#include "sampler.h"
 #include "config.h"
 #include "error.h"
 #include "kernels/dmath.h"
@@ -15,8 +16,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MAX_REPEAT_LAST (1u << 20)
 
 struct candidate {
     double weight; /* probability, not normalized: exp(score - best score) */
@@ -55,7 +54,7 @@ static enum bise_status check_params(const struct bise_sampler_params *p, uint32
         {"repeat_penalty", p->repeat_penalty, 0, 1e6f},
         {"frequency_penalty", p->frequency_penalty, -1e6f, 1e6f},
         {"presence_penalty", p->presence_penalty, -1e6f, 1e6f},
-        {"repeat_last", (float)p->repeat_last, 0, MAX_REPEAT_LAST},
+        {"repeat_last", (float)p->repeat_last, 0, SAMPLER_MAX_RECENT},
         {"n_vocab", (float)n_vocab, 1, MAX_VOCAB},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
@@ -143,6 +142,35 @@ void bise_sampler_accept(struct bise_sampler *s, int32_t id) {
     s->recent[s->recent_at] = id;
     s->recent_at = (s->recent_at + 1) % s->params.repeat_last;
     s->counts[id]++;
+}
+
+/* ---- state ---- */
+
+void sampler_random(const struct bise_sampler *s, uint64_t state[4]) {
+    memcpy(state, s->random.s, sizeof s->random.s);
+}
+
+bool sampler_set_random(struct bise_sampler *s, const uint64_t state[4]) {
+    if (!(state[0] | state[1] | state[2] | state[3]))
+        return false;
+    memcpy(s->random.s, state, sizeof s->random.s);
+    return true;
+}
+
+uint32_t sampler_n_recent(const struct bise_sampler *s) {
+    return s->n_recent;
+}
+
+int32_t sampler_recent(const struct bise_sampler *s, uint32_t i) {
+    const uint32_t ring = s->params.repeat_last;
+    return s->recent[(s->recent_at + ring - s->n_recent + i) % ring];
+}
+
+void sampler_reset(struct bise_sampler *s) {
+    for (uint32_t i = 0; i < s->n_recent; i++)
+        s->counts[sampler_recent(s, i)] = 0;
+    s->n_recent = s->recent_at = 0;
+    random_seed(&s->random, s->params.seed);
 }
 
 /* ---- scores ---- */

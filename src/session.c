@@ -64,7 +64,7 @@ enum bise_status bise_session_open(struct bise_session **session, const struct b
         bise_session_close(&s);
         return status;
     }
-    s->start_pos = params ? params->start_pos : 0;
+    s->opened_at = params ? params->start_pos : 0;
     bise_reset(s);
     *session = s;
     return BISE_OK;
@@ -142,17 +142,22 @@ enum bise_status bise_prefill_logits(struct bise_session *s, const int32_t *ids,
 
 /* ---- where it is ---------------------------------------------------------------------------- */
 
-/* Lowest position that a ring of `size` still holds. */
-static uint64_t oldest(const struct bise_session *s, uint64_t size) {
-    const uint64_t held = s->filled - s->start_pos;
-    return held > size ? s->filled - size : s->start_pos;
+uint64_t session_oldest(const struct bise_session *s) {
+    const uint64_t ring = s->kv.ring;
+    return s->filled - s->kept_from > ring ? s->filled - ring : s->kept_from;
+}
+
+/* Lowest position whose id is still there. */
+static uint64_t oldest_id(const struct bise_session *s) {
+    const uint64_t n = s->plan.n_ctx;
+    return s->filled - s->ids_from > n ? s->filled - n : s->ids_from;
 }
 
 size_t bise_last_ids(const struct bise_session *s, int32_t *out, size_t n) {
-    const uint64_t first = oldest(s, s->plan.n_ctx);
+    const uint64_t first = oldest_id(s);
     const uint64_t have = s->pos > first ? s->pos - first : 0;
     const size_t count = have < n ? (size_t)have : n;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; out && i < count; i++)
         out[i] = s->b.ids[(s->pos - count + i) % s->plan.n_ctx];
     return count;
 }
@@ -162,7 +167,7 @@ enum bise_status bise_truncate(struct bise_session *s, uint64_t pos, struct bise
         return bise_fail(
             err, BISE_ERR_ARG, "going back: expected position %llu to %llu, found %llu",
             (unsigned long long)s->start_pos, (unsigned long long)s->pos, (unsigned long long)pos);
-    const uint64_t window = s->plan.window, held = oldest(s, s->kv.ring);
+    const uint64_t window = s->plan.window, held = session_oldest(s);
     const uint64_t seen =
         window > 0 && pos - s->start_pos >= window ? pos - window + 1 : s->start_pos;
     if (seen < held)
@@ -174,9 +179,29 @@ enum bise_status bise_truncate(struct bise_session *s, uint64_t pos, struct bise
     return BISE_OK;
 }
 
+static void begin_at(struct bise_session *s, uint64_t pos) {
+    s->start_pos = s->kept_from = s->ids_from = s->pos = s->filled = pos;
+}
+
 void bise_reset(struct bise_session *s) {
-    s->pos = s->start_pos;
-    s->filled = s->start_pos;
+    begin_at(s, s->opened_at);
+}
+
+enum bise_status bise_reset_at(struct bise_session *s, uint64_t pos, struct bise_error *err) {
+    if (s->plan.window == 0 && pos != s->opened_at)
+        return bise_fail(err, BISE_ERR_ARG,
+                         "beginning at position %llu: without a window a session begins at %llu",
+                         (unsigned long long)pos, (unsigned long long)s->opened_at);
+    if (pos > 2 * MAX_START_POSITION)
+        return bise_fail(err, BISE_ERR_ARG, "beginning at position %llu: at most %llu",
+                         (unsigned long long)pos, (unsigned long long)(2 * MAX_START_POSITION));
+    begin_at(s, pos);
+    return BISE_OK;
+}
+
+uint64_t bise_reach(const struct bise_session *s) {
+    const uint64_t window = s->plan.window;
+    return window > 0 ? s->model->config.n_layers * (window - 1) + 1 : UINT64_MAX;
 }
 
 const float *bise_logits(const struct bise_session *s) {

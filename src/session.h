@@ -15,12 +15,18 @@ struct bise_session {
     struct pool *pool;
     struct kv_cache kv;
     struct buffers b;
-    uint8_t *scratch;  /* the memory behind b */
-    float query_scale; /* 1 / sqrt(head_dim) */
-    uint64_t start_pos;
-    uint64_t pos;    /* of the next token */
-    uint64_t filled; /* 1 + the highest position ever written since the last reset */
+    uint8_t *scratch;   /* the memory behind b */
+    float query_scale;  /* 1 / sqrt(head_dim) */
+    uint64_t opened_at; /* start_pos of the parameters */
+    uint64_t start_pos; /* of the first token there is */
+    uint64_t kept_from; /* lowest position whose keys and values were ever there: what was loaded */
+    uint64_t ids_from;  /* lowest position whose id was ever there */
+    uint64_t pos;       /* of the next token */
+    uint64_t filled;    /* 1 + the highest position ever written since the last reset */
 };
+
+/* Lowest position that the cache still holds. */
+uint64_t session_oldest(const struct bise_session *s);
 
 /* One pass. pos .. pos + n - 1 are its tokens' positions; n <= chunk. */
 struct pass {

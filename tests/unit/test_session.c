@@ -1,9 +1,8 @@
 /* Sessions: positions, going back, limits, cache types, faults in values. */
 #include "src/session.h"
+#include "synth_model.h"
 #include "tiny_model.h"
-#include "tools/synth.h"
 
-#include <criterion/criterion.h>
 #include <math.h>
 
 #define SHAPE "dim=64,ffn=96,layers=2,heads=4,kv=2,vocab=96,window=24"
@@ -12,25 +11,10 @@
 static char folder[256], path[300];
 static struct bise_model *model;
 
-static struct bise_model *make_model(const char *shape, enum tensor_type type) {
-    struct bise_error err = {0};
-    struct synth *s = calloc(1, sizeof *s);
-    struct bise_model *m = NULL;
-    s->type = type;
-    s->n_threads = 1;
-    synth_init_table(s);
-    cr_assert_eq(synth_parse_shape(&s->config, shape, &err), BISE_OK, "%s", err.detail);
-    cr_assert_eq(synth_write_bise(s, path, &err), BISE_OK, "%s", err.detail);
-    free(s);
-    const struct bise_model_params params = {.memory = BISE_MEMORY_HUGE, .n_threads = 1};
-    cr_assert_eq(bise_model_open(&m, path, &params, &err), BISE_OK, "%s", err.detail);
-    return m;
-}
-
 static void setup(void) {
     cr_assert(tiny_folder(folder));
     snprintf(path, sizeof path, "%s/m.bise", folder);
-    model = make_model(SHAPE, TYPE_F32);
+    model = synth_model(path, SHAPE, TYPE_F32);
 }
 
 static void teardown(void) {
@@ -139,6 +123,31 @@ Test(session, reset_forgets) {
     feed(s, 0, 30);
     fresh(model, p, 30, want);
     cr_assert_eq(memcmp(want, bise_logits(s), sizeof want), 0);
+    bise_session_close(&s);
+}
+
+Test(session, beginning_within_reach_gives_the_bits_of_the_whole) {
+    const struct bise_session_params p = {.chunk = 16, .window = -1};
+    struct bise_session *s = open_with(model, p);
+    struct bise_error err = {0};
+    float want[VOCAB];
+    fresh(model, p, 300, want);
+    const size_t reach = (size_t)bise_reach(s);
+    cr_assert_eq(reach, 2 * 23 + 1);
+    feed(s, 0, 100);
+    cr_assert_eq(bise_reset_at(s, 300 - reach, &err), BISE_OK, "%s", err.detail);
+    cr_assert_eq(bise_last_ids(s, NULL, 400), 0);
+    feed(s, 300 - reach, 300);
+    cr_assert_eq(bise_position(s), 300);
+    cr_assert_eq(memcmp(want, bise_logits(s), sizeof want), 0);
+    cr_assert_eq(bise_truncate(s, 300 - reach - 1, NULL), BISE_ERR_ARG, "nothing is before");
+    bise_reset(s);
+    cr_assert_eq(bise_position(s), 0);
+    bise_session_close(&s);
+    s = open_with(model, (struct bise_session_params){.n_ctx = 64});
+    cr_assert_eq(bise_reach(s), UINT64_MAX);
+    cr_assert_eq(bise_reset_at(s, 16, &err), BISE_ERR_ARG);
+    cr_assert_eq(bise_reset_at(s, 0, &err), BISE_OK);
     bise_session_close(&s);
 }
 
@@ -292,7 +301,7 @@ Test(session, plan_says_what_is_taken) {
 
 Test(session, what_cannot_fit_is_refused_before_it_is_taken) {
     struct bise_model *deep =
-        make_model("dim=32,ffn=32,layers=32,heads=8,kv=8,head_dim=128,vocab=96", TYPE_I4);
+        synth_model(path, "dim=32,ffn=32,layers=32,heads=8,kv=8,head_dim=128,vocab=96", TYPE_I4);
     const struct bise_session_params p = {.n_ctx = 1u << 24, .kv = BISE_KV_F32};
     struct bise_session *s;
     struct bise_error err = {0};
