@@ -163,8 +163,8 @@ BISE_API enum bise_status bise_prefill_logits(struct bise_session *session, cons
 BISE_API const float *bise_logits(const struct bise_session *session);
 /* Absolute position of the next token. */
 BISE_API uint64_t bise_position(const struct bise_session *session);
-/* Copies the last n ids (n at most what the ring holds) to out (NULL: only counts); returns how many
- * there were. */
+/* Copies the last n ids (n at most what the ring holds) to out, unless that is NULL; returns how
+ * many there are. */
 BISE_API size_t bise_last_ids(const struct bise_session *session, int32_t *out, size_t n);
 /* Goes back so that the next token is at pos. Free while the cache still holds what position pos
  * needs; otherwise CONTEXT, nothing done (the caller then resets and prefills again). */
