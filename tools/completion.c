@@ -1,5 +1,8 @@
 #include "completion.h"
 
+#include "editor_width.h"
+#include "src/utf8.h"
+
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,13 +51,24 @@ size_t completion_common(struct completion *c) {
     return len;
 }
 
+/* Names that an editor can hold and a terminal show. */
+static bool printable(const char *name) {
+    const size_t len = strlen(name);
+    if (utf8_invalid_at(name, len) < len)
+        return false;
+    for (size_t at = 0; at < len; at += utf8_char_len(name + at, len - at))
+        if (code_is_control(utf8_code_point(name + at, utf8_char_len(name + at, len - at))))
+            return false;
+    return true;
+}
+
 /* Offers one entry of the folder: shown is the word up to its last '/', real the folder's path. */
 static void offer_entry(struct completion *c, const char *word, const char *real, size_t n_shown,
                         const char *name) {
     char path[4096], item[4096];
     struct stat st;
     const bool hidden = name[0] == '.' && word[n_shown] != '.';
-    if (hidden || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+    if (hidden || !printable(name) || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return;
     const int n = snprintf(path, sizeof path, "%s%s", real, name);
     if (n < 0 || (size_t)n >= sizeof path)

@@ -1,8 +1,5 @@
 #include "progress.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -42,44 +39,6 @@ void progress_end(struct progress *p) {
     if (p->shown)
         fputs("\r\033[K", stderr);
     p->shown = false;
-}
-
-static volatile sig_atomic_t interrupt_flag;
-
-static void raise_flag(int signal_number) {
-    (void)signal_number;
-    interrupt_flag = 1;
-}
-
-void interrupt_catch(void) {
-    struct sigaction action = {.sa_handler = raise_flag, .sa_flags = (int)SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
-void interrupt_clear(void) {
-    interrupt_flag = 0;
-    interrupt_catch();
-}
-
-bool interrupted(void) {
-    return interrupt_flag != 0;
-}
-
-bool input_or_interrupt(int fd) {
-    sigset_t stops, before;
-    sigemptyset(&stops);
-    sigaddset(&stops, SIGINT);
-    sigaddset(&stops, SIGTERM);
-    /* Blocked until ppoll waits, so that none slips in between the look at the flag and the wait.
-     */
-    sigprocmask(SIG_BLOCK, &stops, &before);
-    struct pollfd input = {.fd = fd, .events = POLLIN};
-    while (!interrupted() && ppoll(&input, 1, NULL, &before) < 0 && errno == EINTR)
-        ;
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    return !interrupted();
 }
 
 bool progress_callback(void *user, size_t done, size_t total) {

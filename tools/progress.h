@@ -3,6 +3,7 @@
 #define BISE_TOOLS_PROGRESS_H
 
 #include "bise.h"
+#include "interrupt.h"
 
 /* Seconds on a clock that only goes forward. */
 double seconds_now(void);
@@ -19,15 +20,6 @@ void progress_begin(struct progress *p, const char *what);
 void progress_show(struct progress *p, uint64_t done, uint64_t total);
 /* Wipes the line. */
 void progress_end(struct progress *p);
-
-/* From here on SIGINT and SIGTERM raise a flag; a second one ends the program at once. */
-void interrupt_catch(void);
-bool interrupted(void);
-/* Waits until fd can be read (or is at its end); false if the flag was raised before or meanwhile.
- */
-bool input_or_interrupt(int fd);
-/* Lowers the flag; the next signal raises it again. */
-void interrupt_clear(void);
 
 /* A bise_progress_fn: shows the struct progress that user points to; stops when interrupted. */
 bool progress_callback(void *user, size_t done, size_t total);

@@ -8,7 +8,7 @@
 struct chat_options {
     struct engine_options engine;
     struct sampling_options sampling;
-    const char *format, *system;
+    const char *format, *system, *color;
     int64_t n_predict; /* TALK_DEFAULT_LENGTH: until the model ends its answer */
     bool dump_tokens, quiet;
 };

@@ -1,0 +1,85 @@
+#include "interrupt.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+
+static volatile sig_atomic_t n_interrupts, was_terminated;
+static bool keeps_catching;
+
+static void on_signal(int signal_number) {
+    if (signal_number != SIGINT)
+        was_terminated = 1;
+    if (n_interrupts < 2)
+        n_interrupts++;
+}
+
+static void install(int flags) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    if (!flags)
+        sigaction(SIGHUP, &action, NULL);
+}
+
+void interrupt_catch(void) {
+    install((int)SA_RESETHAND);
+}
+
+void interrupt_catch_all(void) {
+    keeps_catching = true;
+    install(0);
+}
+
+void interrupt_clear(void) {
+    n_interrupts = 0;
+    if (!keeps_catching)
+        interrupt_catch();
+}
+
+void interrupt_raise(void) {
+    if (n_interrupts < 2)
+        n_interrupts++;
+}
+
+bool interrupted(void) {
+    return n_interrupts || was_terminated;
+}
+
+bool terminated(void) {
+    return was_terminated;
+}
+
+bool interrupted_again(void) {
+    return n_interrupts > 1 || was_terminated;
+}
+
+enum wait_result wait_input(int fd, int milliseconds, const volatile int *changed) {
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGCONT};
+    const struct timespec limit = {.tv_sec = milliseconds / 1000,
+                                   .tv_nsec = (long)(milliseconds % 1000) * 1000000};
+    enum wait_result result = WAIT_SIGNAL;
+    sigset_t all, before;
+    sigemptyset(&all);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaddset(&all, signals[i]);
+    /* Blocked until ppoll waits, so that none slips in between the look at the flag and the wait.
+     */
+    sigprocmask(SIG_BLOCK, &all, &before);
+    struct pollfd input = {.fd = fd, .events = POLLIN};
+    while (!interrupted() && !(changed && *changed)) {
+        const int n = ppoll(&input, 1, milliseconds < 0 ? NULL : &limit, &before);
+        if (n < 0 && errno == EINTR)
+            continue;
+        result = n ? WAIT_INPUT : WAIT_TIMEOUT;
+        break;
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return result;
+}
+
+bool input_or_interrupt(int fd) {
+    return wait_input(fd, -1, NULL) == WAIT_INPUT;
+}
