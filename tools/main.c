@@ -18,6 +18,7 @@ static const struct {
     {"quantize", cmd_quantize, "make a .bise file from a checkpoint"},
     {"plan", cmd_plan, "the memory a model will take here, and whether it fits"},
     {"inspect", cmd_inspect, "show what a .bise file holds"},
+    {"diff", cmd_diff, "compare the weights of two models"},
     {"verify", cmd_verify, "check every checksum of a .bise file"},
     {"tokenize", cmd_tokenize, "text to token ids and back"},
     {"perplexity", cmd_perplexity, "measure a model on a text"},
