@@ -260,6 +260,13 @@ struct bise_grammar;
 BISE_API enum bise_status bise_grammar_open(struct bise_grammar **grammar,
                                             const struct bise_model *model, const char *gbnf,
                                             size_t len, struct bise_error *err);
+/* The same from a JSON Schema: texts that are JSON values of that schema. What part of JSON Schema
+ * is supported stands in src/json_schema.h. Errors: ARG (where in the schema; a keyword that is not
+ * supported, by its name), MEMORY. */
+BISE_API enum bise_status bise_grammar_open_schema(struct bise_grammar **grammar,
+                                                   const struct bise_model *model,
+                                                   const char *schema, size_t len,
+                                                   struct bise_error *err);
 BISE_API void bise_grammar_close(struct bise_grammar **grammar);
 /* A new text begins; with space, one space may come before it, as a first token often has. */
 BISE_API void bise_grammar_begin(struct bise_grammar *grammar, bool space);

@@ -8,6 +8,7 @@
  */
 #include "error.h"
 #include "grammar.h"
+#include "json_schema.h"
 #include "mem.h"
 #include "model.h"
 #include "tokenizer.h"
@@ -95,8 +96,12 @@ static bool open_cache(struct bise_grammar *g) {
     return allowed;
 }
 
-enum bise_status bise_grammar_open(struct bise_grammar **grammar, const struct bise_model *model,
-                                   const char *gbnf, size_t len, struct bise_error *err) {
+typedef enum bise_status parse_fn(struct grammar *g, const char *text, size_t len,
+                                  struct bise_error *err);
+
+static enum bise_status open_by(parse_fn *parse, struct bise_grammar **grammar,
+                                const struct bise_model *model, const char *text, size_t len,
+                                struct bise_error *err) {
     *grammar = NULL;
     if (!model->tokenizer)
         return bise_fail(err, BISE_ERR_ARG, "grammar: the model file has no tokenizer");
@@ -104,7 +109,7 @@ enum bise_status bise_grammar_open(struct bise_grammar **grammar, const struct b
     if (!g)
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for the grammar");
     g->model = model;
-    enum bise_status status = grammar_parse(&g->grammar, gbnf, len, err);
+    enum bise_status status = parse(&g->grammar, text, len, err);
     if (!status)
         status = matcher_open(&g->matcher, &g->grammar, err);
     if (!status && !(order_pieces(g) && open_cache(g)))
@@ -115,6 +120,17 @@ enum bise_status bise_grammar_open(struct bise_grammar **grammar, const struct b
     }
     *grammar = g;
     return BISE_OK;
+}
+
+enum bise_status bise_grammar_open(struct bise_grammar **grammar, const struct bise_model *model,
+                                   const char *gbnf, size_t len, struct bise_error *err) {
+    return open_by(grammar_parse, grammar, model, gbnf, len, err);
+}
+
+enum bise_status bise_grammar_open_schema(struct bise_grammar **grammar,
+                                          const struct bise_model *model, const char *schema,
+                                          size_t len, struct bise_error *err) {
+    return open_by(json_schema_parse, grammar, model, schema, len, err);
 }
 
 void bise_grammar_close(struct bise_grammar **grammar) {

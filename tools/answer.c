@@ -67,22 +67,27 @@ void text_out_end(struct text_out *out) {
     write_all(out, text, utf8_stream_end(&out->utf8, text));
 }
 
-int constraint_open(struct constraint *c, const struct engine *e, const char *text,
-                    const char *file) {
+int constraint_open(struct constraint *c, const struct engine *e,
+                    const struct constraint_source *from) {
+    const char *const schema = from->json_schema;
+    const char *const file = schema && schema[0] == '@' ? schema + 1 : from->grammar_file;
+    const char *text = file ? NULL : schema ? schema : from->grammar;
     struct bise_error err = {0};
     char *from_file = NULL;
     size_t len = text ? strlen(text) : 0;
     if (!text && !file)
         return EXIT_DONE;
-    if (text && file) {
-        fprintf(stderr, "bise: expected one of --grammar and --grammar-file\n");
+    if ((from->grammar != NULL) + (from->grammar_file != NULL) + (schema != NULL) > 1) {
+        fprintf(stderr, "bise: expected one of --grammar, --grammar-file and --json-schema\n");
         return EXIT_USAGE;
     }
     const int code = file ? read_text(file, &from_file, &len) : EXIT_DONE;
     if (code)
         return code;
-    enum bise_status status =
-        bise_grammar_open(&c->grammar, e->model, text ? text : from_file, len, &err);
+    text = file ? from_file : text;
+    enum bise_status status = schema
+                                  ? bise_grammar_open_schema(&c->grammar, e->model, text, len, &err)
+                                  : bise_grammar_open(&c->grammar, e->model, text, len, &err);
     free(from_file);
     c->allowed = status ? NULL : malloc(e->info->vocab_size);
     if (!status && !c->allowed)

@@ -24,16 +24,22 @@ void text_out_begin(struct text_out *out);
 void text_out_put(struct text_out *out, const char *bytes, size_t n);
 void text_out_end(struct text_out *out);
 
+/* Where a grammar comes from: at most one is not NULL. */
+struct constraint_source {
+    const char *grammar, *grammar_file; /* GBNF, and the same from a file */
+    const char *json_schema;            /* a JSON Schema, or @ and a file */
+};
+
 /* A grammar that answers must follow. */
 struct constraint {
     struct bise_grammar *grammar; /* NULL: none */
     uint8_t *allowed;             /* [vocab_size] */
 };
 
-/* text (GBNF) and file: at most one is not NULL; without either there is no grammar. Returns an
- * exit code, the fault said on stderr; constraint_close is due in any case. */
-int constraint_open(struct constraint *c, const struct engine *e, const char *text,
-                    const char *file);
+/* Without any source there is no grammar. Returns an exit code, the fault said on stderr;
+ * constraint_close is due in any case. */
+int constraint_open(struct constraint *c, const struct engine *e,
+                    const struct constraint_source *from);
 void constraint_close(struct constraint *c);
 
 enum finish {

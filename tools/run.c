@@ -162,7 +162,7 @@ int cmd_run(int argc, char **argv) {
     if (!code)
         code = sampling_stops(&o.sampling, &stop);
     if (!code)
-        code = constraint_open(&constraint, &e, o.sampling.grammar, o.sampling.grammar_file);
+        code = constraint_open(&constraint, &e, &o.sampling.constraint);
     if (code)
         goto done;
     if (!o.quiet)

@@ -31,8 +31,12 @@ void sampling_option_defs(struct sampling_options *o, struct option_def *defs) {
         {"--logit-bias", OPT_LIST, &o->bias, "ID+X",
          "add X to a token's logit, as in 15+2, 15-2, 15-inf; may come again", 0, 0},
         {"--stop", OPT_LIST, &o->stops, "TEXT", "end before this text; may come again", 0, 0},
-        {"--grammar", OPT_STRING, &o->grammar, "GBNF", "answers must follow this grammar", 0, 0},
-        {"--grammar-file", OPT_STRING, &o->grammar_file, "FILE", "the same from a file", 0, 0},
+        {"--grammar", OPT_STRING, &o->constraint.grammar, "GBNF",
+         "answers must follow this grammar", 0, 0},
+        {"--grammar-file", OPT_STRING, &o->constraint.grammar_file, "FILE", "the same from a file",
+         0, 0},
+        {"--json-schema", OPT_STRING, &o->constraint.json_schema, "SCHEMA",
+         "answers must be JSON of this schema, @FILE: from a file", 0, 0},
     };
     memcpy(defs, mine, sizeof mine);
 }

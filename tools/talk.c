@@ -45,8 +45,7 @@ int talk_open(struct talk *t) {
     if (!code)
         code = sampling_stops(&o->sampling, &c->stop);
     if (!code)
-        code = constraint_open(&c->constraint, &t->engine, o->sampling.grammar,
-                               o->sampling.grammar_file);
+        code = constraint_open(&c->constraint, &t->engine, &o->sampling.constraint);
     if (code)
         return code;
     if (!o->quiet)

@@ -78,6 +78,35 @@ expect_exit "a grammar with a fault" 2 "grammar, line 1: expected" run -p a --gr
 expect_exit "two grammars" 2 "expected one of" run -p a --grammar a --grammar-file b
 expect_exit "no grammar file" 3 "no-such-file" run -p a --grammar-file no-such-file
 
+# JSON schemas.
+schema='{"properties":{"n":{"type":"integer","minimum":1,"maximum":20},"w":{"enum":["king","queen"]}},"required":["n","w"]}'
+printf '%s' "$schema" >"$T/schema.json"
+for seed in 1 2 3; do
+    run -p "There were" --temp 1 -s $seed -q --json-schema "$schema" | tr -d '\n' >"$T/out"
+    expect "a schema is followed, seed $seed" grep -q -E \
+        '^\{ *"n": ?([1-9]|1[0-9]|20), *"w": ?"(king|queen)" *\}$' "$T/out"
+    run -p "There were" --temp 1 -s $seed -q --json-schema "@$T/schema.json" -t 1 --isa scalar |
+        tr -d '\n' >"$T/again"
+    expect "from a file, in scalar code: the same, seed $seed" cmp "$T/out" "$T/again"
+done
+expect_exit "a keyword that is not supported" 2 'json schema: #/properties/a: "not" is not supported' \
+    run -p a --json-schema '{"properties":{"a":{"not":{}}}}'
+expect_exit "a schema that is no JSON" 2 "json schema: byte 1" run -p a --json-schema '{'
+expect_exit "a schema and a grammar" 2 "expected one of" run -p a --json-schema '{}' --grammar a
+expect_exit "no schema file" 3 "no-such-file" run -p a --json-schema @no-such-file
+if command -v python3 >/dev/null && [ -x "$BUILD/tests/golden/constrained" ] && [ -z "${EMULATOR:-}" ]; then
+    "$BUILD/tests/golden/constrained" --print >"$T/samples"
+    same "Python reads 1000 of 1000 constrained samples" 1000 "$(python3 -c '
+import json, sys
+n = 0
+for line in open(sys.argv[1], encoding="utf-8", newline="\n"):
+    json.loads(line)
+    n += 1
+print(n)' "$T/samples")"
+else
+    skipped "constrained samples by another reader" "python3 or the program is missing"
+fi
+
 # Statistics, and how it ends.
 run -p "The king" -n 10 --temp 0 --ignore-eos >"$T/out" 2>"$T/err"
 for word in "load" "prefill 3 tokens" "decode 9 tokens" "tokens/s" "resident" "thread"; do

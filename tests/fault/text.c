@@ -81,9 +81,24 @@ static enum bise_status run_grammar(const char *dir, struct bise_error *err) {
     return status;
 }
 
+static enum bise_status run_schema(const char *dir, struct bise_error *err) {
+    (void)dir;
+    static const char schema[] =
+        "{\"properties\":{\"a\":{\"$ref\":\"#/$defs/x\"},\"b\":{\"pattern\":\"^[a-z]{2}$\"}},"
+        "\"additionalProperties\":{\"type\":\"integer\",\"minimum\":-3},"
+        "\"$defs\":{\"x\":{\"enum\":[1,\"y\"]}}}";
+    struct bise_grammar *g = NULL;
+    enum bise_status status = bise_grammar_open_schema(&g, model, schema, sizeof schema - 1, err);
+    if (status == BISE_OK && bise_grammar_may_end(g))
+        status = BISE_STATUS_COUNT;
+    bise_grammar_close(&g);
+    return status;
+}
+
 const struct scenario text_scenarios[] = {
     {"chat", setup, run_chat, NULL, teardown},
     {"sampler", setup, run_sampler, NULL, teardown},
     {"grammar", setup, run_grammar, NULL, teardown},
+    {"json schema", setup, run_schema, NULL, teardown},
     {NULL, NULL, NULL, NULL, NULL},
 };
