@@ -25,4 +25,8 @@ static inline void prefetch(const void *p) {
     __builtin_prefetch(p);
 }
 
+/* How far ahead several columns ask for weights. Their arithmetic takes long enough that the CPU's
+ * own prefetcher falls behind; with one column it does not. */
+#define WEIGHTS_AHEAD 2048 /* bytes */
+
 #endif

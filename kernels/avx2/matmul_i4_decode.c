@@ -26,6 +26,8 @@ TILE_HELPER void dot_block(__m256i (*acc)[2], const uint8_t *tile, size_t b, __m
     UNROLL for (size_t c = 0; c < cols; c++) acc[c][0] = acc[c][1] = _mm256_setzero_si256();
     UNROLL for (size_t j = 0; j < 4; j++) {
         __m256i lo[2], hi[2];
+        if (cols > 1)
+            prefetch(tile + TILE_SCALES + (4 * b + j) * 64 + WEIGHTS_AHEAD);
         UNROLL for (size_t h = 0; h < 2; h++) {
             __m256i x = load32(tile + TILE_SCALES + (4 * b + j) * 64 + 32 * h);
             lo[h] = _mm256_shuffle_epi8(table, _mm256_and_si256(x, nibble));

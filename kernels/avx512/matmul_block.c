@@ -24,6 +24,8 @@ TILE_HELPER void dot_block(__m512i *acc, const uint8_t *tile, size_t b, __m512i 
         const __m512i nibble = _mm512_set1_epi8(15);
         UNROLL for (size_t j = 0; j < 4; j++) {
             const __m512i x = _mm512_loadu_si512(tile + TILE_SCALES + (4 * b + j) * 64);
+            if (cols > 1)
+                prefetch(tile + TILE_SCALES + (4 * b + j) * 64 + WEIGHTS_AHEAD);
             __m512i lo = _mm512_and_si512(x, nibble);
             __m512i hi = _mm512_and_si512(_mm512_srli_epi16(x, 4), nibble);
             lo = _mm512_shuffle_epi8(table, lo);
@@ -36,6 +38,8 @@ TILE_HELPER void dot_block(__m512i *acc, const uint8_t *tile, size_t b, __m512i 
     } else {
         UNROLL for (size_t j = 0; j < 8; j++) {
             const __m512i x = _mm512_loadu_si512(tile + TILE_SCALES + (8 * b + j) * 64);
+            if (cols > 1)
+                prefetch(tile + TILE_SCALES + (8 * b + j) * 64 + WEIGHTS_AHEAD);
             const __m512i v = _mm512_xor_si512(x, _mm512_set1_epi8((char)0x80));
             UNROLL for (size_t c = 0; c < cols; c++) acc[c] =
                 _mm512_dpbusd_epi32(acc[c], v, broadcast4(q + c * k + 4 * j));
