@@ -1,30 +1,37 @@
 /*
  * Several columns against quantized panels: the loops the three ARM folders share. Panels are laid
  * out anew in scratch (layout.h), PANELS of them and RUN tiles at a time, and stay in the cache
- * while all columns pass, four at a time; y carries the sums from one run of tiles to the next.
+ * while all columns pass, four at a time, likewise laid out in scratch; y carries the sums from one
+ * run of tiles to the next.
  *
  * Before including it, a folder defines, besides what layout.h wants,
  *
- *   DOT_GROUPS   groups of four rows that one dot product serves: 1 or 4
  *   NATIVE_I8    whether store_16k keeps the order of i8 files, so that those need no new layout
- *   ALWAYS_INLINE void dot_columns(int32x4_t isum[4][DOT_GROUPS], const int8_t *tile, size_t block,
- *                                  int g, const int8_t *const q[4], int n_blocks, bool wide);
- *       isum[c][i] = rows of group g + i times column c, over blocks of 32 k of a tile from block
- *       on, those of the columns from q on; wide: weights of 8 bits, else 4 * |weight| * 127 <
- * 2^15; n_blocks (1 or 4) and wide are constants
+ *   Q_COPIES     times that pack_16k writes each of a column's values
+ *   ALWAYS_INLINE void pack_16k(int8_t *dst, const int8x16_t x[4]);
+ *       lays 16 k of four columns into 64 * Q_COPIES bytes
+ *   ALWAYS_INLINE void dot_block(int32x4_t isum[4][4], const int8_t **codes, const int8_t **q,
+ *                                bool wide);
+ *       isum += 32 k of 16 rows times those of four columns, and moves the pointers past them;
+ *       wide: weights of 8 bits, else 4 * |weight| * 127 < 2^15, a constant
+ *   ALWAYS_INLINE void order_sums(int32x4_t isum[4][4]);
+ *       isum as dot_block wants it -> [column][group of four rows]
  */
 #ifndef BISE_NEON_COLUMNS_H
 #define BISE_NEON_COLUMNS_H
 
 #include "kernels/neon/layout.h"
 
-#define PANELS 4
-#define RUN    16 /* tiles; 4 panels of them are 135 KB, and of fewer fit kernel_scratch_bytes */
+/* 8 panels are a task of prefill. 6 tiles of them and of four columns are at most 114 KB, in the
+ * second-level cache, of which the columns' 12 KB, met by each panel, stay in the first; and for no
+ * k do they exceed kernel_scratch_bytes. */
+#define PANELS 8
+#define RUN    6
 
-/* Four columns from some k on; where fewer are left, the last one again. */
+/* Four columns of a run of tiles; where fewer are left, the last one again. */
 struct columns {
-    const int8_t *q[4];
-    const float *d[4];
+    const int8_t *q; /* as pack_16k lays them */
+    const float *d;  /* [blocks][4 columns] */
 };
 
 /* The sums of four columns for a panel: those of earlier runs in, those of this run out. */
@@ -32,92 +39,92 @@ struct sums {
     float row[4][PANEL_ROWS];
 };
 
-ALWAYS_INLINE void next_blocks(struct columns *c, int n_blocks, int n_scales) {
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        c->q[i] += BLOCK_K * n_blocks;
-        c->d[i] += n_scales;
-    }
-}
-
 /* Sums have to lie in memory here: compilers would hold them in registers across tiles, which the
  * dot product needs. */
 ALWAYS_INLINE void keep_in_memory(struct sums *sums) {
     __asm__ volatile("" : : "r"(sums) : "memory");
 }
 
-/* Adds a block's (or, below, a tile's) dot products with rows of groups g .. g + DOT_GROUPS. */
-ALWAYS_INLINE void add_q32(struct sums *sums, int32x4_t isum[4][DOT_GROUPS], const int32x4_t *scale,
-                           const struct columns *c, int g) {
-#pragma GCC unroll 4
-    for (int col = 0; col < 4; col++) {
-        float *row = sums->row[col] + 4 * g;
-#pragma GCC unroll 4
-        for (int i = 0; i < DOT_GROUPS; i++)
-            vst1q_f32(row + 4 * i,
-                      add_scaled(vld1q_f32(row + 4 * i), isum[col][i], scale[i], *c->d[col]));
-    }
+ALWAYS_INLINE void zero_columns(int32x4_t isum[4][4]) {
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++)
+        isum[i / 4][i % 4] = vdupq_n_s32(0);
 }
 
-ALWAYS_INLINE void add_q128(struct sums *sums, int32x4_t isum[4][DOT_GROUPS],
-                            const float32x4_t *scale, const struct columns *c, int g) {
+/* Adds a block's dot products, or, below, a tile's. */
+ALWAYS_INLINE void add_q32(struct sums *sums, int32x4_t isum[4][4], const int8_t *scales,
+                           const float *d) {
+    const float32x4_t x_scale = vld1q_f32(d);
+    int32x4_t scale[4];
+    widen_scales(scale, scales);
 #pragma GCC unroll 4
-    for (int col = 0; col < 4; col++) {
-        float *row = sums->row[col] + 4 * g;
-        float32x4_t y[DOT_GROUPS];
+    for (int c = 0; c < 4; c++) {
 #pragma GCC unroll 4
-        for (int i = 0; i < DOT_GROUPS; i++)
-            y[i] = vld1q_f32(row + 4 * i);
-#pragma GCC unroll 4
-        for (int i = 0; i < DOT_GROUPS; i++)
-            y[i] = vfmaq_n_f32(y[i], vmulq_f32(vcvtq_f32_s32(isum[col][i]), scale[i]), *c->d[col]);
-#pragma GCC unroll 4
-        for (int i = 0; i < DOT_GROUPS; i++)
-            vst1q_f32(row + 4 * i, y[i]);
-    }
-}
-
-/* A run of tiles with a scale per 32 k; wide as for dot_columns. */
-ALWAYS_INLINE void run_q32(struct sums *sums, struct columns c, const uint8_t *tiles,
-                           size_t n_tiles, bool wide) {
-    for (size_t block = 0; block < 4 * n_tiles; block++) {
-        const int8_t *tile = (const int8_t *)tiles + block / 4 * LAID_BYTES;
-        int32x4_t scale[4];
-        widen_scales(scale, tile + block % 4 * 16);
-#pragma GCC unroll 4
-        for (int g = 0; g < 4; g += DOT_GROUPS) {
-            int32x4_t isum[4][DOT_GROUPS];
-            keep_in_memory(sums);
-            dot_columns(isum, tile + TILE_SCALES, block % 4, g, c.q, 1, wide);
-            add_q32(sums, isum, scale + g, &c, g);
+        for (int g = 0; g < 4; g++) {
+            float *row = sums->row[c] + 4 * g;
+            vst1q_f32(row, add_scaled(vld1q_f32(row), isum[c][g], scale[g], x_scale[c]));
         }
-        next_blocks(&c, 1, 1);
     }
 }
 
-INNER_LOOP void run_i8(struct sums *sums, struct columns c, const uint8_t *tiles, size_t n_tiles) {
-    run_q32(sums, c, tiles, n_tiles, true);
+ALWAYS_INLINE void add_q128(struct sums *sums, int32x4_t isum[4][4], const float *scales,
+                            const float *d) {
+    const float32x4_t x_scale = vld1q_f32(d);
+    const float32x4x4_t scale = vld1q_f32_x4(scales);
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; c++) {
+        float *row = sums->row[c];
+        float32x4_t y[4];
+#pragma GCC unroll 4
+        for (int g = 0; g < 4; g++)
+            y[g] = vld1q_f32(row + 4 * g);
+#pragma GCC unroll 4
+        for (int g = 0; g < 4; g++)
+            y[g] =
+                vfmaq_n_f32(y[g], vmulq_f32(vcvtq_f32_s32(isum[c][g]), scale.val[g]), x_scale[c]);
+#pragma GCC unroll 4
+        for (int g = 0; g < 4; g++)
+            vst1q_f32(row + 4 * g, y[g]);
+    }
 }
 
-INNER_LOOP void run_i4(struct sums *sums, struct columns c, const uint8_t *tiles, size_t n_tiles) {
-    run_q32(sums, c, tiles, n_tiles, false);
+/* A run of tiles with a scale per 32 k; wide as for dot_block. */
+ALWAYS_INLINE void run_q32(struct sums *sums, struct columns x, const uint8_t *tiles,
+                           size_t n_tiles, bool wide) {
+    for (size_t t = 0; t < n_tiles; t++, tiles += LAID_BYTES) {
+        const int8_t *scales = (const int8_t *)tiles, *codes = scales + TILE_SCALES;
+        for (int b = 0; b < 4; b++, x.d += 4) {
+            int32x4_t isum[4][4];
+            keep_in_memory(sums);
+            zero_columns(isum);
+            dot_block(isum, &codes, &x.q, wide);
+            order_sums(isum);
+            add_q32(sums, isum, scales + 16 * b, x.d);
+        }
+    }
+}
+
+INNER_LOOP void run_i8(struct sums *sums, struct columns x, const uint8_t *tiles, size_t n_tiles) {
+    run_q32(sums, x, tiles, n_tiles, true);
+}
+
+INNER_LOOP void run_i4(struct sums *sums, struct columns x, const uint8_t *tiles, size_t n_tiles) {
+    run_q32(sums, x, tiles, n_tiles, false);
 }
 
 /* A run of 7-bit tiles with a scale per 128 k. */
-INNER_LOOP void run_7bit(struct sums *sums, struct columns c, const uint8_t *tiles,
+INNER_LOOP void run_7bit(struct sums *sums, struct columns x, const uint8_t *tiles,
                          size_t n_tiles) {
-    for (size_t t = 0; t < n_tiles; t++, tiles += LAID_BYTES) {
-        for (int g = 0; g < 4; g += DOT_GROUPS) {
-            int32x4_t isum[4][DOT_GROUPS];
-            float32x4_t scale[DOT_GROUPS];
-            keep_in_memory(sums);
-            dot_columns(isum, (const int8_t *)tiles + TILE_SCALES, 0, g, c.q, 4, false);
-#pragma GCC unroll 4
-            for (int i = 0; i < DOT_GROUPS; i++)
-                scale[i] = vreinterpretq_f32_u8(vld1q_u8(tiles + 16 * (g + i)));
-            add_q128(sums, isum, scale, &c, g);
-        }
-        next_blocks(&c, 4, 1);
+    for (size_t t = 0; t < n_tiles; t++, tiles += LAID_BYTES, x.d += 4) {
+        const int8_t *codes = (const int8_t *)tiles + TILE_SCALES;
+        int32x4_t isum[4][4];
+        keep_in_memory(sums);
+        zero_columns(isum);
+#pragma GCC unroll 1
+        for (int b = 0; b < 4; b++)
+            dot_block(isum, &codes, &x.q, false);
+        order_sums(isum);
+        add_q128(sums, isum, (const float *)(const void *)tiles, x.d);
     }
 }
 
@@ -137,16 +144,27 @@ ALWAYS_INLINE void lay_run(uint8_t *dst, const uint8_t *panel, const struct wmat
     }
 }
 
-/* The four columns of y and x that begin with c. */
-ALWAYS_INLINE struct columns columns_at(const struct act_q8 *x, size_t k, size_t block, size_t n,
-                                        size_t c, size_t t0) {
-    struct columns out;
+/* Columns c .. c+3 of x from tile t0 on, laid out at dst; block: k per scale. */
+ALWAYS_INLINE struct columns pack_columns(uint8_t *dst, const struct act_q8 *x, size_t k,
+                                          size_t block, size_t n, size_t c, size_t t0,
+                                          size_t n_tiles) {
+    const size_t n_k = n_tiles * TILE_K;
+    int8_t *q = (int8_t *)dst;
+    float *d = (float *)(void *)(dst + 4 * Q_COPIES * n_k);
+    const int8_t *from[4];
     for (size_t i = 0; i < 4; i++) {
-        const size_t col = c + i < n ? c + i : n - 1;
-        out.q[i] = x->q + col * k + t0 * TILE_K;
-        out.d[i] = x->d + (col * k + t0 * TILE_K) / block;
+        const size_t first = (c + i < n ? c + i : n - 1) * k + t0 * TILE_K;
+        from[i] = x->q + first;
+        for (size_t b = 0; b < n_k / block; b++)
+            d[4 * b + i] = x->d[first / block + b];
     }
-    return out;
+    for (size_t i = 0; i < n_k; i += 16) {
+        int8x16_t values[4];
+        for (int j = 0; j < 4; j++)
+            values[j] = vld1q_s8(from[j] + i);
+        pack_16k(q + 4 * Q_COPIES * i, values);
+    }
+    return (struct columns){q, d};
 }
 
 /* One panel's run of tiles for columns c .. c+3 of y: from zero in the first run, times the row
@@ -189,7 +207,8 @@ ALWAYS_INLINE void matmul_columns(float *y, size_t ldy, const struct act_q8 *x, 
                 lay_run(scratch + i * run * LAID_BYTES, panel_at(w, type, p + i), w, t0, run, kind);
             for (size_t c = 0; c < n; c += 4) {
                 const struct columns cols =
-                    columns_at(x, w->k, kind == COLUMNS_7BIT ? TILE_K : BLOCK_K, n, c, t0);
+                    pack_columns(scratch + n_panels * run * LAID_BYTES, x, w->k,
+                                 kind == COLUMNS_7BIT ? TILE_K : BLOCK_K, n, c, t0, run);
                 for (size_t i = 0; i < n_panels; i++) {
                     const uint8_t *panel = panel_at(w, type, p + i);
                     const uint8_t *tiles = native ? panel_tile(panel, I8_TILE_BYTES, t0)

@@ -1,71 +1,98 @@
 /* Quantized matrices on plain ARMv8.0. One column meets the panels as they lie, its values
- * broadcast to the rows. For several, rows are laid out with their k side by side, which needs no
- * broadcast: 32 k of a row and of a column meet in four multiplications of eight lanes. */
+ * broadcast to the rows. For several, panels are laid out with two k of four rows side by side, and
+ * the columns with four copies of two k: eight lanes of products of four rows, of which pairs are
+ * added when they are widened. */
 #include "kernels/neon/matmul.h"
 #include "kernels/neon/products.h"
 
 #include "kernels/neon/decode.h"
 
-#define DOT_GROUPS 1
-#define NATIVE_I8  false
+#define NATIVE_I8 false
+#define Q_COPIES  4
 
-/* A tile: [4 groups][4 blocks][4 rows][32 k]. */
+ALWAYS_INLINE int8x16_t even_pairs(int8x16_t a, int8x16_t b) {
+    return vreinterpretq_s8_s16(vuzp1q_s16(vreinterpretq_s16_s8(a), vreinterpretq_s16_s8(b)));
+}
+ALWAYS_INLINE int8x16_t odd_pairs(int8x16_t a, int8x16_t b) {
+    return vreinterpretq_s8_s16(vuzp2q_s16(vreinterpretq_s16_s8(a), vreinterpretq_s16_s8(b)));
+}
+
+/* A tile: [16 times 8 k][4 groups][k 0, 4, 2, 6][4 rows][2 k]. */
 ALWAYS_INLINE void store_16k(int8_t *tile, int part, int8x16_t w[4][4]) {
-    for (int g = 0; g < 4; g++) {
-        int32x4_t v[4];
-        for (int i = 0; i < 4; i++)
-            v[i] = vreinterpretq_s32_s8(w[i][g]);
-        const int32x4_t rows01_k0 = vzip1q_s32(v[0], v[2]), rows23_k0 = vzip2q_s32(v[0], v[2]);
-        const int32x4_t rows01_k4 = vzip1q_s32(v[1], v[3]), rows23_k4 = vzip2q_s32(v[1], v[3]);
-        int8_t *row = tile + 512 * g + 128 * (part / 2) + 16 * (part % 2);
-        vst1q_s8(row, vreinterpretq_s8_s32(vzip1q_s32(rows01_k0, rows01_k4)));
-        vst1q_s8(row + 32, vreinterpretq_s8_s32(vzip2q_s32(rows01_k0, rows01_k4)));
-        vst1q_s8(row + 64, vreinterpretq_s8_s32(vzip1q_s32(rows23_k0, rows23_k4)));
-        vst1q_s8(row + 96, vreinterpretq_s8_s32(vzip2q_s32(rows23_k0, rows23_k4)));
+    for (int i = 0; i < 8; i++) {
+        const int8x16_t *first = w[i / 4 * 2], *second = w[i / 4 * 2 + 1];
+        vst1q_s8(tile + 256 * part + 32 * i, even_pairs(first[i % 4], second[i % 4]));
+        vst1q_s8(tile + 256 * part + 32 * i + 16, odd_pairs(first[i % 4], second[i % 4]));
     }
 }
 
-/* acc += 32 k of a row times those of a column; start: acc is not read. A lane of 16 bits adds two
- * products where weights have 8 bits, else four. */
-ALWAYS_INLINE int32x4_t add_products(int32x4_t acc, const int8x16_t w[2], const int8x16_t q[2],
-                                     bool start, bool wide) {
-    int16x8_t sum = vmull_s8(vget_low_s8(w[0]), vget_low_s8(q[0]));
-    sum = vmlal_high_s8(sum, w[0], q[0]);
-    if (wide) {
-        acc = start ? vpaddlq_s16(sum) : vpadalq_s16(acc, sum);
-        sum = vmull_s8(vget_low_s8(w[1]), vget_low_s8(q[1]));
-        start = false;
-    } else {
-        sum = vmlal_s8(sum, vget_low_s8(w[1]), vget_low_s8(q[1]));
+/* [2 times 8 k][4 columns][k 0, 4, 2, 6][4 times][2 k]. */
+ALWAYS_INLINE void pack_16k(int8_t *dst, const int8x16_t x[4]) {
+    static const uint8_t pairs[64] = {
+        0,  1,  0,  1,  0,  1,  0,  1,  4,  5,  4,  5,  4,  5,  4,  5,  2,  3,  2,  3,  2,  3,
+        2,  3,  6,  7,  6,  7,  6,  7,  6,  7,  8,  9,  8,  9,  8,  9,  8,  9,  12, 13, 12, 13,
+        12, 13, 12, 13, 10, 11, 10, 11, 10, 11, 10, 11, 14, 15, 14, 15, 14, 15, 14, 15};
+    for (int i = 0; i < 4; i++) {
+        const uint8x16_t pair = vld1q_u8(pairs + 16 * i);
+        for (int c = 0; c < 4; c++)
+            vst1q_s8(dst + 128 * (i / 2) + 32 * c + 16 * (i % 2), vqtbl1q_s8(x[c], pair));
     }
-    sum = vmlal_high_s8(sum, w[1], q[1]);
-    return start ? vpaddlq_s16(sum) : vpadalq_s16(acc, sum);
 }
 
-ALWAYS_INLINE void dot_columns(int32x4_t isum[4][DOT_GROUPS], const int8_t *tile, size_t block,
-                               int g, const int8_t *const q[4], int n_blocks, bool wide) {
-    int32x4_t acc[4][4]; /* [column][row] */
-#pragma GCC unroll 16
-    for (int i = 0; i < 16; i++)
-        acc[i / 4][i % 4] = vdupq_n_s32(0);
+/* isum[0], isum[1] += 8 k of a column, x, times those of 8 rows, w. A lane of 16 bits adds four
+ * products. gcc 12 adds a copy or a spill to every sixth of these instructions, hence assembly; two
+ * chains take turns. */
+ALWAYS_INLINE void multiply_8k(int32x4_t isum[2], const int8x16_t w[4], const int8x16_t x[2]) {
+    int16x8_t s, t;
+    __asm__("smull  %[s].8h, %[w0].8b, %[x0].8b\n\t"
+            "smull  %[t].8h, %[w2].8b, %[x0].8b\n\t"
+            "smlal2 %[s].8h, %[w0].16b, %[x0].16b\n\t"
+            "smlal2 %[t].8h, %[w2].16b, %[x0].16b\n\t"
+            "smlal  %[s].8h, %[w1].8b, %[x1].8b\n\t"
+            "smlal  %[t].8h, %[w3].8b, %[x1].8b\n\t"
+            "smlal2 %[s].8h, %[w1].16b, %[x1].16b\n\t"
+            "smlal2 %[t].8h, %[w3].16b, %[x1].16b\n\t"
+            "sadalp %[sum0].4s, %[s].8h\n\t"
+            "sadalp %[sum1].4s, %[t].8h"
+            : [sum0] "+w"(isum[0]), [sum1] "+w"(isum[1]), [s] "=&w"(s), [t] "=&w"(t)
+            : [w0] "w"(w[0]), [w1] "w"(w[1]), [w2] "w"(w[2]), [w3] "w"(w[3]), [x0] "w"(x[0]),
+              [x1] "w"(x[1]));
+}
+
+/* The same for weights of 8 bits, of which a lane adds two products. */
+ALWAYS_INLINE void multiply_8k_wide(int32x4_t isum[2], const int8x16_t w[4], const int8x16_t x[2]) {
 #pragma GCC unroll 4
-    for (int b = 0; b < n_blocks; b++) {
-        int8x16_t a[4][2];
-#pragma GCC unroll 8
-        for (int i = 0; i < 8; i++)
-            a[i / 2][i % 2] = vld1q_s8(q[i / 2] + 32 * b + 16 * (i % 2));
+    for (int i = 0; i < 4; i++) {
+        const int16x8_t sum = vmull_s8(vget_low_s8(w[i]), vget_low_s8(x[i % 2]));
+        isum[i / 2] = vpadalq_s16(isum[i / 2], vmlal_high_s8(sum, w[i], x[i % 2]));
+    }
+}
+
+ALWAYS_INLINE void dot_block(int32x4_t isum[4][4], const int8_t **codes, const int8_t **q,
+                             bool wide) {
 #pragma GCC unroll 4
-        for (int row = 0; row < 4; row++) {
-            const int8_t *k = tile + 512 * g + 128 * (block + b) + 32 * row;
-            const int8x16_t w[2] = {vld1q_s8(k), vld1q_s8(k + 16)};
+    for (int part = 0; part < 4; part++) {
+        int8x16_t w[8];
+        next_line(w, codes);
+        next_line(w + 4, codes);
+#pragma GCC unroll 2
+        for (int columns = 0; columns < 4; columns += 2) {
+            int8x16_t x[4];
+            next_line(x, q);
 #pragma GCC unroll 4
-            for (int c = 0; c < 4; c++)
-                acc[c][row] = add_products(acc[c][row], w, a[c], b == 0, wide);
+            for (int i = 0; i < 4; i++) {
+                int32x4_t *sums = isum[columns + i / 2] + i % 2 * 2;
+                if (wide)
+                    multiply_8k_wide(sums, w + i % 2 * 4, x + i / 2 * 2);
+                else
+                    multiply_8k(sums, w + i % 2 * 4, x + i / 2 * 2);
+            }
         }
     }
-#pragma GCC unroll 4
-    for (int c = 0; c < 4; c++)
-        isum[c][0] = vpaddq_s32(vpaddq_s32(acc[c][0], acc[c][1]), vpaddq_s32(acc[c][2], acc[c][3]));
+}
+
+ALWAYS_INLINE void order_sums(int32x4_t isum[4][4]) {
+    (void)isum;
 }
 
 #include "kernels/neon/columns.h"

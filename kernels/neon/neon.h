@@ -25,6 +25,17 @@ ALWAYS_INLINE void load_line(int8x16_t w[4], const int8_t *line) {
     __asm__("" : "+w"(w[0]), "+w"(w[1]), "+w"(w[2]), "+w"(w[3]));
 }
 
+/* Four registers from *p on, which is moved past them: one instruction with its own increment. The
+ * empty assembly hides the increment, which compilers would add up in many pointers. */
+ALWAYS_INLINE void next_line(int8x16_t w[4], const int8_t **p) {
+    const int8x16x4_t line = vld1q_s8_x4(*p);
+    *p += 64;
+    __asm__("" : "+r"(*p));
+#pragma GCC unroll 4
+    for (int g = 0; g < 4; g++)
+        w[g] = line.val[g];
+}
+
 /* The eight registers of an i4 line's values: k 0..3 of it in lo, k 4..7 in hi. */
 ALWAYS_INLINE void i4_line_values(int8x16_t lo[4], int8x16_t hi[4], const uint8_t *line,
                                   int8x16_t codebook) {

@@ -5,8 +5,10 @@
  *   SCORE_COLUMNS   query heads that meet a group of keys at once
  *   static inline void dot_keys(int32x4_t isum[][4], const int8_t *lines, const int8_t *const q[],
  *                               int n_cols);
- *       isum[c] += 32 dimensions of 16 keys, [8][16][4], times those of query c < n_cols (a
- * constant)
+ *       isum += 32 dimensions of 16 keys, [8][16][4], times those of queries c < n_cols (a
+ *       constant)
+ *   ALWAYS_INLINE void order_scores(int32x4_t isum[][4], int n_cols);
+ *       isum as dot_keys wants it -> [query][group of four keys]
  */
 #ifndef BISE_NEON_SCORES_H
 #define BISE_NEON_SCORES_H
@@ -31,6 +33,7 @@ ALWAYS_INLINE void score_group(float *s, size_t lds, const int8_t *q, const floa
         for (int c = 0; c < n_cols; c++)
             at[c] += 32;
     }
+    order_scores(isum, n_cols);
 #pragma GCC unroll 4
     for (int c = 0; c < n_cols; c++) {
 #pragma GCC unroll 4

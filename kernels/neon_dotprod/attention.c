@@ -6,7 +6,19 @@
 
 ALWAYS_INLINE void dot_keys(int32x4_t isum[][4], const int8_t *lines, const int8_t *const q[],
                             int n_cols) {
-    dot_lines(isum, lines, q, n_cols);
+#pragma GCC unroll 2
+    for (int part = 0; part < 2; part++) {
+        int8x16_t x[SCORE_COLUMNS];
+#pragma GCC unroll 4
+        for (int c = 0; c < n_cols; c++)
+            x[c] = vld1q_s8(q[c] + 16 * part);
+        dot_lines(isum, &lines, x, n_cols);
+    }
+}
+
+ALWAYS_INLINE void order_scores(int32x4_t isum[][4], int n_cols) {
+    (void)isum;
+    (void)n_cols;
 }
 
 #include "kernels/neon/scores.h"

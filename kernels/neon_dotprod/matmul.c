@@ -4,8 +4,8 @@
 
 #include "kernels/neon/decode.h"
 
-#define DOT_GROUPS 4
-#define NATIVE_I8  true
+#define NATIVE_I8 true
+#define Q_COPIES  1
 
 /* The order of the file: [32 lines][16 rows][4 k]. */
 ALWAYS_INLINE void store_16k(int8_t *tile, int part, int8x16_t w[4][4]) {
@@ -14,19 +14,25 @@ ALWAYS_INLINE void store_16k(int8_t *tile, int part, int8x16_t w[4][4]) {
         vst1q_s8(tile + 256 * part + 16 * i, w[i / 4][i % 4]);
 }
 
-ALWAYS_INLINE void dot_columns(int32x4_t isum[4][DOT_GROUPS], const int8_t *tile, size_t block,
-                               int g, const int8_t *const q[4], int n_blocks, bool wide) {
-    (void)g;
-    (void)wide;
-#pragma GCC unroll 4
+/* [4 columns][16 k]. */
+ALWAYS_INLINE void pack_16k(int8_t *dst, const int8x16_t x[4]) {
     for (int c = 0; c < 4; c++)
-        zero_sums(isum[c]);
-#pragma GCC unroll 1
-    for (int b = 0; b < n_blocks; b++) {
-        const int8_t *const at[4] = {q[0] + BLOCK_K * b, q[1] + BLOCK_K * b, q[2] + BLOCK_K * b,
-                                     q[3] + BLOCK_K * b};
-        dot_lines(isum, tile + 512 * (block + b), at, 4);
+        vst1q_s8(dst + 16 * c, x[c]);
+}
+
+ALWAYS_INLINE void dot_block(int32x4_t isum[4][4], const int8_t **codes, const int8_t **q,
+                             bool wide) {
+    (void)wide;
+#pragma GCC unroll 2
+    for (int part = 0; part < 2; part++) {
+        int8x16_t x[4];
+        next_line(x, q);
+        dot_lines(isum, codes, x, 4);
     }
+}
+
+ALWAYS_INLINE void order_sums(int32x4_t isum[4][4]) {
+    (void)isum;
 }
 
 #include "kernels/neon/columns.h"

@@ -38,41 +38,39 @@ ALWAYS_INLINE void dot_i4(int32x4_t isum[4], const uint8_t *codes, const int8_t 
     }
 }
 
-/* A block of i8, or 32 dimensions of 16 keys, against n_cols (a constant) columns: added to isum.
- */
-ALWAYS_INLINE void dot_lines(int32x4_t isum[][4], const int8_t *lines, const int8_t *const q[],
+/* 16 k of 16 rows, four lines from *lines on, against x of n_cols (a constant) columns: added to
+ * isum. */
+ALWAYS_INLINE void dot_lines(int32x4_t isum[][4], const int8_t **lines, const int8x16_t x[],
                              int n_cols) {
-#pragma GCC unroll 2
-    for (int part = 0; part < 2; part++, lines += 256) {
-        int8x16_t w[4], x[4];
+    int8x16_t w[4];
+    next_line(w, lines);
 #pragma GCC unroll 4
-        for (int c = 0; c < n_cols; c++)
-            x[c] = vld1q_s8(q[c] + 16 * part);
-        load_line(w, lines);
+    for (int c = 0; c < n_cols; c++)
+        DOT_LANE(isum[c], w, x[c], 0);
+    next_line(w, lines);
 #pragma GCC unroll 4
-        for (int c = 0; c < n_cols; c++)
-            DOT_LANE(isum[c], w, x[c], 0);
-        load_line(w, lines + 64);
+    for (int c = 0; c < n_cols; c++)
+        DOT_LANE(isum[c], w, x[c], 1);
+    next_line(w, lines);
 #pragma GCC unroll 4
-        for (int c = 0; c < n_cols; c++)
-            DOT_LANE(isum[c], w, x[c], 1);
-        load_line(w, lines + 128);
+    for (int c = 0; c < n_cols; c++)
+        DOT_LANE(isum[c], w, x[c], 2);
+    next_line(w, lines);
 #pragma GCC unroll 4
-        for (int c = 0; c < n_cols; c++)
-            DOT_LANE(isum[c], w, x[c], 2);
-        load_line(w, lines + 192);
-#pragma GCC unroll 4
-        for (int c = 0; c < n_cols; c++)
-            DOT_LANE(isum[c], w, x[c], 3);
-    }
+    for (int c = 0; c < n_cols; c++)
+        DOT_LANE(isum[c], w, x[c], 3);
 }
 
 /* A block of i8. */
 ALWAYS_INLINE void dot_i8(int32x4_t isum[4], const uint8_t *codes, const int8_t *q) {
+    const int8_t *lines = (const int8_t *)codes;
     int32x4_t sum[1][4];
-    const int8_t *const column[1] = {q};
     zero_sums(sum[0]);
-    dot_lines(sum, (const int8_t *)codes, column, 1);
+#pragma GCC unroll 2
+    for (int part = 0; part < 2; part++) {
+        const int8x16_t x = vld1q_s8(q + 16 * part);
+        dot_lines(sum, &lines, &x, 1);
+    }
 #pragma GCC unroll 4
     for (int g = 0; g < 4; g++)
         isum[g] = sum[0][g];
