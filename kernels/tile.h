@@ -29,4 +29,9 @@ static inline void prefetch(const void *p) {
  * own prefetcher falls behind; with one column it does not. */
 #define WEIGHTS_AHEAD 2048 /* bytes */
 
+/* The same for what is read later: into the second level, not the first. */
+static inline void prefetch_later(const void *p) {
+    __builtin_prefetch(p, 0, 2);
+}
+
 #endif

@@ -89,8 +89,16 @@ static void linear_task(void *arg, size_t task, int thread) {
         task -= task_count(a->p, job->w[m++]);
     const size_t p0 = task * task_panels(a->p);
     const size_t p1 = min_size(p0 + task_panels(a->p), panel_count(job->w[m]));
-    linear_panels(a->p, job->y[m] + p0 * PANEL_ROWS, job->ldy[m], a->x, 0, a->p->n, job->w[m], p0,
-                  p1, a->p->s->b.threads[thread].matmul);
+    const struct thread_scratch *const t = &a->p->s->b.threads[thread];
+    float *const y = job->y[m] + p0 * PANEL_ROWS;
+    if (!a->p->prefill) {
+        linear_panels(a->p, y, job->ldy[m], a->x, 0, a->p->n, job->w[m], p0, p1, t->matmul);
+        return;
+    }
+    /* Rows a large power of two apart share few sets of a cache: sums grow side by side. */
+    linear_panels(a->p, t->tile[0], TILE_ROWS, a->x, 0, a->p->n, job->w[m], p0, p1, t->matmul);
+    for (size_t c = 0; c < a->p->n; c++)
+        memcpy(y + c * job->ldy[m], t->tile[0] + c * TILE_ROWS, (p1 - p0) * PANEL_ROWS * sizeof *y);
 }
 
 void linear_run(struct pass *p, const struct linear *job, const struct act *x) {

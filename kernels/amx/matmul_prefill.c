@@ -17,7 +17,7 @@
 
 /* One block of k of one panel: r in lines of 16 rows x 4 k, and the scales t. */
 struct wblock {
-    uint8_t r[KB_TILES][TILE_BYTES];
+    int8_t r[KB_TILES][TILE_BYTES];
     float t[KB_TILES][PANEL_ROWS];
 };
 
@@ -32,7 +32,7 @@ static void requantize_panel(uint8_t *w, const uint8_t *tiles, size_t n_tiles,
     struct wblock *b = (struct wblock *)w;
     const __m512i table = load_codebook(codebook, 0);
     for (size_t i = 0; i < n_tiles; i++)
-        requantize_tile(b->r[i], b->t[i], tiles + i * I4_TILE_BYTES, table, 0);
+        (void)requantize_tile(b->r[i], b->t[i], tiles + i * I4_TILE_BYTES, table);
 }
 
 /* isum of one tile of 128 k: tiles 0..3 are products [panel][group], 4 and 5 columns, 6 and 7

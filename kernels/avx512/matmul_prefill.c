@@ -1,28 +1,37 @@
 /*
  * i4 weights, many columns: the inner steps of prefill.h.
  *
- * vpdpbusd takes the weights as r + 64 (0..128), unsigned; sums start at -64 * sum(q), so that the
- * bias is gone when they end.
+ * vpdpbusd takes the activations as q + 128, unsigned; sums start at -128 * sum(r), which is the
+ * same for all columns, so that the bias is gone when they end.
  */
 #include "kernels/avx512/matmul.h"
 #include "kernels/avx512/requantize.h"
 #include "kernels/prefill.h"
 
+/* Keeps a sum where it is: GCC otherwise copies the sums of a loop from register to register. */
+static inline __m512i in_register(__m512i x) {
+    __asm__("" : "+v"(x));
+    return x;
+}
+
 #define COLS       8 /* columns of a register tile, of 2 panels: 16 sums */
 #define TILE_BYTES (TILE_K * PANEL_ROWS)
 
-/* One block of k of one panel: r + 64 in lines of 16 rows x 4 k, and the scales t. */
+/* One block of k of one panel: r in lines of 16 rows x 4 k, the scales t, -128 * sum(r). */
 struct wblock {
-    uint8_t r[KB_TILES][TILE_BYTES];
+    int8_t r[KB_TILES][TILE_BYTES];
     float t[KB_TILES][PANEL_ROWS];
+    int32_t start[KB_TILES][PANEL_ROWS];
 };
 
 static void requantize_panel(uint8_t *w, const uint8_t *tiles, size_t n_tiles,
                              const int8_t *codebook) {
     struct wblock *b = (struct wblock *)w;
-    const __m512i table = load_codebook(codebook, 0);
-    for (size_t i = 0; i < n_tiles; i++)
-        requantize_tile(b->r[i], b->t[i], tiles + i * I4_TILE_BYTES, table, 64);
+    const __m512i table = load_codebook(codebook, 0), zero = _mm512_setzero_si512();
+    for (size_t i = 0; i < n_tiles; i++) {
+        const __m512i sum = requantize_tile(b->r[i], b->t[i], tiles + i * I4_TILE_BYTES, table);
+        _mm512_store_si512(b->start[i], _mm512_sub_epi32(zero, sum));
+    }
 }
 
 /* Adds one tile of 128 k to acc: [cols][panels]. */
@@ -38,7 +47,7 @@ TILE_HELPER void multiply_tile(__m512i (*acc)[2], const struct wblock *w, size_t
             UNROLL for (size_t c = 0; c < cols; c++) {
                 const __m512i q = broadcast4(a + PACK_K * c + 4 * half);
                 UNROLL for (size_t p = 0; p < panels; p++) acc[c][p] =
-                    _mm512_dpbusd_epi32(acc[c][p], r[p], q);
+                    in_register(_mm512_dpbusd_epi32(acc[c][p], q, r[p]));
             }
         }
     }
@@ -55,8 +64,9 @@ TILE_HELPER void multiply_columns(const struct prefill_tile *t, const size_t pan
     }
     for (size_t i = 0; i < t->n_tiles; i++) {
         __m512i acc[COLS][2];
-        UNROLL for (size_t c = 0; c < cols; c++) acc[c][0] = acc[c][1] =
-            _mm512_set1_epi32(-64 * t->sum[c * t->ldd + i]);
+        UNROLL for (size_t c = 0; c < cols; c++) {
+            UNROLL for (size_t p = 0; p < panels; p++) acc[c][p] = _mm512_load_si512(w[p].start[i]);
+        }
         multiply_tile(acc, w, i, t->a + i * TILE_K * cols, panels, cols);
         UNROLL for (size_t p = 0; p < panels; p++) {
             const __m512 scale = _mm512_load_ps(w[p].t[i]);
@@ -117,6 +127,7 @@ void matmul_f32_q128_i4_avx512(float *y, size_t ldy, const struct act_q8 *x, siz
                                        .panels = 2,
                                        .block_bytes = sizeof(struct wblock),
                                        .requantize = requantize_panel,
+                                       .flip = 0x80,
                                        .multiply = multiply};
     prefill_i4(&how, y, ldy, x, n, w, p0, p1, scratch);
 }

@@ -13,9 +13,9 @@ static inline __m512i requantize_values(__m512i v, __m512i f_lo, __m512i f_hi) {
     return _mm512_packs_epi16(lo, hi);
 }
 
-/* r + bias of a tile in 32 lines of 16 rows x 4 k, aligned to 64 bytes, and its scales t [16]. */
-static inline void requantize_tile(uint8_t *r, float *t, const uint8_t *tile, __m512i table,
-                                   int bias) {
+/* r of a tile in 32 lines of 16 rows x 4 k, aligned to 64 bytes, and its scales t [16]. Returns 128
+ * times the sum of each row's r. */
+static inline __m512i requantize_tile(int8_t *r, float *t, const uint8_t *tile, __m512i table) {
     __m512i m = _mm512_setzero_si512();
     for (size_t b = 0; b < 4; b++)
         m = _mm512_max_epi32(m, _mm512_abs_epi32(load_scales(tile, b)));
@@ -25,7 +25,8 @@ static inline void requantize_tile(uint8_t *r, float *t, const uint8_t *tile, __
     _mm512_storeu_ps(t, _mm512_mul_ps(_mm512_cvtepi32_ps(m), _mm512_set1_ps(0.5f)));
 
     const __m512i nibble = _mm512_set1_epi8(15), low_half = _mm512_set1_epi32(0xffff);
-    const __m512i add = _mm512_set1_epi8((char)bias);
+    const __m512i bias = _mm512_set1_epi8((char)128);
+    __m512i sum_lo = _mm512_setzero_si512(), sum_hi = sum_lo;
     for (size_t b = 0; b < 4; b++) {
         const __m512 scale = _mm512_cvtepi32_ps(load_scales(tile, b));
         __m512i f = _mm512_cvtps_epi32(_mm512_mul_ps(scale, g));
@@ -37,10 +38,13 @@ static inline void requantize_tile(uint8_t *r, float *t, const uint8_t *tile, __
             const __m512i hi = _mm512_and_si512(_mm512_srli_epi16(x, 4), nibble);
             const __m512i r_lo = requantize_values(_mm512_shuffle_epi8(table, lo), f_lo, f_hi);
             const __m512i r_hi = requantize_values(_mm512_shuffle_epi8(table, hi), f_lo, f_hi);
-            _mm512_store_si512(r, _mm512_add_epi8(r_lo, add));
-            _mm512_store_si512(r + 64, _mm512_add_epi8(r_hi, add));
+            _mm512_store_si512(r, r_lo);
+            _mm512_store_si512(r + 64, r_hi);
+            sum_lo = _mm512_dpbusd_epi32(sum_lo, bias, r_lo);
+            sum_hi = _mm512_dpbusd_epi32(sum_hi, bias, r_hi);
         }
     }
+    return _mm512_add_epi32(sum_lo, sum_hi);
 }
 
 #endif
