@@ -116,7 +116,8 @@ static bool is_end(const struct answer *a, int32_t id) {
 
 /* The next id, in *id. */
 static enum bise_status pick(struct answer *a, int32_t *id, struct bise_error *err) {
-    const float *logits = bise_logits(a->engine->session);
+    const float *logits =
+        a->speculation ? speculation_logits(a->speculation) : bise_logits(a->engine->session);
     struct constraint *c = a->constraint;
     if (!c) {
         *id = bise_sample(a->sampler, logits);
@@ -163,7 +164,8 @@ static enum finish generate(struct answer *a) {
             return FINISH_INTERRUPTED;
         if (i + 1 == a->max_tokens)
             break;
-        status = engine_decode(a->engine, id, &err);
+        status = a->speculation ? speculation_step(a->speculation, id, &err)
+                                : engine_decode(a->engine, id, &err);
         if (status == BISE_ERR_CONTEXT)
             return FINISH_CONTEXT;
         if (status)
@@ -176,7 +178,11 @@ enum finish answer_run(struct answer *a) {
     text_out_begin(a->out);
     if (a->constraint)
         bise_grammar_begin(a->constraint->grammar, a->out->strip_space);
+    if (a->speculation)
+        speculation_begin(a->speculation);
     const enum finish finish = generate(a);
+    if (a->speculation)
+        speculation_end(a->speculation);
     text_out_end(a->out);
     return a->out->failed ? FINISH_OUTPUT : finish;
 }

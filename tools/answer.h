@@ -4,6 +4,7 @@
 #define BISE_TOOLS_ANSWER_H
 
 #include "engine.h"
+#include "speculate.h"
 #include "src/stop.h"
 #include "src/utf8.h"
 
@@ -55,9 +56,10 @@ enum finish {
 struct answer {
     struct engine *engine;
     struct bise_sampler *sampler;
-    struct constraint *constraint; /* NULL: any text */
-    int64_t max_tokens;            /* -1: no limit */
-    const int32_t *end_ids;        /* [n_end] */
+    struct speculation *speculation; /* NULL: one call for every token */
+    struct constraint *constraint;   /* NULL: any text */
+    int64_t max_tokens;              /* -1: no limit */
+    const int32_t *end_ids;          /* [n_end] */
     size_t n_end;
     /* Told every id picked, the end's too; false: no memory. May be NULL. */
     bool (*on_id)(void *arg, int32_t id);

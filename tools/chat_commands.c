@@ -51,6 +51,7 @@ static enum command_result do_system(struct talk *t, const char *arg) {
 static enum command_result do_stats(struct talk *t, const char *arg) {
     (void)arg;
     engine_print_stats(&t->engine, stderr);
+    speculation_print(&t->conversation.speculation, stderr);
     return COMMAND_DONE;
 }
 

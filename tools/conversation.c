@@ -29,6 +29,7 @@ int conversation_open(struct conversation *c, struct engine *e, enum chat_format
 void conversation_close(struct conversation *c) {
     chat_close(&c->chat);
     constraint_close(&c->constraint);
+    speculation_close(&c->speculation);
     free(c->held.ids);
     free(c->answer.ids);
     c->held = c->answer = (struct id_list){.n = 0};
@@ -127,6 +128,7 @@ enum bise_status conversation_answer(struct conversation *c, enum finish *finish
         .sampler = c->sampler,
         .max_tokens = c->max_tokens,
         .constraint = c->constraint.grammar ? &c->constraint : NULL,
+        .speculation = c->speculation.max ? &c->speculation : NULL,
         .on_id = keep_id,
         .id_arg = c,
         .out = &c->out,

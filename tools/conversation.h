@@ -18,6 +18,7 @@ struct conversation {
     struct text_out out;
     struct stop stop;
     struct constraint constraint;
+    struct speculation speculation;
     int64_t max_tokens; /* per answer, -1: no limit */
     bool dump_tokens;
     struct id_list held;   /* what the session holds */

@@ -117,8 +117,8 @@ static int exit_code_of_finish(const struct answer *a, enum finish finish) {
 }
 
 static int complete(const struct run_options *o, struct engine *e, struct bise_sampler *sampler,
-                    struct constraint *constraint, struct stop *stop, const int32_t *ids,
-                    size_t n) {
+                    struct constraint *constraint, struct speculation *speculation,
+                    struct stop *stop, const int32_t *ids, size_t n) {
     struct bise_error err = {0};
     const enum bise_status status = engine_prefill(e, ids, n, &err);
     if (status)
@@ -131,6 +131,7 @@ static int complete(const struct run_options *o, struct engine *e, struct bise_s
         .sampler = sampler,
         .max_tokens = o->n_predict,
         .constraint = constraint->grammar ? constraint : NULL,
+        .speculation = speculation->max ? speculation : NULL,
         .end_ids = e->info->eos_ids,
         .n_end = o->ignore_eos && !constraint->grammar ? 0 : e->info->n_eos,
         .out = &out,
@@ -149,6 +150,7 @@ int cmd_run(int argc, char **argv) {
     struct engine e = {.path = NULL};
     struct bise_sampler *sampler = NULL;
     struct constraint constraint = {.grammar = NULL};
+    struct speculation speculation = {.max = 0};
     struct stop stop = {.n = 0};
     int32_t *ids = NULL;
     size_t n = 0;
@@ -163,6 +165,8 @@ int cmd_run(int argc, char **argv) {
         code = sampling_stops(&o.sampling, &stop);
     if (!code)
         code = constraint_open(&constraint, &e, &o.sampling.constraint);
+    if (!code)
+        code = speculation_open(&speculation, &e, (size_t)o.sampling.lookup);
     if (code)
         goto done;
     if (!o.quiet)
@@ -170,13 +174,16 @@ int cmd_run(int argc, char **argv) {
     code = sampling_open(&sampler, &o.sampling, e.info->vocab_size, o.quiet);
     if (code)
         goto done;
-    code = complete(&o, &e, sampler, &constraint, &stop, ids, n);
-    if (!o.quiet)
+    code = complete(&o, &e, sampler, &constraint, &speculation, &stop, ids, n);
+    if (!o.quiet) {
         engine_print_stats(&e, stderr);
+        speculation_print(&speculation, stderr);
+    }
 done:
     free(ids);
     bise_sampler_close(&sampler);
     constraint_close(&constraint);
+    speculation_close(&speculation);
     engine_close(&e);
     return code;
 }

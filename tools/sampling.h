@@ -9,11 +9,12 @@ struct sampling_options {
     double temp, typical_p, top_p, min_p;
     double repeat_penalty, frequency_penalty, presence_penalty;
     int64_t top_k, repeat_last, seed; /* seed -1: chosen at random */
+    int64_t lookup;
     struct option_list bias, stops;
     struct constraint_source constraint;
 };
 
-#define SAMPLING_OPTIONS 15
+#define SAMPLING_OPTIONS 16
 #define SAMPLING_DEFAULTS                                                                          \
     {                                                                                              \
         .temp = 0.7, .typical_p = 1, .top_p = 0.95, .min_p = 0.05, .repeat_penalty = 1,            \

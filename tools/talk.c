@@ -46,6 +46,8 @@ int talk_open(struct talk *t) {
         code = sampling_stops(&o->sampling, &c->stop);
     if (!code)
         code = constraint_open(&c->constraint, &t->engine, &o->sampling.constraint);
+    if (!code)
+        code = speculation_open(&c->speculation, &t->engine, (size_t)o->sampling.lookup);
     if (code)
         return code;
     if (!o->quiet)

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# bise run and chat --lookup: the same tokens as without it, whatever else is asked for.
+. tests/cli/common.sh
+
+M=models/demo.bise
+unset BISE_MODEL BISE_ISA
+printf 'Once upon a time there was a king. The king had a cat. Once upon a time there was a' >"$T/prompt"
+
+n_drafts=0
+same() { # same NAME OPTIONS...: with drafts as without
+    local name=$1
+    shift
+    "$BISE" run -m $M -f "$T/prompt" --ignore-eos "$@" >"$T/plain" 2>"$T/err" || not_ok "$name" "failed"
+    for n in 1 5 14; do
+        "$BISE" run -m $M -f "$T/prompt" --ignore-eos "$@" --lookup $n >"$T/out" 2>"$T/err"
+        n_drafts=$((n_drafts + $(grep -c '^lookup: ' "$T/err")))
+        expect "$name, drafts of $n" cmp "$T/plain" "$T/out"
+    done
+}
+same "greedy" --temp 0 -n 200
+same "sampled" --temp 0.5 -s 3 -n 150
+same "sampled hot" --temp 1 --top-k 0 --top-p 1 --min-p 0 -s 4 -n 150
+same "through the window, over and over" --temp 0 -n 700
+same "a window of 16" --temp 0 --window 16 -n 100
+same "a context of 60, filled" --temp 0 --window 0 -c 60 -n 100
+same "penalties" --temp 0.7 -s 5 --repeat-penalty 1.2 --presence-penalty 0.3 -n 100
+same "a stop string" --temp 0 --stop "happy" -n 200
+same "a chunk of 1" --temp 0 --chunk 1 -n 40
+same "a chunk of 3" --temp 0 --chunk 3 -n 60
+same "a grammar" --temp 1 -s 6 -n 200 --grammar 'root ::= (" the king" | " the cat" | " a time"){20,40} "."'
+same "f32 cache, one thread" --temp 0 --kv f32 -t 1 -n 60
+same "scalar code" --temp 0 --isa scalar -n 40
+if [ $n_drafts -ge 20 ]; then ok "there were drafts"; else not_ok "there were drafts" "$n_drafts runs"; fi
+
+printf 'Tell me a story.\nTell me a story.\n/regen\n/undo\nAgain, please.\n' >"$T/talk"
+"$BISE" chat -m $M -q --temp 0.3 -s 2 -n 80 <"$T/talk" >"$T/plain" 2>/dev/null
+"$BISE" chat -m $M -q --temp 0.3 -s 2 -n 80 --lookup 10 <"$T/talk" >"$T/out" 2>/dev/null
+expect "a chat" cmp "$T/plain" "$T/out"
+expect_exit "drafts too long" 2 "--lookup: expected 0 to 14" "$BISE" run -m $M -p a --lookup 15
+finish
