@@ -1,3 +1,4 @@
+#include "bytes.h"
 #include "chat_impl.h"
 #include "error.h"
 #include "tokenizer.h"
@@ -55,6 +56,7 @@ void chat_close(struct chat **chat) {
     if (!chat || !*chat)
         return;
     struct chat *c = *chat;
+    c->watch = NULL;
     chat_clear(c);
     free(c->system);
     free(c->messages);
@@ -111,6 +113,7 @@ enum bise_status chat_set_system(struct chat *c, const char *text, size_t len,
     c->system = copy;
     c->system_len = len;
     c->n_rendered = 0;
+    chat_told(c, CHAT_EV_SYSTEM, text, len);
     return BISE_OK;
 }
 
@@ -144,6 +147,7 @@ enum bise_status chat_add(struct chat *c, enum chat_role role, const char *text,
     }
     m->text = copy;
     m->len = len;
+    chat_told(c, role == CHAT_USER ? CHAT_EV_USER : CHAT_EV_TEXT, text, len);
     return BISE_OK;
 }
 
@@ -162,6 +166,7 @@ enum bise_status chat_add_answer(struct chat *c, const int32_t *ids, size_t n,
         memcpy(copy, ids, n * sizeof *ids);
     m->answer = copy;
     m->n_answer = n;
+    chat_told(c, CHAT_EV_ANSWER, copy, n * sizeof *copy);
     return BISE_OK;
 }
 
@@ -169,23 +174,57 @@ size_t chat_messages(const struct chat *c) {
     return c->n_messages;
 }
 
-void chat_pop(struct chat *c) {
-    if (!c->n_messages)
-        return;
+static void pop(struct chat *c) {
     struct message *m = &c->messages[--c->n_messages];
     free(m->text);
     free(m->answer);
     if (c->n_rendered > c->n_messages)
         c->n_rendered = c->n_messages;
+    if (c->n_dropped >= c->n_messages)
+        c->n_dropped = c->n_rendered = 0;
     if (c->format == CHAT_V3 && c->system && m->role == CHAT_USER && c->n_messages >= 2 &&
         c->n_rendered > c->n_messages - 2)
         c->n_rendered = c->n_messages - 2; /* the system prompt returns to the one before */
 }
 
+void chat_pop(struct chat *c) {
+    if (!c->n_messages)
+        return;
+    pop(c);
+    chat_told(c, CHAT_EV_POP, NULL, 0);
+}
+
 void chat_clear(struct chat *c) {
     while (c->n_messages)
-        chat_pop(c);
+        pop(c);
+    chat_told(c, CHAT_EV_CLEAR, NULL, 0);
 }
+
+/* ---- what the model no longer sees ---- */
+
+void chat_set_dropped(struct chat *c, size_t n) {
+    uint8_t bytes[8];
+    if (n == c->n_dropped)
+        return;
+    c->n_dropped = n;
+    c->n_rendered = 0;
+    put_u64(bytes, n);
+    chat_told(c, CHAT_EV_DROP, bytes, sizeof bytes);
+}
+
+size_t chat_dropped(const struct chat *c) {
+    return c->n_dropped;
+}
+
+size_t chat_drop_for(const struct chat *c, size_t n_ids) {
+    size_t n = c->n_dropped;
+    while (n + 2 < c->n_messages && n < c->n_rendered &&
+           c->n_ids - (n > c->n_dropped ? c->messages[n - 1].end : 0) > n_ids)
+        n += 2;
+    return n;
+}
+
+/* ---- ends ---- */
 
 const int32_t *chat_end_ids(const struct chat *c, size_t *n) {
     *n = c->n_end;

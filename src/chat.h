@@ -54,6 +54,40 @@ void chat_clear(struct chat *c);
  * Owned by the chat, valid until the next call that takes it non-const. Errors: MEMORY. */
 enum bise_status chat_ids(struct chat *c, const int32_t **ids, size_t *n, struct bise_error *err);
 
+/* Leaves the first n messages out of the ids (n even; at most those before the last user's): the
+ * model no longer sees them, and the next is rendered as the first, system prompt included. They
+ * stay in the conversation. Taking back the last message seen brings all of them back. */
+void chat_set_dropped(struct chat *c, size_t n);
+size_t chat_dropped(const struct chat *c);
+/* How many messages to leave out so that the others' ids, as chat_ids gave them last, are at most
+ * n_ids; the last user's and what follows it stay in any case. */
+size_t chat_drop_for(const struct chat *c, size_t n_ids);
+
+/* ---- what happens to a conversation, as a journal and a session's file keep it ---- */
+
+enum chat_event {
+    CHAT_EV_SYSTEM = 1, /* text; empty: none */
+    CHAT_EV_USER,       /* text */
+    CHAT_EV_ANSWER,     /* ids, i32 little-endian */
+    CHAT_EV_TEXT,       /* an answer known as text */
+    CHAT_EV_POP,        /* nothing */
+    CHAT_EV_CLEAR,      /* nothing */
+    CHAT_EV_DROP,       /* u64: chat_set_dropped */
+    CHAT_EV_COUNT
+};
+typedef void chat_event_fn(void *arg, enum chat_event event, const void *data, size_t len);
+
+/* From here on fn (NULL: none) is told of every change, after it. */
+void chat_watch(struct chat *c, chat_event_fn *fn, void *arg);
+/* Tells the events that make this conversation of an empty one. */
+void chat_tell(const struct chat *c, chat_event_fn *fn, void *arg);
+/* Does what an event says; data is not trusted. vocab: of the model. Errors: FORMAT (an unknown
+ * event, a turn that is not one's, ids out of range), ARG (invalid UTF-8), MEMORY. */
+enum bise_status chat_apply(struct chat *c, uint32_t event, const uint8_t *data, size_t len,
+                            uint32_t vocab, struct bise_error *err);
+
+/* ---- ends ---- */
+
 /* The ids by which the model ends its answer. */
 const int32_t *chat_end_ids(const struct chat *c, size_t *n);
 bool chat_is_end(const struct chat *c, int32_t id);

@@ -25,13 +25,23 @@ struct chat {
     size_t system_len;
     struct message *messages; /* [n_messages] */
     size_t n_messages, cap_messages;
-    size_t n_rendered; /* messages whose ids are in ids, and still right */
+    size_t n_dropped;  /* messages not seen by the model, at the beginning */
+    size_t n_rendered; /* messages whose ids are in ids, and still right; those dropped count */
     int32_t *ids;      /* [n_ids] */
     size_t n_ids, cap_ids;
     char *pending; /* text of the segment being put together */
     size_t n_pending, cap_pending;
+    chat_event_fn *watch; /* NULL: none */
+    void *watch_arg;
     bool after_answer; /* the next segment goes on in the answer's text: no dummy prefix */
 };
+
+/* Tells who watches. */
+static inline void chat_told(const struct chat *c, enum chat_event event, const void *data,
+                             size_t len) {
+    if (c->watch)
+        c->watch(c->watch_arg, event, data, len);
+}
 
 /* Room for need elements of a growing array; on failure it stays as it was. */
 bool chat_grow(void **array, size_t *cap, size_t need, size_t element);

@@ -87,7 +87,7 @@ static void put_system(struct render *r) {
     put_text(r, r->c->system, r->c->system_len);
 }
 
-/* ---- users' messages, up to where the answer begins; i: the message's number ---- */
+/* ---- users' messages, up to where the answer begins; i: the message's number, of those seen ---- */
 
 static void user_none(struct render *r, const struct message *m, size_t i) {
     if (i) {
@@ -117,7 +117,8 @@ static void user_v3(struct render *r, const struct message *m, size_t i) {
     if (!i)
         put_id(r, r->c->bos);
     put_id(r, r->c->inst);
-    if (r->c->system && i + 2 >= r->c->n_messages) { /* the last of the users' messages */
+    if (r->c->system &&
+        i + 2 >= r->c->n_messages - r->c->n_dropped) { /* the last of the users' messages */
         put_system(r);
         put(r, "\n\n");
     }
@@ -211,10 +212,11 @@ static void render_message(struct render *r, size_t i) {
     if (m->role == CHAT_ASSISTANT) {
         render_answer(r, m);
     } else {
-        c->after_answer = i && is_open(c, m - 1);
+        const size_t nth = i - c->n_dropped;
+        c->after_answer = nth && is_open(c, m - 1);
         if (c->after_answer && c->format == CHAT_CHATML)
             put(r, chat_end_text(c));
-        render_user[c->format](r, m, i);
+        render_user[c->format](r, m, nth);
         close_segment(r);
     }
     m->end = c->n_ids;
@@ -222,7 +224,9 @@ static void render_message(struct render *r, size_t i) {
 
 enum bise_status chat_ids(struct chat *c, const int32_t **ids, size_t *n, struct bise_error *err) {
     struct render r = {.c = c, .err = err};
-    c->n_ids = c->n_rendered ? c->messages[c->n_rendered - 1].end : 0;
+    if (c->n_rendered < c->n_dropped)
+        c->n_rendered = c->n_dropped;
+    c->n_ids = c->n_rendered > c->n_dropped ? c->messages[c->n_rendered - 1].end : 0;
     c->n_pending = 0;
     for (size_t i = c->n_rendered; i < c->n_messages && !r.status; i++)
         render_message(&r, i);

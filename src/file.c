@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,19 @@ char *file_join(const char *folder, const char *name) {
 const char *file_base(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
+}
+
+void file_sync_folder(const char *path) {
+    const char *const slash = strrchr(path, '/');
+    const size_t n = slash == path ? 1 : slash ? (size_t)(slash - path) : 0;
+    char folder[PATH_MAX] = ".";
+    if (n > 0 && n < sizeof folder)
+        snprintf(folder, sizeof folder, "%.*s", (int)n, path);
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
 }
 
 enum bise_status file_open(const char *path, int *fd, uint64_t *size, struct bise_error *err) {

@@ -1,8 +1,9 @@
 #include "new_file.h"
 
+#include "file.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,21 +51,6 @@ enum bise_status new_file_write(struct new_file *f, const void *data, size_t len
     return BISE_OK;
 }
 
-/* The folder's own record of the new name; some file systems cannot sync a folder, and the file
- * itself is safe. */
-static void sync_folder(const char *path) {
-    const char *const slash = strrchr(path, '/');
-    const size_t n = slash == path ? 1 : slash ? (size_t)(slash - path) : 0;
-    char folder[PATH_MAX] = ".";
-    if (n > 0 && n < sizeof folder)
-        snprintf(folder, sizeof folder, "%.*s", (int)n, path);
-    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
-}
-
 enum bise_status new_file_finish(struct new_file *f, struct bise_error *err) {
     if (fsync(f->fd) != 0)
         return fail(f, "flushing to the disk", errno, err);
@@ -75,7 +61,7 @@ enum bise_status new_file_finish(struct new_file *f, struct bise_error *err) {
         unlink(f->temp_path);
         return s;
     }
-    sync_folder(f->path);
+    file_sync_folder(f->path);
     return BISE_OK;
 }
 

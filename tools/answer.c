@@ -166,6 +166,8 @@ static enum finish generate(struct answer *a) {
             break;
         status = a->speculation ? speculation_step(a->speculation, id, &err)
                                 : engine_decode(a->engine, id, &err);
+        if (status == BISE_ERR_CONTEXT && a->on_full && a->on_full(a->id_arg))
+            status = engine_decode(a->engine, id, &err);
         if (status == BISE_ERR_CONTEXT)
             return FINISH_CONTEXT;
         if (status)

@@ -63,6 +63,8 @@ struct answer {
     size_t n_end;
     /* Told every id picked, the end's too; false: no memory. May be NULL. */
     bool (*on_id)(void *arg, int32_t id);
+    /* The context has no room for the last id; true: now it has. May be NULL. */
+    bool (*on_full)(void *arg);
     void *id_arg;
     struct text_out *out;
     bool print_ids;         /* numbers instead of text: the model has no tokenizer */

@@ -1,6 +1,9 @@
 #include "conversation.h"
 
+#include "src/bytes.h"
+#include "src/error.h"
 #include "src/model.h"
+#include "src/session.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +50,15 @@ static bool list_reserve(struct id_list *list, size_t n) {
     return true;
 }
 
+bool conversation_set_held(struct conversation *c, const uint8_t *ids, size_t n) {
+    if (!list_reserve(&c->held, n))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        c->held.ids[i] = (int32_t)get_u32(ids + 4 * i);
+    c->held.n = n;
+    return true;
+}
+
 static bool keep_id(void *arg, int32_t id) {
     struct conversation *c = arg;
     /* The next answer's sync needs room in held, too: taken here, where it can still be refused. */
@@ -64,15 +76,25 @@ static void dump(const char *what, const int32_t *ids, size_t n) {
     fprintf(stderr, "\n");
 }
 
-/* Goes back to the first n ids; as far as it must where the cache no longer holds what n needs. */
-static void go_back(struct conversation *c, size_t n) {
-    if (n == c->held.n)
+/* First id that matters to the logits after n ids: with a window those before it are out of reach of
+ * every layer. */
+static size_t first_needed(const struct conversation *c, size_t n) {
+    const uint64_t reach = bise_reach(c->engine->session);
+    return n > reach ? n - (size_t)reach : 0;
+}
+
+/* Brings the session to hold the first ids of n that are to be run, as few as give the bits that
+ * reading all of them would (in the same calls): of those it holds, common are the same. */
+static void go_back(struct conversation *c, size_t common, size_t n) {
+    struct bise_session *s = c->engine->session;
+    const size_t needed = first_needed(c, n);
+    if (s->start_pos <= needed && common >= needed && bise_truncate(s, common, NULL) == BISE_OK) {
+        c->held.n = common;
         return;
-    if (bise_truncate(c->engine->session, n, NULL) != BISE_OK) {
-        bise_reset(c->engine->session);
-        n = 0;
     }
-    c->held.n = n;
+    if (bise_reset_at(s, needed, NULL) != BISE_OK)
+        bise_reset(s);
+    c->held.n = (size_t)bise_position(s);
 }
 
 /* Makes the session hold the conversation, with the logits of its last id. */
@@ -86,12 +108,11 @@ static enum bise_status sync_session(struct conversation *c, struct bise_error *
         dump("prompt ids", ids, n);
     while (common < c->held.n && common + 1 < n && c->held.ids[common] == ids[common])
         common++;
-    if (!list_reserve(&c->held, n)) {
-        *err = (struct bise_error){.status = BISE_ERR_MEMORY};
-        return BISE_ERR_MEMORY;
-    }
-    go_back(c, common);
+    if (!list_reserve(&c->held, n))
+        return bise_fail(err, BISE_ERR_MEMORY, "no memory for the conversation");
+    go_back(c, common, n);
     const size_t from = c->held.n;
+    memcpy(c->held.ids, ids, from * sizeof *ids);
     status = engine_prefill(c->engine, ids + from, n - from, err);
     const size_t done = (size_t)bise_position(c->engine->session);
     memcpy(c->held.ids + from, ids + from, (done - from) * sizeof *ids);
@@ -115,9 +136,54 @@ static size_t ids_shown(const struct conversation *c) {
     return n;
 }
 
+/* Leaves turns out so that the conversation, n_answer ids of an answer and one more fit; all that is
+ * left out is told. False, nothing changed, where that cannot be or is not wanted. */
+static bool make_room(struct conversation *c, size_t n_answer) {
+    const size_t n_ctx = bise_session_plan(c->engine->session)->n_ctx;
+    const size_t before = chat_dropped(c->chat);
+    enum overflow how = c->overflow;
+    const int32_t *ids;
+    size_t n_before, n, last;
+    if (how == OVERFLOW_ASK)
+        how = c->ask_overflow(c->ask_arg, n_answer > 0);
+    if (how == OVERFLOW_STOP || chat_ids(c->chat, &ids, &n_before, NULL) != BISE_OK)
+        return false;
+    const size_t most = how == OVERFLOW_NEW || n_answer >= n_ctx / 2 ? 0 : n_ctx / 2 - n_answer;
+    do {
+        last = chat_dropped(c->chat);
+        chat_set_dropped(c->chat, chat_drop_for(c->chat, most));
+        if (chat_dropped(c->chat) == last || chat_ids(c->chat, &ids, &n, NULL) != BISE_OK) {
+            chat_set_dropped(c->chat, before);
+            return false;
+        }
+    } while (n + n_answer >= n_ctx);
+    const size_t turns = (chat_dropped(c->chat) - before) / 2;
+    fprintf(stderr,
+            "(the context of %zu tokens is full: the oldest %zu turn%s, %zu tokens, %s left out; "
+            "the model no longer sees %s)\n",
+            n_ctx, turns, turns == 1 ? "" : "s", n_before - n, turns == 1 ? "is" : "are",
+            turns == 1 ? "it" : "them");
+    return true;
+}
+
+/* The context is full in the middle of an answer, whose last id is not in it yet. */
+static bool go_on(void *arg) {
+    struct conversation *c = arg;
+    struct bise_error err = {0};
+    const size_t n = c->answer.n - 1;
+    if (!make_room(c, c->answer.n) || sync_session(c, &err) != BISE_OK ||
+        (n && engine_prefill(c->engine, c->answer.ids, n, &err) != BISE_OK))
+        return false;
+    for (size_t i = 0; i <= n; i++) /* so that penalties look back at the answer */
+        bise_sampler_accept(c->sampler, c->answer.ids[i]);
+    return true;
+}
+
 enum bise_status conversation_answer(struct conversation *c, enum finish *finish,
                                      struct bise_error *err) {
     enum bise_status status = sync_session(c, err);
+    if (status == BISE_ERR_CONTEXT && make_room(c, 0))
+        status = sync_session(c, err);
     if (status) {
         chat_pop(c->chat);
         return status;
@@ -130,6 +196,7 @@ enum bise_status conversation_answer(struct conversation *c, enum finish *finish
         .constraint = c->constraint.grammar ? &c->constraint : NULL,
         .speculation = c->speculation.max ? &c->speculation : NULL,
         .on_id = keep_id,
+        .on_full = go_on,
         .id_arg = c,
         .out = &c->out,
     };

@@ -11,6 +11,14 @@ struct id_list {
     size_t n, cap;
 };
 
+/* What to do where a conversation no longer fits into a context without a window. */
+enum overflow {
+    OVERFLOW_STOP, /* refuse the message, end the answer */
+    OVERFLOW_DROP, /* leave the oldest turns out until half of the context is free */
+    OVERFLOW_NEW,  /* leave all turns before the last message out */
+    OVERFLOW_ASK   /* whoever sits at the terminal */
+};
+
 struct conversation {
     struct engine *engine;
     struct chat *chat;
@@ -21,6 +29,10 @@ struct conversation {
     struct speculation speculation;
     int64_t max_tokens; /* per answer, -1: no limit */
     bool dump_tokens;
+    enum overflow overflow;
+    /* OVERFLOW_ASK: which of the others it is to be; in_answer: an answer is being written. */
+    enum overflow (*ask_overflow)(void *arg, bool in_answer);
+    void *ask_arg;
     struct id_list held;   /* what the session holds */
     struct id_list answer; /* of the last answer */
 };
@@ -30,8 +42,11 @@ struct conversation {
 int conversation_open(struct conversation *c, struct engine *e, enum chat_format format);
 void conversation_close(struct conversation *c);
 
-/* Answers the last message, on standard output. On failure (a status, detail in err) there is no
- * answer and the message is taken back: CONTEXT, INTERRUPTED while it was read in, MEMORY.
+/* What the model's session holds, as read from a file: ids [n], little-endian. False: no memory. */
+bool conversation_set_held(struct conversation *c, const uint8_t *ids, size_t n);
+
+/* Answers the last message, on standard output; where the context is full, as overflow says: turns
+ * left out are told on stderr. On failure (a status, detail in err) there is no answer and the message is taken back: CONTEXT, INTERRUPTED while it was read in, MEMORY.
  * *finish: how the answer ended; it is part of the conversation, however it ended. */
 enum bise_status conversation_answer(struct conversation *c, enum finish *finish,
                                      struct bise_error *err);
