@@ -224,6 +224,13 @@ size_t chat_drop_for(const struct chat *c, size_t n_ids) {
     return n;
 }
 
+size_t chat_messages_within(const struct chat *c, size_t n_ids) {
+    size_t n = c->n_dropped;
+    while (n < c->n_rendered && c->messages[n].end <= n_ids)
+        n++;
+    return n;
+}
+
 /* ---- ends ---- */
 
 const int32_t *chat_end_ids(const struct chat *c, size_t *n) {

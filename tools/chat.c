@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHAT_OPTIONS 6
+#define CHAT_OPTIONS 8
 
 static bool parse(struct chat_options *o, int argc, char **argv, int *code) {
     const struct option_def mine[CHAT_OPTIONS] = {
@@ -20,6 +20,11 @@ static bool parse(struct chat_options *o, int argc, char **argv, int *code) {
         {"--dump-tokens", OPT_FLAG, &o->dump_tokens, NULL, "token ids of every turn on stderr", 0,
          0},
         {"--color", OPT_STRING, &o->color, "WHEN", "auto, always or never (auto; NO_COLOR)", 0, 0},
+        {"--session", OPT_STRING, &o->session, "FILE",
+         "go on with the conversation in FILE, or begin one there; saved on leaving", 0, 0},
+        {"--overflow", OPT_STRING, &o->overflow, "HOW",
+         "where a context without a window is full: drop the oldest turns, or stop (default: ask)",
+         0, 0},
         {"-q|--quiet", OPT_FLAG, &o->quiet, NULL, "no greeting", 0, 0},
     };
     struct option_def defs[ENGINE_OPTIONS + CHAT_OPTIONS + SAMPLING_OPTIONS];
@@ -77,6 +82,8 @@ static int answer(struct conversation *c) {
     }
     explain(c, finish);
     interrupt_clear();
+    if (finish == FINISH_CONTEXT && !isatty(STDIN_FILENO))
+        return EXIT_USAGE;
     return finish == FINISH_OUTPUT || finish == FINISH_ERROR ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -102,6 +109,26 @@ static int obey(struct talk *t, const char *text, size_t len, bool *several, boo
     return result == COMMAND_NONE && len ? send(t, text + slash, len - slash) : EXIT_DONE;
 }
 
+/* Asks whoever sits at the terminal what is to be done with a full context. */
+static enum overflow ask_overflow(void *arg, bool in_answer) {
+    const char *const question =
+        in_answer
+            ? "The context is full. Leave the oldest turns out (d), or end the answer here (s)?"
+            : "The context is full. Leave the oldest turns out (d), all before this message "
+              "(n), or take the message back (s)?";
+    for (;;) {
+        switch (chat_input_ask(arg, question)) {
+        case 'd':
+            return OVERFLOW_DROP;
+        case 'n':
+            return OVERFLOW_NEW;
+        case 's':
+        case 0:
+            return OVERFLOW_STOP;
+        }
+    }
+}
+
 static int converse(struct talk *t) {
     struct chat_input in = {.on_terminal = false};
     const char *text;
@@ -111,6 +138,12 @@ static int converse(struct talk *t) {
     enum editor_event event = EDITOR_MESSAGE;
     interrupt_catch_all();
     chat_input_open(&in);
+    t->conversation.ask_overflow = ask_overflow;
+    t->conversation.ask_arg = &in;
+    if (chat_messages(t->conversation.chat) % 2) {
+        note("(your last message has no answer yet)");
+        code = answer(&t->conversation);
+    }
     while (!code && !leave && !terminated()) {
         event = chat_input_read(&in, several, &text, &len);
         if (event != EDITOR_MESSAGE)
@@ -132,8 +165,11 @@ int cmd_chat(int argc, char **argv) {
         return EXIT_USAGE;
     interrupt_catch();
     code = talk_open(&t);
-    if (!code)
+    if (!code) {
         code = converse(&t);
+        const int saved = talk_leave_session(&t);
+        code = saved ? saved : code;
+    }
     talk_close(&t);
     return code;
 }

@@ -1,5 +1,7 @@
 #include "chat_commands.h"
 
+#include "chat_session.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,8 +24,9 @@ static enum command_result do_undo(struct talk *t, const char *arg) {
         fprintf(stderr, "there is nothing to take back\n");
         return COMMAND_DONE;
     }
-    chat_pop(t->conversation.chat);
-    chat_pop(t->conversation.chat);
+    chat_pop(t->conversation.chat); /* the answer, where there is one */
+    if (chat_messages(t->conversation.chat) % 2)
+        chat_pop(t->conversation.chat);
     fprintf(stderr, "your last message and its answer are taken back\n");
     return COMMAND_DONE;
 }
@@ -34,7 +37,8 @@ static enum command_result do_regen(struct talk *t, const char *arg) {
         fprintf(stderr, "there is no answer yet\n");
         return COMMAND_DONE;
     }
-    chat_pop(t->conversation.chat);
+    if (chat_messages(t->conversation.chat) % 2 == 0)
+        chat_pop(t->conversation.chat);
     return COMMAND_ANSWER;
 }
 
@@ -66,19 +70,6 @@ static size_t conversation_ids(struct talk *t, const int32_t **ids) {
     return 0;
 }
 
-static enum command_result do_context(struct talk *t, const char *arg) {
-    const struct bise_plan *plan = bise_session_plan(t->engine.session);
-    const int32_t *ids;
-    const size_t n = conversation_ids(t, &ids);
-    (void)arg;
-    fprintf(stderr, "the conversation has %zu tokens; ", n);
-    if (plan->window)
-        fprintf(stderr, "each layer sees the last %u, so it may go on without end\n", plan->window);
-    else
-        fprintf(stderr, "the context holds %u\n", plan->n_ctx);
-    return COMMAND_DONE;
-}
-
 static enum command_result do_tokens(struct talk *t, const char *arg) {
     const int32_t *ids;
     const size_t n = conversation_ids(t, &ids);
@@ -106,11 +97,13 @@ static const struct command {
     {"/system", "[TEXT]", "set the system prompt; without TEXT: take it away", do_system, NULL},
     {"/undo", "", "take your last message and its answer back", do_undo, NULL},
     {"/regen", "", "answer the last message again", do_regen, NULL},
+    {"/save", "[FILE]", "save the session; with FILE: there", do_save, NULL},
+    {"/load", "FILE", "go on with the session in FILE", do_load, NULL},
     {"/clear", "", "begin a new conversation", do_clear, NULL},
     {"/multi", "", "write a message of several lines; a line of three quotes ends it", do_multi,
      NULL},
     {"/stats", "", "speed, context and memory", do_stats, NULL},
-    {"/context", "", "how much of the context is used", do_context, NULL},
+    {"/context", "", "what of the conversation the model sees", do_context, NULL},
     {"/tokens", "", "the conversation as token ids", do_tokens, NULL},
     {"/quit", "", "leave (so does Ctrl-D)", do_quit, NULL},
 };

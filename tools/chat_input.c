@@ -5,6 +5,7 @@
 #include "interrupt.h"
 #include "terminal.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,4 +154,19 @@ static enum editor_event read_lines(struct chat_input *in, bool several, const c
 enum editor_event chat_input_read(struct chat_input *in, bool several, const char **text,
                                   size_t *len) {
     return in->editing ? edit(in, several, text, len) : read_lines(in, several, text, len);
+}
+
+char chat_input_ask(struct chat_input *in, const char *question) {
+    const char *const prompt = in->editor.prompt;
+    const char *text = NULL;
+    size_t len = 0;
+    fprintf(stderr, "\n%s\n", question);
+    in->editor.prompt = "? ";
+    const enum editor_event event =
+        in->editing ? editor_read(&in->editor, &in->typed, "") : read_line(in, "? ", &len);
+    in->editor.prompt = prompt;
+    if (event != EDITOR_MESSAGE)
+        return 0;
+    text = in->editing ? editor_message(&in->editor, &len) : in->line;
+    return len == 0 ? '\n' : (char)tolower((unsigned char)text[0]);
 }

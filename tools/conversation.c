@@ -50,6 +50,13 @@ static bool list_reserve(struct id_list *list, size_t n) {
     return true;
 }
 
+void conversation_clear(struct conversation *c) {
+    chat_clear(c->chat);
+    (void)chat_set_system(c->chat, "", 0, NULL);
+    bise_reset(c->engine->session);
+    c->held.n = 0;
+}
+
 bool conversation_set_held(struct conversation *c, const uint8_t *ids, size_t n) {
     if (!list_reserve(&c->held, n))
         return false;

@@ -42,6 +42,8 @@ struct conversation {
 int conversation_open(struct conversation *c, struct engine *e, enum chat_format format);
 void conversation_close(struct conversation *c);
 
+/* An empty conversation without a system prompt, and nothing held. */
+void conversation_clear(struct conversation *c);
 /* What the model's session holds, as read from a file: ids [n], little-endian. False: no memory. */
 bool conversation_set_held(struct conversation *c, const uint8_t *ids, size_t n);
 

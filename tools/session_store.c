@@ -289,6 +289,35 @@ int session_store_open(struct session_store *s, struct conversation *c, enum cha
     return EXIT_DONE;
 }
 
+bool session_store_changed(const struct session_store *s) {
+    return s->journal.good > 0 || s->journal.pending.n > 0 || s->journal.pending.failed;
+}
+
+int session_store_adopt(struct session_store *s, struct conversation *c, enum chat_format format,
+                        const char *path) {
+    struct bise_error err = {0};
+    enum chat_format found;
+    void *note = NULL;
+    size_t n = 0;
+    *s = (struct session_store){.journal = {.fd = -1}, .conversation = c, .format = format};
+    s->path = strdup(path);
+    enum bise_status status =
+        s->path ? journal_open(&s->journal, path, &err)
+                : bise_fail(&err, BISE_ERR_MEMORY, "%s: no memory for its name", path);
+    if (!status)
+        status = bise_session_note(c->engine->model, path, &note, &n, &err);
+    if (!status && !records_identity(note, n, &s->identity, &found))
+        status = bise_fail(&err, BISE_ERR_FORMAT, "%s: another file has taken its place", path);
+    free(note);
+    if (status) {
+        const int code = report(status, &err);
+        session_store_close(s);
+        return code;
+    }
+    chat_watch(c->chat, on_event, s);
+    return EXIT_DONE;
+}
+
 void session_store_close(struct session_store *s) {
     if (!s->path)
         return;

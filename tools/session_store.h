@@ -25,12 +25,18 @@ struct session_store {
  * code, the fault said on stderr; s is then closed, and the conversation may hold a part. */
 int session_store_open(struct session_store *s, struct conversation *c, enum chat_format format,
                        const char *path, bool must_exist, bool keep_random, bool quiet);
-/* Whether the file at path is a session of this conversation's model that could be gone on with; if
- * not, the reason is said on stderr. Nothing is changed. Returns an exit code. */
+/* Whether there is a session at path that this conversation's model could go on with, and nobody
+ * holds it; if not, the reason is said on stderr. Nothing is changed. Returns an exit code. */
 int session_store_check(const struct conversation *c, enum chat_format format, const char *path);
 /* Writes the file; the journal is empty afterwards. Returns an exit code, the fault said on stderr;
  * the older file and the journal are then as they were. */
 int session_store_save(struct session_store *s, bool quiet);
+/* Whether something has happened since the file was written. */
+bool session_store_changed(const struct session_store *s);
+/* Goes on in the file that session_store_copy has just written of this conversation. Returns an exit
+ * code, the fault said on stderr. */
+int session_store_adopt(struct session_store *s, struct conversation *c, enum chat_format format,
+                        const char *path);
 /* Lets go of the files; saves nothing. Accepts one that is closed. */
 void session_store_close(struct session_store *s);
 

@@ -1,6 +1,7 @@
 #include "talk.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #define COMPLETION_LENGTH 256 /* of an answer where nothing tells a model to end it */
 
@@ -24,6 +25,22 @@ static int choose_format(struct talk *t) {
     return EXIT_USAGE;
 }
 
+static bool choose_overflow(struct talk *t) {
+    static const char *const names[] = {"stop", "drop"};
+    static const enum overflow values[] = {OVERFLOW_STOP, OVERFLOW_DROP};
+    const char *asked = t->options.overflow;
+    t->conversation.overflow = isatty(STDIN_FILENO) ? OVERFLOW_ASK : OVERFLOW_STOP;
+    if (!asked)
+        return true;
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        if (strcmp(asked, names[i]) == 0) {
+            t->conversation.overflow = values[i];
+            return true;
+        }
+    fprintf(stderr, "bise: --overflow: expected drop or stop, found \"%s\"\n", asked);
+    return false;
+}
+
 static void greet(const struct talk *t) {
     engine_print_plan(&t->engine, stderr);
     if (t->format == CHAT_NONE)
@@ -37,6 +54,8 @@ int talk_open(struct talk *t) {
     const struct chat_options *o = &t->options;
     struct conversation *c = &t->conversation;
     struct bise_error err = {0};
+    if (!choose_overflow(t))
+        return EXIT_USAGE;
     int code = engine_open(&t->engine, &o->engine);
     if (!code)
         code = choose_format(t);
@@ -52,6 +71,7 @@ int talk_open(struct talk *t) {
         return code;
     if (!o->quiet)
         greet(t);
+    const bool seed_given = o->sampling.seed >= 0;
     code = sampling_open(&c->sampler, &t->options.sampling, t->engine.info->vocab_size, o->quiet);
     if (code)
         return code;
@@ -59,13 +79,29 @@ int talk_open(struct talk *t) {
     if (o->n_predict == TALK_DEFAULT_LENGTH)
         c->max_tokens = t->format == CHAT_NONE ? COMPLETION_LENGTH : -1;
     c->dump_tokens = o->dump_tokens;
+    if (o->session)
+        code = session_store_open(&t->store, c, t->format, o->session, false, seed_given, o->quiet);
+    if (code)
+        return code;
     if (!o->system)
         return EXIT_DONE;
     const enum bise_status status = chat_set_system(c->chat, o->system, strlen(o->system), &err);
     return status ? report(status, &err) : EXIT_DONE;
 }
 
+int talk_leave_session(struct talk *t) {
+    if (!t->store.path)
+        return EXIT_DONE;
+    const int code = session_store_changed(&t->store)
+                         ? session_store_save(&t->store, t->options.quiet)
+                         : EXIT_DONE;
+    if (!code)
+        session_store_close(&t->store);
+    return code;
+}
+
 void talk_close(struct talk *t) {
+    session_store_close(&t->store);
     bise_sampler_close(&t->conversation.sampler);
     conversation_close(&t->conversation);
     engine_close(&t->engine);
