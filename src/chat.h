@@ -63,8 +63,8 @@ size_t chat_dropped(const struct chat *c);
  * n_ids; the last user's and what follows it stay in any case. */
 size_t chat_drop_for(const struct chat *c, size_t n_ids);
 
-/* How many messages, those left out among them, lie wholly in the first n_ids ids that chat_ids gave
- * last. */
+/* How many messages, those left out among them, lie wholly in the first n_ids ids that chat_ids
+ * gave last. */
 size_t chat_messages_within(const struct chat *c, size_t n_ids);
 
 /* ---- what happens to a conversation, as a journal and a session's file keep it ---- */

@@ -87,7 +87,7 @@ static void put_system(struct render *r) {
     put_text(r, r->c->system, r->c->system_len);
 }
 
-/* ---- users' messages, up to where the answer begins; i: the message's number, of those seen ---- */
+/* ---- users' messages, up to where the answer begins; i: the number among those seen ---- */
 
 static void user_none(struct render *r, const struct message *m, size_t i) {
     if (i) {

@@ -14,8 +14,8 @@ enum bise_status file_open(const char *path, int *fd, uint64_t *size, struct bis
 enum bise_status file_read_at(int fd, const char *path, uint64_t at, void *buf, size_t len,
                               struct bise_error *err);
 
-/* Puts the names of the file's folder on the disk. Some file systems cannot; the file itself is safe
- * then, and so nothing is said. */
+/* Puts the names of the file's folder on the disk. Some file systems cannot; the file itself is
+ * safe then, and so nothing is said. */
 void file_sync_folder(const char *path);
 
 bool file_exists(const char *path);

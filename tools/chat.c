@@ -151,6 +151,8 @@ static int converse(struct talk *t) {
         code = obey(t, text, len, &several, &leave);
     }
     chat_input_close(&in);
+    t->conversation.overflow = OVERFLOW_STOP; /* there is nobody left to ask */
+    t->conversation.ask_arg = NULL;
     return !code && (event == EDITOR_INTERRUPT || terminated()) ? EXIT_INTERRUPTED : code;
 }
 

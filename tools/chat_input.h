@@ -25,8 +25,8 @@ void chat_input_close(struct chat_input *in);
 enum editor_event chat_input_read(struct chat_input *in, bool several, const char **text,
                                   size_t *len);
 
-/* Asks a question; the answer's first letter in lower case, '\n' where there is none, 0 at the end of
- * input or after Ctrl-C. Nothing of it is remembered. */
+/* Asks a question; the answer's first letter in lower case, '\n' where there is none, 0 at the end
+ * of input or after Ctrl-C. Nothing of it is remembered. */
 char chat_input_ask(struct chat_input *in, const char *question);
 
 #endif

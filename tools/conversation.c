@@ -83,8 +83,8 @@ static void dump(const char *what, const int32_t *ids, size_t n) {
     fprintf(stderr, "\n");
 }
 
-/* First id that matters to the logits after n ids: with a window those before it are out of reach of
- * every layer. */
+/* First id that matters to the logits after n ids: with a window those before it are out of reach
+ * of every layer. */
 static size_t first_needed(const struct conversation *c, size_t n) {
     const uint64_t reach = bise_reach(c->engine->session);
     return n > reach ? n - (size_t)reach : 0;
@@ -143,8 +143,8 @@ static size_t ids_shown(const struct conversation *c) {
     return n;
 }
 
-/* Leaves turns out so that the conversation, n_answer ids of an answer and one more fit; all that is
- * left out is told. False, nothing changed, where that cannot be or is not wanted. */
+/* Leaves turns out so that the conversation, n_answer ids of an answer and one more fit; all that
+ * is left out is told. False, nothing changed, where that cannot be or is not wanted. */
 static bool make_room(struct conversation *c, size_t n_answer) {
     const size_t n_ctx = bise_session_plan(c->engine->session)->n_ctx;
     const size_t before = chat_dropped(c->chat);

@@ -48,8 +48,9 @@ void conversation_clear(struct conversation *c);
 bool conversation_set_held(struct conversation *c, const uint8_t *ids, size_t n);
 
 /* Answers the last message, on standard output; where the context is full, as overflow says: turns
- * left out are told on stderr. On failure (a status, detail in err) there is no answer and the message is taken back: CONTEXT, INTERRUPTED while it was read in, MEMORY.
- * *finish: how the answer ended; it is part of the conversation, however it ended. */
+ * left out are told on stderr. On failure (a status, detail in err) there is no answer and the
+ * message is taken back: CONTEXT, INTERRUPTED while it was read in, MEMORY. *finish: how the answer
+ * ended; it is part of the conversation, however it ended. */
 enum bise_status conversation_answer(struct conversation *c, enum finish *finish,
                                      struct bise_error *err);
 

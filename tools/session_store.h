@@ -20,9 +20,9 @@ struct session_store {
 };
 
 /* Goes on with the session of this path, into a conversation that is empty, or begins one there if
- * there is none (must_exist: refuses). keep_random: the sampler's random numbers stay. What there is
- * to tell goes to stderr, unless quiet. The conversation is watched from here on. Returns an exit
- * code, the fault said on stderr; s is then closed, and the conversation may hold a part. */
+ * there is none (must_exist: refuses). keep_random: the sampler's random numbers stay. What there
+ * is to tell goes to stderr, unless quiet. The conversation is watched from here on. Returns an
+ * exit code, the fault said on stderr; s is then closed, and the conversation may hold a part. */
 int session_store_open(struct session_store *s, struct conversation *c, enum chat_format format,
                        const char *path, bool must_exist, bool keep_random, bool quiet);
 /* Whether there is a session at path that this conversation's model could go on with, and nobody
@@ -33,8 +33,8 @@ int session_store_check(const struct conversation *c, enum chat_format format, c
 int session_store_save(struct session_store *s, bool quiet);
 /* Whether something has happened since the file was written. */
 bool session_store_changed(const struct session_store *s);
-/* Goes on in the file that session_store_copy has just written of this conversation. Returns an exit
- * code, the fault said on stderr. */
+/* Goes on in the file that session_store_copy has just written of this conversation. Returns an
+ * exit code, the fault said on stderr. */
 int session_store_adopt(struct session_store *s, struct conversation *c, enum chat_format format,
                         const char *path);
 /* Lets go of the files; saves nothing. Accepts one that is closed. */

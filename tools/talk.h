@@ -30,8 +30,8 @@ struct talk {
 /* Opens model, conversation and sampler as t->options say (those alone are filled). Returns an exit
  * code, the fault said on stderr; talk_close is due in any case. */
 int talk_open(struct talk *t);
-/* Saves the session, if there is one and it has changed, and lets go of it. Returns an exit code, the
- * fault said on stderr; the session is then still there. */
+/* Saves the session, if there is one and it has changed, and lets go of it. Returns an exit code,
+ * the fault said on stderr; the session is then still there. */
 int talk_leave_session(struct talk *t);
 /* Without saving. */
 void talk_close(struct talk *t);
