@@ -1,12 +1,14 @@
 #include "ffn.h"
 
 #include "linear.h"
+#include "observe.h"
 
 #include <string.h>
 
 /* One expert's share of a pass; a dense layer is one expert with every token. */
 struct expert {
     const struct tensor *w1, *w2, *w3;
+    size_t index;
     size_t first, n; /* its columns in b.hidden (and in b.gathered) */
     size_t first_in; /* the first one's input vector in `in` */
 };
@@ -141,6 +143,7 @@ static void sort_columns(struct ffn_arg *a, const struct layer *w) {
             a->experts[a->n_experts++] = (struct expert){.w1 = w->w1[e],
                                                          .w2 = w->w2[e],
                                                          .w3 = w->w3[e],
+                                                         .index = e,
                                                          .first = first[e],
                                                          .first_in = a->p->n > 1 ? first[e] : 0,
                                                          .n = first[e + 1]};
@@ -207,6 +210,12 @@ void ffn(struct pass *p, const struct layer *w) {
         a.experts[a.n_experts++] =
             (struct expert){.w1 = w->w1[0], .w2 = w->w2[0], .w3 = w->w3[0], .n = p->n};
     pool_run(p->s->pool, gate_up_task, &a, a.n_experts * a.tiles);
+    for (size_t i = 0; i < a.n_experts; i++) {
+        const struct expert *const e = &a.experts[i];
+        pass_observe(p, INPUT_FFN, e->index, a.in, FORM_F32, e->first_in, e->n);
+        pass_observe(p, INPUT_W2, e->index, &p->s->b.hidden, form_of(e->w2->type, p->prefill),
+                     e->first, e->n);
+    }
     const size_t panels = panel_count(w->w2[0]);
     pool_run(p->s->pool, down_task, &a, (panels + task_panels(p) - 1) / task_panels(p));
 }

@@ -6,6 +6,7 @@
 #include "finite.h"
 #include "kernels/dmath.h"
 #include "linear.h"
+#include "observe.h"
 
 #include <string.h>
 
@@ -16,9 +17,15 @@ static void embed_task(void *arg, size_t block, int thread) {
     struct pass *const p = arg;
     struct buffers *const b = &p->s->b;
     const struct tensor *const e = p->s->model->embed;
-    const size_t head_dim = p->s->kv.head_dim;
+    const size_t head_dim = p->s->kv.head_dim, dim = p->s->model->config.dim;
     for (size_t t = block * TOKEN_BLOCK; t < block_end(p, block); t++) {
-        dequantize_row(b->x + t * b->in.k, e->type, &e->w, (size_t)p->ids[t]);
+        float *const x = b->x + t * b->in.k;
+        if (p->ids) {
+            dequantize_row(x, e->type, &e->w, (size_t)p->ids[t]);
+        } else {
+            memcpy(x, p->states + t * dim, dim * sizeof *x);
+            memset(x + dim, 0, (b->in.k - dim) * sizeof *x);
+        }
         rope_table(b->rope + t * head_dim, p->pos + t, head_dim, b->inv_freq);
     }
 }
@@ -125,6 +132,7 @@ static void keep_last_token(struct pass *p) {
 static enum bise_status layers(struct pass *p, enum want want, struct bise_error *err) {
     const struct bise_model *const m = p->s->model;
     struct buffers *const b = &p->s->b;
+    const bool watched = p->s->observer != NULL;
     enum bise_status status = BISE_OK;
     pool_run(p->s->pool, embed_task, p, token_blocks(p));
     for (p->layer = 0; p->layer < m->config.n_layers && status == BISE_OK; p->layer++) {
@@ -135,19 +143,23 @@ static enum bise_status layers(struct pass *p, enum want want, struct bise_error
                                    .ldy = {b->ldq, b->ldk, b->ldk},
                                    .n_matrices = 3};
         norm(p, w->attn_norm, pass_forms(p, qkv.w, 3));
+        pass_observe(p, INPUT_ATTENTION, 0, &b->in, FORM_F32, 0, p->n);
         linear_run(p, &qkv, &b->in);
         rope_and_store(p);
-        if (last && want == WANT_NONE)
+        if (last && want == WANT_NONE && !watched)
             return check_finite(p, err); /* the cache is all that this pass is for */
-        if (last && want == WANT_LAST)
+        if (last && want == WANT_LAST && !watched)
             keep_last_token(p);
         attention(p);
+        pass_observe(p, INPUT_WO, 0, &b->att, FORM_F32, 0, p->n);
         quantize_att(p, pass_forms(p, &w->wo, 1));
         linear_add(p, w->wo, &b->att);
         norm(p, w->ffn_norm, ffn_forms(p, w));
         ffn(p, w);
         status = check_finite(p, err);
     }
+    if (want == WANT_LAST && watched)
+        keep_last_token(p);
     return status;
 }
 
@@ -184,6 +196,22 @@ static enum bise_status output_head(struct pass *p, float *y, struct bise_error 
     const size_t per_task = TILE_ROWS / PANEL_ROWS;
     pool_run(p->s->pool, head_task, &arg, (panel_count(m->head) + per_task - 1) / per_task);
     return check_finite(p, err);
+}
+
+enum bise_status forward_layers(struct bise_session *s, float *states, size_t n,
+                                struct bise_error *err) {
+    struct pass p = {.s = s, .states = states, .n = n, .pos = s->pos, .prefill = true};
+    const struct buffers *const b = &s->b;
+    const size_t dim = s->model->config.dim;
+    atomic_init(&p.bad_pos, UINT64_MAX);
+    s->filled = s->pos + n > s->filled ? s->pos + n : s->filled;
+    const enum bise_status status = layers(&p, WANT_ALL, err);
+    if (status != BISE_OK)
+        return status;
+    for (size_t t = 0; t < n; t++)
+        memcpy(states + t * dim, b->x + t * b->in.k, dim * sizeof *states);
+    s->pos += n;
+    return BISE_OK;
 }
 
 enum bise_status forward(struct bise_session *s, const int32_t *ids, size_t n, bool prefill,

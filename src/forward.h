@@ -13,4 +13,9 @@ enum want { WANT_NONE, WANT_LAST, WANT_ALL };
 enum bise_status forward(struct bise_session *s, const int32_t *ids, size_t n, bool prefill,
                          enum want want, float *all, struct bise_error *err);
 
+/* The layers alone, in prefill arithmetic: states [n][dim], n <= chunk, is the residual stream
+ * before them and becomes that behind them. Errors: NONFINITE. */
+enum bise_status forward_layers(struct bise_session *s, float *states, size_t n,
+                                struct bise_error *err);
+
 #endif

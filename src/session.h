@@ -8,6 +8,8 @@
 
 #include <stdatomic.h>
 
+struct observer;
+
 struct bise_session {
     const struct bise_model *model;
     struct bise_plan plan;
@@ -15,10 +17,11 @@ struct bise_session {
     struct pool *pool;
     struct kv_cache kv;
     struct buffers b;
-    uint8_t *scratch;   /* the memory behind b */
-    float query_scale;  /* 1 / sqrt(head_dim) */
-    uint64_t opened_at; /* start_pos of the parameters */
-    uint64_t start_pos; /* of the first token there is */
+    uint8_t *scratch;                /* the memory behind b */
+    const struct observer *observer; /* of every pass (observe.h), or NULL */
+    float query_scale;               /* 1 / sqrt(head_dim) */
+    uint64_t opened_at;              /* start_pos of the parameters */
+    uint64_t start_pos;              /* of the first token there is */
     uint64_t kept_from; /* lowest position whose keys and values were ever there: what was loaded */
     uint64_t ids_from;  /* lowest position whose id was ever there */
     uint64_t pos;       /* of the next token */
@@ -31,7 +34,8 @@ uint64_t session_oldest(const struct bise_session *s);
 /* One pass. pos .. pos + n - 1 are its tokens' positions; n <= chunk. */
 struct pass {
     struct bise_session *s;
-    const int32_t *ids; /* [n] */
+    const int32_t *ids;  /* [n]; NULL: states instead */
+    const float *states; /* [n][dim]: residual stream to begin with */
     size_t n;
     uint64_t pos;
     bool prefill;             /* prefill arithmetic (kernels.h) rather than decode's */

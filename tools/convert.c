@@ -18,6 +18,7 @@
 struct job {
     struct convert *convert;
     const struct writer_tensor *tensor;
+    const float *weights; /* of its columns, or NULL */
     size_t index, panel_bytes, n_panels, panels_per_task, n_tasks;
     uint8_t *buffers; /* [n_threads] of buffer_bytes: panels, then rows, then scratch */
     size_t buffer_bytes, rows_at, scratch_at;
@@ -32,7 +33,8 @@ struct job {
 static void round_rows(uint8_t *out, const float *rows, float *scratch, size_t n_rows, size_t task,
                        const struct job *job) {
     const size_t cols = job->tensor->cols;
-    const struct rounding how = {.type = job->tensor->type, .codebook = codebook_default};
+    const struct rounding how = {
+        .type = job->tensor->type, .codebook = codebook_default, .weights = job->weights};
     for (size_t row = 0; row < n_rows; row += PANEL_ROWS) {
         const size_t n = n_rows - row < PANEL_ROWS ? n_rows - row : PANEL_ROWS;
         quantize_panel(out + row / PANEL_ROWS * job->panel_bytes, &how, rows + row * cols, n, cols,
@@ -129,6 +131,7 @@ static enum bise_status convert_tensor(struct job *job, struct pool *pool,
     const struct writer_tensor *t = job->tensor;
     struct rounding_sums all = {0};
     plan_piece(t, job);
+    job->weights = stats_weights(job->convert->stats, t->name);
     for (size_t i = 0; i < job->n_tasks; i++)
         job->sums[i] = (struct rounding_sums){0};
     pool_run(pool, convert_task, job, job->n_tasks);

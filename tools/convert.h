@@ -5,12 +5,14 @@
 #include "progress.h"
 #include "quant/layout.h"
 #include "source/source.h"
+#include "stats.h"
 #include "writer.h"
 
 struct convert {
     const struct source *source;
     const struct writer_tensor *tensors; /* [n_tensors], in the order of the source's */
     struct writer *writer;
+    const struct stats *stats; /* what columns matter; NULL: all alike */
     int n_threads;
     bool quiet; /* shows nothing */
     struct progress progress;

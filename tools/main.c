@@ -16,6 +16,7 @@ static const struct {
     {"chat", cmd_chat, "talk with a model"},
     {"run", cmd_run, "complete a text"},
     {"quantize", cmd_quantize, "make a .bise file from a checkpoint"},
+    {"calibrate", cmd_calibrate, "measure on a text what bise quantize should spare"},
     {"plan", cmd_plan, "the memory a model will take here, and whether it fits"},
     {"inspect", cmd_inspect, "show what a .bise file holds"},
     {"diff", cmd_diff, "compare the weights of two models"},

@@ -1,5 +1,6 @@
 /* bise quantize: a checkpoint becomes one .bise file. */
 #include "bundle.h"
+#include "calibration.h"
 #include "convert.h"
 #include "cpu.h"
 #include "error.h"
@@ -8,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OWN_OPTIONS 6
+#define OWN_OPTIONS 7
 
 struct options {
-    const char *source, *out, *tokenizer, *chat;
+    const char *source, *out, *tokenizer, *chat, *calib;
     struct type_options types;
     bool no_tokenizer;
     int64_t threads, window;
@@ -23,6 +24,7 @@ struct quantize {
     struct source *source;
     struct model_config config; /* the source's, with the chat format */
     struct bundle tokenizer;
+    struct stats stats; /* of --calib, none where n is 0 */
     struct tensor_shape *shapes;
     struct writer_tensor *tensors;
     size_t n_tensors;
@@ -63,6 +65,18 @@ static void choose_chat(struct quantize *q) {
                 q->options->source);
 }
 
+static enum bise_status open_stats(struct quantize *q, struct bise_error *err) {
+    const char *const path = q->options->calib;
+    if (!path)
+        return BISE_OK;
+    enum bise_status s = stats_read(&q->stats, path, err);
+    if (!s)
+        s = stats_check(&q->stats, &q->config, path, err);
+    if (!s)
+        calibration_report(&q->stats);
+    return s;
+}
+
 static void print_summary(const struct quantize *q, uint64_t file_bytes, double seconds) {
     const struct type_share all = types_share(q->tensors, q->n_tensors, false);
     const struct type_share layers = types_share(q->tensors, q->n_tensors, true);
@@ -77,6 +91,7 @@ static enum bise_status write_file(struct quantize *q, struct bise_error *err) {
     const struct options *o = q->options;
     struct convert c = {.source = q->source,
                         .tensors = q->tensors,
+                        .stats = q->stats.n ? &q->stats : NULL,
                         .n_threads = o->threads ? (int)o->threads : cpu_default_threads()};
     struct provenance *p = calloc(1, sizeof *p);
     if (!p)
@@ -84,8 +99,9 @@ static enum bise_status write_file(struct quantize *q, struct bise_error *err) {
     snprintf(p->source, sizeof p->source, "%s", source_description(q->source));
     char types[512];
     types_describe(&q->types, &q->config, types, sizeof types);
-    snprintf(p->recipe, sizeof p->recipe, "bise " BISE_VERSION " quantize, %s, scales searched%s",
-             types, q->types.type == TYPE_I4 ? ", built-in codebook" : "");
+    snprintf(p->recipe, sizeof p->recipe, "bise " BISE_VERSION " quantize, %s, scales searched%s%s",
+             types, q->types.type == TYPE_I4 ? ", built-in codebook" : "",
+             q->stats.n ? ", columns weighted by statistics" : "");
     enum bise_status s = writer_open(&c.writer, o->out, &q->config, p, q->tokenizer.bytes,
                                      q->tokenizer.len, q->tensors, q->n_tensors, err);
     free(p);
@@ -113,6 +129,9 @@ static enum bise_status run(struct quantize *q, struct bise_error *err) {
     if (s)
         return s;
     choose_chat(q);
+    s = open_stats(q, err);
+    if (s)
+        return s;
     s = types_apply(&q->types, &o->types, &q->config, &q->shapes, &q->tensors, &q->n_tensors, err);
     return s ? s : write_file(q, err);
 }
@@ -124,6 +143,7 @@ static int quantize(const struct options *o) {
     const enum bise_status s = run(&q, &err);
     bundle_close(&q.tokenizer);
     source_close(&q.source);
+    stats_close(&q.stats);
     types_close(&q.types);
     free(q.shapes);
     free(q.tensors);
@@ -142,6 +162,8 @@ int cmd_quantize(int argc, char **argv) {
         {"--window", OPT_INT, &o.window, "N",
          "sliding window, where the source does not say it (GGUF): 4096 for Mistral 7B v0.1", 1,
          1 << 30},
+        {"--calib", OPT_STRING, &o.calib, "STATS",
+         "weight errors by the statistics of bise calibrate", 0, 0},
         {"-t|--threads", OPT_INT, &o.threads, "N", "threads (default: all that are fast)", 1, 1024},
     };
     size_t n;

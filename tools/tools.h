@@ -56,6 +56,7 @@ bool options_parse(int argc, char **argv, const struct option_def *defs, size_t 
 int cmd_chat(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_quantize(int argc, char **argv);
+int cmd_calibrate(int argc, char **argv);
 int cmd_plan(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_diff(int argc, char **argv);

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# bise calibrate, and what bise quantize makes of its statistics.
+. tests/cli/common.sh
+demo=models/demo.bise
+for i in {1..60}; do
+    echo "The old king looked at troll number $i, and the $i children sang of gold and of bread."
+done >"$T/text"
+shape=dim=64,ffn=96,layers=2,heads=4,kv=2,vocab=4096
+mix() { "$BISE" synth --shape "$shape,experts=8,top=2" --checkpoint "$T/mixture"; }
+expect checkpoint "$BISE" synth --shape "$shape" --checkpoint "$T/dense"
+expect "mixture's checkpoint" mix
+cp tests/data/demo/tokenizer.model "$T/dense/"
+cp tests/data/demo/tokenizer.model "$T/mixture/"
+for m in dense mixture; do
+    expect "$m in i8" "$BISE" quantize "$T/$m" -o "$T/$m.bise" --type i8 --chat-format none
+done
+
+same() { # same NAME FILE FILE
+    if cmp -s "$2" "$3"; then ok "$1"; else not_ok "$1"; fi
+}
+differ() {
+    if cmp -s "$2" "$3"; then not_ok "$1"; else ok "$1"; fi
+}
+
+expect statistics "$BISE" calibrate -m "$T/dense.bise" -f "$T/text" -o "$T/stats" -c 64
+for threads in 1 3; do
+    "$BISE" calibrate -m "$T/dense.bise" -f "$T/text" -o "$T/stats$threads" -c 64 -t $threads 2>"$T/err"
+    same "statistics, $threads threads" "$T/stats" "$T/stats$threads"
+done
+expect "statistics of its own text" "$BISE" calibrate -m "$T/dense.bise" --self 1024 -o "$T/self"
+differ "the model's own text is another" "$T/stats" "$T/self"
+
+expect "without statistics" "$BISE" quantize "$T/dense" -o "$T/plain.bise" --chat-format none
+expect "with statistics" "$BISE" quantize "$T/dense" -o "$T/calib.bise" --chat-format none \
+    --calib "$T/stats"
+expect "with statistics, verified" "$BISE" verify "$T/calib.bise"
+differ "statistics change the file" "$T/plain.bise" "$T/calib.bise"
+if "$BISE" inspect "$T/calib.bise" | grep -q "weighted by statistics"; then
+    ok "the recipe tells of them"
+else
+    not_ok "the recipe tells of them"
+fi
+
+# A mixture: experts seen too rarely are named.
+head -n 4 "$T/text" >"$T/short"
+"$BISE" calibrate -m "$T/mixture.bise" -f "$T/short" -o "$T/rare" -c 64 2>"$T/err"
+if grep -q "experts.*was chosen for [0-9]* tokens only" "$T/err"; then
+    ok "rare experts are named"
+else
+    not_ok "rare experts are named" "$(cat "$T/err")"
+fi
+expect "rare experts are rounded" "$BISE" quantize "$T/mixture" -o "$T/rare.bise" \
+    --chat-format none --calib "$T/rare"
+
+expect_exit "statistics of another model" 3 "another model" "$BISE" quantize "$T/dense" \
+    -o "$T/x.bise" --chat-format none --calib "$T/rare"
+head -c 300 "$T/stats" >"$T/cut"
+expect_exit "statistics cut short" 3 "bytes, found 300" "$BISE" quantize \
+    "$T/dense" -o "$T/x.bise" --chat-format none --calib "$T/cut"
+expect_exit "no text" 2 "either -f TEXT or --self N" "$BISE" calibrate -m "$demo" -o "$T/x"
+expect_exit "no output" 2 "expected -o STATS" "$BISE" calibrate -m "$demo" -f "$T/text"
+expect_exit "text too short" 3 "512 tokens, found" "$BISE" calibrate -m "$T/dense.bise" \
+    -f <(echo "too short") -o "$T/x"
+expect_exit "an i4 model" 3 "expected a model in f32, bf16 or i8" "$BISE" calibrate \
+    -m "$T/plain.bise" -f "$T/text" -o "$T/x"
+if [ ! -e "$T/x" ] && [ ! -e "$T/x.bise" ]; then ok "nothing left"; else not_ok "nothing left"; fi
+finish

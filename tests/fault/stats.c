@@ -1,0 +1,64 @@
+/* Faults while a session's inputs are summed up, written to a file and read back. */
+#include "fault.h"
+#include "moments.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static struct bise_model *model;
+
+static bool setup(const char *dir) {
+    (void)dir;
+    return bise_model_open(&model, "tests/data/format/example.bise", NULL, NULL) == BISE_OK;
+}
+
+static void teardown(void) {
+    bise_model_close(&model);
+}
+
+static bool left_behind(const char *dir) {
+    return fault_file_exists(dir, "stats");
+}
+
+static enum bise_status collect(struct moments *m, struct bise_error *err) {
+    const struct bise_session_params params = {
+        .n_ctx = 64, .chunk = 16, .n_threads = 1, .window = -1};
+    const int32_t ids[40] = {1, 2, 3};
+    struct bise_session *session = NULL;
+    enum bise_status s = bise_session_open(&session, model, &params, err);
+    if (s == BISE_OK) {
+        session_observe(session, &m->observer);
+        s = bise_prefill(session, ids, 40, NULL, NULL, err);
+    }
+    bise_session_close(&session);
+    return s;
+}
+
+static enum bise_status run_stats(const char *dir, struct bise_error *err) {
+    struct moments m;
+    struct stats back = {0};
+    char path[4096];
+    snprintf(path, sizeof path, "%s/stats", dir);
+    enum bise_status s = moments_open(&m, &model->config, err);
+    if (s != BISE_OK)
+        return s;
+    s = collect(&m, err);
+    if (s == BISE_OK)
+        s = stats_write(moments_take(&m), path, err);
+    if (s == BISE_OK) {
+        s = stats_read(&back, path, err);
+        if (s == BISE_OK)
+            s = stats_check(&back, &model->config, path, err);
+        if (unlink(path) != 0 || (s == BISE_OK && back.entries[0].count != 40))
+            s = BISE_STATUS_COUNT;
+    }
+    stats_close(&back);
+    moments_close(&m);
+    return s;
+}
+
+const struct scenario stats_scenarios[] = {
+    {"stats", setup, run_stats, left_behind, teardown},
+    {NULL, NULL, NULL, NULL, NULL},
+};
