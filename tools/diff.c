@@ -149,6 +149,7 @@ static enum bise_status compare_all(struct diff *d, struct bise_error *err) {
     struct pool *pool = NULL;
     struct progress progress;
     progress_begin(&progress, "comparing");
+    progress.no_rate = true;
     enum bise_status s = alloc_job(&job, err);
     if (!s)
         s = pool_open(&pool, d->n_threads, err);

@@ -28,8 +28,10 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total) {
     memset(bar, '#', (size_t)filled);
     bar[BAR_CELLS] = 0;
     const double elapsed = now - p->started;
-    fprintf(stderr, "\r%s [%s] %3.0f %%  %.0f MB/s  %.0f s left\033[K", p->what, bar, 100 * share,
-            (double)done / elapsed / 1e6, share > 0 ? elapsed * (1 - share) / share : 0);
+    fprintf(stderr, "\r%s [%s] %3.0f %%  ", p->what, bar, 100 * share);
+    if (!p->no_rate)
+        fprintf(stderr, "%.0f MB/s  ", (double)done / elapsed / 1e6);
+    fprintf(stderr, "%.0f s left\033[K", share > 0 ? elapsed * (1 - share) / share : 0);
     fflush(stderr);
     p->drawn = now;
     p->shown = true;

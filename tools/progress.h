@@ -8,15 +8,16 @@
 /* Seconds on a clock that only goes forward. */
 double seconds_now(void);
 
-/* A line on stderr, redrawn ten times a second at most: what, a bar, percent, rate, time left.
+/* A line on stderr, redrawn ten times a second at most: what, a bar, percent, rate where bytes are
+ * counted, time left.
  * Nothing at all where stderr is no terminal. */
 struct progress {
     const char *what;
     double started, drawn;
-    bool shown;
+    bool shown, no_rate;
 };
 void progress_begin(struct progress *p, const char *what);
-/* done and total in bytes. */
+/* done and total in bytes, or (no_rate set after progress_begin) in anything. */
 void progress_show(struct progress *p, uint64_t done, uint64_t total);
 /* Wipes the line. */
 void progress_end(struct progress *p);

@@ -4,6 +4,7 @@
 #include "convert.h"
 #include "cpu.h"
 #include "error.h"
+#include "precision.h"
 #include "types.h"
 
 #include <stdlib.h>
@@ -77,6 +78,32 @@ static enum bise_status open_stats(struct quantize *q, struct bise_error *err) {
     return s;
 }
 
+static const struct stats *stats_of(const struct quantize *q) {
+    return q->stats.n ? &q->stats : NULL;
+}
+
+static int thread_count(const struct quantize *q) {
+    return q->options->threads ? (int)q->options->threads : cpu_default_threads();
+}
+
+static enum bise_status choose_types(struct quantize *q, struct bise_error *err) {
+    const struct options *o = q->options;
+    const enum bise_status s =
+        types_apply(&q->types, &o->types, &q->config, &q->shapes, &q->tensors, &q->n_tensors, err);
+    const struct precision p = {.options = &o->types,
+                                .types = &q->types,
+                                .source = q->source,
+                                .source_path = o->source,
+                                .out_path = o->out,
+                                .config = &q->config,
+                                .tokenizer = &q->tokenizer,
+                                .stats = stats_of(q),
+                                .tensors = q->tensors,
+                                .n_tensors = q->n_tensors,
+                                .n_threads = thread_count(q)};
+    return s ? s : precision_apply(&p, err);
+}
+
 static void print_summary(const struct quantize *q, uint64_t file_bytes, double seconds) {
     const struct type_share all = types_share(q->tensors, q->n_tensors, false);
     const struct type_share layers = types_share(q->tensors, q->n_tensors, true);
@@ -91,8 +118,8 @@ static enum bise_status write_file(struct quantize *q, struct bise_error *err) {
     const struct options *o = q->options;
     struct convert c = {.source = q->source,
                         .tensors = q->tensors,
-                        .stats = q->stats.n ? &q->stats : NULL,
-                        .n_threads = o->threads ? (int)o->threads : cpu_default_threads()};
+                        .stats = stats_of(q),
+                        .n_threads = thread_count(q)};
     struct provenance *p = calloc(1, sizeof *p);
     if (!p)
         return bise_fail(err, BISE_ERR_MEMORY, "no memory");
@@ -130,9 +157,8 @@ static enum bise_status run(struct quantize *q, struct bise_error *err) {
         return s;
     choose_chat(q);
     s = open_stats(q, err);
-    if (s)
-        return s;
-    s = types_apply(&q->types, &o->types, &q->config, &q->shapes, &q->tensors, &q->n_tensors, err);
+    if (!s)
+        s = choose_types(q, err);
     return s ? s : write_file(q, err);
 }
 

@@ -17,6 +17,10 @@ void type_option_defs(struct type_options *o, struct option_def *defs) {
          "type of attention's matrices (default: as --type, but bf16 for a mixture in i8)", 0, 0},
         {"--tensor", OPT_LIST, &o->tensor, "REGEX=TYPE",
          "type of the matrices with such names; may be repeated, the last one wins", 0, 0},
+        {"--bits", OPT_FLOAT, &o->bits, "X",
+         "bits per weight of the layers: i4, with i8 where it helps most", 4.25, 8.25},
+        {"--sensitivity", OPT_STRING, &o->sensitivity, "TEXT",
+         "measure on a text where that is (default: guessed)", 0, 0},
     };
     memcpy(defs, mine, sizeof mine);
 }
@@ -65,7 +69,7 @@ static enum bise_status compile_rule(const char *rule, regex_t *compiled, enum t
 /* Embeddings and head lose more by 4 bits than they save: i8 unless told. */
 enum bise_status types_parse(struct types *t, const struct type_options *o,
                              struct bise_error *err) {
-    *t = (struct types){.rules = o->tensor};
+    *t = (struct types){.rules = o->tensor, .bits = o->bits};
     enum bise_status s = parse_type(&t->type, "--type", o->type, TYPE_I4, err);
     const enum tensor_type ends = t->type == TYPE_I4 ? TYPE_I8 : t->type;
     if (!s)
@@ -164,6 +168,8 @@ void types_describe(const struct types *t, const struct model_config *config, ch
                      tensor_type_name(t->type), tensor_type_name(t->attention),
                      tensor_type_name(config->tied_head ? t->embed : t->head),
                      tensor_type_name(t->embed));
+    if (t->bits > 0 && n > 0 && (size_t)n < cap)
+        n += snprintf(out + n, cap - (size_t)n, ", layers with i8 to %g bits", t->bits);
     for (size_t i = 0; i < t->rules.n && n > 0 && (size_t)n < cap; i++)
         n += snprintf(out + n, cap - (size_t)n, ", %s", t->rules.items[i]);
 }

@@ -9,9 +9,11 @@
 struct type_options {
     const char *type, *head, *embed, *attention; /* NULL: chosen */
     struct option_list tensor;                   /* REGEX=TYPE, later ones win */
+    double bits;                                 /* mixed precision; 0: none */
+    const char *sensitivity;                     /* text to measure it on; NULL: guessed */
 };
 
-#define TYPE_OPTIONS 5
+#define TYPE_OPTIONS 7
 
 /* Writes the TYPE_OPTIONS option definitions that fill o. */
 void type_option_defs(struct type_options *o, struct option_def *defs);
@@ -19,6 +21,7 @@ void type_option_defs(struct type_options *o, struct option_def *defs);
 struct types {
     enum tensor_type type, head, embed, attention;
     struct option_list rules; /* of --tensor */
+    double bits;              /* of --bits; 0: none */
     bool *by_rule;            /* [n_tensors] whether a rule named it */
 };
 

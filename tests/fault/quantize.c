@@ -4,9 +4,12 @@
 #include "shape.h"
 #include "source/source.h"
 #include "tools/convert.h"
+#include "tools/reference.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static bool left_behind(const char *dir) {
@@ -65,9 +68,38 @@ static enum bise_status run_bise(const char *dir, struct bise_error *err) {
     return run_folder(dir, "tests/data/format/example.bise", TYPE_I8, err);
 }
 
+static bool reference_left_behind(const char *dir) {
+    DIR *d = opendir(dir);
+    bool found = false;
+    for (const struct dirent *e = d ? readdir(d) : NULL; e && !found; e = readdir(d))
+        found = strstr(e->d_name, "reference") != NULL;
+    if (d)
+        closedir(d);
+    return found;
+}
+
+/* The source as a model that runs, from a file that is gone when it is open. */
+static enum bise_status run_reference(const char *dir, struct bise_error *err) {
+    static const char folder[] = "tests/data/golden/gqa-swa";
+    const struct bundle none = {0};
+    struct reference r = {NULL};
+    struct source *source = NULL;
+    char note[256], beside[4096];
+    snprintf(beside, sizeof beside, "%s/out.bise", dir);
+    enum bise_status s = source_open(&source, folder, note, sizeof note, err);
+    if (s == BISE_OK)
+        s = reference_open(&r, source, folder, source_config(source), &none, beside, 2, err);
+    if (reference_left_behind(dir))
+        s = BISE_STATUS_COUNT;
+    reference_close(&r);
+    source_close(&source);
+    return s;
+}
+
 const struct scenario quantize_scenarios[] = {
     {"quantize_shards", NULL, run_shards, left_behind, NULL},
     {"quantize_consolidated", NULL, run_consolidated, left_behind, NULL},
+    {"quantize_reference", NULL, run_reference, left_behind, NULL},
     {"quantize_bise", NULL, run_bise, left_behind, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# bise quantize --bits: what is chosen, guessed and measured.
+. tests/cli/common.sh
+
+shape=dim=256,ffn=512,layers=2,heads=4,kv=2,vocab=4096
+"$BISE" synth --shape $shape --checkpoint "$T/ck" 2>/dev/null || not_ok "synth"
+cp tests/data/demo/tokenizer.model "$T/ck"
+quantize() { "$BISE" quantize "$T/ck" -o "$T/m.bise" "$@"; }
+bits() { "$BISE" inspect --json "$1" | sed -n 's/.*"layer_bits_per_weight":\([0-9.]*\).*/\1/p'; }
+n_i8() { "$BISE" inspect --tensors "$1" | grep -c '^layers.* i8 '; }
+
+for want in 4.25:0 4.85: 6: 8.25:; do
+    expect "--bits ${want%:*}" quantize --bits "${want%:*}"
+    found=$(n_i8 "$T/m.bise")
+    said=$(sed -n 's/^--bits [0-9.]*: i8 for \([0-9]*\) of 14, guessed; layers .* whole file .*/\1/p' "$T/.err")
+    listed=$(grep -c '^  layers\..* i8  loss ' "$T/.err")
+    [ "$found" = "$said" ] && [ "$found" = "$listed" ] && ok "$found matrices in i8" ||
+        not_ok "$found matrices in i8" "said $said, listed $listed"
+    [ -z "${want#*:}" ] || [ "$found" = "${want#*:}" ] || not_ok "--bits ${want%:*}: $found in i8"
+    awk -v b="$(bits "$T/m.bise")" -v w="${want%:*}" 'BEGIN { exit !(w < 4.5 || (b <= w && b > w - 0.7)) }' &&
+        ok "$(bits "$T/m.bise") bits are within" || not_ok "$(bits "$T/m.bise") bits"
+done
+"$BISE" inspect "$T/m.bise" | grep -q 'recipe .*layers with i8 to 8.25 bits' && ok "the recipe" || not_ok "the recipe"
+
+expect "rules come first" quantize --bits 6 --tensor 'w2$=i4' --tensor 'wq$=i8'
+"$BISE" inspect --tensors "$T/m.bise" | grep -q '^layers\.[01]\.feed_forward\.w2 .* i8 ' &&
+    not_ok "a matrix named by a rule is not chosen" || ok "a matrix named by a rule is not chosen"
+[ "$("$BISE" inspect --tensors "$T/m.bise" | grep -c 'wq .* i8 ')" = 2 ] && ok "but counts" || not_ok "but counts"
+
+expect "measured on a text" quantize --bits 5 --sensitivity README.md
+grep -q '^measuring what 14 matrices lose: about ' "$T/.err" && grep -q ' of 14, measured; ' "$T/.err" &&
+    ok "and said so" || not_ok "and said so" "$(cat "$T/.err")"
+cp "$T/m.bise" "$T/first.bise"
+expect "once more" quantize --bits 5 --sensitivity README.md -t 1
+expect "the same file with one thread" cmp "$T/m.bise" "$T/first.bise"
+expect "floats as the source" "$BISE" quantize "$T/ck" -o "$T/f32.bise" --type f32
+expect "need no temporary file" "$BISE" quantize "$T/f32.bise" -o "$T/m.bise" --bits 5 --sensitivity README.md
+left=$(find "$T" -name '*reference*' -o -name '*.tmp-*')
+[ -z "$left" ] && ok "nothing is left behind" || not_ok "nothing is left behind" "$left"
+
+expect_exit "too few bits" 2 "--bits" quantize --bits 4
+expect_exit "too many bits" 2 "--bits" quantize --bits 9
+expect_exit "bits of i8" 2 "--bits: of no use with --type i8" quantize --bits 5 --type i8
+expect_exit "a text alone" 2 "of no use without --bits" quantize --sensitivity README.md
+expect_exit "no text" 3 "$T/none" quantize --bits 5 --sensitivity "$T/none"
+echo short >"$T/short"
+expect_exit "a short text" 2 "expected a text of 256 tokens" quantize --bits 5 --sensitivity "$T/short"
+expect_exit "no tokenizer" 2 "no tokenizer for a text" quantize --bits 5 --sensitivity README.md --no-tokenizer
+expect_exit "rounded already" 2 "expected a source of f32 or bf16" \
+    "$BISE" quantize "$T/first.bise" -o "$T/m2.bise" --bits 5 --sensitivity README.md
+finish

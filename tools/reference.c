@@ -1,0 +1,69 @@
+#include "reference.h"
+
+#include "convert.h"
+#include "error.h"
+#include "shape.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Everything in bf16 but vectors and routers. */
+static struct writer_tensor *bf16_tensors(const struct tensor_shape *shapes, size_t n) {
+    struct writer_tensor *t = calloc(n, sizeof *t);
+    for (size_t i = 0; t && i < n; i++)
+        t[i] = (struct writer_tensor){
+            shapes[i].name, shapes[i].is_vector || shapes[i].is_router ? TYPE_F32 : TYPE_BF16,
+            shapes[i].rows, shapes[i].cols, shapes[i].is_vector};
+    return t;
+}
+
+static enum bise_status write_bf16(const struct source *source, const struct model_config *config,
+                                   const struct bundle *tokenizer, const char *path, int n_threads,
+                                   struct bise_error *err) {
+    struct convert c = {.source = source, .n_threads = n_threads, .quiet = true};
+    struct tensor_shape *shapes = NULL;
+    struct writer_tensor *tensors = NULL;
+    size_t n;
+    enum bise_status s = config_shapes(config, &shapes, &n, err);
+    if (!s && !(tensors = bf16_tensors(shapes, n)))
+        s = bise_fail(err, BISE_ERR_MEMORY, "no memory for a list of %zu tensors", n);
+    if (!s)
+        s = writer_open(&c.writer, path, config, NULL, tokenizer->bytes, tokenizer->len, tensors, n,
+                        err);
+    c.tensors = tensors;
+    if (!s)
+        s = convert_all(&c, err);
+    if (!s)
+        s = writer_finish(&c.writer, err);
+    writer_abort(&c.writer);
+    free(tensors);
+    free(shapes);
+    return s;
+}
+
+enum bise_status reference_open(struct reference *r, const struct source *source,
+                                const char *source_path, const struct model_config *config,
+                                const struct bundle *tokenizer, const char *beside, int n_threads,
+                                struct bise_error *err) {
+    const struct bise_model_params params = {.memory = BISE_MEMORY_MMAP, .n_threads = n_threads};
+    const size_t len = strlen(source_path), cap = strlen(beside) + sizeof ".reference-" + 20;
+    *r = (struct reference){0};
+    if (len > 5 && strcmp(source_path + len - 5, ".bise") == 0)
+        return bise_model_open(&r->model, source_path, &params, err);
+    char *path = malloc(cap);
+    if (!path)
+        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", beside);
+    snprintf(path, cap, "%s.reference-%ld", beside, (long)getpid());
+    enum bise_status s = write_bf16(source, config, tokenizer, path, n_threads, err);
+    if (!s)
+        s = bise_model_open(&r->model, path, &params, err);
+    unlink(path); /* what is mapped stays until it is closed, even by a kill */
+    free(path);
+    return s;
+}
+
+void reference_close(struct reference *r) {
+    bise_model_close(&r->model);
+}

@@ -1,0 +1,21 @@
+/* A source as a model that runs: the baseline of measurements while a file is made. */
+#ifndef BISE_TOOLS_REFERENCE_H
+#define BISE_TOOLS_REFERENCE_H
+
+#include "bundle.h"
+#include "model.h"
+
+struct reference {
+    struct bise_model *model; /* in bf16, or what the .bise file holds that is the source */
+};
+
+/* source_path: where the source was opened. Unless that is a .bise file, a temporary file of bf16
+ * is made beside `beside` and removed at once, its disk space when the reference is closed.
+ * Errors: as convert_all, writer_open and bise_model_open. */
+enum bise_status reference_open(struct reference *r, const struct source *source,
+                                const char *source_path, const struct model_config *config,
+                                const struct bundle *tokenizer, const char *beside, int n_threads,
+                                struct bise_error *err);
+void reference_close(struct reference *r);
+
+#endif
