@@ -29,6 +29,13 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBS)
 	$(SAY) LINK $@
 	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 
+# tests/pty/test_*.c: one plain program each, with the harness of tests/pty/pty.c.
+PTY_SRC := $(wildcard tests/pty/test_*.c)
+PTY_BIN := $(PTY_SRC:%.c=$(BUILD)/%)
+$(BUILD)/tests/pty/%: $(BUILD)/tests/pty/%.o $(BUILD)/tests/pty/pty.o $(LIBS)
+	$(SAY) LINK $@
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
+
 # tests/checkkernels/*.c: one program.
 CHECK_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/checkkernels/*.c))
 CHECK_BIN := $(if $(CHECK_OBJ),$(BUILD)/checkkernels)
@@ -59,7 +66,7 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBS)
 	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
 unit: $(UNIT_BIN)
-plain-tests: $(PLAIN_BIN) $(CHECK_BIN) $(FAULT_BIN) $(REPLAY_BIN)
+plain-tests: $(PLAIN_BIN) $(PTY_BIN) $(CHECK_BIN) $(FAULT_BIN) $(REPLAY_BIN)
 tests: all plain-tests $(UNIT_BIN)
 
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
@@ -116,4 +123,4 @@ lint:
 
 .PHONY: unit plain-tests tests check sanitized-check asan ubsan tsan fuzz fuzz-targets coverage fmt lint
 -include $(UNIT_SRC:%.c=$(BUILD)/%.d) $(PLAIN_SRC:%.c=$(BUILD)/%.d) $(CHECK_OBJ:.o=.d) \
-    $(FAULT_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(BUILD)/%.d)
+    $(PTY_SRC:%.c=$(BUILD)/%.d) $(FAULT_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(BUILD)/%.d)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the tests built under $BUILD, group by group, and prints each program with its counts; the
 # output of a failing one is shown. The last line is "N passed, N failed" (", N skipped" may follow).
-# usage: tests/run.sh [GROUP...]      groups: unit checkkernels golden cli rules fuzz fault stress
+# usage: tests/run.sh [GROUP...]      groups: unit checkkernels golden cli pty rules fuzz fault stress
 # BUILD         output folder of make (default: build)
 # TEST_TIMEOUT  seconds a program may take (default: 600)
 # EMULATOR      command put before every program, e.g. "qemu-aarch64-static -L /usr/aarch64-linux-gnu"
@@ -17,7 +17,7 @@ case $BUILD in /*) BISE=$BUILD/bise ;; esac
 time_limit=${TEST_TIMEOUT:-600}
 unset BISE_ISA BISE_MODEL BISE_THREADS
 groups=("$@")
-[ ${#groups[@]} -gt 0 ] || groups=(unit checkkernels golden cli rules fuzz fault stress)
+[ ${#groups[@]} -gt 0 ] || groups=(unit checkkernels golden cli pty rules fuzz fault stress)
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/bise-tests.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -126,6 +126,7 @@ for group in "${groups[@]}"; do
         done
         ;;
     fault) run_programs "$BUILD/tests/fault/fault" ;;
+    pty) [ -n "$EMULATOR" ] || for source in tests/pty/test_*.c; do run_programs "$BUILD/${source%.c}"; done ;;
     stress) for source in tests/stress/*.c; do run_programs "$BUILD/${source%.c}"; done ;;
     *)
         echo "tests/run.sh: unknown group \"$group\"" >&2

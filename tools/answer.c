@@ -5,6 +5,7 @@
 #include "src/error.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,11 +16,13 @@ static void write_all(struct text_out *out, const char *bytes, size_t n) {
     if (n)
         out->last = bytes[n - 1];
     while (n && !out->failed) {
-        const ssize_t put = write(out->fd, bytes, n);
-        if (put < 0 && errno == EINTR)
+        /* A pipe that can be written takes PIPE_BUF bytes without waiting for its reader. */
+        const bool given_up = !wait_output(out->fd);
+        const ssize_t put = given_up ? -1 : write(out->fd, bytes, n < PIPE_BUF ? n : PIPE_BUF);
+        if (put < 0 && !given_up && (errno == EINTR || errno == EAGAIN))
             continue;
         if (put < 0) {
-            if (errno != EPIPE)
+            if (!given_up && errno != EPIPE)
                 fprintf(stderr, "bise: writing the answer failed\n");
             out->failed = true;
             return;
@@ -33,6 +36,7 @@ void text_out_begin(struct text_out *out) {
     out->utf8 = (struct utf8_stream){.n_tail = 0};
     out->n_bytes = out->n_shown = 0;
     out->last = 0;
+    out->failed = false;
     if (out->stop)
         stop_begin(out->stop);
 }
@@ -186,5 +190,7 @@ enum finish answer_run(struct answer *a) {
     if (a->speculation)
         speculation_end(a->speculation);
     text_out_end(a->out);
-    return a->out->failed ? FINISH_OUTPUT : finish;
+    if (a->out->failed)
+        return interrupted_again() ? FINISH_INTERRUPTED : FINISH_OUTPUT;
+    return finish;
 }

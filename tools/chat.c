@@ -39,7 +39,8 @@ static bool parse(struct chat_options *o, int argc, char **argv, int *code) {
 /* Says how an answer ended where that is not plain. */
 static void explain(const struct conversation *c, enum finish finish) {
     const struct bise_plan *plan = bise_session_plan(c->engine->session);
-    if (c->out.last != '\n' && !c->out.failed && write(STDOUT_FILENO, "\n", 1) < 0)
+    if (c->out.last != '\n' && !c->out.failed && wait_output(STDOUT_FILENO) &&
+        write(STDOUT_FILENO, "\n", 1) < 0)
         return;
     if (finish == FINISH_LENGTH)
         note("(stopped after %zu tokens)", c->answer.n);

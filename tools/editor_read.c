@@ -48,7 +48,7 @@ static enum editor_event wait_for_keys(struct editor *e, struct typed *typed) {
         terminal_changed = 0;
         measure(e);
         return EDITOR_NONE;
-    case WAIT_INPUT:
+    case WAIT_READY:
         break;
     }
     const ssize_t n = read(STDIN_FILENO, typed->bytes, sizeof typed->bytes);

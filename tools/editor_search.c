@@ -61,8 +61,12 @@ bool search_key(struct editor *e, const struct key *key) {
         s->on = false;
         return true;
     case EDIT_ENTER:
+        if (s->failed || s->match >= e->history->n) { /* nothing was found: nothing is sent */
+            s->on = false;
+            return true;
+        }
         accept(e);
-        return s->match >= e->history->n; /* nothing was found: nothing is sent */
+        return false;
     default:
         accept(e);
         return false;

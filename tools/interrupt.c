@@ -56,10 +56,20 @@ bool interrupted_again(void) {
     return n_interrupts > 1 || was_terminated;
 }
 
-enum wait_result wait_input(int fd, int milliseconds, const volatile int *changed) {
+static bool input_is_awaited(const volatile int *changed) {
+    return !interrupted() && !(changed && *changed);
+}
+
+static bool output_is_awaited(const volatile int *unused) {
+    (void)unused;
+    return !interrupted_again();
+}
+
+/* Waits for events on fd while awaited holds. */
+static enum wait_result wait_for(struct pollfd *fd, const struct timespec *limit,
+                                 bool (*awaited)(const volatile int *),
+                                 const volatile int *changed) {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGCONT};
-    const struct timespec limit = {.tv_sec = milliseconds / 1000,
-                                   .tv_nsec = (long)(milliseconds % 1000) * 1000000};
     enum wait_result result = WAIT_SIGNAL;
     sigset_t all, before;
     sigemptyset(&all);
@@ -68,18 +78,31 @@ enum wait_result wait_input(int fd, int milliseconds, const volatile int *change
     /* Blocked until ppoll waits, so that none slips in between the look at the flag and the wait.
      */
     sigprocmask(SIG_BLOCK, &all, &before);
-    struct pollfd input = {.fd = fd, .events = POLLIN};
-    while (!interrupted() && !(changed && *changed)) {
-        const int n = ppoll(&input, 1, milliseconds < 0 ? NULL : &limit, &before);
+    while (awaited(changed)) {
+        const int n = ppoll(fd, 1, limit, &before);
         if (n < 0 && errno == EINTR)
             continue;
-        result = n ? WAIT_INPUT : WAIT_TIMEOUT;
+        result = n ? WAIT_READY : WAIT_TIMEOUT;
         break;
     }
     sigprocmask(SIG_SETMASK, &before, NULL);
     return result;
 }
 
+enum wait_result wait_input(int fd, int milliseconds, const volatile int *changed) {
+    const struct timespec limit = {.tv_sec = milliseconds / 1000,
+                                   .tv_nsec = (long)(milliseconds % 1000) * 1000000};
+    struct pollfd input = {.fd = fd, .events = POLLIN};
+    return wait_for(&input, milliseconds < 0 ? NULL : &limit, input_is_awaited, changed);
+}
+
 bool input_or_interrupt(int fd) {
-    return wait_input(fd, -1, NULL) == WAIT_INPUT;
+    return wait_input(fd, -1, NULL) == WAIT_READY;
+}
+
+bool wait_output(int fd) {
+    struct pollfd output = {.fd = fd, .events = POLLOUT};
+    if (poll(&output, 1, 0) > 0)
+        return true;
+    return wait_for(&output, NULL, output_is_awaited, NULL) == WAIT_READY;
 }

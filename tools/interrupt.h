@@ -25,9 +25,12 @@ void interrupt_raise(void);
  */
 bool input_or_interrupt(int fd);
 
-enum wait_result { WAIT_INPUT, WAIT_TIMEOUT, WAIT_SIGNAL };
+enum wait_result { WAIT_READY, WAIT_TIMEOUT, WAIT_SIGNAL };
 /* Waits until fd can be read, milliseconds have passed (-1: for ever), or a signal has come that
  * raised a flag here or in *changed, now or since the flag was lowered. changed may be NULL. */
 enum wait_result wait_input(int fd, int milliseconds, const volatile int *changed);
+
+/* Waits until fd takes output; false if it does not and interrupted_again(). */
+bool wait_output(int fd);
 
 #endif
