@@ -170,6 +170,10 @@ enum bise_status chat_add_answer(struct chat *c, const int32_t *ids, size_t n,
     return BISE_OK;
 }
 
+const char *chat_system(const struct chat *c) {
+    return c->system;
+}
+
 size_t chat_messages(const struct chat *c) {
     return c->n_messages;
 }

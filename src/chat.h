@@ -44,6 +44,8 @@ enum bise_status chat_add(struct chat *c, enum chat_role role, const char *text,
  * end is put after an answer that stopped early. */
 enum bise_status chat_add_answer(struct chat *c, const int32_t *ids, size_t n,
                                  struct bise_error *err);
+/* The system prompt, NUL-terminated; NULL if there is none. */
+const char *chat_system(const struct chat *c);
 size_t chat_messages(const struct chat *c);
 /* Takes the last message away. */
 void chat_pop(struct chat *c);

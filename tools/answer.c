@@ -15,6 +15,10 @@
 static void write_all(struct text_out *out, const char *bytes, size_t n) {
     if (n)
         out->last = bytes[n - 1];
+    if (out->hold) {
+        buffer_put(out->hold, bytes, n);
+        return;
+    }
     while (n && !out->failed) {
         /* A pipe that can be written takes PIPE_BUF bytes without waiting for its reader. */
         const bool given_up = !wait_output(out->fd);

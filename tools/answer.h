@@ -3,6 +3,7 @@
 #ifndef BISE_TOOLS_ANSWER_H
 #define BISE_TOOLS_ANSWER_H
 
+#include "buffer.h"
 #include "engine.h"
 #include "speculate.h"
 #include "src/stop.h"
@@ -14,10 +15,11 @@ struct text_out {
     bool strip_space;  /* one space at the beginning is left out */
     struct stop *stop; /* NULL: none */
     struct utf8_stream utf8;
-    size_t n_bytes; /* that came in */
-    size_t n_shown; /* of these, before a stop string or its possible beginning */
-    char last;      /* last byte written, 0 before the first */
-    bool failed;    /* the reader has gone, or the disk is full */
+    size_t n_bytes;      /* that came in */
+    size_t n_shown;      /* of these, before a stop string or its possible beginning */
+    char last;           /* last byte written, 0 before the first */
+    struct buffer *hold; /* where bytes go instead of fd; NULL: fd */
+    bool failed;         /* the reader has gone, or the disk is full */
 };
 
 /* Begins a new text: strip_space, stop and fd are kept. */

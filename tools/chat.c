@@ -1,6 +1,7 @@
 /* bise chat: a conversation, on a terminal or one message per line. */
 #include "chat_commands.h"
 #include "chat_input.h"
+#include "chat_moderation.h"
 #include "color.h"
 #include "progress.h"
 
@@ -8,13 +9,19 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHAT_OPTIONS 8
+#define CHAT_OPTIONS 11
 
 static bool parse(struct chat_options *o, int argc, char **argv, int *code) {
     const struct option_def mine[CHAT_OPTIONS] = {
         {"--chat-format", OPT_STRING, &o->format, "NAME",
          "v1, v3, chatml, zephyr, llama2 or none (default: the model's)", 0, 0},
         {"-sys|--system", OPT_STRING, &o->system, "TEXT", "system prompt", 0, 0},
+        {"--guard", OPT_FLAG, &o->guard, NULL, "the paper's system prompt against harm, in front",
+         0, 0},
+        {"--threshold", OPT_FLOAT, &o->threshold, "P",
+         "with --moderate: where all categories together have P (default: one is likeliest)", 0, 1},
+        {"--moderate", OPT_FLAG, &o->moderate, NULL,
+         "let the model judge messages and answers; what it moderates is not shown", 0, 0},
         {"-n|--n-predict", OPT_INT, &o->n_predict, "N",
          "tokens an answer may have, -1: no limit (default: until the model ends it)", -1, 1e15},
         {"--dump-tokens", OPT_FLAG, &o->dump_tokens, NULL, "token ids of every turn on stderr", 0,
@@ -71,7 +78,8 @@ static void explain_failure(const struct conversation *c, enum bise_status statu
 
 /* Answers the last message; returns an exit code, EXIT_DONE where the chat goes on. On a terminal a
  * refused message is no reason to leave; a script must not go on out of step. */
-static int answer(struct conversation *c) {
+static int answer(struct talk *t) {
+    struct conversation *c = &t->conversation;
     struct bise_error err = {0};
     enum finish finish;
     const enum bise_status status = conversation_answer(c, &finish, &err);
@@ -81,8 +89,11 @@ static int answer(struct conversation *c) {
         interrupt_clear();
         return leave ? (int)exit_code_of(status) : EXIT_DONE;
     }
+    const int code = chat_moderation_answer(t);
     explain(c, finish);
     interrupt_clear();
+    if (code)
+        return code;
     if (finish == FINISH_CONTEXT && !isatty(STDIN_FILENO))
         return EXIT_USAGE;
     return finish == FINISH_OUTPUT || finish == FINISH_ERROR ? EXIT_FAILED : EXIT_DONE;
@@ -91,9 +102,12 @@ static int answer(struct conversation *c) {
 /* Adds a message and answers it; returns an exit code. */
 static int send(struct talk *t, const char *text, size_t len) {
     struct bise_error err = {0};
+    int code;
+    if (!chat_moderation_message(t, text, len, &code))
+        return isatty(STDIN_FILENO) ? EXIT_DONE : code;
     const enum bise_status status = chat_add(t->conversation.chat, CHAT_USER, text, len, &err);
     if (!status)
-        return answer(&t->conversation);
+        return answer(t);
     report(status, &err);
     return isatty(STDIN_FILENO) ? EXIT_DONE : (int)exit_code_of(status);
 }
@@ -106,7 +120,7 @@ static int obey(struct talk *t, const char *text, size_t len, bool *several, boo
     *several = result == COMMAND_MULTI;
     *leave = result == COMMAND_QUIT;
     if (result == COMMAND_ANSWER)
-        return answer(&t->conversation);
+        return answer(t);
     return result == COMMAND_NONE && len ? send(t, text + slash, len - slash) : EXIT_DONE;
 }
 
@@ -143,7 +157,7 @@ static int converse(struct talk *t) {
     t->conversation.ask_arg = &in;
     if (chat_messages(t->conversation.chat) % 2) {
         note("(your last message has no answer yet)");
-        code = answer(&t->conversation);
+        code = answer(t);
     }
     while (!code && !leave && !terminated()) {
         event = chat_input_read(&in, several, &text, &len);

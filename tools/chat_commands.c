@@ -1,6 +1,7 @@
 #include "chat_commands.h"
 
 #include "chat_session.h"
+#include "guard.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -44,11 +45,27 @@ static enum command_result do_regen(struct talk *t, const char *arg) {
 
 static enum command_result do_system(struct talk *t, const char *arg) {
     struct bise_error err = {0};
-    const enum bise_status status = chat_set_system(t->conversation.chat, arg, strlen(arg), &err);
+    const enum bise_status status = guard_set_system(t->conversation.chat, arg, &err);
     if (status)
         report(status, &err);
     else
         fprintf(stderr, *arg ? "the system prompt is set\n" : "there is no system prompt now\n");
+    return COMMAND_DONE;
+}
+
+static enum command_result do_guard(struct talk *t, const char *arg) {
+    struct chat *chat = t->conversation.chat;
+    const bool on = strcmp(arg, "on") == 0;
+    struct bise_error err = {0};
+    if (*arg && !on && strcmp(arg, "off") != 0) {
+        fprintf(stderr, "expected /guard on or /guard off, found \"%s\"\n", arg);
+        return COMMAND_DONE;
+    }
+    const enum bise_status status = *arg ? guard_set(chat, on, &err) : BISE_OK;
+    if (status)
+        report(status, &err);
+    else
+        fprintf(stderr, "the guard is %s\n", guard_is_on(chat) ? "on" : "off");
     return COMMAND_DONE;
 }
 
@@ -95,6 +112,8 @@ static const struct command {
 } commands[] = {
     {"/help", "", "this list", do_help, NULL},
     {"/system", "[TEXT]", "set the system prompt; without TEXT: take it away", do_system, NULL},
+    {"/guard", "[on|off]", "the paper's system prompt against harm, in front of yours", do_guard,
+     NULL},
     {"/undo", "", "take your last message and its answer back", do_undo, NULL},
     {"/regen", "", "answer the last message again", do_regen, NULL},
     {"/save", "[FILE]", "save the session; with FILE: there", do_save, NULL},

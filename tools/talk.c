@@ -1,15 +1,15 @@
 #include "talk.h"
 
+#include "guard.h"
+
 #include <string.h>
 #include <unistd.h>
 
 #define COMPLETION_LENGTH 256 /* of an answer where nothing tells a model to end it */
 
-/* The format asked for, or the model's own; never a guess. */
-static int choose_format(struct talk *t) {
-    const char *asked = t->options.format;
-    t->format = chat_format_from_name(asked ? asked : t->engine.info->chat_format);
-    if (t->format != CHAT_UNKNOWN && t->format != CHAT_FORMAT_COUNT)
+int talk_format(const struct engine *e, const char *asked, enum chat_format *format) {
+    *format = chat_format_from_name(asked ? asked : e->info->chat_format);
+    if (*format != CHAT_UNKNOWN && *format != CHAT_FORMAT_COUNT)
         return EXIT_DONE;
     if (asked)
         fprintf(stderr,
@@ -21,7 +21,7 @@ static int choose_format(struct talk *t) {
                 "bise: %s does not say which chat format the model was trained on. Its model card "
                 "does; give --chat-format v1 (Mistral Instruct v0.1, v0.2, Mixtral), v3 (v0.3), "
                 "chatml, zephyr, llama2, or none (a base model)\n",
-                t->engine.path);
+                e->path);
     return EXIT_USAGE;
 }
 
@@ -58,7 +58,7 @@ int talk_open(struct talk *t) {
         return EXIT_USAGE;
     int code = engine_open(&t->engine, &o->engine);
     if (!code)
-        code = choose_format(t);
+        code = talk_format(&t->engine, o->format, &t->format);
     if (!code)
         code = conversation_open(c, &t->engine, t->format);
     if (!code)
@@ -79,14 +79,23 @@ int talk_open(struct talk *t) {
     if (o->n_predict == TALK_DEFAULT_LENGTH)
         c->max_tokens = t->format == CHAT_NONE ? COMPLETION_LENGTH : -1;
     c->dump_tokens = o->dump_tokens;
+    c->out.hold = o->moderate ? &t->held_answer : NULL;
     if (o->session)
         code = session_store_open(&t->store, c, t->format, o->session, false, seed_given, o->quiet);
     if (code)
         return code;
-    if (!o->system)
+    enum bise_status status = BISE_OK;
+    if (o->system)
+        status = guard_set_system(c->chat, o->system, &err);
+    if (o->guard && !status)
+        status = guard_set(c->chat, true, &err);
+    if (status)
+        return report(status, &err);
+    if (!o->moderate)
         return EXIT_DONE;
-    const enum bise_status status = chat_set_system(c->chat, o->system, strlen(o->system), &err);
-    return status ? report(status, &err) : EXIT_DONE;
+    code = moderation_open(&t->moderation, &t->engine, &o->engine, t->format);
+    t->moderation.threshold = o->threshold;
+    return code;
 }
 
 int talk_leave_session(struct talk *t) {
@@ -102,6 +111,8 @@ int talk_leave_session(struct talk *t) {
 
 void talk_close(struct talk *t) {
     session_store_close(&t->store);
+    moderation_close(&t->moderation);
+    buffer_free(&t->held_answer);
     bise_sampler_close(&t->conversation.sampler);
     conversation_close(&t->conversation);
     engine_close(&t->engine);

@@ -3,6 +3,7 @@
 #define BISE_TOOLS_TALK_H
 
 #include "conversation.h"
+#include "moderation.h"
 #include "sampling.h"
 #include "session_store.h"
 
@@ -13,7 +14,8 @@ struct chat_options {
     const char *session;  /* NULL: none */
     const char *overflow; /* NULL: ask on a terminal, else stop */
     int64_t n_predict;    /* TALK_DEFAULT_LENGTH: until the model ends its answer */
-    bool dump_tokens, quiet;
+    double threshold;     /* of --moderate */
+    bool guard, moderate, dump_tokens, quiet;
 };
 
 #define TALK_DEFAULT_LENGTH -2
@@ -25,7 +27,13 @@ struct talk {
     struct engine engine;
     struct conversation conversation;
     struct session_store store;
+    struct moderation moderation; /* with --moderate */
+    struct buffer held_answer;    /* one that has not been judged yet */
 };
+
+/* The chat format asked for (may be NULL), or the model's own; never a guess. Returns an exit code,
+ * the fault said on stderr. */
+int talk_format(const struct engine *e, const char *asked, enum chat_format *format);
 
 /* Opens model, conversation and sampler as t->options say (those alone are filled). Returns an exit
  * code, the fault said on stderr; talk_close is due in any case. */

@@ -10,7 +10,8 @@ enum exit_code {
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
     EXIT_INPUT = 3, /* a file that cannot be opened, read or created, or is not what it should be */
-    EXIT_MEMORY = 4, /* not enough memory or disk */
+    EXIT_MEMORY = 4,     /* not enough memory or disk */
+    EXIT_MODERATED = 10, /* a text falls into one of the categories */
     EXIT_INTERRUPTED = 130
 };
 
@@ -55,6 +56,7 @@ bool options_parse(int argc, char **argv, const struct option_def *defs, size_t 
 /* Subcommands; argv[0] is the subcommand's name. Return an exit code. */
 int cmd_chat(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_moderate(int argc, char **argv);
 int cmd_quantize(int argc, char **argv);
 int cmd_calibrate(int argc, char **argv);
 int cmd_plan(int argc, char **argv);

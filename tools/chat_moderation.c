@@ -1,0 +1,59 @@
+#include "chat_moderation.h"
+
+#include "color.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+/* Whether text may pass. */
+static bool judge(struct talk *t, enum chat_role role, const char *text, size_t len, int *code) {
+    struct bise_error err = {0};
+    struct verdict v;
+    const enum bise_status status = moderation_judge(&t->moderation, role, text, len, &v, &err);
+    *code = status ? report(status, &err) : EXIT_DONE;
+    if (status || v.category == NOT_MODERATED)
+        return !status;
+    note("(%s: %s, %.0f %%)",
+         role == CHAT_USER ? "your message is not answered" : "the answer is withheld",
+         moderation_category(v.category), 100 * v.p[v.category]);
+    return false;
+}
+
+bool chat_moderation_message(struct talk *t, const char *text, size_t len, int *code) {
+    *code = EXIT_DONE;
+    return !t->options.moderate || judge(t, CHAT_USER, text, len, code);
+}
+
+static bool write_whole(const char *bytes, size_t n) {
+    while (n) {
+        const ssize_t put = write(STDOUT_FILENO, bytes, n);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return false;
+        bytes += put;
+        n -= (size_t)put;
+    }
+    return true;
+}
+
+int chat_moderation_answer(struct talk *t) {
+    struct conversation *c = &t->conversation;
+    struct buffer *held = &t->held_answer;
+    int code = EXIT_DONE;
+    if (!t->options.moderate)
+        return EXIT_DONE;
+    if (held->failed) {
+        fprintf(stderr, "bise: no memory for the answer\n");
+        code = EXIT_MEMORY;
+    } else if (!held->len || judge(t, CHAT_ASSISTANT, held->bytes, held->len, &code)) {
+        c->out.failed = !write_whole(held->bytes, held->len);
+        buffer_clear(held);
+        return c->out.failed ? EXIT_FAILED : EXIT_DONE;
+    }
+    chat_pop(c->chat); /* what is not shown is not part of the conversation */
+    chat_pop(c->chat);
+    c->out.last = '\n';
+    buffer_clear(held);
+    return code;
+}
