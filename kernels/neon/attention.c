@@ -10,7 +10,9 @@ ALWAYS_INLINE void dot_keys(int32x4_t isum[][4], const int8_t *lines, const int8
                             int n_cols) {
     for (int c = 0; c < n_cols; c++) {
         int32x4_t part[4];
-        dot_i8(part, (const uint8_t *)lines, q[c]);
+        const int8x16_t x[2] = {vld1q_s8(q[c]), vld1q_s8(q[c] + 16)};
+        const int8_t *at = lines;
+        dot_i8(part, &at, x);
 #pragma GCC unroll 4
         for (int g = 0; g < 4; g++)
             isum[c][g] = vaddq_s32(isum[c][g], part[g]);
@@ -31,7 +33,7 @@ ALWAYS_INLINE void load_cached(float32x4_t v[4], const void *cache, size_t i,
                                enum cache_kind kind) {
     if (kind == CACHE_I8) {
         int32x4_t wide[4];
-        widen_scales(wide, (const int8_t *)cache + i);
+        widen_scales(wide, vld1q_s8((const int8_t *)cache + i));
 #pragma GCC unroll 4
         for (int g = 0; g < 4; g++)
             v[g] = vcvtq_f32_s32(wide[g]);

@@ -56,7 +56,7 @@ ALWAYS_INLINE void add_q32(struct sums *sums, int32x4_t isum[4][4], const int8_t
                            const float *d) {
     const float32x4_t x_scale = vld1q_f32(d);
     int32x4_t scale[4];
-    widen_scales(scale, scales);
+    widen_scales(scale, vld1q_s8(scales));
 #pragma GCC unroll 4
     for (int c = 0; c < 4; c++) {
 #pragma GCC unroll 4

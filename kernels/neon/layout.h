@@ -17,27 +17,29 @@
  * codes. It has the size of an i8 tile and, where the folder keeps the file's order, is one. */
 #define LAID_BYTES I8_TILE_BYTES
 
-/* 16 k of an i4 tile: w[i][g] = k 4i..4i+3 of rows 4g..4g+3. */
-ALWAYS_INLINE void i4_16k(int8x16_t w[4][4], const uint8_t *lines, int8x16_t codebook) {
-    i4_line_values(w[0], w[1], lines, codebook);
-    i4_line_values(w[2], w[3], lines + 64, codebook);
+/* The next 16 k of an i4 tile: w[i][g] = k 4i..4i+3 of rows 4g..4g+3. */
+ALWAYS_INLINE void i4_16k(int8x16_t w[4][4], const int8_t **lines, int8x16_t codebook) {
+    next_i4_line(w[0], w[1], lines, codebook);
+    next_i4_line(w[2], w[3], lines, codebook);
 }
 
 ALWAYS_INLINE void lay_i4(uint8_t *dst, const uint8_t *src, int8x16_t codebook) {
+    const int8_t *lines = (const int8_t *)src + TILE_SCALES;
     memcpy(dst, src, TILE_SCALES);
     for (int part = 0; part < 8; part++) {
         int8x16_t w[4][4];
-        i4_16k(w, src + TILE_SCALES + 128 * part, codebook);
+        i4_16k(w, &lines, codebook);
         store_16k((int8_t *)dst + TILE_SCALES, part, w);
     }
 }
 
 ALWAYS_INLINE void lay_i8(uint8_t *dst, const uint8_t *src) {
+    const int8_t *lines = (const int8_t *)src + TILE_SCALES;
     memcpy(dst, src, TILE_SCALES);
     for (int part = 0; part < 8; part++) {
         int8x16_t w[4][4];
         for (int i = 0; i < 4; i++)
-            load_line(w[i], (const int8_t *)src + TILE_SCALES + 256 * part + 64 * i);
+            next_line(w[i], &lines);
         store_16k((int8_t *)dst + TILE_SCALES, part, w);
     }
 }
@@ -47,7 +49,7 @@ ALWAYS_INLINE void lay_i8(uint8_t *dst, const uint8_t *src) {
 ALWAYS_INLINE void tile_factors(int16x8_t factor[4][4][2], float *t, const int8_t *scales) {
     int32x4_t scale[4][4], max[4];
     for (int b = 0; b < 4; b++) {
-        widen_scales(scale[b], scales + 16 * b);
+        widen_scales(scale[b], vld1q_s8(scales + 16 * b));
         for (int g = 0; g < 4; g++) {
             const int32x4_t magnitude = vabsq_s32(scale[b][g]);
             max[g] = b == 0 ? magnitude : vmaxq_s32(max[g], magnitude);
@@ -77,11 +79,12 @@ ALWAYS_INLINE int8x16_t requantize(int8x16_t fourfold, const int16x8_t factor[2]
 
 /* The 7-bit tile of prefill with its float scales; fourfold: 4 * codebook. */
 ALWAYS_INLINE void lay_i4_7bit(uint8_t *dst, const uint8_t *src, int8x16_t fourfold) {
+    const int8_t *lines = (const int8_t *)src + TILE_SCALES;
     int16x8_t factor[4][4][2];
     tile_factors(factor, (float *)(void *)dst, (const int8_t *)src);
     for (int part = 0; part < 8; part++) {
         int8x16_t w[4][4];
-        i4_16k(w, src + TILE_SCALES + 128 * part, fourfold);
+        i4_16k(w, &lines, fourfold);
 #pragma GCC unroll 16
         for (int i = 0; i < 16; i++)
             w[i / 4][i % 4] = requantize(w[i / 4][i % 4], factor[part / 2][i % 4]);

@@ -16,44 +16,45 @@
 /* An inner loop that stays a function of its own, whose instructions tests/arm counts. */
 #define INNER_LOOP static __attribute__((noinline))
 
-/* The four registers of a line of 8-bit values. The empty assembly wants them all at once, so that
- * compilers load them by pairs, and only here. */
-ALWAYS_INLINE void load_line(int8x16_t w[4], const int8_t *line) {
-#pragma GCC unroll 4
-    for (int g = 0; g < 4; g++)
-        w[g] = vld1q_s8(line + 16 * g);
-    __asm__("" : "+w"(w[0]), "+w"(w[1]), "+w"(w[2]), "+w"(w[3]));
+/* The empty assembly hides the increment from compilers, which would take a pointer, and an add,
+ * for every line. */
+ALWAYS_INLINE void advance(const int8_t **p, size_t bytes) {
+    *p += bytes;
+    __asm__("" : "+r"(*p));
 }
 
-/* Four registers from *p on, which is moved past them: one instruction with its own increment. The
- * empty assembly hides the increment, which compilers would add up in many pointers. */
+/* The four registers of a line from *p on, which is moved past it: one instruction. */
 ALWAYS_INLINE void next_line(int8x16_t w[4], const int8_t **p) {
     const int8x16x4_t line = vld1q_s8_x4(*p);
-    *p += 64;
-    __asm__("" : "+r"(*p));
+    advance(p, 64);
 #pragma GCC unroll 4
     for (int g = 0; g < 4; g++)
         w[g] = line.val[g];
 }
 
-/* The eight registers of an i4 line's values: k 0..3 of it in lo, k 4..7 in hi. */
-ALWAYS_INLINE void i4_line_values(int8x16_t lo[4], int8x16_t hi[4], const uint8_t *line,
-                                  int8x16_t codebook) {
-    const uint8x16_t mask = vdupq_n_u8(15);
+/* The values of 16 bytes of codes: of k 0..3, and of k 4..7. */
+ALWAYS_INLINE int8x16_t low_values(int8x16_t pairs, int8x16_t codebook) {
+    return vqtbl1q_s8(codebook, vandq_u8(vreinterpretq_u8_s8(pairs), vdupq_n_u8(15)));
+}
+ALWAYS_INLINE int8x16_t high_values(int8x16_t pairs, int8x16_t codebook) {
+    return vqtbl1q_s8(codebook, vshrq_n_u8(vreinterpretq_u8_s8(pairs), 4));
+}
+
+/* The eight registers of the next i4 line's values: k 0..3 of it in lo, k 4..7 in hi. */
+ALWAYS_INLINE void next_i4_line(int8x16_t lo[4], int8x16_t hi[4], const int8_t **line,
+                                int8x16_t codebook) {
     int8x16_t pairs[4];
-    load_line(pairs, (const int8_t *)line);
+    next_line(pairs, line);
 #pragma GCC unroll 4
     for (int g = 0; g < 4; g++) {
-        const uint8x16_t codes = vreinterpretq_u8_s8(pairs[g]);
-        lo[g] = vqtbl1q_s8(codebook, vandq_u8(codes, mask));
-        hi[g] = vqtbl1q_s8(codebook, vshrq_n_u8(codes, 4));
+        lo[g] = low_values(pairs[g], codebook);
+        hi[g] = high_values(pairs[g], codebook);
     }
 }
 
 /* 16 block scales as integers. */
-ALWAYS_INLINE void widen_scales(int32x4_t scale[4], const int8_t *scales) {
-    const int8x16_t s = vld1q_s8(scales);
-    const int16x8_t lo = vmovl_s8(vget_low_s8(s)), hi = vmovl_high_s8(s);
+ALWAYS_INLINE void widen_scales(int32x4_t scale[4], int8x16_t scales) {
+    const int16x8_t lo = vmovl_s8(vget_low_s8(scales)), hi = vmovl_high_s8(scales);
     scale[0] = vmovl_s16(vget_low_s16(lo));
     scale[1] = vmovl_high_s16(lo);
     scale[2] = vmovl_s16(vget_low_s16(hi));
@@ -68,7 +69,7 @@ ALWAYS_INLINE float32x4_t add_scaled(float32x4_t acc, int32x4_t isum, int32x4_t 
 }
 
 /* A block of 32 k of one column: acc += isum * scales * d, for 16 rows. */
-ALWAYS_INLINE void add_block(float32x4_t acc[4], const int32x4_t isum[4], const int8_t *scales,
+ALWAYS_INLINE void add_block(float32x4_t acc[4], const int32x4_t isum[4], int8x16_t scales,
                              float d) {
     int32x4_t scale[4];
     widen_scales(scale, scales);

@@ -22,19 +22,18 @@ ALWAYS_INLINE void zero_sums(int32x4_t isum[4]) {
 }
 
 /* A block of i4. */
-ALWAYS_INLINE void dot_i4(int32x4_t isum[4], const uint8_t *codes, const int8_t *q,
+ALWAYS_INLINE void dot_i4(int32x4_t isum[4], const int8_t **lines, const int8x16_t x[2],
                           int8x16_t codebook) {
     zero_sums(isum);
 #pragma GCC unroll 2
-    for (int part = 0; part < 2; part++, codes += 128) {
-        const int8x16_t x = vld1q_s8(q + 16 * part);
+    for (int part = 0; part < 2; part++) {
         int8x16_t lo[4], hi[4];
-        i4_line_values(lo, hi, codes, codebook);
-        DOT_LANE(isum, lo, x, 0);
-        DOT_LANE(isum, hi, x, 1);
-        i4_line_values(lo, hi, codes + 64, codebook);
-        DOT_LANE(isum, lo, x, 2);
-        DOT_LANE(isum, hi, x, 3);
+        next_i4_line(lo, hi, lines, codebook);
+        DOT_LANE(isum, lo, x[part], 0);
+        DOT_LANE(isum, hi, x[part], 1);
+        next_i4_line(lo, hi, lines, codebook);
+        DOT_LANE(isum, lo, x[part], 2);
+        DOT_LANE(isum, hi, x[part], 3);
     }
 }
 
@@ -62,15 +61,12 @@ ALWAYS_INLINE void dot_lines(int32x4_t isum[][4], const int8_t **lines, const in
 }
 
 /* A block of i8. */
-ALWAYS_INLINE void dot_i8(int32x4_t isum[4], const uint8_t *codes, const int8_t *q) {
-    const int8_t *lines = (const int8_t *)codes;
+ALWAYS_INLINE void dot_i8(int32x4_t isum[4], const int8_t **lines, const int8x16_t x[2]) {
     int32x4_t sum[1][4];
     zero_sums(sum[0]);
 #pragma GCC unroll 2
-    for (int part = 0; part < 2; part++) {
-        const int8x16_t x = vld1q_s8(q + 16 * part);
-        dot_lines(sum, &lines, &x, 1);
-    }
+    for (int part = 0; part < 2; part++)
+        dot_lines(sum, lines, x + part, 1);
 #pragma GCC unroll 4
     for (int g = 0; g < 4; g++)
         isum[g] = sum[0][g];

@@ -82,6 +82,10 @@ _Noreturn void plain_skip(void);
 #define cr_expect_not(x, ...)      PLAIN_EXPECT(!(x), "not " #x, __VA_ARGS__)
 #define cr_expect_eq(a, b, ...)    PLAIN_EXPECT((a) == (b), #a " == " #b, __VA_ARGS__)
 #define cr_expect_neq(a, b, ...)   PLAIN_EXPECT((a) != (b), #a " != " #b, __VA_ARGS__)
+#define cr_expect_lt(a, b, ...)    PLAIN_EXPECT((a) < (b), #a " < " #b, __VA_ARGS__)
+#define cr_expect_leq(a, b, ...)   PLAIN_EXPECT((a) <= (b), #a " <= " #b, __VA_ARGS__)
+#define cr_expect_gt(a, b, ...)    PLAIN_EXPECT((a) > (b), #a " > " #b, __VA_ARGS__)
+#define cr_expect_geq(a, b, ...)   PLAIN_EXPECT((a) >= (b), #a " >= " #b, __VA_ARGS__)
 #define cr_expect_null(a, ...)     PLAIN_EXPECT((a) == NULL, #a " == NULL", __VA_ARGS__)
 #define cr_expect_not_null(a, ...) PLAIN_EXPECT((a) != NULL, #a " != NULL", __VA_ARGS__)
 #define cr_expect_str_eq(a, b, ...)                                                                \
