@@ -47,24 +47,37 @@ TILE_HELPER void dot_block(__m512i *acc, const uint8_t *tile, size_t b, __m512i 
     }
 }
 
-/* One panel times cols columns. */
+/* f [cols] continues through block b of a tile, which is block `at` of the panel. */
+TILE_HELPER void add_block(__m512 *f, const uint8_t *tile, size_t b, size_t at, __m512i table,
+                           const struct columns *x, enum tensor_type type, const size_t cols) {
+    const size_t n_blocks = x->k / BLOCK_K;
+    const int bias = type == TYPE_I4 ? 32 : 128;
+    __m512i acc[COLS];
+    UNROLL for (size_t c = 0; c < cols; c++) acc[c] =
+        _mm512_set1_epi32(-bias * x->sum[c * n_blocks + at]);
+    dot_block(acc, tile, b, table, x->q + at * BLOCK_K, x->k, type, cols);
+    const __m512 scale = _mm512_cvtepi32_ps(load_scales(tile, b));
+    UNROLL for (size_t c = 0; c < cols; c++) {
+        const __m512 t = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[c]), scale);
+        f[c] = _mm512_fmadd_ps(t, _mm512_set1_ps(x->d[c * n_blocks + at]), f[c]);
+    }
+}
+
+/* One panel times cols columns. With one column a tile is unrolled whole: the fewer instructions a
+ * line of weights takes, the more lines a CPU has under way. */
 TILE_HELPER void multiply_panel(float *y, size_t ldy, const uint8_t *panel, __m512i table,
                                 const struct columns *x, enum tensor_type type, const size_t cols) {
-    const size_t n_blocks = x->k / BLOCK_K;
     const size_t tile_bytes = type == TYPE_I4 ? I4_TILE_BYTES : I8_TILE_BYTES;
-    const int bias = type == TYPE_I4 ? 32 : 128;
+    const uint8_t *tile = panel_tile(panel, tile_bytes, 0);
     __m512 f[COLS];
     UNROLL for (size_t c = 0; c < cols; c++) f[c] = _mm512_setzero_ps();
-    for (size_t block = 0; block < n_blocks; block++) {
-        const uint8_t *tile = panel_tile(panel, tile_bytes, block / 4);
-        __m512i acc[COLS];
-        UNROLL for (size_t c = 0; c < cols; c++) acc[c] =
-            _mm512_set1_epi32(-bias * x->sum[c * n_blocks + block]);
-        dot_block(acc, tile, block % 4, table, x->q + block * BLOCK_K, x->k, type, cols);
-        const __m512 scale = _mm512_cvtepi32_ps(load_scales(tile, block % 4));
-        UNROLL for (size_t c = 0; c < cols; c++) {
-            const __m512 t = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[c]), scale);
-            f[c] = _mm512_fmadd_ps(t, _mm512_set1_ps(x->d[c * n_blocks + block]), f[c]);
+    for (size_t at = 0; at < x->k / BLOCK_K; at += 4, tile += tile_bytes) {
+        if (cols == 1) {
+            UNROLL for (size_t b = 0; b < 4; b++)
+                add_block(f, tile, b, at + b, table, x, type, cols);
+        } else {
+            for (size_t b = 0; b < 4; b++)
+                add_block(f, tile, b, at + b, table, x, type, cols);
         }
     }
     const __m512 row_scale = _mm512_loadu_ps(panel);
@@ -72,12 +85,10 @@ TILE_HELPER void multiply_panel(float *y, size_t ldy, const uint8_t *panel, __m5
         _mm512_storeu_ps(y + c * ldy, _mm512_mul_ps(f[c], row_scale));
 }
 
+/* cols: 2 or more. */
 TILE_HELPER void multiply(float *y, size_t ldy, const uint8_t *panel, __m512i table,
                           const struct columns *x, enum tensor_type type, size_t cols) {
     switch (cols) {
-    case 1:
-        multiply_panel(y, ldy, panel, table, x, type, 1);
-        break;
     case 2:
         multiply_panel(y, ldy, panel, table, x, type, 2);
         break;
@@ -105,6 +116,12 @@ TILE_HELPER void matmul(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                         const struct wmat *w, size_t p0, size_t p1, enum tensor_type type) {
     const size_t n_blocks = w->k / BLOCK_K;
     const __m512i table = type == TYPE_I4 ? load_codebook(w->codebook, 32) : _mm512_setzero_si512();
+    if (n == 1) { /* by itself: GCC keeps its loop in registers only so */
+        const struct columns one = {x->q, x->d, x->sum, w->k};
+        for (size_t p = p0; p < p1; p++)
+            multiply_panel(y + p * PANEL_ROWS, ldy, panel_at(w, type, p), table, &one, type, 1);
+        return;
+    }
     for (size_t p = p0; p < p1; p++) {
         for (size_t c = 0, cols; c < n; c += cols) {
             cols = next_columns(n - c, COLS);
