@@ -1,23 +1,14 @@
 /* bise run: completes a text. */
-#include "answer.h"
+#include "run.h"
 #include "progress.h"
 #include "read_text.h"
-#include "sampling.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-struct run_options {
-    struct engine_options engine;
-    struct sampling_options sampling;
-    const char *prompt, *file, *ids;
-    int64_t n_predict;
-    bool ignore_eos, quiet;
-};
-
-#define RUN_OPTIONS 6
+#define RUN_OPTIONS 9
 
 static bool parse(struct run_options *o, int argc, char **argv, int *code) {
     const struct option_def mine[RUN_OPTIONS] = {
@@ -27,6 +18,12 @@ static bool parse(struct run_options *o, int argc, char **argv, int *code) {
         {"-n|--n-predict", OPT_INT, &o->n_predict, "N", "tokens to generate, -1: no limit (512)",
          -1, 1e15},
         {"--ignore-eos", OPT_FLAG, &o->ignore_eos, NULL, "go on where the model would end", 0, 0},
+        {"--json", OPT_FLAG, &o->json, NULL, "the result as one JSON object", 0, 0},
+        {"--logprobs", OPT_INT, &o->logprobs, "N",
+         "with --json or --jsonl: each token's log probability, and the N likeliest", 0,
+         MAX_LOGPROBS},
+        {"--jsonl", OPT_STRING, &o->lines, "FILE",
+         "a JSON object with a prompt on every line, - for stdin; one result a line", 0, 0},
         {"-q|--quiet", OPT_FLAG, &o->quiet, NULL, "only the text, no facts on stderr", 0, 0},
     };
     struct option_def defs[ENGINE_OPTIONS + RUN_OPTIONS + SAMPLING_OPTIONS];
@@ -35,11 +32,17 @@ static bool parse(struct run_options *o, int argc, char **argv, int *code) {
     memcpy(defs + ENGINE_OPTIONS, mine, sizeof mine);
     sampling_option_defs(&o->sampling, defs + ENGINE_OPTIONS + RUN_OPTIONS);
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
-                       "bise run [-m FILE] -p TEXT | -f FILE | --ids IDS [options]", NULL, 0,
-                       &n_positional, code))
+                       "bise run [-m FILE] -p TEXT | -f FILE | --ids IDS | --jsonl FILE [options]",
+                       NULL, 0, &n_positional, code))
         return false;
-    if (!o->prompt + !o->file + !o->ids != 2) {
-        fprintf(stderr, "bise: run: expected one of -p TEXT, -f FILE and --ids IDS\n");
+    if (!o->prompt + !o->file + !o->ids + !o->lines != 3) {
+        fprintf(stderr,
+                "bise: run: expected one of -p TEXT, -f FILE, --ids IDS and --jsonl FILE\n");
+        *code = EXIT_USAGE;
+        return false;
+    }
+    if (o->logprobs >= 0 && !o->json && !o->lines) {
+        fprintf(stderr, "bise: run: --logprobs goes with --json or --jsonl\n");
         *code = EXIT_USAGE;
         return false;
     }
@@ -100,7 +103,7 @@ static int read_prompt(const struct run_options *o, const struct engine *e, int3
     return EXIT_DONE;
 }
 
-static int exit_code_of_finish(const struct answer *a, enum finish finish) {
+static int exit_code_of_finish(enum finish finish, enum bise_status error) {
     switch (finish) {
     case FINISH_CONTEXT:
         fprintf(stderr, "bise: the context is full (-c N for a longer one)\n");
@@ -110,80 +113,123 @@ static int exit_code_of_finish(const struct answer *a, enum finish finish) {
     case FINISH_OUTPUT:
         return EXIT_FAILED;
     case FINISH_ERROR:
-        return exit_code_of(a->error);
+        return exit_code_of(error);
     default:
         return EXIT_DONE;
     }
 }
 
-static int complete(const struct run_options *o, struct engine *e, struct bise_sampler *sampler,
-                    struct constraint *constraint, struct speculation *speculation,
-                    struct stop *stop, const int32_t *ids, size_t n) {
-    struct bise_error err = {0};
-    const enum bise_status status = engine_prefill(e, ids, n, &err);
+enum bise_status run_complete(struct run *r, const struct run_job *job, struct run_result *result,
+                              enum finish *finish, enum bise_status *error,
+                              struct bise_error *err) {
+    struct engine *e = &r->engine;
+    const double prompt_before = e->prompt_seconds, answer_before = e->answer_seconds;
+    const size_t n_before = e->n_answer;
+    const enum bise_status status = engine_prefill(e, job->ids, job->n, err);
     if (status)
-        return report(status, &err);
-    for (size_t i = 0; i < n; i++)
-        bise_sampler_accept(sampler, ids[i]);
-    struct text_out out = {.fd = STDOUT_FILENO, .stop = stop};
+        return status;
+    for (size_t i = 0; i < job->n; i++)
+        bise_sampler_accept(job->sampler, job->ids[i]);
+    struct text_out out = {
+        .fd = STDOUT_FILENO, .stop = job->stop, .hold = result ? &result->text : NULL};
     struct answer answer = {
         .engine = e,
-        .sampler = sampler,
-        .max_tokens = o->n_predict,
-        .constraint = constraint->grammar ? constraint : NULL,
-        .speculation = speculation->max ? speculation : NULL,
+        .sampler = job->sampler,
+        .max_tokens = job->n_predict,
+        .constraint = r->constraint.grammar ? &r->constraint : NULL,
+        .speculation = r->speculation.max ? &r->speculation : NULL,
         .end_ids = e->info->eos_ids,
-        .n_end = o->ignore_eos && !constraint->grammar ? 0 : e->info->n_eos,
+        .n_end = r->options.ignore_eos && !r->constraint.grammar ? 0 : e->info->n_eos,
+        .on_id = result ? run_result_id : NULL,
+        .id_arg = result,
         .out = &out,
         .print_ids = !e->info->has_tokenizer,
     };
-    const enum finish finish = answer_run(&answer);
-    if (out.last != '\n' && !out.failed)
-        printf("\n");
-    fflush(stdout);
-    return exit_code_of_finish(&answer, finish);
+    *finish = answer_run(&answer);
+    *error = answer.error;
+    if (result) {
+        result->finish = *finish;
+        result->prompt_seconds = e->prompt_seconds - prompt_before;
+        result->answer_seconds = e->answer_seconds - answer_before;
+        result->n_decoded = e->n_answer - n_before;
+    } else {
+        if (out.last != '\n' && !out.failed)
+            printf("\n");
+        fflush(stdout);
+    }
+    return BISE_OK;
+}
+
+/* The one prompt of the command line. */
+static int run_one(struct run *r) {
+    struct run_options *o = &r->options;
+    struct run_result result = {.run = r};
+    struct stop stop = {.n = 0};
+    struct run_job job = {.n_predict = o->n_predict, .stop = &stop};
+    struct bise_error err = {0};
+    int32_t *ids = NULL;
+    enum finish finish = FINISH_ERROR;
+    enum bise_status error = BISE_OK;
+    int code = read_prompt(o, &r->engine, &ids, &job.n);
+    if (!code)
+        code = sampling_stops(&o->sampling, &stop);
+    if (!code)
+        code = sampling_open(&job.sampler, &o->sampling, r->engine.info->vocab_size, o->quiet);
+    if (code)
+        goto done;
+    job.ids = ids;
+    job.seed = o->sampling.seed;
+    const enum bise_status status =
+        run_complete(r, &job, o->json ? &result : NULL, &finish, &error, &err);
+    code = status ? report(status, &err) : exit_code_of_finish(finish, error);
+    if (!status && o->json && !run_result_print(&result, &job, NULL) && !code)
+        code = EXIT_FAILED;
+done:
+    run_result_free(&result);
+    bise_sampler_close(&job.sampler);
+    free(ids);
+    return code;
+}
+
+/* --jsonl: what all lines share is checked and said first. */
+static int run_many(struct run *r) {
+    struct stop stop = {.n = 0};
+    struct bise_sampler *sampler = NULL;
+    int code = sampling_stops(&r->options.sampling, &stop);
+    if (!code)
+        code = sampling_open(&sampler, &r->options.sampling, r->engine.info->vocab_size,
+                             r->options.quiet);
+    bise_sampler_close(&sampler);
+    return code ? code : run_lines(r);
 }
 
 int cmd_run(int argc, char **argv) {
-    struct run_options o = {
-        .engine = ENGINE_DEFAULTS, .sampling = SAMPLING_DEFAULTS, .n_predict = 512};
-    struct engine e = {.path = NULL};
-    struct bise_sampler *sampler = NULL;
-    struct constraint constraint = {.grammar = NULL};
-    struct speculation speculation = {.max = 0};
-    struct stop stop = {.n = 0};
-    int32_t *ids = NULL;
-    size_t n = 0;
+    struct run r = {.options = {.engine = ENGINE_DEFAULTS,
+                                .sampling = SAMPLING_DEFAULTS,
+                                .n_predict = 512,
+                                .logprobs = -1}};
+    struct run_options *o = &r.options;
     int code;
-    if (!parse(&o, argc, argv, &code))
+    if (!parse(o, argc, argv, &code))
         return code;
     interrupt_catch();
-    code = engine_open(&e, &o.engine);
+    code = engine_open(&r.engine, &o->engine);
     if (!code)
-        code = read_prompt(&o, &e, &ids, &n);
+        code = constraint_open(&r.constraint, &r.engine, &o->sampling.constraint);
     if (!code)
-        code = sampling_stops(&o.sampling, &stop);
-    if (!code)
-        code = constraint_open(&constraint, &e, &o.sampling.constraint);
-    if (!code)
-        code = speculation_open(&speculation, &e, (size_t)o.sampling.lookup);
+        code = speculation_open(&r.speculation, &r.engine, (size_t)o->sampling.lookup);
     if (code)
         goto done;
-    if (!o.quiet)
-        engine_print_plan(&e, stderr);
-    code = sampling_open(&sampler, &o.sampling, e.info->vocab_size, o.quiet);
-    if (code)
-        goto done;
-    code = complete(&o, &e, sampler, &constraint, &speculation, &stop, ids, n);
-    if (!o.quiet) {
-        engine_print_stats(&e, stderr);
-        speculation_print(&speculation, stderr);
+    if (!o->quiet)
+        engine_print_plan(&r.engine, stderr);
+    code = o->lines ? run_many(&r) : run_one(&r);
+    if (!o->quiet) {
+        engine_print_stats(&r.engine, stderr);
+        speculation_print(&r.speculation, stderr);
     }
 done:
-    free(ids);
-    bise_sampler_close(&sampler);
-    constraint_close(&constraint);
-    speculation_close(&speculation);
-    engine_close(&e);
+    constraint_close(&r.constraint);
+    speculation_close(&r.speculation);
+    engine_close(&r.engine);
     return code;
 }

@@ -66,37 +66,45 @@ static bool parse_bias(const char *text, struct bise_logit_bias *bias) {
     return end > sign + 1 && !*end;
 }
 
-int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uint32_t n_vocab,
-                  bool quiet) {
-    struct bise_logit_bias bias[OPTION_LIST_MAX];
+bool sampling_params(const struct sampling_options *o, struct bise_logit_bias *bias,
+                     struct bise_sampler_params *params) {
     for (size_t i = 0; i < o->bias.n; i++)
         if (!parse_bias(o->bias.items[i], &bias[i])) {
             fprintf(stderr,
                     "bise: --logit-bias: expected a token id and a number with its sign, as in "
                     "15+2 or 15-inf, found \"%s\"\n",
                     o->bias.items[i]);
-            return EXIT_USAGE;
+            return false;
         }
-    if (o->seed < 0) {
-        o->seed = random_seed_value();
-        if (o->temp > 0 && !quiet)
-            fprintf(stderr, "seed %lld\n", (long long)o->seed);
-    }
-    const struct bise_sampler_params params = {
+    *params = (struct bise_sampler_params){
         .temp = (float)o->temp,
-        .top_k = (uint32_t)o->top_k,
+        .top_k = (uint32_t)(o->top_k < UINT32_MAX ? o->top_k : UINT32_MAX),
         .typical_p = (float)o->typical_p,
         .top_p = (float)o->top_p,
         .min_p = (float)o->min_p,
         .repeat_penalty = (float)o->repeat_penalty,
         .frequency_penalty = (float)o->frequency_penalty,
         .presence_penalty = (float)o->presence_penalty,
-        .repeat_last = (uint32_t)o->repeat_last,
+        .repeat_last = (uint32_t)(o->repeat_last < UINT32_MAX ? o->repeat_last : UINT32_MAX),
         .seed = (uint64_t)o->seed,
         .bias = bias,
         .n_bias = o->bias.n,
     };
+    return true;
+}
+
+int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uint32_t n_vocab,
+                  bool quiet) {
+    struct bise_logit_bias bias[OPTION_LIST_MAX];
+    struct bise_sampler_params params;
     struct bise_error err = {0};
+    if (o->seed < 0) {
+        o->seed = random_seed_value();
+        if (o->temp > 0 && !quiet)
+            fprintf(stderr, "seed %lld\n", (long long)o->seed);
+    }
+    if (!sampling_params(o, bias, &params))
+        return EXIT_USAGE;
     const enum bise_status status = bise_sampler_open(sampler, n_vocab, &params, &err);
     return status ? report(status, &err) : EXIT_DONE;
 }

@@ -24,6 +24,10 @@ struct sampling_options {
 /* Writes the SAMPLING_OPTIONS option definitions that fill o. */
 void sampling_option_defs(struct sampling_options *o, struct option_def *defs);
 
+/* The sampler's parameters; bias [OPTION_LIST_MAX] is theirs. False, said on stderr, where a bias
+ * is not understood. */
+bool sampling_params(const struct sampling_options *o, struct bise_logit_bias *bias,
+                     struct bise_sampler_params *params);
 /* Opens a sampler. A seed chosen at random is put into o->seed and, unless quiet, said on stderr
  * where it matters. Returns an exit code, the fault said on stderr. */
 int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uint32_t n_vocab,
