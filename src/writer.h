@@ -22,6 +22,21 @@ enum bise_status writer_open(struct writer **out, const char *path,
                              const void *tokenizer, size_t tokenizer_len,
                              const struct writer_tensor *tensors, size_t n_tensors,
                              struct bise_error *err);
+/* The same, but what was written is kept by a kill and by writer_suspend, in PATH.part and its
+ * journal, and found again by the next call with the same arguments; then the tensors that were
+ * finished, their bytes read and compared with their checksums, are there already. source: a number
+ * for what the file is made from; with another one, as with other arguments, all begins anew. */
+enum bise_status writer_open_resumable(struct writer **out, const char *path,
+                                       const struct model_config *config,
+                                       const struct provenance *provenance, const void *tokenizer,
+                                       size_t tokenizer_len, const struct writer_tensor *tensors,
+                                       size_t n_tensors, uint64_t source, struct bise_error *err);
+/* Whether tensor i is there from an earlier run, and how many are there by now. */
+bool writer_has_tensor(const struct writer *w, size_t i);
+size_t writer_finished(const struct writer *w);
+/* After the last byte of tensor i and writer_set_tensor: it need not be written again after a kill.
+ * By one thread. Errors: ARG (bytes are missing), IO, DISK. */
+enum bise_status writer_tensor_done(struct writer *w, size_t i, struct bise_error *err);
 /* Length in the file of tensor i, and of the whole file. */
 uint64_t writer_tensor_bytes(const struct writer *w, size_t i);
 uint64_t writer_file_bytes(const struct writer *w);
@@ -31,8 +46,11 @@ enum bise_status writer_put(struct writer *w, size_t i, uint64_t at, const void 
                             struct bise_error *err);
 /* Facts that go into the table at finish. Not thread-safe for the same i. codebook may be NULL. */
 void writer_set_tensor(struct writer *w, size_t i, const int8_t *codebook, float error);
-/* Fails if a byte of any tensor is missing. On failure the temporary file is removed. Frees w. */
+/* Fails if a byte of any tensor is missing. On failure the temporary file is removed, or, of a
+ * resumable writer, kept. Frees w. */
 enum bise_status writer_finish(struct writer **w, struct bise_error *err);
+/* Closes a resumable writer and keeps what it has. */
+void writer_suspend(struct writer **w);
 /* Removes the temporary file. Accepts NULL and a pointer to NULL. */
 void writer_abort(struct writer **w);
 /* Path of the temporary file, for a signal handler to unlink; valid until finish or abort. */

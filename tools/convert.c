@@ -70,9 +70,9 @@ static void convert_task(void *arg, size_t task, int thread) {
     const uint64_t bytes = source_bytes(c->source);
     if (job->stop)
         return;
-    enum bise_status s = interrupted() ? bise_fail(&job->errors[thread], BISE_ERR_INTERRUPTED,
-                                                   "interrupted: nothing was written")
-                                       : convert_piece(job, task, thread, &job->errors[thread]);
+    enum bise_status s = interrupted()
+                             ? bise_fail(&job->errors[thread], BISE_ERR_INTERRUPTED, "interrupted")
+                             : convert_piece(job, task, thread, &job->errors[thread]);
     job->statuses[thread] = s;
     if (s)
         job->stop = true;
@@ -130,6 +130,11 @@ static enum bise_status convert_tensor(struct job *job, struct pool *pool,
                                        const struct source_tensor *from, struct bise_error *err) {
     const struct writer_tensor *t = job->tensor;
     struct rounding_sums all = {0};
+    if (writer_has_tensor(job->convert->writer, job->index)) {
+        job->convert->progress.skipped += from->bytes;
+        job->bytes_done += from->bytes;
+        return BISE_OK;
+    }
     plan_piece(t, job);
     job->weights = stats_weights(job->convert->stats, t->name);
     for (size_t i = 0; i < job->n_tasks; i++)
@@ -149,7 +154,7 @@ static enum bise_status convert_tensor(struct job *job, struct pool *pool,
                       t->type == TYPE_I4 ? codebook_default : NULL, (float)error);
     job->bytes_done += from->bytes;
     print_line(job, from, error);
-    return BISE_OK;
+    return writer_tensor_done(job->convert->writer, job->index, err);
 }
 
 enum bise_status convert_all(struct convert *c, struct bise_error *err) {

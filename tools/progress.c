@@ -28,10 +28,11 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total) {
     memset(bar, '#', (size_t)filled);
     bar[BAR_CELLS] = 0;
     const double elapsed = now - p->started;
+    const double fresh = (double)(done - p->skipped), left = (double)(total - done);
     fprintf(stderr, "\r%s [%s] %3.0f %%  ", p->what, bar, 100 * share);
     if (!p->no_rate)
-        fprintf(stderr, "%.0f MB/s  ", (double)done / elapsed / 1e6);
-    fprintf(stderr, "%.0f s left\033[K", share > 0 ? elapsed * (1 - share) / share : 0);
+        fprintf(stderr, "%.0f MB/s  ", fresh / elapsed / 1e6);
+    fprintf(stderr, "%.0f s left\033[K", fresh > 0 ? elapsed * left / fresh : 0);
     fflush(stderr);
     p->drawn = now;
     p->shown = true;

@@ -3,6 +3,7 @@
 #include "calibration.h"
 #include "convert.h"
 #include "cpu.h"
+#include "crc32c.h"
 #include "error.h"
 #include "precision.h"
 #include "types.h"
@@ -114,6 +115,36 @@ static void print_summary(const struct quantize *q, uint64_t file_bytes, double 
             type_bits(&layers), seconds, before / 1e6 / seconds);
 }
 
+/* A number for what the file is made from, options aside: the writer has those in its plan. */
+static uint64_t identity(const struct quantize *q) {
+    uint64_t crc = 0;
+    for (size_t i = 0; i < q->stats.n; i++) {
+        const struct stats_entry *e = &q->stats.entries[i];
+        crc = crc32c((uint32_t)crc, &e->count, sizeof e->count);
+        crc = crc32c((uint32_t)crc, e->moments, e->cols * sizeof *e->moments);
+    }
+    return source_identity(q->source) ^ crc;
+}
+
+static void say_resumed(const struct quantize *q, const struct writer *w) {
+    if (writer_finished(w))
+        fprintf(stderr, "%s: %zu of %zu tensors are there from an earlier run\n",
+                writer_temp_path(w), writer_finished(w), q->n_tensors);
+}
+
+/* What was finished is kept where going on makes sense: not where the source is at fault. */
+static void stop_writing(const struct quantize *q, struct writer **w, enum bise_status why) {
+    if (!*w)
+        return;
+    if (writer_finished(*w) == 0 || why == BISE_ERR_FORMAT || why == BISE_ERR_ARG) {
+        writer_abort(w);
+        return;
+    }
+    fprintf(stderr, "%s: %zu of %zu tensors are finished; the same command goes on from there\n",
+            writer_temp_path(*w), writer_finished(*w), q->n_tensors);
+    writer_suspend(w);
+}
+
 static enum bise_status write_file(struct quantize *q, struct bise_error *err) {
     const struct options *o = q->options;
     struct convert c = {.source = q->source,
@@ -129,18 +160,20 @@ static enum bise_status write_file(struct quantize *q, struct bise_error *err) {
     snprintf(p->recipe, sizeof p->recipe, "bise " BISE_VERSION " quantize, %s, scales searched%s%s",
              types, q->types.type == TYPE_I4 ? ", built-in codebook" : "",
              q->stats.n ? ", columns weighted by statistics" : "");
-    enum bise_status s = writer_open(&c.writer, o->out, &q->config, p, q->tokenizer.bytes,
-                                     q->tokenizer.len, q->tensors, q->n_tensors, err);
+    enum bise_status s =
+        writer_open_resumable(&c.writer, o->out, &q->config, p, q->tokenizer.bytes,
+                              q->tokenizer.len, q->tensors, q->n_tensors, identity(q), err);
     free(p);
     if (s)
         return s;
+    say_resumed(q, c.writer);
     const uint64_t file_bytes = writer_file_bytes(c.writer);
     progress_begin(&c.progress, o->out);
     s = convert_all(&c, err);
     if (!s)
         s = writer_finish(&c.writer, err);
     progress_end(&c.progress);
-    writer_abort(&c.writer);
+    stop_writing(q, &c.writer, s);
     if (!s)
         print_summary(q, file_bytes, seconds_now() - c.progress.started);
     return s;

@@ -1,7 +1,8 @@
 #include "bise_file.h"
 
+#include "bytes.h"
 #include "file.h"
-#include "model.h"
+#include "format.h"
 #include "shape.h"
 #include "source_impl.h"
 #include <stdio.h>
@@ -53,6 +54,7 @@ enum bise_status bise_file_open(struct source *s, const char *path, struct note 
     }
     snprintf(s->description, sizeof s->description, "%s (%llu bytes)", file_base(path),
              (unsigned long long)m->info.file_bytes);
+    s->identity = get_u32(m->map + AT_HEADER_CRC); /* the header holds the tensors' CRCs */
     note_rounded(m, path, note);
     return BISE_OK;
 }

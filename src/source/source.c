@@ -2,6 +2,7 @@
 
 #include "bise_file.h"
 #include "configs.h"
+#include "crc32c.h"
 #include "file.h"
 #include "folder.h"
 #include "shape.h"
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* config.json or params.json, whichever belongs to the weights' names; the other if it is missing.
  */
@@ -244,12 +246,21 @@ static void note_gguf(const struct source *s, const char *path, struct note *not
 
 static void describe(struct source *s) {
     size_t n = 0;
+    uint32_t crc[2] = {0, 0};
     for (size_t i = 0; i < s->raw.n_files && n < sizeof s->description; i++) {
         const int added = snprintf(
             s->description + n, sizeof s->description - n, "%s%s (%llu bytes)", i ? ", " : "",
             file_base(s->raw.files[i].path), (unsigned long long)s->raw.files[i].size);
         n += added > 0 ? (size_t)added : 0;
+        struct stat st;
+        if (fstat(s->raw.files[i].fd, &st) != 0)
+            continue;
+        const int64_t facts[] = {st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+                                 (int64_t)st.st_ino};
+        crc[0] = crc32c(crc[0], facts, sizeof facts / 2);
+        crc[1] = crc32c(crc[1], facts, sizeof facts);
     }
+    s->identity = (uint64_t)crc[0] << 32 | crc[1];
 }
 
 static enum bise_status open_from(struct source *s, const struct folder *f, struct note *note,
@@ -334,6 +345,10 @@ const struct source_tensor *source_tensors(const struct source *s, size_t *n) {
 
 const char *source_description(const struct source *s) {
     return s->description;
+}
+
+uint64_t source_identity(const struct source *s) {
+    return s->identity;
 }
 
 uint64_t source_bytes(const struct source *s) {

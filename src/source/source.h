@@ -28,6 +28,8 @@ const struct source_tensor *source_tensors(const struct source *s, size_t *n);
 /* Files it is made of, with sizes, as one line for provenance. */
 const char *source_description(const struct source *s);
 uint64_t source_bytes(const struct source *s);
+/* A number that changes when a file it is made of is written anew. */
+uint64_t source_identity(const struct source *s);
 /* Rows [row, row + n) of tensor i as floats [n][cols], rows reordered where the layout needs it.
  * Safe from several threads. Errors: IO, FORMAT (a value not finite: tensor, row, column). */
 enum bise_status source_read_rows(const struct source *s, size_t i, uint32_t row, uint32_t n,

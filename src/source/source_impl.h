@@ -21,6 +21,7 @@ struct source {
     char *chat_template;       /* NULL: none */
     bool has_tokenizer_config; /* without a template: a base model's */
     char description[1024];
+    uint64_t identity;
 };
 
 #endif

@@ -297,23 +297,22 @@ stopped() {
 }
 stopped INT
 code=$?
-left=$(find "$T" -name 'stopped.bise*')
-if [ $code -eq 130 ] && [ -z "$left" ] && grep -q "interrupted: nothing was written" "$T/stopped.err"; then
+if [ $code -eq 130 ] && [ ! -e "$T/stopped.bise" ] && grep -q '^bise: interrupted$' "$T/stopped.err"; then
     ok "SIGINT"
 else
-    not_ok "SIGINT" "exit status $code, left: $left"
+    not_ok "SIGINT" "exit status $code"
     cat "$T/stopped.err"
 fi
+rm -f "$T"/stopped.bise.*
 stopped KILL
-left=$(find "$T" -name 'stopped.bise?*')
 if [ -e "$T/stopped.bise" ]; then
     not_ok "SIGKILL" "a file under the final name"
-elif [ -n "$left" ] && "$BISE" inspect "$left" >/dev/null 2>&1; then
+elif "$BISE" inspect "$T/stopped.bise.part" >/dev/null 2>&1; then
     not_ok "SIGKILL" "the temporary file looks finished"
 else
     ok "SIGKILL"
 fi
-rm -f "$left"
+rm -f "$T"/stopped.bise.*
 
 ## A full disk
 

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# bise quantize killed at any place goes on where it was, and makes the same file.
+. tests/cli/common.sh
+
+# So many tensors that their lines fill a pipe: who reads few lines finds the program waiting.
+shape=dim=64,ffn=64,layers=120,heads=2,kv=1,vocab=64
+total=$((3 + 9 * 120))
+"$BISE" synth --shape $shape --checkpoint "$T/ck" 2>/dev/null || not_ok "synth"
+quantize() { "$BISE" quantize "$T/ck" -o "$T/m.bise" --no-tokenizer "$@"; }
+"$BISE" quantize "$T/ck" -o "$T/whole.bise" --no-tokenizer 2>/dev/null || not_ok "quantize"
+mkfifo "$T/pipe"
+
+# stopped SIGNAL N [OPTION...]: starts, reads N lines, and sends the signal.
+stopped() {
+    local signal=$1 n=$2 pid i
+    shift 2
+    "$BISE" quantize "$T/ck" -o "$T/m.bise" --no-tokenizer "$@" 2>"$T/pipe" &
+    pid=$!
+    exec 5<"$T/pipe"
+    for ((i = 0; i < n; i++)); do read -r _ <&5; done
+    kill "-$signal" $pid
+    [ "$signal" = KILL ] || cat <&5 >"$T/rest"
+    exec 5<&-
+    wait $pid 2>/dev/null
+}
+kept() { sed -n 's/^.*part: \([0-9]*\) of [0-9]* tensors are there .*/\1/p' "$T/.err"; }
+lines() { grep -c ' MB -> .* error ' "$T/.err"; }
+
+# goes_on NAME: finishes, with what was kept not done again, and the same bytes.
+goes_on() {
+    expect "$1: goes on" quantize
+    n=$(kept)
+    if [ $((${n:-0} + $(lines))) -eq $total ]; then
+        ok "$1: ${n:-0} of $total were kept, the others done"
+    else
+        not_ok "$1" "kept ${n:-0}, done $(lines) of $total"
+    fi
+    expect "$1: the same file" cmp "$T/whole.bise" "$T/m.bise"
+    [ ! -e "$T/m.bise.part" ] && [ ! -e "$T/m.bise.part.journal" ] && ok "$1: nothing is left behind" ||
+        not_ok "$1: nothing is left behind"
+    rm -f "$T/m.bise"
+}
+
+for n in 3 40 150 300; do
+    stopped KILL $n -t 2
+    [ ! -e "$T/m.bise" ] && ok "killed after $n lines: no file yet" || not_ok "killed after $n lines: no file yet"
+    goes_on "killed after $n lines"
+done
+
+stopped KILL 10
+stopped KILL 10
+goes_on "killed twice"
+
+stopped TERM 100
+grep -q 'm.bise.part: [0-9]* of [0-9]* tensors are finished; the same command goes on from there' "$T/rest" &&
+    ok "an interrupted run says how it goes on" || not_ok "an interrupted run says how it goes on" "$(tail -n 2 "$T/rest")"
+goes_on "interrupted"
+
+stopped KILL 100
+printf 'damage' | dd of="$T/m.bise.part" bs=1 seek=300000 conv=notrunc 2>/dev/null
+goes_on "a damaged tensor is made again"
+[ "${n:-0}" -ge 50 ] && ok "and hardly more" || not_ok "and hardly more" "${n:-0} kept"
+
+stopped KILL 100
+head -c -11 "$T/m.bise.part.journal" >"$T/cut" && cp "$T/cut" "$T/m.bise.part.journal"
+goes_on "a journal cut in an entry"
+
+stopped KILL 100
+rm "$T/m.bise.part"
+goes_on "without its part"
+
+stopped KILL 100 --type i8
+expect "other options begin anew" quantize
+[ -z "$(kept)" ] && cmp -s "$T/whole.bise" "$T/m.bise" && ok "and keep nothing" || not_ok "and keep nothing"
+rm "$T/m.bise"
+
+stopped KILL 100
+for f in "$T"/ck/*.safetensors; do cp "$f" "$T/copy" && mv "$T/copy" "$f"; done
+expect "another source begins anew" quantize
+[ -z "$(kept)" ] && ok "though of the same size" || not_ok "though of the same size"
+
+"$BISE" quantize "$T/ck" -o "$T/m.bise" --no-tokenizer 2>"$T/pipe" &
+pid=$!
+exec 5<"$T/pipe"
+read -r _ <&5
+expect_exit "two at once" 3 "another process is writing this file" quantize
+kill -KILL $pid
+exec 5<&-
+wait $pid 2>/dev/null
+finish
