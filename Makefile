@@ -49,11 +49,11 @@ ALL_CPPFLAGS += $(ISAS:%=-DHAVE_KERNELS_%=1)
 
 LIB_SRC  := $(wildcard quant/*.c kernels/*.c kernels/scalar/*.c src/*.c src/*/*.c) \
             $(foreach isa,$(ISAS),$(wildcard kernels/$(isa)/*.c))
-TOOL_SRC := $(wildcard tools/*.c) bench/bandwidth.c
+TOOL_SRC := $(wildcard tools/*.c)
 BENCH    := $(BUILD)/membw $(BUILD)/peak $(BUILD)/load $(BUILD)/verify $(BUILD)/lookup
 LIMIT_OBJ := $(BUILD)/bench/bandwidth.o $(BUILD)/bench/peak_rate.o $(ISAS:%=$(BUILD)/bench/peak_%.o)
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
-TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o)
+TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o) $(LIMIT_OBJ)
 COMPILE   = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(if $(WERROR),-Werror) -MMD -MP
 LINK      = $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)
 

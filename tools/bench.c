@@ -4,6 +4,7 @@
  * of the machine meets them all alike; medians are shown.
  */
 #include "bench/bandwidth.h"
+#include "bench/peak.h"
 #include "bench_report.h"
 #include "engine.h"
 #include "src/cpu.h"
@@ -34,8 +35,9 @@ struct bench_run {
     size_t n_threads, n_prompts;
     struct bench_row rows[MAX_ROWS];
     size_t n_rows;
-    double bandwidth[MAX_LIST][MAX_REPEATS]; /* bytes per second, per thread count */
-    int32_t *ids;                            /* longest prompt or depth */
+    double bandwidth[MAX_LIST][MAX_REPEATS];       /* bytes per second, per thread count */
+    double peak[ISA_COUNT][MAX_LIST][MAX_REPEATS]; /* GMAC/s of the model's prefill */
+    int32_t *ids;                                  /* longest prompt or depth */
     size_t n_ids;
 };
 
@@ -89,8 +91,18 @@ static bool parse_isas(struct bench_run *r) {
     return r->n_isas > 0;
 }
 
-/* Weights that one token reads (experts in the share that is used), and multiply-adds of one token
- * of prefill: every matrix but the embedding and, since only the last token needs it, the head. */
+/* Whether only the last token of a prompt meets this matrix: the head, and what follows the cache
+ * in the last layer. */
+static bool only_last_token(const struct bise_model *m, const struct tensor *t) {
+    const struct layer *const l = &m->layers[m->config.n_layers - 1];
+    bool found = t == m->head || t == l->wo;
+    for (size_t e = 0; e < MAX_EXPERTS && !found; e++)
+        found = t == l->w1[e] || t == l->w2[e] || t == l->w3[e];
+    return found;
+}
+
+/* Weights that one token reads (experts in the share that is used), and multiply-adds that most
+ * tokens of a prompt take. */
 static void model_costs(const struct bise_model *m, double *decode_bytes, double *prefill_macs) {
     *decode_bytes = 0;
     *prefill_macs = 0;
@@ -101,7 +113,7 @@ static void model_costs(const struct bise_model *m, double *decode_bytes, double
             share = (double)m->config.n_experts_used / m->config.n_experts;
         if (t != m->embed || m->config.tied_head)
             *decode_bytes += share * (double)t->length;
-        if (!t->is_vector && t != m->embed && t != m->head)
+        if (!t->is_vector && t != m->embed && !only_last_token(m, t))
             *prefill_macs += share * (double)t->rows * t->cols;
     }
 }
@@ -150,7 +162,20 @@ static enum bise_status measure_row(struct bench_run *r, struct bench_row *row, 
     return status;
 }
 
-static enum bise_status measure_bandwidth(struct bench_run *r, size_t rep, struct bise_error *err) {
+/* What prefill of this model is made of: the type of its largest matrices decides. */
+static enum peak_op prefill_op(const struct bise_model *m) {
+    switch (m->layers[0].w1[0]->type) {
+    case TYPE_I4:
+        return PEAK_DOT7;
+    case TYPE_I8:
+        return PEAK_DOT8;
+    default:
+        return PEAK_FMA;
+    }
+}
+
+/* The machine's limits at this moment, for every thread count. */
+static enum bise_status measure_limits(struct bench_run *r, size_t rep, struct bise_error *err) {
     for (size_t t = 0; t < r->n_threads; t++) {
         struct pool *pool = NULL;
         const enum bise_status status = pool_open(&pool, (int)r->threads[t], err);
@@ -158,6 +183,8 @@ static enum bise_status measure_bandwidth(struct bench_run *r, size_t rep, struc
             return status;
         r->bandwidth[t][rep] =
             (double)r->model->map_len / bandwidth_read(pool, r->model->map, r->model->map_len);
+        for (size_t i = 0; i < r->n_isas; i++)
+            r->peak[r->isas[i]][t][rep] = peak_gmacs(pool, r->isas[i], prefill_op(r->model));
         pool_close(&pool);
     }
     return BISE_OK;
@@ -173,7 +200,7 @@ static void show_progress(const struct bench_run *r, size_t rep, const struct be
 static enum bise_status measure_all(struct bench_run *r, double weight_bytes,
                                     struct bise_error *err) {
     for (size_t rep = 0; rep < (size_t)r->opt.repeats; rep++) {
-        enum bise_status status = measure_bandwidth(r, rep, err);
+        enum bise_status status = measure_limits(r, rep, err);
         for (size_t i = 0; i < r->n_rows && status == BISE_OK; i++) {
             show_progress(r, rep, &r->rows[i]);
             status = measure_row(r, &r->rows[i], rep, weight_bytes, err);
@@ -263,9 +290,12 @@ static void print_results(struct bench_run *r, double load_seconds, double macs)
         .repeats = (size_t)r->opt.repeats,
     };
     for (size_t i = 0; i < r->n_rows; i++) {
+        struct bench_row *const row = &r->rows[i];
         double samples[MAX_REPEATS];
-        memcpy(samples, r->bandwidth[r->rows[i].thread_index], sizeof samples);
-        r->rows[i].limit_gbs = bench_median(samples, report.repeats) / 1e9;
+        memcpy(samples, r->bandwidth[row->thread_index], sizeof samples);
+        row->limit_gbs = bench_median(samples, report.repeats) / 1e9;
+        memcpy(samples, r->peak[row->isa][row->thread_index], sizeof samples);
+        row->limit_gmacs = bench_median(samples, report.repeats);
     }
     if (strcmp(r->opt.format, "json") == 0)
         bench_print_json(&report);

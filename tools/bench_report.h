@@ -12,6 +12,7 @@ struct bench_row {
     double prefill[50], decode[50]; /* tokens per second, per repetition */
     double decode_gbs[50];          /* bytes read for weights and cache, in GB per second */
     double limit_gbs;               /* the weights' memory read by a plain loop, same threads */
+    double limit_gmacs;             /* multiply-adds from registers, same threads; 0: not known */
     double resident;                /* bytes */
 };
 

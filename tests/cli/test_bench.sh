@@ -11,7 +11,7 @@ rows=$(bench 2>/dev/null | grep -c '^| scalar |')
 if [ "$rows" -eq 4 ]; then ok bench_rows; else not_ok bench_rows "4 rows expected, $rows found"; fi
 expect bench_csv bench -o csv
 columns=$(bench -o csv 2>/dev/null | awk -F, '{ print NF }' | sort -u)
-if [ "$columns" = 15 ]; then ok bench_csv_columns; else not_ok bench_csv_columns "$columns"; fi
+if [ "$columns" = 17 ]; then ok bench_csv_columns; else not_ok bench_csv_columns "$columns"; fi
 expect bench_json bench -o json
 if command -v python3 >/dev/null 2>&1; then
     if bench -o json 2>/dev/null |
