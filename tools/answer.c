@@ -1,14 +1,12 @@
 #include "answer.h"
 
-#include "progress.h"
+#include "interrupt.h"
+#include "output.h"
 #include "read_text.h"
 #include "src/error.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PORTION 512
 
@@ -19,21 +17,8 @@ static void write_all(struct text_out *out, const char *bytes, size_t n) {
         buffer_put(out->hold, bytes, n);
         return;
     }
-    while (n && !out->failed) {
-        /* A pipe that can be written takes PIPE_BUF bytes without waiting for its reader. */
-        const bool given_up = !wait_output(out->fd);
-        const ssize_t put = given_up ? -1 : write(out->fd, bytes, n < PIPE_BUF ? n : PIPE_BUF);
-        if (put < 0 && !given_up && (errno == EINTR || errno == EAGAIN))
-            continue;
-        if (put < 0) {
-            if (!given_up && errno != EPIPE)
-                fprintf(stderr, "bise: writing the answer failed\n");
-            out->failed = true;
-            return;
-        }
-        bytes += put;
-        n -= (size_t)put;
-    }
+    if (!out->failed)
+        out->failed = !write_whole(out->fd, bytes, n);
 }
 
 void text_out_begin(struct text_out *out) {
@@ -113,6 +98,16 @@ static void print_id(struct answer *a, int32_t id, int64_t number) {
     char text[16];
     const int n = snprintf(text, sizeof text, number ? " %d" : "%d", id);
     text_out_put(a->out, text, (size_t)n);
+}
+
+const char *finish_name(enum finish finish) {
+    static const char *const names[] = {
+        [FINISH_END] = "end",       [FINISH_STOP] = "stop",
+        [FINISH_LENGTH] = "length", [FINISH_CONTEXT] = "context",
+        [FINISH_OUTPUT] = "output", [FINISH_INTERRUPTED] = "interrupted",
+        [FINISH_ERROR] = "error",
+    };
+    return names[finish];
 }
 
 static bool is_end(const struct answer *a, int32_t id) {

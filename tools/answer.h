@@ -55,6 +55,9 @@ enum finish {
     FINISH_ERROR        /* said on stderr already */
 };
 
+/* One word for programs: "end", "stop", ... */
+const char *finish_name(enum finish finish);
+
 struct answer {
     struct engine *engine;
     struct bise_sampler *sampler;

@@ -1,6 +1,7 @@
 /* bise chat: a conversation, on a terminal or one message per line. */
 #include "chat_commands.h"
 #include "chat_input.h"
+#include "chat_jsonl.h"
 #include "chat_moderation.h"
 #include "color.h"
 #include "progress.h"
@@ -9,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHAT_OPTIONS 11
+#define CHAT_OPTIONS 12
 
 static bool parse(struct chat_options *o, int argc, char **argv, int *code) {
     const struct option_def mine[CHAT_OPTIONS] = {
@@ -32,6 +33,8 @@ static bool parse(struct chat_options *o, int argc, char **argv, int *code) {
         {"--overflow", OPT_STRING, &o->overflow, "HOW",
          "where a context without a window is full: drop the oldest turns, or stop (default: ask)",
          0, 0},
+        {"--jsonl", OPT_FLAG, &o->jsonl, NULL,
+         "for programs: a JSON object a line in, {\"content\": ...}, and one out", 0, 0},
         {"-q|--quiet", OPT_FLAG, &o->quiet, NULL, "no greeting", 0, 0},
     };
     struct option_def defs[ENGINE_OPTIONS + CHAT_OPTIONS + SAMPLING_OPTIONS];
@@ -112,6 +115,20 @@ static int send(struct talk *t, const char *text, size_t len) {
     return isatty(STDIN_FILENO) ? EXIT_DONE : (int)exit_code_of(status);
 }
 
+/* Adds a message, behind what /read has read, and answers it; returns an exit code. */
+static int send_with_read(struct talk *t, const char *text, size_t len) {
+    struct buffer all = t->read;
+    if (!all.len)
+        return send(t, text, len);
+    t->read = (struct buffer){.len = 0};
+    if (len)
+        buffer_text(&all, all.bytes[all.len - 1] == '\n' ? "\n" : "\n\n");
+    buffer_put(&all, text, len);
+    const int code = all.failed ? report(BISE_ERR_MEMORY, NULL) : send(t, all.bytes, all.len);
+    buffer_free(&all);
+    return code;
+}
+
 /* What a message says is done; returns an exit code. *several: whether the next one is to have
  * several lines. */
 static int obey(struct talk *t, const char *text, size_t len, bool *several, bool *leave) {
@@ -121,7 +138,13 @@ static int obey(struct talk *t, const char *text, size_t len, bool *several, boo
     *leave = result == COMMAND_QUIT;
     if (result == COMMAND_ANSWER)
         return answer(t);
-    return result == COMMAND_NONE && len ? send(t, text + slash, len - slash) : EXIT_DONE;
+    if (result == COMMAND_BROKEN)
+        return EXIT_FAILED;
+    if (result == COMMAND_FAILED)
+        return isatty(STDIN_FILENO) ? EXIT_DONE : EXIT_FAILED;
+    if (result == COMMAND_NONE && (len || t->read.len))
+        return send_with_read(t, text + slash, len - slash);
+    return EXIT_DONE;
 }
 
 /* Asks whoever sits at the terminal what is to be done with a full context. */
@@ -180,10 +203,14 @@ int cmd_chat(int argc, char **argv) {
         return code;
     if (!color_choose(t.options.color))
         return EXIT_USAGE;
+    if (t.options.jsonl && t.options.moderate) {
+        fprintf(stderr, "bise: expected one of --jsonl and --moderate\n");
+        return EXIT_USAGE;
+    }
     interrupt_catch();
     code = talk_open(&t);
     if (!code) {
-        code = converse(&t);
+        code = t.options.jsonl ? chat_jsonl(&t) : converse(&t);
         const int saved = talk_leave_session(&t);
         code = saved ? saved : code;
     }

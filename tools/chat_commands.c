@@ -1,6 +1,7 @@
 #include "chat_commands.h"
 
 #include "chat_session.h"
+#include "chat_settings.h"
 #include "guard.h"
 
 #include <stdlib.h>
@@ -70,8 +71,15 @@ static enum command_result do_guard(struct talk *t, const char *arg) {
 }
 
 static enum command_result do_stats(struct talk *t, const char *arg) {
+    const struct bise_plan *plan = bise_session_plan(t->engine.session);
+    const unsigned long long n = bise_position(t->engine.session);
     (void)arg;
     engine_print_stats(&t->engine, stderr);
+    if (plan->window)
+        fprintf(stderr, "context: %llu tokens in the window of %u, %llu in all\n",
+                n < plan->window ? n : plan->window, plan->window, n);
+    else
+        fprintf(stderr, "context: %llu of %u tokens\n", n, plan->n_ctx);
     speculation_print(&t->conversation.speculation, stderr);
     return COMMAND_DONE;
 }
@@ -113,11 +121,17 @@ static const struct command {
     {"/help", "", "this list", do_help, NULL},
     {"/system", "[TEXT]", "set the system prompt; without TEXT: take it away", do_system, NULL},
     {"/guard", "[on|off]", "the paper's system prompt against harm, in front of yours", do_guard,
-     NULL},
+     complete_on_off},
     {"/undo", "", "take your last message and its answer back", do_undo, NULL},
     {"/regen", "", "answer the last message again", do_regen, NULL},
-    {"/save", "[FILE]", "save the session; with FILE: there", do_save, NULL},
-    {"/load", "FILE", "go on with the session in FILE", do_load, NULL},
+    {"/save", "[FILE]", "save the session; with FILE: there", do_save, complete_file},
+    {"/load", "FILE", "go on with the session in FILE", do_load, complete_file},
+    {"/read", "[FILE]", "put a file's text before your next message; without FILE: do not", do_read,
+     complete_file},
+    {"/model", "[FILE [FORMAT]]", "let another model go on; without FILE: tell which it is",
+     do_model, complete_file},
+    {"/set", "[NAME [VALUE]]", "show or change how tokens are picked: temp, top-p, seed, ...",
+     do_set, complete_setting},
     {"/clear", "", "begin a new conversation", do_clear, NULL},
     {"/multi", "", "write a message of several lines; a line of three quotes ends it", do_multi,
      NULL},
@@ -134,9 +148,9 @@ static enum command_result do_help(struct talk *t, const char *arg) {
     for (size_t i = 0; i < N_COMMANDS; i++) {
         char left[40];
         snprintf(left, sizeof left, "%s %s", commands[i].name, commands[i].arg);
-        fprintf(stderr, "  %-16s  %s\n", left, commands[i].help);
+        fprintf(stderr, "  %-20s  %s\n", left, commands[i].help);
     }
-    fprintf(stderr, "  %-16s  %s\n  %-16s  %s\n", "//...", "a message that begins with a slash",
+    fprintf(stderr, "  %-20s  %s\n  %-20s  %s\n", "//...", "a message that begins with a slash",
             "Ctrl-C", "stop an answer; at an empty prompt: leave");
     return COMMAND_DONE;
 }

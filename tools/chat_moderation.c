@@ -1,8 +1,8 @@
 #include "chat_moderation.h"
 
 #include "color.h"
+#include "output.h"
 
-#include <errno.h>
 #include <unistd.h>
 
 /* Whether text may pass. */
@@ -24,19 +24,6 @@ bool chat_moderation_message(struct talk *t, const char *text, size_t len, int *
     return !t->options.moderate || judge(t, CHAT_USER, text, len, code);
 }
 
-static bool write_whole(const char *bytes, size_t n) {
-    while (n) {
-        const ssize_t put = write(STDOUT_FILENO, bytes, n);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return false;
-        bytes += put;
-        n -= (size_t)put;
-    }
-    return true;
-}
-
 int chat_moderation_answer(struct talk *t) {
     struct conversation *c = &t->conversation;
     struct buffer *held = &t->held_answer;
@@ -47,7 +34,7 @@ int chat_moderation_answer(struct talk *t) {
         fprintf(stderr, "bise: no memory for the answer\n");
         code = EXIT_MEMORY;
     } else if (!held->len || judge(t, CHAT_ASSISTANT, held->bytes, held->len, &code)) {
-        c->out.failed = !write_whole(held->bytes, held->len);
+        c->out.failed = !write_whole(STDOUT_FILENO, held->bytes, held->len);
         buffer_clear(held);
         return c->out.failed ? EXIT_FAILED : EXIT_DONE;
     }

@@ -13,6 +13,7 @@ int conversation_open(struct conversation *c, struct engine *e, enum chat_format
     const struct bise_model_info *info = e->info;
     struct bise_error err = {0};
     c->engine = e;
+    c->stop.n = 0;
     if (!e->model->tokenizer) {
         fprintf(stderr, "bise: %s: the model file has no tokenizer, so it cannot chat\n", e->path);
         return EXIT_USAGE;

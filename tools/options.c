@@ -33,8 +33,8 @@ int report(enum bise_status status, const struct bise_error *err) {
     return exit_code_of(status);
 }
 
-/* Whether arg (its first len bytes) is one of the '|'-separated spellings in names. */
-static bool name_matches(const char *names, const char *arg, size_t len) {
+bool option_is(const struct option_def *d, const char *arg, size_t len) {
+    const char *names = d->name;
     while (*names) {
         const size_t n = strcspn(names, "|");
         if (n == len && memcmp(names, arg, len) == 0)
@@ -78,9 +78,9 @@ static bool append_value(struct option_list *list, const char *name, const char 
     return true;
 }
 
-/* Converts text into *d; says what is wrong otherwise. */
-static bool parse_value(const struct option_def *d, const char *name, const char *text) {
+bool option_set(const struct option_def *d, const char *name, const char *text) {
     char *end = NULL;
+    int64_t whole = 0;
     double value = 0;
     errno = 0;
     switch (d->kind) {
@@ -89,18 +89,13 @@ static bool parse_value(const struct option_def *d, const char *name, const char
         return true;
     case OPT_LIST:
         return append_value(d->out, name, text);
-    case OPT_INT: {
-        const long long n = strtoll(text, &end, 10);
-        value = (double)n;
-        if (end != text && !*end && !errno)
-            *(int64_t *)d->out = n;
+    case OPT_INT:
+        whole = strtoll(text, &end, 10);
+        value = (double)whole;
         break;
-    }
     case OPT_FLOAT:
         value = strtod(text, &end);
-        if (end != text && !*end && isfinite(value))
-            *(double *)d->out = value;
-        else
+        if (!isfinite(value))
             errno = ERANGE;
         break;
     case OPT_FLAG:
@@ -116,6 +111,10 @@ static bool parse_value(const struct option_def *d, const char *name, const char
                 text);
         return false;
     }
+    if (d->kind == OPT_INT)
+        *(int64_t *)d->out = whole;
+    else
+        *(double *)d->out = value;
     return true;
 }
 
@@ -148,7 +147,7 @@ bool options_parse(int argc, char **argv, const struct option_def *defs, size_t 
         const size_t len = equals ? (size_t)(equals - arg) : strlen(arg);
         const struct option_def *d = NULL;
         for (size_t j = 0; j < n_defs && !d; j++)
-            if (name_matches(defs[j].name, arg, len))
+            if (option_is(&defs[j], arg, len))
                 d = &defs[j];
         if (!d) {
             fprintf(stderr, "bise: unknown option %.*s (see bise %s --help)\n", (int)len, arg,
@@ -170,7 +169,7 @@ bool options_parse(int argc, char **argv, const struct option_def *defs, size_t 
             fprintf(stderr, "bise: %s needs a value: %s\n", name, d->arg ? d->arg : "VALUE");
             return false;
         }
-        if (!parse_value(d, name, value))
+        if (!option_set(d, name, value))
             return false;
     }
     return true;

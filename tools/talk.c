@@ -2,6 +2,7 @@
 
 #include "guard.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -50,12 +51,9 @@ static void greet(const struct talk *t) {
     fprintf(stderr, "Ctrl-C stops an answer, Ctrl-D or /quit leaves, /help lists commands\n");
 }
 
-int talk_open(struct talk *t) {
+int talk_open_model(struct talk *t) {
     const struct chat_options *o = &t->options;
     struct conversation *c = &t->conversation;
-    struct bise_error err = {0};
-    if (!choose_overflow(t))
-        return EXIT_USAGE;
     int code = engine_open(&t->engine, &o->engine);
     if (!code)
         code = talk_format(&t->engine, o->format, &t->format);
@@ -71,7 +69,6 @@ int talk_open(struct talk *t) {
         return code;
     if (!o->quiet)
         greet(t);
-    const bool seed_given = o->sampling.seed >= 0;
     code = sampling_open(&c->sampler, &t->options.sampling, t->engine.info->vocab_size, o->quiet);
     if (code)
         return code;
@@ -80,7 +77,29 @@ int talk_open(struct talk *t) {
         c->max_tokens = t->format == CHAT_NONE ? COMPLETION_LENGTH : -1;
     c->dump_tokens = o->dump_tokens;
     c->out.hold = o->moderate ? &t->held_answer : NULL;
-    if (o->session)
+    if (!o->moderate)
+        return EXIT_DONE;
+    code = moderation_open(&t->moderation, &t->engine, &o->engine, t->format);
+    t->moderation.threshold = o->threshold;
+    return code;
+}
+
+void talk_close_model(struct talk *t) {
+    moderation_close(&t->moderation);
+    bise_sampler_close(&t->conversation.sampler);
+    conversation_close(&t->conversation);
+    engine_close(&t->engine);
+}
+
+int talk_open(struct talk *t) {
+    const struct chat_options *o = &t->options;
+    struct conversation *c = &t->conversation;
+    const bool seed_given = o->sampling.seed >= 0;
+    struct bise_error err = {0};
+    if (!choose_overflow(t))
+        return EXIT_USAGE;
+    int code = talk_open_model(t);
+    if (!code && o->session)
         code = session_store_open(&t->store, c, t->format, o->session, false, seed_given, o->quiet);
     if (code)
         return code;
@@ -89,13 +108,7 @@ int talk_open(struct talk *t) {
         status = guard_set_system(c->chat, o->system, &err);
     if (o->guard && !status)
         status = guard_set(c->chat, true, &err);
-    if (status)
-        return report(status, &err);
-    if (!o->moderate)
-        return EXIT_DONE;
-    code = moderation_open(&t->moderation, &t->engine, &o->engine, t->format);
-    t->moderation.threshold = o->threshold;
-    return code;
+    return status ? report(status, &err) : EXIT_DONE;
 }
 
 int talk_leave_session(struct talk *t) {
@@ -111,9 +124,8 @@ int talk_leave_session(struct talk *t) {
 
 void talk_close(struct talk *t) {
     session_store_close(&t->store);
-    moderation_close(&t->moderation);
+    talk_close_model(t);
     buffer_free(&t->held_answer);
-    bise_sampler_close(&t->conversation.sampler);
-    conversation_close(&t->conversation);
-    engine_close(&t->engine);
+    buffer_free(&t->read);
+    free(t->model_path);
 }

@@ -2,6 +2,7 @@
 #ifndef BISE_TOOLS_TALK_H
 #define BISE_TOOLS_TALK_H
 
+#include "buffer.h"
 #include "conversation.h"
 #include "moderation.h"
 #include "sampling.h"
@@ -15,7 +16,7 @@ struct chat_options {
     const char *overflow; /* NULL: ask on a terminal, else stop */
     int64_t n_predict;    /* TALK_DEFAULT_LENGTH: until the model ends its answer */
     double threshold;     /* of --moderate */
-    bool guard, moderate, dump_tokens, quiet;
+    bool guard, moderate, jsonl, dump_tokens, quiet;
 };
 
 #define TALK_DEFAULT_LENGTH -2
@@ -29,6 +30,8 @@ struct talk {
     struct session_store store;
     struct moderation moderation; /* with --moderate */
     struct buffer held_answer;    /* one that has not been judged yet */
+    char *model_path;             /* of a model that /model has switched to */
+    struct buffer read;           /* by /read: goes before the next message */
 };
 
 /* The chat format asked for (may be NULL), or the model's own; never a guess. Returns an exit code,
@@ -43,5 +46,19 @@ int talk_open(struct talk *t);
 int talk_leave_session(struct talk *t);
 /* Without saving. */
 void talk_close(struct talk *t);
+
+/* The part of it that depends on the model: engine, conversation, sampler. As talk_open and
+ * talk_close. */
+int talk_open_model(struct talk *t);
+void talk_close_model(struct talk *t);
+
+enum switch_result {
+    SWITCH_DONE,
+    SWITCH_REFUSED, /* said on stderr; the model is the same as before */
+    SWITCH_LOST     /* said on stderr; neither could be opened: only talk_close is left */
+};
+/* The model in path, in this chat format (NULL: its own), goes on with the conversation, which is
+ * kept as text. A session is saved and closed: it belongs to the model. */
+enum switch_result talk_switch(struct talk *t, const char *path, const char *format);
 
 #endif

@@ -53,6 +53,12 @@ bool options_parse(int argc, char **argv, const struct option_def *defs, size_t 
                    const char *usage, const char **positional, size_t max_positional,
                    size_t *n_positional, int *exit_code);
 
+/* Whether arg (its first len bytes) is one of the option's spellings. */
+bool option_is(const struct option_def *d, const char *arg, size_t len);
+/* Converts text into the option's variable. False, said on stderr under this name: it is no value
+ * for it, and the variable is as before. */
+bool option_set(const struct option_def *d, const char *name, const char *text);
+
 /* Subcommands; argv[0] is the subcommand's name. Return an exit code. */
 int cmd_chat(int argc, char **argv);
 int cmd_run(int argc, char **argv);

@@ -73,6 +73,59 @@ same "empty lines and carriage returns" "1 $(enc '[INST] Hello [/INST]')" "$(pro
 printf 'Hello' | "$BISE" chat -m $M --temp 0 -n 3 >"$T/out" 2>"$T/err"
 same "a last line without its end" 1 "$(wc -l <"$T/out")"
 
+chat '/frob\n/sett temp\n/quti\n/undo all\n'
+for text in "no command /frob;" "do you mean /set?" "do you mean /quit?" "/undo takes no argument"; do
+    expect "commands say: $text" grep -q -- "$text" "$T/err"
+done
+chat '/set temp 1\n/set seed=7\n/set\nHello\n/stats\n'
+expect "/set shows what it has set" grep -q "^  temp  *1 " "$T/err"
+expect "/set knows all settings" test "$(grep -c '^  [a-z-]* *[-0-9.]* ' "$T/err")" -ge 13
+expect "/stats tells of the window" grep -q "tokens in the window of 128" "$T/err"
+expect "/stats tells of speed" grep -q -E "prefill .* tokens/s; decode .* tokens/s" "$T/err"
+cp "$T/out" "$T/set"
+printf 'Hello\n' | "$BISE" chat -m $M -q --temp 1 -s 7 >"$T/out" 2>"$T/err"
+expect "/set is as good as options" cmp "$T/set" "$T/out"
+chat '/set temp x\nnever\n'
+same "a script does not go on behind a fault" 1 $?
+same "and says nothing" 0 "$(wc -c <"$T/out")"
+chat '/set n-predict 3\nHello\n' --dump-tokens
+same "/set n-predict" 3 "$(answer_ids 1 | wc -w)"
+printf 'one\ntwo' >"$T/text"
+chat "/read $T/text\nthree\n/read $T/text\n\n" --dump-tokens -n 3
+same "/read goes before the message" "1 $(enc '[INST] one\ntwo\n\nthree [/INST]')" "$(prompt_ids 1)"
+expect "or alone" grep -q -- "$(enc '[INST] one\ntwo [/INST]')\$" <(prompt_ids 2)
+chat "/read $T/text\n/read\nthree\n" --dump-tokens -n 3
+same "/read alone forgets it" "1 $(enc '[INST] three [/INST]')" "$(prompt_ids 1)"
+chat '/read no-such-file\nnever\n'
+same "a file that is not there" 1 $?
+printf 'a\xff' >"$T/bad"
+chat "/read $T/bad\nnever\n"
+expect "a file that is no text" grep -q "0xff at offset 1" "$T/err"
+printf '/multi\none\n/two\n"""\n' | "$BISE" chat -m $M -q -n 3 --dump-tokens >"$T/out" 2>"$T/err"
+same "/multi" "1 $(enc '[INST] one\n/two [/INST]')" "$(prompt_ids 1)"
+
+# Another model in the middle: the messages stay, as text in its own format.
+"$BISE" quantize models/demo.bise -o "$T/other.bise" --type i8 --chat-format zephyr -q \
+    >/dev/null 2>&1 || cp $M "$T/other.bise"
+chat "Hello\n/model $T/other.bise v1\n/tokens\nAnd you?\n" --dump-tokens
+same "/model keeps the conversation" "1 $(enc '[INST] Hello [/INST]') $(answer_ids 1)" \
+    "$(sed -n 's/^1 /1 /p' "$T/err" | sed -n 1p)"
+same "and goes on" 2 "$(wc -l <"$T/out")"
+chat "Hello\n/model $T/no.bise\nnever\n"
+same "a model that is not there" 1 $?
+
+# For programs: an object in, an object out.
+printf '%s\n' '{"content": "Hello"}' '' '{"role": "system", "content": "Be kind."}' '{"content": 1}' \
+    'x' '{"role": "tool", "content": ""}' '{"role": "user", "content": "a\nb\u00e9"}' |
+    "$BISE" chat -m $M -q --temp 0 -n 3 --jsonl --dump-tokens >"$T/out" 2>"$T/err"
+same "--jsonl ends with 0" 0 $?
+same "a line for each" 6 "$(wc -l <"$T/out")"
+same "three are faults" 3 "$(grep -c '^{"error": "..*"}$' "$T/out")"
+same "an answer" 1 "$(sed -n 1p "$T/out" |
+    grep -c '^{"role": "assistant", "content": "..*", "finish": "length", "tokens": 3, "prompt_tokens": [0-9]*}$')"
+same "a system prompt" '{"role": "system", "ok": true}' "$(sed -n 2p "$T/out")"
+expect "escapes" grep -q -- "$(enc 'a\nbé [/INST]' | cut -d' ' -f2-)\$" <(prompt_ids 2)
+
 # The context of a model without a window.
 long="Tell me a long story of a king and his three sons who went out into the world."
 chat "$long\n" --window 0 -c 16
