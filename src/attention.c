@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define UNSEEN -1e30f /* a score whose exp, less that of any score there is, is zero */
+
 /* One task: the query heads h0 .. h0 + n_heads - 1 of one KV head, for tokens t0 .. t0 + n - 1.
  * Column c is head h0 + c % n_heads of token t0 + c / n_heads. */
 struct attn_task {
@@ -18,11 +20,12 @@ static size_t tokens_per_task(size_t group) {
     return ATTN_COLUMNS / heads_per_task(group);
 }
 
-/* First position that a query at pos sees. */
+/* First position that a query at pos sees, sinks aside. */
 static uint64_t first_seen(const struct bise_session *s, uint64_t pos) {
-    const uint64_t window = s->plan.window;
+    const uint64_t window = s->plan.window, sinks = s->plan.n_sinks;
     const uint64_t lo = window > 0 && pos >= window ? pos - window + 1 : 0;
-    return lo > s->start_pos ? lo : s->start_pos;
+    const uint64_t least = s->start_pos > sinks ? s->start_pos : sinks;
+    return lo > least ? lo : least;
 }
 
 static struct attn_task task_of(const struct pass *p, size_t task) {
@@ -37,17 +40,20 @@ static struct attn_task task_of(const struct pass *p, size_t task) {
     t.n = p->n - t.t0 < tokens ? p->n - t.t0 : tokens;
     t.lo = first_seen(p->s, p->pos + t.t0) & ~(uint64_t)(ATTN_GROUP - 1);
     t.hi = p->pos + t.t0 + t.n;
+    if (t.hi < t.lo)
+        t.hi = t.lo; /* the sinks alone are seen */
     return t;
 }
 
-/* Queries of the task as columns [n_heads * n][hd], padded, quantized for an int8 cache. */
-static void gather_queries(struct pass *p, const struct attn_task *t, struct thread_scratch *ts) {
+/* Queries [n][ldq] of the task as columns [n_heads * n][hd], padded, quantized for an int8 cache. */
+static void gather_queries(struct pass *p, const struct attn_task *t, struct thread_scratch *ts,
+                           const float *queries) {
     const struct bise_session *const s = p->s;
     const size_t head_dim = s->kv.head_dim, hd = s->kv.hd;
     for (size_t c = 0; c < t->n * t->n_heads; c++) {
         const size_t token = t->t0 + c / t->n_heads, head = t->h0 + c % t->n_heads;
         float *const q = ts->q + c * hd;
-        memcpy(q, s->b.q + token * s->b.ldq + head * head_dim, head_dim * sizeof *q);
+        memcpy(q, queries + token * s->b.ldq + head * head_dim, head_dim * sizeof *q);
         memset(q + head_dim, 0, (hd - head_dim) * sizeof *q);
         if (s->kv.type != BISE_KV_I8)
             continue;
@@ -60,17 +66,24 @@ static void gather_queries(struct pass *p, const struct attn_task *t, struct thr
     }
 }
 
-/* A run of positions that are contiguous in the ring. */
+/* A run of positions that are contiguous in memory. Scores of a column: the sinks', then those of
+ * the positions from the task's lo on. */
 struct segment {
     struct kv_view view;
-    size_t at, len; /* of positions, counted from the task's lo */
+    size_t at, len; /* of its scores in a column */
 };
 
-/* The next segment of [lo, hi) after the first `at` positions; false at the end. */
+static struct segment sinks_segment(const struct pass *p, const struct attn_task *t) {
+    const struct kv_cache *const sinks = &p->s->sinks;
+    return (struct segment){.view = kv_at(sinks, p->layer, t->kv_head, 0), .len = sinks->ring};
+}
+
+/* The next segment of [lo, hi); before the first, seg is the sinks' or all zero. False at the end.
+ */
 static bool next_segment(const struct pass *p, const struct attn_task *t, struct segment *seg) {
     const struct kv_cache *const kv = &p->s->kv;
     seg->at += seg->len;
-    const uint64_t pos = t->lo + seg->at;
+    const uint64_t pos = t->lo + seg->at - p->s->plan.n_sinks;
     if (pos >= t->hi)
         return false;
     const size_t slot = (size_t)(pos % kv->ring), left = (size_t)(t->hi - pos);
@@ -110,14 +123,27 @@ static void values(const struct pass *p, const struct attn_task *t, const struct
         k->values_f32(ts->out, hd, w, ld, n_q, seg->view.values, hd, seg->len);
 }
 
+/* Part [*lo, *hi) of a column's scores that the query at pos sees. */
+static void seen_by(const struct bise_session *s, const struct attn_task *t, uint64_t pos,
+                    float *column, size_t *lo, size_t *hi) {
+    const size_t sinks = s->plan.n_sinks;
+    const size_t first = sinks + (size_t)(first_seen(s, pos) - t->lo);
+    *lo = sinks > 0 ? 0 : first;
+    *hi = pos < sinks ? (size_t)pos + 1 : sinks + (size_t)(pos + 1 - t->lo);
+    for (size_t i = sinks; i < first && sinks > 0; i++)
+        column[i] = UNSEEN; /* between the sinks and the window */
+}
+
 /* Scores to probabilities, not yet divided by their sums. */
 static void softmax(struct pass *p, const struct attn_task *t, struct thread_scratch *ts) {
     const struct bise_session *const s = p->s;
-    const size_t n = round_up((size_t)(t->hi - t->lo), ATTN_GROUP);
+    const size_t n = s->plan.n_sinks + round_up((size_t)(t->hi - t->lo), ATTN_GROUP);
     for (size_t c = 0; c < t->n * t->n_heads; c++) {
         const uint64_t pos = p->pos + t->t0 + c / t->n_heads;
-        const size_t lo = (size_t)(first_seen(s, pos) - t->lo), hi = (size_t)(pos + 1 - t->lo);
-        ts->sum[c] = s->kernels.softmax(ts->scores + c * s->b.scores_ld, lo, hi, n);
+        float *const column = ts->scores + c * s->b.scores_ld;
+        size_t lo, hi;
+        seen_by(s, t, pos, column, &lo, &hi);
+        ts->sum[c] = s->kernels.softmax(column, lo, hi, n);
         if (ts->sum[c] != ts->sum[c])
             pass_bad(p, t->t0 + c / t->n_heads);
     }
@@ -129,13 +155,21 @@ static void attention_task(void *arg, size_t task, int thread) {
     struct thread_scratch *const ts = &s->b.threads[thread];
     const struct attn_task t = task_of(p, task);
     const size_t n_q = t.n * t.n_heads, hd = s->kv.hd, head_dim = s->kv.head_dim;
+    const bool has_sinks = s->plan.n_sinks > 0;
+    const struct segment sinks = has_sinks ? sinks_segment(p, &t) : (struct segment){.at = 0};
 
-    gather_queries(p, &t, ts);
-    for (struct segment seg = {.at = 0}; next_segment(p, &t, &seg);)
+    if (has_sinks) {
+        gather_queries(p, &t, ts, s->b.q_sinks);
+        scores(p, &t, ts, &sinks);
+    }
+    gather_queries(p, &t, ts, s->b.q);
+    for (struct segment seg = sinks; next_segment(p, &t, &seg);)
         scores(p, &t, ts, &seg);
     softmax(p, &t, ts);
     memset(ts->out, 0, n_q * hd * sizeof *ts->out);
-    for (struct segment seg = {.at = 0}; next_segment(p, &t, &seg);)
+    if (has_sinks)
+        values(p, &t, ts, &sinks);
+    for (struct segment seg = sinks; next_segment(p, &t, &seg);)
         values(p, &t, ts, &seg);
     for (size_t c = 0; c < n_q; c++) {
         const size_t token = t.t0 + c / t.n_heads, head = t.h0 + c % t.n_heads;

@@ -121,12 +121,18 @@ struct bise_session_params {
     enum bise_kv kv;    /* AUTO: int8, f32 for f32 and bf16 files */
     int64_t window;     /* -1: the model's; 0: none; else tokens */
     uint64_t start_pos; /* absolute position of the first token */
+    /* Where there is no window: keep the first n tokens (rounded up to 16s; start_pos 0) and a
+     * window of n_ctx less these over the others, so that a text may go on without end in the same
+     * memory (attention sinks, arXiv 2309.17453). A token sees the first ones as if they stood just
+     * before its window; up to n_ctx tokens that is full attention, bit for bit. 0: no. */
+    uint32_t n_sinks;
 };
 
 /* What a session will use, in bytes: allocated once, at open. */
 struct bise_plan {
     uint64_t weights, cache, scratch, total;
     uint32_t n_ctx, window, chunk, ring; /* ring: positions kept per layer */
+    uint32_t n_sinks;                    /* positions kept besides */
     enum bise_kv kv;
     int n_threads;
     uint64_t ram, available, limit; /* of this machine; limit: cgroup's, UINT64_MAX if none */
@@ -172,10 +178,10 @@ BISE_API enum bise_status bise_truncate(struct bise_session *session, uint64_t p
                                         struct bise_error *err);
 /* Forgets everything; the next token is at start_pos. */
 BISE_API void bise_reset(struct bise_session *session);
-/* The same with the next token at pos: what comes is as if nothing had been before. With a window a
- * token's logits depend on no more than bise_reach tokens, itself included, so that beginning that
- * far before a position gives what the whole text would. Errors: ARG (another position than
- * start_pos, but no window). */
+/* The same with the next token at pos: what comes is as if nothing had been before, but for sinks,
+ * which stay. With a window a token's logits depend on no more than bise_reach tokens, itself
+ * included, so that beginning that far before a position gives what the whole text would. Errors:
+ * ARG (another position than start_pos, but no window; sinks that have not been read). */
 BISE_API enum bise_status bise_reset_at(struct bise_session *session, uint64_t pos,
                                         struct bise_error *err);
 /* layers * (window - 1) + 1 with a window, else UINT64_MAX. */

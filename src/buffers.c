@@ -89,7 +89,7 @@ static void take_thread(struct arena *a, struct thread_scratch *t, const struct 
 static size_t scores_stride(const struct bise_plan *plan) {
     const size_t ends = 2 * ATTN_GROUP;
     const size_t span = plan->window > 0 ? (size_t)plan->window + ATTN_COLUMNS + ends : plan->ring;
-    return round_up(span, ATTN_GROUP) | ATTN_GROUP;
+    return (round_up(span, ATTN_GROUP) + plan->n_sinks) | ATTN_GROUP;
 }
 
 bool buffers_layout(struct buffers *b, uint8_t *base, size_t *bytes, const struct bise_model *model,
@@ -113,6 +113,10 @@ bool buffers_layout(struct buffers *b, uint8_t *base, size_t *bytes, const struc
     b->k = take(&a, n, b->ldk, sizeof *b->k);
     b->v = take(&a, n, b->ldk, sizeof *b->v);
     b->rope = take(&a, n, c->head_dim, sizeof *b->rope);
+    if (plan->n_sinks > 0) {
+        b->q_sinks = take(&a, n, b->ldq, sizeof *b->q_sinks);
+        b->rope_sinks = take(&a, n, c->head_dim, sizeof *b->rope_sinks);
+    }
     b->inv_freq = take(&a, c->head_dim, 1, sizeof *b->inv_freq);
     b->logits = take(&a, round_up(c->vocab_size, PANEL_ROWS), 1, sizeof *b->logits);
     b->ids = take(&a, plan->n_ctx, 1, sizeof *b->ids);

@@ -42,6 +42,8 @@ struct buffers {
     float *q, *k, *v;    /* [n][ldq], [n][ldk], [n][ldk] */
     size_t ldq, ldk;     /* heads * head_dim, padded to PANEL_ROWS */
     float *rope;         /* [n][2][head_dim / 2] */
+    float *q_sinks;      /* [n][ldq]: queries as the sinks see them; only with these */
+    float *rope_sinks;   /* [n][2][head_dim / 2] */
     double *inv_freq;    /* [head_dim / 2] */
     float *logits;       /* [vocab padded] */
     size_t scores_ld;

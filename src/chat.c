@@ -104,6 +104,8 @@ static enum bise_status copy_text(char **out, const char *text, size_t len,
 enum bise_status chat_set_system(struct chat *c, const char *text, size_t len,
                                  struct bise_error *err) {
     char *copy = NULL;
+    if (len == c->system_len && (!len || memcmp(c->system, text, len) == 0))
+        return BISE_OK; /* the same as it was */
     if (len) {
         const enum bise_status status = copy_text(&copy, text, len, err);
         if (status)

@@ -12,6 +12,12 @@
 
 /* ---- tokens to vectors ------------------------------------------------------------------- */
 
+/* Where the sinks see a query: no further away than just behind the widest window before it. */
+static uint64_t sinks_see(const struct bise_session *s, uint64_t pos) {
+    const uint64_t last = (uint64_t)s->plan.window + s->plan.n_sinks - 1;
+    return pos < last ? pos : last;
+}
+
 static void embed_task(void *arg, size_t block, int thread) {
     (void)thread;
     struct pass *const p = arg;
@@ -27,6 +33,9 @@ static void embed_task(void *arg, size_t block, int thread) {
             memset(x + dim, 0, (b->in.k - dim) * sizeof *x);
         }
         rope_table(b->rope + t * head_dim, p->pos + t, head_dim, b->inv_freq);
+        if (b->rope_sinks)
+            rope_table(b->rope_sinks + t * head_dim, sinks_see(p->s, p->pos + t), head_dim,
+                       b->inv_freq);
     }
 }
 
@@ -61,6 +70,13 @@ static void norm(struct pass *p, const struct tensor *weight, unsigned forms) {
 
 /* ---- positions into queries and keys, keys and values into the cache ----------------------- */
 
+/* A sink's key and value are kept besides the ring. */
+static bool store(struct pass *p, size_t head, uint64_t pos, const float *k, const float *v) {
+    struct bise_session *const s = p->s;
+    return kv_write(&s->kv, &s->kernels, p->layer, head, pos, k, v) &&
+           (pos >= s->plan.n_sinks || kv_write(&s->sinks, &s->kernels, p->layer, head, pos, k, v));
+}
+
 static void rope_task(void *arg, size_t block, int thread) {
     (void)thread;
     struct pass *const p = arg;
@@ -70,11 +86,15 @@ static void rope_task(void *arg, size_t block, int thread) {
     for (size_t t = block * TOKEN_BLOCK; t < block_end(p, block); t++) {
         const float *const cs = b->rope + t * head_dim;
         float *const k = b->k + t * b->ldk, *const v = b->v + t * b->ldk;
+        if (b->q_sinks) {
+            float *const q = b->q_sinks + t * b->ldq;
+            memcpy(q, b->q + t * b->ldq, b->ldq * sizeof *q);
+            s->kernels.rope(q, s->model->config.n_heads, head_dim, b->rope_sinks + t * head_dim);
+        }
         s->kernels.rope(b->q + t * b->ldq, s->model->config.n_heads, head_dim, cs);
         s->kernels.rope(k, n_kv, head_dim, cs);
         for (size_t h = 0; h < n_kv; h++)
-            if (!kv_write(&s->kv, &s->kernels, p->layer, h, p->pos + t, k + h * head_dim,
-                          v + h * head_dim))
+            if (!store(p, h, p->pos + t, k + h * head_dim, v + h * head_dim))
                 pass_bad(p, t);
     }
 }
@@ -125,6 +145,8 @@ static void keep_last_token(struct pass *p) {
     const size_t last = p->n - 1;
     memmove(b->x, b->x + last * b->in.k, b->in.k * sizeof *b->x);
     memmove(b->q, b->q + last * b->ldq, b->ldq * sizeof *b->q);
+    if (b->q_sinks)
+        memmove(b->q_sinks, b->q_sinks + last * b->ldq, b->ldq * sizeof *b->q_sinks);
     p->pos += last;
     p->n = 1;
 }

@@ -42,6 +42,16 @@ static enum bise_status choose(const struct bise_model *model, const struct bise
     plan->window = p->window >= 0 ? (uint32_t)p->window : c->window;
     if (plan->window > MAX_CONTEXT)
         plan->window = 0; /* wider than any context: none */
+    plan->n_sinks = 0;
+    if (plan->window == 0 && p->n_sinks > 0) {
+        if (p->start_pos != 0 || p->n_sinks > plan->n_ctx / 2)
+            return bise_fail(err, BISE_ERR_ARG,
+                             "sinks: expected at most %u, half of the context, from position 0, "
+                             "found %u from %llu",
+                             plan->n_ctx / 2, p->n_sinks, (unsigned long long)p->start_pos);
+        plan->n_sinks = (uint32_t)round_up(p->n_sinks, ATTN_GROUP);
+        plan->window = plan->n_ctx > plan->n_sinks ? plan->n_ctx - plan->n_sinks : 1;
+    }
     plan->chunk = p->chunk > 0 ? p->chunk : DEFAULT_CHUNK;
     plan->kv = p->kv != BISE_KV_AUTO ? p->kv : default_kv(model);
     plan->n_threads = p->n_threads > 0 ? p->n_threads : cpu_default_threads();
@@ -53,13 +63,16 @@ static bool measure(const struct bise_model *model, uint64_t start_pos, struct b
                     struct kv_cache *kv) {
     const struct model_config *const c = &model->config;
     struct buffers b;
-    size_t scratch, sum;
+    struct kv_cache sinks;
+    size_t scratch, sum, cache;
     plan->ring = (uint32_t)kv_ring(plan->window, plan->n_ctx, plan->chunk, start_pos);
     if (!kv_layout(kv, plan->kv, c->n_layers, c->n_kv_heads, c->head_dim, plan->ring) ||
-        !buffers_layout(&b, NULL, &scratch, model, plan) || !add_ok(kv->bytes, scratch, &sum) ||
+        !kv_layout(&sinks, plan->kv, c->n_layers, c->n_kv_heads, c->head_dim, plan->n_sinks) ||
+        !buffers_layout(&b, NULL, &scratch, model, plan) ||
+        !add_ok(kv->bytes, sinks.bytes, &cache) || !add_ok(cache, scratch, &sum) ||
         !add_ok(sum, plan->weights, &sum))
         return false;
-    plan->cache = kv->bytes;
+    plan->cache = cache;
     plan->scratch = scratch;
     plan->total = sum;
     return true;

@@ -29,6 +29,12 @@ static enum bise_status choose_kernels(struct kernels *k, const char *name,
     return BISE_OK;
 }
 
+static enum bise_status open_sinks(struct bise_session *s, struct bise_error *err) {
+    const struct kv_cache *const kv = &s->kv;
+    (void)kv_layout(&s->sinks, kv->type, kv->n_layers, kv->n_heads, kv->head_dim, s->plan.n_sinks);
+    return s->plan.n_sinks > 0 ? kv_open(&s->sinks, s->pool, err) : BISE_OK;
+}
+
 static enum bise_status open_scratch(struct bise_session *s, struct bise_error *err) {
     size_t bytes;
     s->scratch = mem_alloc(s->plan.scratch);
@@ -59,6 +65,8 @@ enum bise_status bise_session_open(struct bise_session **session, const struct b
     if (status == BISE_OK)
         status = kv_open(&s->kv, s->pool, err);
     if (status == BISE_OK)
+        status = open_sinks(s, err);
+    if (status == BISE_OK)
         status = open_scratch(s, err);
     if (status != BISE_OK) {
         bise_session_close(&s);
@@ -76,6 +84,7 @@ void bise_session_close(struct bise_session **session) {
     struct bise_session *const s = *session;
     mem_free(s->scratch, s->plan.scratch);
     kv_close(&s->kv);
+    kv_close(&s->sinks);
     pool_close(&s->pool);
     free(s);
     *session = NULL;
@@ -195,6 +204,11 @@ enum bise_status bise_reset_at(struct bise_session *s, uint64_t pos, struct bise
     if (pos > 2 * MAX_START_POSITION)
         return bise_fail(err, BISE_ERR_ARG, "beginning at position %llu: at most %llu",
                          (unsigned long long)pos, (unsigned long long)(2 * MAX_START_POSITION));
+    const uint32_t sinks = s->plan.n_sinks;
+    if (pos != s->opened_at && sinks > 0 && (pos < sinks || s->pos < sinks))
+        return bise_fail(err, BISE_ERR_ARG,
+                         "beginning at position %llu: the %u tokens that stay have not been read",
+                         (unsigned long long)pos, sinks);
     begin_at(s, pos);
     return BISE_OK;
 }

@@ -16,6 +16,7 @@ struct bise_session {
     struct kernels kernels;
     struct pool *pool;
     struct kv_cache kv;
+    struct kv_cache sinks; /* of the first plan.n_sinks positions; no memory where there are none */
     struct buffers b;
     uint8_t *scratch;                /* the memory behind b */
     const struct observer *observer; /* of every pass (observe.h), or NULL */

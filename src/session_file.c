@@ -20,17 +20,21 @@ uint64_t session_model_hash(const struct bise_model *model) {
 }
 
 bool session_file_bytes(const struct session_header *h, uint64_t *bytes) {
-    struct kv_cache kv;
+    struct kv_cache kv, sinks;
     const uint64_t slots = session_cache_to(h) - session_cache_from(h);
     size_t sum;
-    if (slots > SIZE_MAX / 2 || !kv_layout(&kv, (enum bise_kv)h->kv, h->n_layers, h->n_kv_heads,
-                                           h->head_dim, (size_t)slots))
+    if (slots > SIZE_MAX / 2 ||
+        !kv_layout(&kv, (enum bise_kv)h->kv, h->n_layers, h->n_kv_heads, h->head_dim,
+                   (size_t)slots) ||
+        !kv_layout(&sinks, (enum bise_kv)h->kv, h->n_layers, h->n_kv_heads, h->head_dim,
+                   h->n_sinks))
         return false;
     const size_t sampler = h->flags & SESSION_HAS_SAMPLER ? 32 : 0;
     const size_t state =
         sampler + 4 * ((size_t)h->n_recent + (size_t)h->n_ids + (size_t)h->vocab_size);
     if (!add_ok(kv.bytes, SESSION_HEADER + 3 * sizeof(uint32_t), &sum) ||
-        !add_ok(sum, state, &sum) || !add_ok(sum, h->note_bytes, &sum))
+        !add_ok(sum, sinks.bytes, &sum) || !add_ok(sum, state, &sum) ||
+        !add_ok(sum, h->note_bytes, &sum))
         return false;
     *bytes = sum;
     return true;
@@ -57,6 +61,7 @@ void session_header_write(const struct session_header *h, uint8_t out[SESSION_HE
     put_u32(out + S_N_RECENT, h->n_recent);
     put_u64(out + S_NOTE_BYTES, h->note_bytes);
     put_u32(out + S_FLAGS, h->flags);
+    put_u32(out + S_N_SINKS, h->n_sinks);
     put_u32(out + S_HEADER_CRC, crc32c(0, out, SESSION_HEADER));
 }
 
@@ -108,6 +113,7 @@ static void read_fields(struct session_header *h, const uint8_t *data) {
         .n_recent = get_u32(data + S_N_RECENT),
         .note_bytes = get_u64(data + S_NOTE_BYTES),
         .flags = get_u32(data + S_FLAGS),
+        .n_sinks = get_u32(data + S_N_SINKS),
     };
     memcpy(h->model_name, data + S_MODEL_NAME, SESSION_NAME);
     for (char *p = h->model_name; p < h->model_name + SESSION_NAME - 1 && *p; p++)
@@ -127,7 +133,8 @@ static bool in_range(const struct session_header *h) {
            h->n_ids <= h->pos - h->start_pos && h->n_recent <= SAMPLER_MAX_RECENT &&
            (h->flags & ~SESSION_HAS_SAMPLER) == 0 &&
            (h->n_recent == 0 || h->flags & SESSION_HAS_SAMPLER) &&
-           h->note_bytes <= SESSION_NOTE_MAX;
+           h->note_bytes <= SESSION_NOTE_MAX && h->n_sinks <= MAX_CONTEXT &&
+           h->n_sinks % ATTN_GROUP == 0;
 }
 
 enum bise_status session_header_read(struct session_header *h, const uint8_t *data, size_t n,

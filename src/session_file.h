@@ -5,7 +5,8 @@
  *        note      the caller's bytes
  *        cache     for each layer and KV head: keys, values and (i8) their scales of the positions
  *                  first .. pos - 1, widened to whole groups of ATTN_GROUP; in order of position,
- *                  so that the ring they came from, or go to, does not matter
+ *                  so that the ring they came from, or go to, does not matter; then, in the same
+ *                  way, the sinks, positions 0 .. n_sinks - 1
  *        state     sampler (random numbers u64 [4], then i32 [n_recent]), ids i32 [n_ids], logits
  *                  f32 [vocab_size]
  *
@@ -44,7 +45,8 @@ enum session_field {
     S_N_RECENT = 156,   /* ids that the sampler's penalties look back at */
     S_NOTE_BYTES = 160, /* u64 */
     S_FLAGS = 168,      /* SESSION_HAS_SAMPLER */
-    S_UNUSED = 172      /* zero to the end */
+    S_N_SINKS = 172,    /* positions that stay besides; a multiple of ATTN_GROUP */
+    S_UNUSED = 176      /* zero to the end */
 };
 #define SESSION_HAS_SAMPLER 1u
 
@@ -53,7 +55,7 @@ struct session_header {
     char model_name[SESSION_NAME];
     uint32_t kv, window, n_layers, n_kv_heads, head_dim, vocab_size;
     uint64_t start_pos, first, pos;
-    uint32_t n_ids, n_recent, flags;
+    uint32_t n_ids, n_recent, flags, n_sinks;
 };
 
 uint64_t session_model_hash(const struct bise_model *model);

@@ -153,14 +153,13 @@ static enum bise_status get_part(struct in *in, const struct kv_cache *kv, size_
     return s;
 }
 
-static enum bise_status get_cache(struct in *in, const struct kv_cache *kv,
-                                  const struct session_header *h, uint64_t keep) {
-    const uint64_t from = session_cache_from(h), to = session_cache_to(h);
+static enum bise_status get_positions(struct in *in, const struct kv_cache *kv, uint64_t from,
+                                      uint64_t keep, uint64_t to) {
     enum bise_status s = BISE_OK;
     for (size_t i = 0; i < kv->n_layers * kv->n_heads && s == BISE_OK; i++)
         for (unsigned part = 0; part < kv_parts(kv) && s == BISE_OK; part++)
             s = get_part(in, kv, i, (enum kv_part)part, from, keep, to);
-    return s == BISE_OK ? end_part(in, "cache") : s;
+    return s;
 }
 
 /* ---- state --------------------------------------------------------------------------------- */
@@ -235,11 +234,12 @@ static enum bise_status check_fit(const struct bise_session *s, const struct ses
                                   const char *path, struct bise_error *err) {
     static const char *const types[] = {"auto", "i8", "f16", "f32"};
     const uint64_t n = h->pos - h->start_pos, window = s->plan.window;
-    if (h->kv != s->kv.type || h->window != window)
+    if (h->kv != s->kv.type || h->window != window || h->n_sinks != s->plan.n_sinks)
         return bise_fail(err, BISE_ERR_ARG,
-                         "%s was saved with a cache of %s and a window of %u; this session has %s "
-                         "and %llu",
-                         path, types[h->kv], h->window, types[s->kv.type], (ull)window);
+                         "%s was saved with a cache of %s, a window of %u and %u sinks; this "
+                         "session has %s, %llu and %u",
+                         path, types[h->kv], h->window, h->n_sinks, types[s->kv.type], (ull)window,
+                         s->plan.n_sinks);
     if (window == 0 && h->start_pos != s->opened_at)
         return bise_fail(err, BISE_ERR_ARG, "%s begins at position %llu; this session at %llu",
                          path, (ull)h->start_pos, (ull)s->opened_at);
@@ -264,7 +264,11 @@ static enum bise_status fill(struct in *in, const struct session_header *h, stru
     if (status == BISE_OK)
         status = end_part(in, "note");
     if (status == BISE_OK)
-        status = get_cache(in, &s->kv, h, keep);
+        status = get_positions(in, &s->kv, from, keep, to);
+    if (status == BISE_OK)
+        status = get_positions(in, &s->sinks, 0, 0, h->n_sinks);
+    if (status == BISE_OK)
+        status = end_part(in, "cache");
     if (status == BISE_OK)
         status = get_state(in, h, s, sampler);
     if (status != BISE_OK)
@@ -289,6 +293,8 @@ enum bise_status bise_session_load(struct bise_session *session, struct bise_sam
         s = fill(&in, &h, session, sampler);
         if (s != BISE_OK) { /* what came in may be no numbers, which even masked ones must be */
             memset(session->kv.memory, 0, session->kv.bytes);
+            if (h.n_sinks)
+                memset(session->sinks.memory, 0, session->sinks.bytes);
             memset(session->b.logits, 0, h.vocab_size * sizeof *session->b.logits);
             bise_reset(session);
             if (sampler)

@@ -31,9 +31,7 @@ static void end_part(struct out *o) {
     o->crc = 0;
 }
 
-static void put_cache(struct out *o, const struct bise_session *s, const struct session_header *h) {
-    const struct kv_cache *const kv = &s->kv;
-    const uint64_t from = session_cache_from(h), to = session_cache_to(h);
+static void put_positions(struct out *o, const struct kv_cache *kv, uint64_t from, uint64_t to) {
     for (size_t i = 0; i < kv->n_layers * kv->n_heads; i++)
         for (unsigned part = 0; part < kv_parts(kv); part++)
             for (uint64_t pos = from; pos < to;) {
@@ -42,7 +40,6 @@ static void put_cache(struct out *o, const struct bise_session *s, const struct 
                                                 (enum kv_part)part, &pos, to, &n);
                 put(o, at, n);
             }
-    end_part(o);
 }
 
 static void put_state(struct out *o, const struct bise_session *s,
@@ -80,6 +77,7 @@ static void describe(struct session_header *h, const struct bise_session *s,
         .note_bytes = note_len,
         .kv = s->kv.type,
         .window = s->plan.window,
+        .n_sinks = s->plan.n_sinks,
         .n_layers = c->n_layers,
         .n_kv_heads = c->n_kv_heads,
         .head_dim = c->head_dim,
@@ -121,7 +119,9 @@ enum bise_status bise_session_save(const struct bise_session *s, const struct bi
     o.crc = 0;
     put(&o, note, note_len);
     end_part(&o);
-    put_cache(&o, s, &h);
+    put_positions(&o, &s->kv, session_cache_from(&h), session_cache_to(&h));
+    put_positions(&o, &s->sinks, 0, h.n_sinks);
+    end_part(&o);
     put_state(&o, s, sampler, &h);
     if (o.status == BISE_OK)
         o.status = new_file_finish(&o.file, err);

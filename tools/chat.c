@@ -31,7 +31,8 @@ static bool parse(struct chat_options *o, int argc, char **argv, int *code) {
         {"--session", OPT_STRING, &o->session, "FILE",
          "go on with the conversation in FILE, or begin one there; saved on leaving", 0, 0},
         {"--overflow", OPT_STRING, &o->overflow, "HOW",
-         "where a context without a window is full: drop the oldest turns, or stop (default: ask)",
+         "where a context without a window is full: drop the oldest turns, stop, or sink: keep the "
+         "beginning and a window (default: ask)",
          0, 0},
         {"--jsonl", OPT_FLAG, &o->jsonl, NULL,
          "for programs: a JSON object a line in, {\"content\": ...}, and one out", 0, 0},

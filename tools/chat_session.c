@@ -50,15 +50,22 @@ static void tell_reach(const struct talk *t, size_t n) {
     const struct bise_session *session = t->engine.session;
     const struct bise_plan *plan = bise_session_plan(session);
     const uint64_t reach = bise_reach(session);
+    char sinks[48] = "";
+    if (plan->n_sinks)
+        snprintf(sinks, sizeof sinks, "the first %u and ", plan->n_sinks);
     fprintf(stderr,
-            "each of %u layers sees the last %u, all together the last %llu, so it may go on "
+            "each of %u layers sees %sthe last %u, all together %sthe last %llu, so it may go on "
             "without end; ",
-            t->engine.info->n_layers, plan->window, (unsigned long long)reach);
-    if (n <= reach) {
+            t->engine.info->n_layers, sinks, plan->window, sinks, (unsigned long long)reach);
+    if (n <= reach + plan->n_sinks) {
         fprintf(stderr, "all of it is within reach\n");
         return;
     }
     const size_t beyond = n - (size_t)reach;
+    if (plan->n_sinks) {
+        fprintf(stderr, "those from %u to %zu have left it\n", plan->n_sinks, beyond - 1);
+        return;
+    }
     const size_t messages = chat_messages_within(t->conversation.chat, beyond);
     fprintf(stderr, "the first %zu, and so %zu whole message%s, have left it\n", beyond, messages,
             messages == 1 ? "" : "s");

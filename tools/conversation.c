@@ -95,12 +95,15 @@ static size_t first_needed(const struct conversation *c, size_t n) {
  * reading all of them would (in the same calls): of those it holds, common are the same. */
 static void go_back(struct conversation *c, size_t common, size_t n) {
     struct bise_session *s = c->engine->session;
-    const size_t needed = first_needed(c, n);
+    const size_t sinks = bise_session_plan(s)->n_sinks;
+    size_t needed = first_needed(c, n);
+    if (common < sinks || needed < sinks)
+        needed = 0; /* the sinks themselves are to be read, and all that comes after them */
     if (s->start_pos <= needed && common >= needed && bise_truncate(s, common, NULL) == BISE_OK) {
         c->held.n = common;
         return;
     }
-    if (bise_reset_at(s, needed, NULL) != BISE_OK)
+    if (needed == 0 || bise_reset_at(s, needed, NULL) != BISE_OK)
         bise_reset(s);
     c->held.n = (size_t)bise_position(s);
 }

@@ -73,6 +73,7 @@ bool engine_session_params(const struct engine_options *o, struct bise_session_p
         .kv = kv < 0 ? BISE_KV_AUTO : (enum bise_kv)kv,
         .window = o->window,
         .start_pos = o->start_pos,
+        .n_sinks = o->n_sinks,
     };
     return kv >= 0;
 }
@@ -186,7 +187,9 @@ void engine_print_plan(const struct engine *e, FILE *to) {
     fprintf(to, "memory: weights %.1f MiB (%s), %s cache %.1f MiB, scratch %.1f MiB; ",
             mebibytes(p->weights), e->info->memory, kv_names[p->kv], mebibytes(p->cache),
             mebibytes(p->scratch));
-    if (p->window)
+    if (p->n_sinks)
+        fprintf(to, "the first %u tokens and a sliding window of %u\n", p->n_sinks, p->window);
+    else if (p->window)
         fprintf(to, "sliding window of %u tokens\n", p->window);
     else
         fprintf(to, "context of %u tokens\n", p->n_ctx);

@@ -10,6 +10,7 @@ struct engine_options {
     int64_t threads, n_ctx, chunk; /* 0: chosen */
     int64_t window;                /* -1: the model's; 0: none */
     uint64_t start_pos;            /* of the first token; no option of its own here */
+    uint32_t n_sinks;              /* nor this: tokens that stay where there is no window */
 };
 
 #define ENGINE_OPTIONS 8

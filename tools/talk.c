@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define MAX_SINKS         512
 #define COMPLETION_LENGTH 256 /* of an answer where nothing tells a model to end it */
 
 int talk_format(const struct engine *e, const char *asked, enum chat_format *format) {
@@ -26,9 +27,17 @@ int talk_format(const struct engine *e, const char *asked, enum chat_format *for
     return EXIT_USAGE;
 }
 
+/* Tokens that stay: BOS and the beginning of the format, and with them the system prompt, which has
+ * no more tokens than bytes. */
+static uint32_t sinks_for(const char *system) {
+    const size_t n = 16 + (system ? strlen(system) : 0);
+    return n < MAX_SINKS ? (uint32_t)n : MAX_SINKS;
+}
+
 static bool choose_overflow(struct talk *t) {
-    static const char *const names[] = {"stop", "drop"};
-    static const enum overflow values[] = {OVERFLOW_STOP, OVERFLOW_DROP};
+    static const char *const names[] = {"stop", "drop", "sink"};
+    enum { SINK = 2 };
+    static const enum overflow values[] = {OVERFLOW_STOP, OVERFLOW_DROP, OVERFLOW_STOP};
     const char *asked = t->options.overflow;
     t->conversation.overflow = isatty(STDIN_FILENO) ? OVERFLOW_ASK : OVERFLOW_STOP;
     if (!asked)
@@ -36,9 +45,11 @@ static bool choose_overflow(struct talk *t) {
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
         if (strcmp(asked, names[i]) == 0) {
             t->conversation.overflow = values[i];
+            if (i == SINK)
+                t->options.engine.n_sinks = sinks_for(t->options.system);
             return true;
         }
-    fprintf(stderr, "bise: --overflow: expected drop or stop, found \"%s\"\n", asked);
+    fprintf(stderr, "bise: --overflow: expected drop, stop or sink, found \"%s\"\n", asked);
     return false;
 }
 

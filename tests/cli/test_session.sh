@@ -140,6 +140,13 @@ expect_exit "a script stops" 2 "of 64 tokens" "$BISE" chat -m $M -q --window 0 -
 expect_exit "as without --overflow" 2 "of 64 tokens" "$BISE" chat -m $M -q --window 0 -c 64 \
     < <(printf "%b" "$lines")
 expect_exit "an unknown way" 2 "found \"shrug\"" "$BISE" chat -m $M --overflow shrug </dev/null
+chat "$lines/context\n/tokens\n" --window 0 -c 128 --overflow sink -s 1 -sys "Be kind." --session "$T/sink"
+same "sink goes on" 0 $?
+expect "/context says what stays" grep -q "each of 6 layers sees the first 32 and the last 96" "$T/err"
+grep '^1 ' "$T/err" >"$T/whole"
+chat "/tokens\n" --window 0 -c 128 --overflow sink -sys "Be kind." --session "$T/sink" -t 1
+expect "and it comes back" cmp "$T/whole" <(grep '^1 ' "$T/err")
+expect "without a word of reading anew" test -z "$(grep anew "$T/err")"
 chat "$lines$lines/context\n" -s 1
 expect "/context says what has left the reach" grep -q -E "the first [0-9]+, and so [0-9]+ whole messages, have left it" "$T/err"
 

@@ -1,7 +1,7 @@
 /*
  * A chat that people keep open: 1,000 turns with the demo model, every message in a journal, the
  * session saved now and then. Resident memory is fixed; no turn reads more tokens than it adds,
- * with a window; without one, where the oldest turns are left out, than half of the context.
+ * with a window or sinks; without, where the oldest turns are left out, than half of the context.
  */
 #include "models.h"
 #include "src/mem.h"
@@ -57,7 +57,7 @@ static struct counts talk(struct conversation *c, struct session_store *store) {
     return counts;
 }
 
-static struct counts run(int64_t window, const char *path) {
+static struct counts run(int64_t window, uint32_t n_sinks, const char *path) {
     struct engine_options options = ENGINE_DEFAULTS;
     struct engine engine;
     struct conversation c = {.engine = NULL};
@@ -65,6 +65,7 @@ static struct counts run(int64_t window, const char *path) {
     options.model = MODEL;
     options.window = window;
     options.n_ctx = N_CTX;
+    options.n_sinks = n_sinks;
     options.threads = 1;
     if (engine_open(&engine, &options) != EXIT_DONE ||
         conversation_open(&c, &engine, CHAT_V1) != EXIT_DONE)
@@ -107,16 +108,21 @@ int main(void) {
     if (freopen("/dev/null", "w", stderr) == NULL) /* turns left out are told there */
         die("stderr", "cannot be closed");
     snprintf(path, sizeof path, "%s/turns-%ld", tmp ? tmp : "/tmp", (long)getpid());
-    struct counts c = run(-1, path);
+    struct counts c = run(-1, 0, path);
     snprintf(text, sizeof text, "a turn reads %zu tokens at most, all %zu of %zu", c.most_read,
              c.all_read, c.all_added);
     result(c.most_read < 100 && c.all_read < c.all_added, "window", text);
     check_memory("window", &c);
-    c = run(0, path);
+    c = run(0, 0, path);
     snprintf(text, sizeof text, "a turn reads %zu tokens at most, all %zu of %zu; %zu are seen",
              c.most_read, c.all_read, c.all_added, c.n_ids);
     result(c.most_read < N_CTX / 2 + 100 && c.all_read < 2 * c.all_added && c.n_ids <= N_CTX,
            "no window", text);
     check_memory("no window", &c);
+    c = run(0, 16, path);
+    snprintf(text, sizeof text, "a turn reads %zu tokens at most, all %zu of %zu", c.most_read,
+             c.all_read, c.all_added);
+    result(c.most_read < 100 && c.all_read < c.all_added, "sinks", text);
+    check_memory("sinks", &c);
     return n_failed != 0;
 }

@@ -229,7 +229,7 @@ Test(session_file, other_sessions_are_refused_and_change_nothing) {
     struct bise_sampler *sampler = open_sampler(8);
     feed(s, sampler, 100);
     save(s, sampler);
-    refused((struct bise_session_params){.window = -1}, BISE_ERR_ARG, "window of 0");
+    refused((struct bise_session_params){.window = -1}, BISE_ERR_ARG, "a window of 0 and 0 sinks");
     refused((struct bise_session_params){.n_ctx = 300, .kv = BISE_KV_F16}, BISE_ERR_ARG,
             "a cache of i8");
     refused((struct bise_session_params){.n_ctx = 90}, BISE_ERR_CONTEXT, "100 tokens");
