@@ -45,7 +45,8 @@ static struct attn_task task_of(const struct pass *p, size_t task) {
     return t;
 }
 
-/* Queries [n][ldq] of the task as columns [n_heads * n][hd], padded, quantized for an int8 cache. */
+/* Queries [n][ldq] of the task as columns [n_heads * n][hd], padded, quantized for an int8 cache.
+ */
 static void gather_queries(struct pass *p, const struct attn_task *t, struct thread_scratch *ts,
                            const float *queries) {
     const struct bise_session *const s = p->s;
