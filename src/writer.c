@@ -33,8 +33,7 @@ enum bise_status writer_fail_io(const struct writer *w, const char *doing, int c
                      strerror(code));
 }
 
-/* Bytes that may not stand in a provenance text (names of files hold anything) become '?'. */
-static void clean_text(char *text) {
+void writer_clean_text(char *text) {
     text[FORMAT_TEXT_MAX] = 0;
     const size_t n = strlen(text);
     for (size_t at = 0; (at += format_text_bad_at(text + at, n - at)) < n;)
@@ -51,9 +50,9 @@ static enum bise_status copy_plan(struct writer *w, const char *path,
     h->config = *config;
     if (provenance)
         h->provenance = *provenance;
-    clean_text(h->provenance.source);
-    clean_text(h->provenance.recipe);
-    clean_text(h->provenance.eval);
+    writer_clean_text(h->provenance.source);
+    writer_clean_text(h->provenance.recipe);
+    writer_clean_text(h->provenance.eval);
     h->tokenizer_bytes = tokenizer ? tokenizer_len : 0;
     h->tensors = calloc(n_tensors, sizeof *h->tensors);
     w->progress = calloc(n_tensors, sizeof *w->progress);
@@ -215,6 +214,32 @@ enum bise_status writer_open_resumable(struct writer **out, const char *path,
                                        size_t n_tensors, uint64_t source, struct bise_error *err) {
     return open_writer(out, path, config, provenance, tokenizer, tokenizer_len, tensors, n_tensors,
                        &source, err);
+}
+
+enum bise_status writer_measure(uint64_t *file_bytes, const struct model_config *config,
+                                const struct provenance *provenance, size_t tokenizer_len,
+                                const struct writer_tensor *tensors, size_t n_tensors,
+                                struct bise_error *err) {
+    enum bise_status s = check_arguments("the output", config, tensors, n_tensors, err);
+    if (s != BISE_OK)
+        return s;
+    struct writer *w = calloc(1, sizeof *w);
+    uint8_t *tokenizer = calloc(1, tokenizer_len + 1);
+    if (!w || !tokenizer) {
+        free(w);
+        free(tokenizer);
+        return bise_fail(err, BISE_ERR_MEMORY, "no memory for the plan of %zu tensors", n_tensors);
+    }
+    w->fd = -1;
+    pthread_mutex_init(&w->mutex, NULL);
+    s = copy_plan(w, "the output", config, provenance, tokenizer, tokenizer_len, tensors, n_tensors,
+                  err);
+    if (s == BISE_OK)
+        s = format_place(&w->header, err);
+    *file_bytes = w->header.file_bytes;
+    writer_free(w);
+    free(tokenizer);
+    return s;
 }
 
 uint64_t writer_tensor_bytes(const struct writer *w, size_t i) {

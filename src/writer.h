@@ -46,6 +46,17 @@ enum bise_status writer_put(struct writer *w, size_t i, uint64_t at, const void 
                             struct bise_error *err);
 /* Facts that go into the table at finish. Not thread-safe for the same i. codebook may be NULL. */
 void writer_set_tensor(struct writer *w, size_t i, const int8_t *codebook, float error);
+/* Length of the file that writer_open would make. Errors: ARG, MEMORY. */
+enum bise_status writer_measure(uint64_t *file_bytes, const struct model_config *config,
+                                const struct provenance *provenance, size_t tokenizer_len,
+                                const struct writer_tensor *tensors, size_t n_tensors,
+                                struct bise_error *err);
+/* Puts the header down, so that the file can be opened under writer_temp_path before it gets its
+ * name. Fails if a byte of any tensor is missing. */
+enum bise_status writer_seal(struct writer *w, struct bise_error *err);
+/* Exchanges the evaluation for a text of at most its length; what is over is cut, what is missing
+ * is filled with spaces. */
+void writer_set_evaluation(struct writer *w, const char *text);
 /* Fails if a byte of any tensor is missing. On failure the temporary file is removed, or, of a
  * resumable writer, kept. Frees w. */
 enum bise_status writer_finish(struct writer **w, struct bise_error *err);

@@ -37,6 +37,8 @@ struct writer {
 
 enum bise_status writer_fail_io(const struct writer *w, const char *doing, int code,
                                 struct bise_error *err);
+/* Bytes that may not stand in a provenance text (names of files hold anything) become '?'. */
+void writer_clean_text(char *text);
 /* Adds r, merged with the ranges it touches. Returns 0, ENOMEM, or EINVAL where it overlaps one. */
 int writer_note_range(struct progress *p, struct range r);
 /* The header as it would be now; *bytes [header_bytes] is the caller's. Errors: MEMORY. */

@@ -148,11 +148,22 @@ static enum bise_status move_into_place(struct writer *w, struct bise_error *err
     return BISE_OK;
 }
 
+enum bise_status writer_seal(struct writer *w, struct bise_error *err) {
+    const enum bise_status s = collect_crcs(w, err);
+    return s == BISE_OK ? write_header(w, err) : s;
+}
+
+void writer_set_evaluation(struct writer *w, const char *text) {
+    char *eval = w->header.provenance.eval;
+    const size_t room = strlen(eval), n = strlen(text);
+    for (size_t i = 0; i < room; i++)
+        eval[i] = i < n ? text[i] : ' ';
+    writer_clean_text(eval);
+}
+
 enum bise_status writer_finish(struct writer **wp, struct bise_error *err) {
     struct writer *w = *wp;
-    enum bise_status s = collect_crcs(w, err);
-    if (s == BISE_OK)
-        s = write_header(w, err);
+    enum bise_status s = writer_seal(w, err);
     if (s == BISE_OK)
         s = move_into_place(w, err);
     if (s != BISE_OK && w->resumable)

@@ -90,8 +90,8 @@ static void plan_piece(const struct writer_tensor *t, struct job *job) {
     job->n_tasks = (job->n_panels + job->panels_per_task - 1) / job->panels_per_task;
 }
 
-static enum bise_status alloc_buffers(struct job *job, size_t n_tensors, struct bise_error *err) {
-    const size_t n_threads = (size_t)job->convert->n_threads;
+/* Fills buffer_bytes and what lies where in it; returns the most tasks of a tensor. */
+static size_t plan_buffers(struct job *job, size_t n_tensors) {
     size_t panels = 0, rows = 0, scratch = 0, n_tasks = 0;
     for (size_t i = 0; i < n_tensors; i++) {
         const struct writer_tensor *t = &job->convert->tensors[i];
@@ -107,6 +107,19 @@ static enum bise_status alloc_buffers(struct job *job, size_t n_tensors, struct 
     job->rows_at = round_up(panels, 64);
     job->scratch_at = job->rows_at + round_up(rows, 64);
     job->buffer_bytes = job->scratch_at + round_up(scratch, 64);
+    return n_tasks;
+}
+
+uint64_t convert_memory(const struct convert *c, size_t n_tensors) {
+    struct convert copy = *c;
+    struct job job = {.convert = &copy};
+    const size_t n_tasks = plan_buffers(&job, n_tensors);
+    return (uint64_t)c->n_threads * job.buffer_bytes + n_tasks * sizeof *job.sums;
+}
+
+static enum bise_status alloc_buffers(struct job *job, size_t n_tensors, struct bise_error *err) {
+    const size_t n_threads = (size_t)job->convert->n_threads;
+    const size_t n_tasks = plan_buffers(job, n_tensors);
     job->buffers = mem_alloc(n_threads * job->buffer_bytes);
     job->sums = calloc(n_tasks, sizeof *job->sums);
     job->statuses = calloc(n_threads, sizeof *job->statuses);

@@ -23,5 +23,7 @@ struct convert {
  * Memory: some MB per thread. Errors: those of source_read_rows and writer_put, MEMORY,
  * INTERRUPTED. */
 enum bise_status convert_all(struct convert *c, struct bise_error *err);
+/* The bytes it takes for that. */
+uint64_t convert_memory(const struct convert *c, size_t n_tensors);
 
 #endif

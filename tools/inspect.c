@@ -38,6 +38,16 @@ static void count_all(const struct bise_model *m, struct share *all, struct shar
     }
 }
 
+/* The text without the spaces at its end, which keep room for what is measured later. */
+static const char *trimmed(char *out, const char *text) {
+    size_t n = strlen(text);
+    while (n > 0 && text[n - 1] == ' ')
+        n--;
+    memcpy(out, text, n);
+    out[n] = 0;
+    return out;
+}
+
 /* ---- for people --------------------------------------------------------------------------- */
 
 /* Tensors of one kind: the same name but for the numbers in it, type and shape. */
@@ -184,7 +194,8 @@ static int print_page(const struct bise_model *m, const char *path, bool each) {
     print_config(m);
     print_text("source", m->provenance.source);
     print_text("recipe", m->provenance.recipe);
-    print_text("evaluation", m->provenance.eval);
+    char eval[sizeof m->provenance.eval];
+    print_text("evaluation", trimmed(eval, m->provenance.eval));
     return print_tensors(m, each);
 }
 
@@ -263,7 +274,8 @@ static void print_json(const struct bise_model *m) {
     printf(",\"recipe\":");
     print_escaped(m->provenance.recipe);
     printf(",\"evaluation\":");
-    print_escaped(m->provenance.eval);
+    char eval[sizeof m->provenance.eval];
+    print_escaped(trimmed(eval, m->provenance.eval));
     printf("},\n\"tensors\":[");
     for (size_t i = 0; i < m->n_tensors; i++) {
         printf("%s\n", i ? "," : "");

@@ -4,19 +4,22 @@
 #include "convert.h"
 #include "cpu.h"
 #include "crc32c.h"
+#include "dry_run.h"
 #include "error.h"
 #include "precision.h"
+#include "quantize_eval.h"
+#include "reference.h"
 #include "types.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define OWN_OPTIONS 7
+#define OWN_OPTIONS 9
 
 struct options {
-    const char *source, *out, *tokenizer, *chat, *calib;
+    const char *source, *out, *tokenizer, *chat, *calib, *eval;
     struct type_options types;
-    bool no_tokenizer;
+    bool no_tokenizer, dry_run;
     int64_t threads, window;
 };
 
@@ -26,7 +29,8 @@ struct quantize {
     struct source *source;
     struct model_config config; /* the source's, with the chat format */
     struct bundle tokenizer;
-    struct stats stats; /* of --calib, none where n is 0 */
+    struct eval_text eval; /* of --eval */
+    struct stats stats;    /* of --calib, none where n is 0 */
     struct tensor_shape *shapes;
     struct writer_tensor *tensors;
     size_t n_tensors;
@@ -91,7 +95,10 @@ static enum bise_status choose_types(struct quantize *q, struct bise_error *err)
     const struct options *o = q->options;
     const enum bise_status s =
         types_apply(&q->types, &o->types, &q->config, &q->shapes, &q->tensors, &q->n_tensors, err);
-    const struct precision p = {.options = &o->types,
+    struct type_options wanted = o->types;
+    if (o->dry_run)
+        wanted.sensitivity = NULL; /* guessed then: nothing runs */
+    const struct precision p = {.options = &wanted,
                                 .types = &q->types,
                                 .source = q->source,
                                 .source_path = o->source,
@@ -145,37 +152,78 @@ static void stop_writing(const struct quantize *q, struct writer **w, enum bise_
     writer_suspend(w);
 }
 
-static enum bise_status write_file(struct quantize *q, struct bise_error *err) {
-    const struct options *o = q->options;
-    struct convert c = {.source = q->source,
-                        .tensors = q->tensors,
-                        .stats = stats_of(q),
-                        .n_threads = thread_count(q)};
-    struct provenance *p = calloc(1, sizeof *p);
-    if (!p)
-        return bise_fail(err, BISE_ERR_MEMORY, "no memory");
+static void describe(const struct quantize *q, struct provenance *p) {
+    memset(p, 0, sizeof *p);
     snprintf(p->source, sizeof p->source, "%s", source_description(q->source));
     char types[512];
     types_describe(&q->types, &q->config, types, sizeof types);
     snprintf(p->recipe, sizeof p->recipe, "bise " BISE_VERSION " quantize, %s, scales searched%s%s",
              types, q->types.type == TYPE_I4 ? ", built-in codebook" : "",
              q->stats.n ? ", columns weighted by statistics" : "");
+    if (q->eval.n)
+        eval_placeholder(p->eval, sizeof p->eval);
+}
+
+/* The finished file beside its source on the text of --eval. */
+static enum bise_status evaluate(const struct quantize *q, struct writer *w,
+                                 struct bise_error *err) {
+    const struct options *o = q->options;
+    struct reference r = {NULL};
+    enum bise_status s = reference_open(&r, q->source, o->source, &q->config, &q->tokenizer, o->out,
+                                        thread_count(q), err);
+    if (!s)
+        s = eval_run(&q->eval, r.model, w, thread_count(q), err);
+    reference_close(&r);
+    return s;
+}
+
+static struct convert convert_of(const struct quantize *q) {
+    return (struct convert){.source = q->source,
+                            .tensors = q->tensors,
+                            .stats = stats_of(q),
+                            .n_threads = thread_count(q)};
+}
+
+static enum bise_status only_say(const struct quantize *q, struct bise_error *err) {
+    const struct convert c = convert_of(q);
+    struct provenance p;
+    struct dry_run d = {.convert = &c, .n_tensors = q->n_tensors, .out_path = q->options->out};
+    bool fits;
+    describe(q, &p);
+    enum bise_status s = writer_measure(&d.file_bytes, &q->config, &p, q->tokenizer.len, q->tensors,
+                                        q->n_tensors, err);
+    if (q->eval.n || q->options->types.sensitivity)
+        d.temp_bytes = reference_bytes(&q->config, q->options->source);
+    if (!s)
+        s = dry_run(&d, &fits, err);
+    if (!s && !fits)
+        s = bise_fail(err, BISE_ERR_DISK, "%s: not enough disk or memory", q->options->out);
+    return s;
+}
+
+static enum bise_status write_file(struct quantize *q, struct bise_error *err) {
+    const struct options *o = q->options;
+    struct convert c = convert_of(q);
+    struct provenance p;
+    describe(q, &p);
     enum bise_status s =
-        writer_open_resumable(&c.writer, o->out, &q->config, p, q->tokenizer.bytes,
+        writer_open_resumable(&c.writer, o->out, &q->config, &p, q->tokenizer.bytes,
                               q->tokenizer.len, q->tensors, q->n_tensors, identity(q), err);
-    free(p);
     if (s)
         return s;
     say_resumed(q, c.writer);
     const uint64_t file_bytes = writer_file_bytes(c.writer);
     progress_begin(&c.progress, o->out);
     s = convert_all(&c, err);
+    const double seconds = seconds_now() - c.progress.started;
+    if (!s && q->eval.n)
+        s = evaluate(q, c.writer, err);
     if (!s)
         s = writer_finish(&c.writer, err);
     progress_end(&c.progress);
     stop_writing(q, &c.writer, s);
     if (!s)
-        print_summary(q, file_bytes, seconds_now() - c.progress.started);
+        print_summary(q, file_bytes, seconds);
     return s;
 }
 
@@ -192,7 +240,11 @@ static enum bise_status run(struct quantize *q, struct bise_error *err) {
     s = open_stats(q, err);
     if (!s)
         s = choose_types(q, err);
-    return s ? s : write_file(q, err);
+    if (!s && o->eval)
+        s = eval_text_open(&q->eval, o->eval, &q->tokenizer, &q->config, err);
+    if (s)
+        return s;
+    return o->dry_run ? only_say(q, err) : write_file(q, err);
 }
 
 static int quantize(const struct options *o) {
@@ -203,6 +255,7 @@ static int quantize(const struct options *o) {
     bundle_close(&q.tokenizer);
     source_close(&q.source);
     stats_close(&q.stats);
+    eval_text_close(&q.eval);
     types_close(&q.types);
     free(q.shapes);
     free(q.tensors);
@@ -223,6 +276,9 @@ int cmd_quantize(int argc, char **argv) {
          1 << 30},
         {"--calib", OPT_STRING, &o.calib, "STATS",
          "weight errors by the statistics of bise calibrate", 0, 0},
+        {"--eval", OPT_STRING, &o.eval, "TEXT",
+         "measure perplexity before and after, and keep it in the file", 0, 0},
+        {"--dry-run", OPT_FLAG, &o.dry_run, NULL, "say what it will take, and write nothing", 0, 0},
         {"-t|--threads", OPT_INT, &o.threads, "N", "threads (default: all that are fast)", 1, 1024},
     };
     size_t n;

@@ -43,14 +43,34 @@ static enum bise_status write_bf16(const struct source *source, const struct mod
     return s;
 }
 
+static bool is_bise(const char *path) {
+    const size_t len = strlen(path);
+    return len > 5 && strcmp(path + len - 5, ".bise") == 0;
+}
+
+uint64_t reference_bytes(const struct model_config *config, const char *source_path) {
+    struct tensor_shape *shapes;
+    size_t n;
+    uint64_t bytes = 0;
+    if (is_bise(source_path) || config_shapes(config, &shapes, &n, NULL) != BISE_OK)
+        return 0;
+    for (size_t i = 0; i < n; i++) {
+        const bool f32 = shapes[i].is_vector || shapes[i].is_router;
+        bytes += tensor_bytes(f32 ? TYPE_F32 : TYPE_BF16, shapes[i].rows, shapes[i].cols,
+                              shapes[i].is_vector);
+    }
+    free(shapes);
+    return bytes;
+}
+
 enum bise_status reference_open(struct reference *r, const struct source *source,
                                 const char *source_path, const struct model_config *config,
                                 const struct bundle *tokenizer, const char *beside, int n_threads,
                                 struct bise_error *err) {
     const struct bise_model_params params = {.memory = BISE_MEMORY_MMAP, .n_threads = n_threads};
-    const size_t len = strlen(source_path), cap = strlen(beside) + sizeof ".reference-" + 20;
+    const size_t cap = strlen(beside) + sizeof ".reference-" + 20;
     *r = (struct reference){0};
-    if (len > 5 && strcmp(source_path + len - 5, ".bise") == 0)
+    if (is_bise(source_path))
         return bise_model_open(&r->model, source_path, &params, err);
     char *path = malloc(cap);
     if (!path)

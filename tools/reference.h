@@ -16,6 +16,8 @@ enum bise_status reference_open(struct reference *r, const struct source *source
                                 const char *source_path, const struct model_config *config,
                                 const struct bundle *tokenizer, const char *beside, int n_threads,
                                 struct bise_error *err);
+/* Disk space that takes, 0 for a .bise file. */
+uint64_t reference_bytes(const struct model_config *config, const char *source_path);
 void reference_close(struct reference *r);
 
 #endif

@@ -1,0 +1,21 @@
+/* bise quantize --dry-run: what the work will take, and whether it fits. */
+#ifndef BISE_TOOLS_DRY_RUN_H
+#define BISE_TOOLS_DRY_RUN_H
+
+#include "convert.h"
+
+struct dry_run {
+    const struct convert *convert; /* no writer */
+    size_t n_tensors;
+    const char *out_path;
+    uint64_t file_bytes;  /* of the output */
+    uint64_t temp_bytes;  /* of temporary models beside it; 0: none */
+    uint64_t extra_bytes; /* of memory beyond convert's */
+};
+
+/* Prints sizes, disk, memory and time on stdout; the time is that of a sample, read and rounded by
+ * one thread. *fits: whether disk and memory have room. Errors: IO, MEMORY, those of
+ * source_read_rows. */
+enum bise_status dry_run(const struct dry_run *d, bool *fits, struct bise_error *err);
+
+#endif

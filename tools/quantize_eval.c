@@ -1,0 +1,112 @@
+#include "quantize_eval.h"
+
+#include "error.h"
+#include "evaluate.h"
+#include "file.h"
+#include "kernels/dmath.h"
+#include "tokenizer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_MAX_BYTES ((size_t)1 << 30)
+#define WINDOW         512
+#define CALL           256
+#define LEAST_TOKENS   16
+
+enum bise_status eval_text_open(struct eval_text *t, const char *path,
+                                const struct bundle *tokenizer, const struct model_config *config,
+                                struct bise_error *err) {
+    uint8_t *text = NULL;
+    size_t len, n;
+    *t = (struct eval_text){.path = path};
+    if (!tokenizer->tokenizer)
+        return bise_fail(err, BISE_ERR_ARG, "--eval: the model has no tokenizer for a text");
+    enum bise_status s = file_read_whole(path, TEXT_MAX_BYTES, &text, &len, err);
+    if (s)
+        return s;
+    const size_t cap = 3 * len + 4, head = config->bos_id >= 0;
+    t->ids = malloc((cap + head) * sizeof *t->ids);
+    if (!t->ids)
+        s = bise_fail(err, BISE_ERR_MEMORY, "%s: no memory to tokenize %zu bytes", path, len);
+    if (!s)
+        s = tokenizer_encode(tokenizer->tokenizer, (const char *)text, len, true, t->ids + head,
+                             cap, &n, err);
+    if (!s && n < LEAST_TOKENS)
+        s = bise_fail(err, BISE_ERR_ARG, "--eval: %s: expected at least %d tokens, found %zu", path,
+                      LEAST_TOKENS, n);
+    if (!s && head)
+        t->ids[0] = config->bos_id;
+    t->n = s ? 0 : n + head;
+    free(text);
+    return s;
+}
+
+void eval_text_close(struct eval_text *t) {
+    free(t->ids);
+    *t = (struct eval_text){0};
+}
+
+void eval_placeholder(char *out, size_t cap) {
+    const size_t n = EVAL_TEXT_BYTES < cap - 1 ? EVAL_TEXT_BYTES : cap - 1;
+    memset(out, ' ', n);
+    out[n] = 0;
+}
+
+static void describe(const struct eval_text *t, struct evaluation *e, char *out, size_t cap) {
+    const struct estimate before = moments_mean(&e->base_nll), after = moments_mean(&e->nll);
+    const struct divergence_result kl = divergence_summary(&e->kl);
+    const double ppl[2] = {exp64(before.value), exp64(after.value)};
+    snprintf(out, cap,
+             "%.60s, %llu windows of %u: perplexity %.4f +- %.4f before, %.4f +- %.4f after, KL "
+             "%.3e +- %.1e, same top token %.2f %%",
+             file_base(t->path), (unsigned long long)e->shape.n_windows, e->shape.window, ppl[0],
+             ppl[0] * before.error, ppl[1], ppl[1] * after.error, kl.mean.value, kl.mean.error,
+             100 * kl.same_top.value);
+}
+
+/* Both sessions, and the run. */
+static enum bise_status measure(const struct eval_text *t, const struct bise_model *reference,
+                                const struct bise_model *model, int n_threads, char *out,
+                                size_t cap, struct bise_error *err) {
+    const size_t window = t->n < WINDOW ? t->n : WINDOW;
+    const struct bise_session_params params = {
+        .n_ctx = WINDOW, .chunk = CALL, .n_threads = n_threads, .window = -1};
+    struct evaluation e = {.call = CALL, .what = "evaluating: "};
+    int32_t *ids = NULL;
+    enum bise_status s =
+        eval_usual(t->ids, t->n, window, model->config.bos_id, &ids, &e.shape, err);
+    e.shape.vocab = model->config.vocab_size;
+    e.ids = ids;
+    if (!s)
+        s = bise_session_open(&e.session, model, &params, err);
+    if (!s)
+        s = bise_session_open(&e.base_session, reference, &params, err);
+    if (!s)
+        s = evaluation_run(&e, err);
+    if (!s)
+        describe(t, &e, out, cap);
+    evaluation_close(&e);
+    bise_session_close(&e.session);
+    bise_session_close(&e.base_session);
+    free(ids);
+    return s;
+}
+
+enum bise_status eval_run(const struct eval_text *t, const struct bise_model *reference,
+                          struct writer *w, int n_threads, struct bise_error *err) {
+    const struct bise_model_params params = {.memory = BISE_MEMORY_MMAP, .n_threads = n_threads};
+    struct bise_model *model = NULL;
+    char text[EVAL_TEXT_BYTES + 1];
+    enum bise_status s = writer_seal(w, err);
+    if (!s)
+        s = bise_model_open(&model, writer_temp_path(w), &params, err);
+    if (!s)
+        s = measure(t, reference, model, n_threads, text, sizeof text, err);
+    bise_model_close(&model);
+    if (s)
+        return s;
+    fprintf(stderr, "%s\n", text);
+    writer_set_evaluation(w, text);
+    return BISE_OK;
+}
