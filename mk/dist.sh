@@ -25,14 +25,16 @@ for cc in "$@"; do
     tree=$out/$name
     rm -rf "$tree"
     $make CC="$cc" BUILD="$out/build-$arch" CFLAGS="-O2 -ffile-prefix-map=$root=." \
-        LDFLAGS='-static -s -Wl,--build-id=none' "$out/build-$arch/bise"
+        LDFLAGS='-static -s -Wl,--build-id=none' "$out/build-$arch/bise" man
     bytes=$(stat -c %s "$out/build-$arch/bise")
     if [ "$bytes" -gt "$largest" ]; then
         echo "mk/dist.sh: the program for $arch has $bytes bytes, expected at most $largest" >&2
         exit 1
     fi
     install -D -m 755 "$out/build-$arch/bise" "$tree/bin/bise"
-    install -D -m 644 docs/bise.1 "$tree/share/man/man1/bise.1"
+    install -D -m 644 -t "$tree/share/man/man1" docs/bise.1 "$out/build-$arch"/man/*.1
+    install -D -m 644 docs/completion/bise.bash "$tree/share/bash-completion/completions/bise"
+    install -D -m 644 docs/completion/_bise "$tree/share/zsh/site-functions/_bise"
     install -D -m 644 models/demo.bise "$tree/share/bise/demo.bise"
     install -m 644 models/README.md "$tree/share/bise/README.md"
     install -m 644 README.md LICENSE docs/raspberry-pi.md "$tree"

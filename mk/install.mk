@@ -28,15 +28,26 @@ $(BUILD)/install/bise.pc: mk/bise.pc.in $(BUILD)/flags FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
 
-install-files: $(BUILD)/bise $(BUILD)/install/libbise.a $(BUILD)/install/$(SHARED) \
+# The manual, and a page for each command out of it.
+COMMANDS   := $(shell sed -n '/^\.SH COMMANDS/,/^\.SH OPTIONS/s/^\.B bise \([a-z]*\) .*/\1/p' \
+              docs/bise.1)
+MAN_PAGES  := $(COMMANDS:%=$(BUILD)/man/bise-%.1)
+MAN_FILES  := docs/bise.1 $(MAN_PAGES)
+$(BUILD)/man/bise-%.1: docs/bise.1 mk/man_page.awk
+	@mkdir -p $(@D)
+	@awk -v command=$* -f mk/man_page.awk $< >$@.part && mv $@.part $@
+man: $(MAN_PAGES)
+
+install-files: $(MAN_PAGES) $(BUILD)/bise $(BUILD)/install/libbise.a $(BUILD)/install/$(SHARED) \
                $(BUILD)/install/bise.pc
 
 DATA_FILES := $(wildcard models/demo.bise models/README.md)
-MAN_FILES  := $(wildcard docs/bise.1)
+BASH_FILES := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSH_FILES  := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 install: install-files
 	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/include' \
 	    '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(PREFIX)/share/bise' \
-	    '$(DESTDIR)$(PREFIX)/share/man/man1'
+	    '$(DESTDIR)$(PREFIX)/share/man/man1' '$(BASH_FILES)' '$(ZSH_FILES)'
 	$(INSTALL) -m 755 $(BUILD)/bise '$(DESTDIR)$(PREFIX)/bin/bise'
 	$(INSTALL) -m 644 src/bise.h '$(DESTDIR)$(PREFIX)/include/bise.h'
 	$(INSTALL) -m 644 $(BUILD)/install/libbise.a '$(DESTDIR)$(LIBDIR)/libbise.a'
@@ -45,13 +56,16 @@ install: install-files
 	ln -sf $(SONAME) '$(DESTDIR)$(LIBDIR)/libbise.so'
 	$(INSTALL) -m 644 $(BUILD)/install/bise.pc '$(DESTDIR)$(LIBDIR)/pkgconfig/bise.pc'
 	$(if $(DATA_FILES),$(INSTALL) -m 644 $(DATA_FILES) '$(DESTDIR)$(PREFIX)/share/bise')
-	$(if $(MAN_FILES),$(INSTALL) -m 644 $(MAN_FILES) '$(DESTDIR)$(PREFIX)/share/man/man1')
+	$(INSTALL) -m 644 $(MAN_FILES) '$(DESTDIR)$(PREFIX)/share/man/man1'
+	$(INSTALL) -m 644 docs/completion/bise.bash '$(BASH_FILES)/bise'
+	$(INSTALL) -m 644 docs/completion/_bise '$(ZSH_FILES)/_bise'
 
 uninstall:
 	rm -f '$(DESTDIR)$(PREFIX)/bin/bise' '$(DESTDIR)$(PREFIX)/include/bise.h' \
 	    '$(DESTDIR)$(LIBDIR)/libbise.a' '$(DESTDIR)$(LIBDIR)/$(SHARED)' \
 	    '$(DESTDIR)$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(LIBDIR)/libbise.so' \
-	    '$(DESTDIR)$(LIBDIR)/pkgconfig/bise.pc' '$(DESTDIR)$(PREFIX)/share/man/man1/bise.1'
+	    '$(DESTDIR)$(LIBDIR)/pkgconfig/bise.pc' '$(BASH_FILES)/bise' '$(ZSH_FILES)/_bise' \
+	    $(patsubst %,'$(DESTDIR)$(PREFIX)/share/man/man1/%',$(notdir $(MAN_FILES)))
 	rm -rf '$(DESTDIR)$(PREFIX)/share/bise'
 
-.PHONY: install install-files uninstall
+.PHONY: man install install-files uninstall

@@ -44,7 +44,9 @@ bool option_is(const struct option_def *d, const char *arg, size_t len) {
     return false;
 }
 
-static void print_help(const char *usage, const struct option_def *defs, size_t n_defs) {
+static void print_help(const char *command, const char *usage, const struct option_def *defs,
+                       size_t n_defs) {
+    const char *const *examples = command_examples(command);
     printf("usage: %s\n", usage);
     if (n_defs)
         printf("\noptions:\n");
@@ -67,6 +69,10 @@ static void print_help(const char *usage, const struct option_def *defs, size_t 
         else
             printf("  %-26s  %s\n", left, defs[i].help);
     }
+    if (examples)
+        printf("\nexamples:\n");
+    for (; examples && *examples; examples++)
+        printf("  %s\n", *examples);
 }
 
 static bool append_value(struct option_list *list, const char *name, const char *text) {
@@ -139,7 +145,7 @@ bool options_parse(int argc, char **argv, const struct option_def *defs, size_t 
             continue;
         }
         if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
-            print_help(usage, defs, n_defs);
+            print_help(argv[0], usage, defs, n_defs);
             *exit_code = EXIT_DONE;
             return false;
         }

@@ -58,6 +58,8 @@ bool option_is(const struct option_def *d, const char *arg, size_t len);
 /* Converts text into the option's variable. False, said on stderr under this name: it is no value
  * for it, and the variable is as before. */
 bool option_set(const struct option_def *d, const char *name, const char *text);
+/* Lines that show the command in use, up to a NULL; NULL if there are none. */
+const char *const *command_examples(const char *command);
 
 /* Subcommands; argv[0] is the subcommand's name. Return an exit code. */
 int cmd_chat(int argc, char **argv);

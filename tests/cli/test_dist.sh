@@ -18,7 +18,8 @@ expect dist_same_bytes cmp "$T/one/$archive" "$T/two/$archive"
 expect dist_checksums sh -c "cd '$T/one' && sha256sum -c SHA256SUMS"
 tar -C "$T" -xzf "$T/one/$archive"
 folder=$T/${archive%.tar.gz}
-for file in bin/bise README.md LICENSE share/man/man1/bise.1 share/bise/demo.bise; do
+for file in bin/bise README.md LICENSE share/man/man1/bise.1 share/man/man1/bise-run.1 \
+    share/bash-completion/completions/bise share/zsh/site-functions/_bise share/bise/demo.bise; do
     expect "dist_has_$file" test -s "$folder/$file"
 done
 expect dist_runs "$folder/bin/bise" run -p 'Once upon a time' -n 4 --temp 0

@@ -13,7 +13,9 @@ prefix=/opt/bise
 installed=$root$prefix
 expect install make install DESTDIR="$root" PREFIX=$prefix BUILD="$BUILD" CC="$CC"
 for file in bin/bise include/bise.h lib/libbise.a lib/libbise.so lib/libbise.so.0 \
-    lib/pkgconfig/bise.pc share/man/man1/bise.1 share/bise/demo.bise; do
+    lib/pkgconfig/bise.pc share/man/man1/bise.1 share/man/man1/bise-chat.1 \
+    share/man/man1/bise-synth.1 share/bash-completion/completions/bise \
+    share/zsh/site-functions/_bise share/bise/demo.bise; do
     expect "installed_$file" test -s "$installed/$file"
 done
 expect installed_program_runs "$installed/bin/bise" --version

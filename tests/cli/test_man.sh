@@ -1,29 +1,83 @@
 #!/usr/bin/env bash
-# The man page names every command and every option that --help knows, and renders without a warning.
+# The manual, its page for every command, --help's examples and the shells' completion: each knows
+# every command and every option that --help knows.
 . tests/cli/common.sh
 
 sed -e 's/\\f[A-Z]//g' -e 's/\\//g' docs/bise.1 >"$T/page"
 commands=$("$BISE" --help | sed -n 's/^  \([a-z]*\) .*/\1/p')
+options() { # of a command, each spelling a word
+    "$BISE" "$1" --help | sed '/^examples:/,$d' | sed -n 's/^  \(-.*\)/\1/p' | sed 's/   .*//' |
+        grep -o -E '(^|[ ,])--?[a-z][a-z-]*' | tr -d ' ,'
+}
+missing_options() { # missing_options PAGE COMMAND
+    local option
+    for option in $(options "$2"); do
+        grep -q -E -- "^\.B ([^ ]+, )*$option(,| |\$)" "$1" || printf ' %s' "$option"
+    done
+}
 for command in $commands; do
     expect "man_$command" grep -q -E "^\.B bise $command " "$T/page"
-    missing=''
-    for option in $("$BISE" "$command" --help | sed -n 's/^  \(-.*\)/\1/p' | sed 's/   .*//' |
-        grep -o -E '(^|[ ,])--?[a-z][a-z-]*' | tr -d ' ,'); do
-        grep -q -E -- "^\.B ([^ ]+, )*$option(,| |\$)" "$T/page" || missing+=" $option"
-    done
+    missing=$(missing_options "$T/page" "$command")
     if [ -z "$missing" ]; then ok "man_options_$command"; else not_ok "man_options_$command" "$missing"; fi
+    # The command's own page.
+    awk -v command="$command" -f mk/man_page.awk docs/bise.1 >"$T/bise-$command.1" ||
+        not_ok "page_$command" "no entry of that name"
+    sed -e 's/\\f[A-Z]//g' -e 's/\\//g' "$T/bise-$command.1" >"$T/one"
+    missing=$(missing_options "$T/one" "$command")
+    if [ -z "$missing" ]; then ok "page_options_$command"; else not_ok "page_options_$command" "$missing"; fi
+    unknown=$(sed '/^\.SH EXIT/,$d' "$T/one" | sed -n '/^\.SH OPTIONS/,$p' | grep -E '^\.B -' |
+        sed 's/^\.B //' | grep -o -E '(^|, )--?[a-z][a-z-]*' | tr -d ' ,' | sort -u |
+        grep -v -x -F -f <(options "$command"))
+    if [ -z "$unknown" ]; then ok "page_no_other_options_$command"; else not_ok "page_no_other_options_$command" "$unknown"; fi
+    # Examples: some, the same in page and help, with options that exist.
+    "$BISE" "$command" --help | sed '1,/^examples:/d' | sed 's/^  //' >"$T/examples"
+    expect "examples_$command" test -s "$T/examples"
+    sed -n '/^\.SH EXAMPLES/,/^\.SH EXIT/p' "$T/one" | grep -v '^\.' >"$T/in_page"
+    expect "examples_in_page_$command" cmp "$T/examples" "$T/in_page"
+    unknown=$(grep -o "bise $command .*" "$T/examples" | grep -o -E -- ' --?[a-z][a-z-]*' | sort -u |
+        grep -v -x -F -f <(options "$command" | sed 's/^/ /'))
+    if [ -z "$unknown" ]; then ok "examples_options_$command"; else not_ok "examples_options_$command" "$unknown"; fi
 done
 
+pages=(docs/bise.1 "$T"/bise-*.1)
 if command -v mandoc >/dev/null; then
-    expect man_renders mandoc -T lint -W warning docs/bise.1
+    expect man_renders mandoc -T lint -W warning "${pages[@]}"
 elif command -v groff >/dev/null; then
-    warnings=$(groff -man -Tutf8 -ww docs/bise.1 2>&1 >"$T/rendered")
-    if [ -z "$warnings" ] && grep -q "User commands" "$T/rendered"; then
-        ok man_renders
-    else
-        not_ok man_renders "$warnings"
-    fi
+    for page in "${pages[@]}"; do
+        warnings=$(groff -man -Tutf8 -ww "$page" 2>&1 >"$T/rendered")
+        if [ -z "$warnings" ] && grep -q "User commands" "$T/rendered"; then
+            ok "renders_${page##*/}"
+        else
+            not_ok "renders_${page##*/}" "$warnings"
+        fi
+    done
 else
     skipped man_renders "neither mandoc nor groff is installed"
+fi
+
+# bash: what is completed where.
+# shellcheck source=docs/completion/bise.bash
+. docs/completion/bise.bash
+completed() { # completed WORD... : what bash would offer for the last one
+    COMP_WORDS=("$BISE" "$@")
+    COMP_CWORD=$#
+    _bise
+    printf '%s\n' "${COMPREPLY[@]}"
+}
+expect "completes_commands" diff <(printf '%s\n' "$commands" --help --version | sort) <(completed "" | sort)
+expect "completes_a_beginning" diff <(printf 'perplexity\nplan\n') <(completed p | sort)
+for command in $commands; do
+    expect "completes_options_$command" diff <({ options "$command"; echo --help; } | sort -u) \
+        <(completed "$command" - | sort -u)
+done
+expect "completes_values" diff <(printf 'f16\nf32\n') <(completed run --kv f | sort)
+touch "$T/model.bise"
+expect "completes_files" diff <(echo "$T/model.bise") <(completed run -m "$T/mod")
+expect "completes_files_without_an_option" diff <(echo "$T/model.bise") <(completed verify "$T/mod")
+expect "completes_nothing_for_a_number" test -z "$(completed run -n "$T/mod")"
+if command -v zsh >/dev/null; then
+    expect zsh_reads_its_completion zsh -n docs/completion/_bise
+else
+    skipped zsh_reads_its_completion "zsh is not installed"
 fi
 finish

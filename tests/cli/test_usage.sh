@@ -6,9 +6,9 @@ expect_exit no_command 2 'usage: bise COMMAND' "$BISE"
 expect_exit unknown_command 2 'unknown command "frobnicate"' "$BISE" frobnicate
 expect help "$BISE" --help
 expect version "$BISE" --version
-for command in chat run quantize plan inspect verify tokenize perplexity synth; do
-    expect "help_$command" "$BISE" $command --help
+for command in $("$BISE" --help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
+    expect "help_$command" "$BISE" "$command" --help
     expect_exit "unknown_option_$command" 2 'unknown option --frobnicate' \
-        "$BISE" $command --frobnicate
+        "$BISE" "$command" --frobnicate
 done
 finish

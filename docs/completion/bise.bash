@@ -1,0 +1,38 @@
+# bash completion for bise. Commands and options are read from `bise --help` and `bise COMMAND --help`.
+# shellcheck shell=bash
+
+# What --help says of an option's values, where they are few.
+_bise_values() {
+    case $1 in
+    --isa) echo "scalar avx2 avxvnni avx512 amx neon neon_dotprod neon_i8mm" ;;
+    --kv) echo "i8 f16 f32" ;;
+    --mem) echo "auto huge mmap" ;;
+    --chat-format) echo "v1 v3 chatml zephyr llama2 none" ;;
+    --overflow) echo "drop stop" ;;
+    --color) echo "auto always never" ;;
+    --type | --head | --embed | --attention) echo "i4 i8 bf16 f32" ;;
+    esac
+}
+
+_bise() {
+    local program=${COMP_WORDS[0]} current=${COMP_WORDS[COMP_CWORD]} previous='' help values word
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        help=$("$program" --help 2>/dev/null | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p')
+        mapfile -t COMPREPLY < <(compgen -W "$help --help --version" -- "$current")
+        return
+    fi
+    previous=${COMP_WORDS[COMP_CWORD - 1]}
+    help=$("$program" "${COMP_WORDS[1]}" --help 2>/dev/null | sed '/^examples:/,$d')
+    values=$(_bise_values "$previous")
+    if [ -n "$values" ]; then
+        mapfile -t COMPREPLY < <(compgen -W "$values" -- "$current")
+    elif [[ $current == -* ]]; then
+        word=$(sed -n 's/^  \(-[^ ,]*\(, -[^ ,]*\)*\).*/\1/p' <<<"$help")
+        mapfile -t COMPREPLY < <(compgen -W "${word//,/} --help" -- "$current")
+    elif [[ $previous != -* ]] || grep -q -E -- "^  (.*, )?$previous(, .*)? @?(FILE|DIR|OUT)" <<<"$help" ||
+        ! grep -q -E -- "^  (.*, )?$previous(, [^ ]+)? [^ ]" <<<"$help"; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+    fi
+}
+complete -o filenames -o bashdefault -F _bise bise
