@@ -233,8 +233,10 @@ enum command_result chat_command(struct talk *t, const char *line) {
         fprintf(stderr, "%s takes no argument\n", command->name);
         return COMMAND_DONE;
     }
-    char *copy = strndup(arg, n);
-    if (!copy) {
+    const char *home = command->complete == complete_file ? getenv("HOME") : NULL;
+    const bool tilde = home && n > 1 && arg[0] == '~' && arg[1] == '/';
+    char *copy = NULL;
+    if (asprintf(&copy, "%s%.*s", tilde ? home : "", (int)(n - tilde), arg + tilde) < 0) {
         report(BISE_ERR_MEMORY, NULL);
         return COMMAND_DONE;
     }

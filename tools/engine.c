@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 void engine_option_defs(struct engine_options *o, struct option_def *defs) {
     const struct option_def mine[ENGINE_OPTIONS] = {
@@ -141,11 +140,13 @@ struct reading {
     bool shown;
 };
 
+#define WORTH_SHOWING 64 /* tokens that a large model takes some time to read */
+
 /* A line on the terminal, once the reading has taken a second. */
 static bool on_progress(void *user, size_t done, size_t total) {
     struct reading *p = user;
     const double seconds = seconds_now() - p->start;
-    if (isatty(STDERR_FILENO) && seconds > 1 && done < total) {
+    if (progress_is_seen() && seconds > 1 && done < total) {
         fprintf(stderr, "\rreading %zu of %zu tokens, %.1f tokens/s ", done, total,
                 (double)done / seconds);
         p->shown = true;
@@ -155,7 +156,9 @@ static bool on_progress(void *user, size_t done, size_t total) {
 
 enum bise_status engine_prefill(struct engine *e, const int32_t *ids, size_t n,
                                 struct bise_error *err) {
-    struct reading p = {.start = seconds_now()};
+    struct reading p = {.start = seconds_now(), .shown = n >= WORTH_SHOWING && progress_is_seen()};
+    if (p.shown)
+        fprintf(stderr, "\rreading %zu tokens ", n);
     const uint64_t from = bise_position(e->session);
     const enum bise_status status = bise_prefill(e->session, ids, n, on_progress, &p, err);
     if (p.shown)

@@ -20,8 +20,9 @@ static void install(int flags) {
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    if (!flags)
-        sigaction(SIGHUP, &action, NULL);
+    struct sigaction hangup;
+    if (!flags && sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL); /* not where nohup has started the program */
 }
 
 void interrupt_catch(void) {

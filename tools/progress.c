@@ -1,6 +1,7 @@
 #include "progress.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,6 +14,11 @@ double seconds_now(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+bool progress_is_seen(void) {
+    const char *term = getenv("TERM");
+    return isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
+}
+
 void progress_begin(struct progress *p, const char *what) {
     *p = (struct progress){.what = what, .started = seconds_now()};
     p->drawn = p->started;
@@ -20,7 +26,7 @@ void progress_begin(struct progress *p, const char *what) {
 
 void progress_show(struct progress *p, uint64_t done, uint64_t total) {
     const double now = seconds_now(), share = total ? (double)done / (double)total : 1;
-    if (!isatty(STDERR_FILENO) || now - p->drawn < 0.1)
+    if (!progress_is_seen() || now - p->drawn < 0.1)
         return;
     char bar[BAR_CELLS + 1];
     const int filled = (int)(share * BAR_CELLS);

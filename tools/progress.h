@@ -8,9 +8,11 @@
 /* Seconds on a clock that only goes forward. */
 double seconds_now(void);
 
-/* A line on stderr, redrawn ten times a second at most: what, a bar, percent, rate where bytes are
- * counted, time left.
- * Nothing at all where stderr is no terminal. */
+/* Whether a line on stderr can be redrawn: it is a terminal, and not a dumb one. */
+bool progress_is_seen(void);
+
+/* A line on stderr, redrawn ten times a second at most: what, a bar, percent, rate, time left.
+ * Nothing at all where that cannot be seen. */
 struct progress {
     const char *what;
     double started, drawn;

@@ -114,6 +114,12 @@ same "and goes on" 2 "$(wc -l <"$T/out")"
 chat "Hello\n/model $T/no.bise\nnever\n"
 same "a model that is not there" 1 $?
 
+printf 'Hello\n/model %s v1\n' "$T/other.bise" |
+    "$BISE" chat -m $M -q --temp 0 -n 3 --session "$T/diary" >"$T/out" 2>"$T/err"
+expect "a session stays with its model" grep -q "saved and closed" "$T/err"
+printf '/tokens\n' | "$BISE" chat -m $M -q --session "$T/diary" >"$T/out" 2>"$T/err"
+expect "and goes on there" grep -q -- "^1 $(enc '[INST] Hello [/INST]')" "$T/err"
+
 # For programs: an object in, an object out.
 printf '%s\n' '{"content": "Hello"}' '' '{"role": "system", "content": "Be kind."}' '{"content": 1}' \
     'x' '{"role": "tool", "content": ""}' '{"role": "user", "content": "a\nb\u00e9"}' |
