@@ -136,6 +136,7 @@ struct bise_plan {
     enum bise_kv kv;
     int n_threads;
     uint64_t ram, available, limit; /* of this machine; limit: cgroup's, UINT64_MAX if none */
+    uint32_t largest_ctx;           /* n_ctx that would fit, at most 2^20; 0: none */
 };
 
 BISE_API enum bise_status bise_plan(const struct bise_model *model,

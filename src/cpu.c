@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define SYSFS "/sys"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <sys/syscall.h>
@@ -128,11 +130,11 @@ int cpu_count(void) {
     return within_quota(n > 0 ? (int)n : 1);
 }
 
-/* A file of /sys/devices/system/cpu/cpuN; fallback where it is missing. */
-static uint64_t cpu_fact(int cpu, const char *name, uint64_t fallback) {
-    char path[128];
+/* A file of devices/system/cpu/cpuN; fallback where it is missing. */
+static uint64_t cpu_fact(const char *sysfs, int cpu, const char *name, uint64_t fallback) {
+    char path[512];
     uint64_t value;
-    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/%s", cpu, name);
+    snprintf(path, sizeof path, "%s/devices/system/cpu/cpu%d/%s", sysfs, cpu, name);
     return sysfile_read_u64(path, &value) ? value : fallback;
 }
 
@@ -164,19 +166,22 @@ static void drop_efficiency_cores(cpu_set_t *set) {
 #endif
 }
 
-/* Keeps CPUs with at least 3/4 of the best one's capacity (ARM's cpu_capacity, else the highest
- * frequency); equal where nothing is known. */
-static void drop_slow_cores(cpu_set_t *set) {
+void cpu_drop_slow(cpu_set_t *set, const char *sysfs) {
     uint64_t speed[CPU_SETSIZE] = {0}, best = 0;
+    bool capacity = false;
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (!CPU_ISSET(cpu, set))
-            continue;
-        const uint64_t freq = cpu_fact(cpu, "cpufreq/cpuinfo_max_freq", 1);
-        speed[cpu] = cpu_fact(cpu, "cpu_capacity", freq);
-        best = speed[cpu] > best ? speed[cpu] : best;
+        const uint64_t of_cpu = CPU_ISSET(cpu, set) ? cpu_fact(sysfs, cpu, "cpu_capacity", 0) : 0;
+        capacity = capacity || of_cpu > 0;
+        speed[cpu] = of_cpu;
     }
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (CPU_ISSET(cpu, set) && speed[cpu] < best - best / 4)
+        if (!capacity && CPU_ISSET(cpu, set))
+            speed[cpu] = cpu_fact(sysfs, cpu, "cpufreq/cpuinfo_max_freq", 1);
+        best = speed[cpu] > best ? speed[cpu] : best;
+    }
+    const uint64_t least = best - best / (capacity ? 4 : 5);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, set) && speed[cpu] < least)
             CPU_CLR(cpu, set);
     }
 }
@@ -188,8 +193,8 @@ static int count_cores(const cpu_set_t *set) {
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         if (!CPU_ISSET(cpu, set))
             continue;
-        const uint64_t core = cpu_fact(cpu, "topology/core_id", (uint64_t)cpu) |
-                              cpu_fact(cpu, "topology/physical_package_id", 0) << 32;
+        const uint64_t core = cpu_fact(SYSFS, cpu, "topology/core_id", (uint64_t)cpu) |
+                              cpu_fact(SYSFS, cpu, "topology/physical_package_id", 0) << 32;
         int i = 0;
         while (i < n && seen[i] != core)
             i++;
@@ -204,7 +209,7 @@ static bool fast_cpus(cpu_set_t *set) {
     if (!allowed_cpus(set))
         return false;
     drop_efficiency_cores(set);
-    drop_slow_cores(set);
+    cpu_drop_slow(set, SYSFS);
     return true;
 }
 

@@ -4,12 +4,14 @@
 #include "error.h"
 #include "mem.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define DEFAULT_CONTEXT 8192u
 #define LEAST_CONTEXT   256u /* a default context is not made smaller than this to fit */
 #define DEFAULT_CHUNK   256u
 #define MAX_CHUNK       8192u
+#define LARGEST_CONTEXT (1u << 20) /* looked for; more than any of the family was trained on */
 
 static enum bise_kv default_kv(const struct bise_model *model) {
     const enum tensor_type type = model->layers[0].w1[0]->type;
@@ -86,6 +88,37 @@ static bool fits(const struct bise_model *model, const struct bise_plan *plan) {
     return need <= left;
 }
 
+/* The largest n_ctx that fits with the plan's other choices. */
+static uint32_t largest_context(const struct bise_model *model, uint64_t start_pos,
+                                const struct bise_plan *plan) {
+    uint32_t fitting = 0, beyond = LARGEST_CONTEXT + 1;
+    while (beyond - fitting > 1) {
+        struct bise_plan p = *plan;
+        struct kv_cache kv;
+        p.n_ctx = fitting + (beyond - fitting) / 2;
+        if (measure(model, start_pos, &p, &kv) && fits(model, &p))
+            fitting = p.n_ctx;
+        else
+            beyond = p.n_ctx;
+    }
+    return fitting;
+}
+
+/* BISE_ERR_MEMORY: what is needed, what there is, what would fit. */
+static enum bise_status too_much(const struct bise_plan *plan, struct bise_error *err) {
+    const uint64_t left = plan->available < plan->limit ? plan->available : plan->limit;
+    char advice[96] = "a model with fewer parameters or bits is needed: no context fits";
+    if (plan->largest_ctx > 0)
+        snprintf(advice, sizeof advice, "a context of %u tokens would fit", plan->largest_ctx);
+    return bise_fail(
+        err, BISE_ERR_MEMORY,
+        "needs %llu MiB (weights %llu, cache %llu for %u positions, scratch %llu), "
+        "%llu MiB are free; %s",
+        (unsigned long long)(plan->total >> 20), (unsigned long long)(plan->weights >> 20),
+        (unsigned long long)(plan->cache >> 20), plan->ring,
+        (unsigned long long)(plan->scratch >> 20), (unsigned long long)(left >> 20), advice);
+}
+
 enum bise_status plan_session(const struct bise_model *model,
                               const struct bise_session_params *params, struct bise_plan *plan,
                               struct kv_cache *kv, struct bise_error *err) {
@@ -112,17 +145,8 @@ enum bise_status plan_session(const struct bise_model *model,
     if (!ok)
         return bise_fail(err, BISE_ERR_MEMORY,
                          "the session's memory is beyond this machine's words");
-    if (!fits(model, plan)) {
-        const uint64_t left = plan->available < plan->limit ? plan->available : plan->limit;
-        return bise_fail(
-            err, BISE_ERR_MEMORY,
-            "needs %llu MiB (weights %llu, cache %llu for %u positions, scratch %llu), "
-            "%llu MiB are free; a smaller context or window needs less",
-            (unsigned long long)(plan->total >> 20), (unsigned long long)(plan->weights >> 20),
-            (unsigned long long)(plan->cache >> 20), plan->ring,
-            (unsigned long long)(plan->scratch >> 20), (unsigned long long)(left >> 20));
-    }
-    return BISE_OK;
+    plan->largest_ctx = largest_context(model, p->start_pos, plan);
+    return fits(model, plan) ? BISE_OK : too_much(plan, err);
 }
 
 enum bise_status bise_plan(const struct bise_model *model, const struct bise_session_params *params,

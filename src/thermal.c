@@ -3,6 +3,7 @@
 #include "sysfile.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_ZONES 64
@@ -54,8 +55,21 @@ static void read_clock(struct thermal *t, const char *sysfs) {
     t->throttled = t->has_clock && t->mhz < t->max_mhz / 10 * 9;
 }
 
+/* Bits of the Raspberry Pi's firmware: 0 voltage too low, 1 clock capped, 2 throttled, 3 near the
+ * temperature limit; from 16 on, what has ever been. In hexadecimal without a prefix. */
+static void read_firmware(struct thermal *t, const char *sysfs) {
+    char path[512], text[32], *end;
+    snprintf(path, sizeof path, "%s/devices/platform/soc/soc:firmware/get_throttled", sysfs);
+    if (!sysfile_read(path, text, sizeof text))
+        return;
+    const unsigned long bits = strtoul(text, &end, 16);
+    t->low_voltage = end != text && (bits & 1);
+    t->throttled = t->throttled || (end != text && (bits & 0xe));
+}
+
 void thermal_read(struct thermal *t, const char *sysfs) {
     memset(t, 0, sizeof *t);
     read_temperature(t, sysfs);
     read_clock(t, sysfs);
+    read_firmware(t, sysfs);
 }

@@ -84,6 +84,19 @@ const char *engine_model_path(const struct engine_options *o) {
     return path;
 }
 
+/* Whether the session will fit, by the file's header alone: before weights are copied. */
+static enum bise_status plan_ahead(const char *path, const struct bise_session_params *params,
+                                   struct bise_error *err) {
+    const struct bise_model_params mapped = {.memory = BISE_MEMORY_MMAP};
+    struct bise_model *model = NULL;
+    struct bise_plan plan;
+    enum bise_status status = bise_model_open(&model, path, &mapped, err);
+    if (status == BISE_OK)
+        status = bise_plan(model, params, &plan, err);
+    bise_model_close(&model);
+    return status;
+}
+
 int engine_open(struct engine *e, const struct engine_options *o) {
     *e = (struct engine){0};
     struct bise_session_params params;
@@ -100,8 +113,13 @@ int engine_open(struct engine *e, const struct engine_options *o) {
     cpu_prefer_fast((int)o->threads);
     struct bise_error err = {0};
     const double start = seconds_now();
+    enum bise_status status = BISE_OK;
+    if (memory != BISE_MEMORY_MMAP)
+        status = plan_ahead(e->path, &params, &err);
+    if (status)
+        return report(status, &err);
     progress_begin(&loading, "loading");
-    enum bise_status status = bise_model_open(&e->model, e->path, &model_params, &err);
+    status = bise_model_open(&e->model, e->path, &model_params, &err);
     progress_end(&loading);
     if (!status)
         status = bise_session_open(&e->session, e->model, &params, &err);
@@ -207,8 +225,9 @@ static void print_thermal(FILE *to) {
     struct thermal t;
     thermal_read(&t, "/sys");
     if (t.has_clock)
-        fprintf(to, "; %llu of %llu MHz%s", (unsigned long long)t.mhz,
-                (unsigned long long)t.max_mhz, t.throttled ? ", throttled" : "");
+        fprintf(to, "; %llu of %llu MHz", (unsigned long long)t.mhz, (unsigned long long)t.max_mhz);
+    fprintf(to, "%s%s", t.throttled ? ", throttled" : "",
+            t.low_voltage ? ", power supply too weak" : "");
     if (t.has_temperature)
         fprintf(to, "; %.0f C", t.celsius);
 }

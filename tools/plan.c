@@ -5,26 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LARGEST_CONTEXT                                                                            \
-    (1u << 20) /* looked for; more than any model of the family was trained on */
-
-/* The largest context that fits, 0 if none does; a session of a model with a window takes the same
- * memory for all. */
-static uint32_t largest_context(const struct bise_model *model,
-                                const struct bise_session_params *params) {
-    struct bise_session_params p = *params;
-    struct bise_plan plan;
-    uint32_t fits = 0, beyond = LARGEST_CONTEXT + 1;
-    while (beyond - fits > 1) {
-        p.n_ctx = fits + (beyond - fits) / 2;
-        if (bise_plan(model, &p, &plan, NULL) == BISE_OK)
-            fits = p.n_ctx;
-        else
-            beyond = p.n_ctx;
-    }
-    return fits;
-}
-
 static const char *kv_name(enum bise_kv kv) {
     return kv == BISE_KV_I8 ? "i8" : kv == BISE_KV_F16 ? "f16" : "f32";
 }
@@ -34,7 +14,8 @@ static void print_size(const char *what, uint64_t bytes, const char *note) {
 }
 
 static void print_for_people(const struct bise_model_info *info, const struct bise_plan *p,
-                             bool fits, uint32_t largest) {
+                             bool fits) {
+    const uint32_t largest = p->largest_ctx;
     char note[128];
     snprintf(note, sizeof note, "%s", info->weight_type);
     print_size("weights", p->weights, note);
@@ -53,7 +34,7 @@ static void print_for_people(const struct bise_model_info *info, const struct bi
            p->window ? " (how far back ids are kept)" : "");
     if (largest > 0)
         printf("%-24s %10" PRIu32 " tokens%s\n", "largest that fits", largest,
-               largest == LARGEST_CONTEXT ? " or more" : "");
+               largest == 1u << 20 ? " or more" : "");
     if (fits) {
         printf("It fits.\n");
     } else if (largest > 0) {
@@ -66,7 +47,7 @@ static void print_for_people(const struct bise_model_info *info, const struct bi
     }
 }
 
-static void print_for_programs(const struct bise_plan *p, bool fits, uint32_t largest) {
+static void print_for_programs(const struct bise_plan *p, bool fits) {
     printf("{\"weights\": %" PRIu64 ", \"cache\": %" PRIu64 ", \"scratch\": %" PRIu64
            ", \"total\": %" PRIu64 ", \"ram\": %" PRIu64 ", \"available\": %" PRIu64 ", ",
            p->weights, p->cache, p->scratch, p->total, p->ram, p->available);
@@ -78,7 +59,7 @@ static void print_for_programs(const struct bise_plan *p, bool fits, uint32_t la
            ", \"ring\": %" PRIu32 ", \"kv\": \"%s\", \"threads\": %d, \"fits\": %s, "
            "\"largest_context\": %" PRIu32 "}\n",
            p->n_ctx, p->window, p->chunk, p->ring, kv_name(p->kv), p->n_threads,
-           fits ? "true" : "false", largest);
+           fits ? "true" : "false", p->largest_ctx);
 }
 
 int cmd_plan(int argc, char **argv) {
@@ -100,18 +81,17 @@ int cmd_plan(int argc, char **argv) {
         (path = engine_model_path(&o)) == NULL)
         return EXIT_USAGE;
     struct bise_model *model = NULL;
-    struct bise_plan plan;
+    struct bise_plan plan = {0};
     struct bise_error err = {0};
     const struct bise_model_params mapped = {.memory = BISE_MEMORY_MMAP};
     enum bise_status status = bise_model_open(&model, path, &mapped, &err);
     if (status == BISE_OK)
         status = bise_plan(model, &params, &plan, &err);
     if (status == BISE_OK || (status == BISE_ERR_MEMORY && model != NULL)) {
-        const uint32_t largest = largest_context(model, &params);
         if (json)
-            print_for_programs(&plan, status == BISE_OK, largest);
+            print_for_programs(&plan, status == BISE_OK);
         else
-            print_for_people(bise_model_info(model), &plan, status == BISE_OK, largest);
+            print_for_people(bise_model_info(model), &plan, status == BISE_OK);
     }
     code = status == BISE_OK ? EXIT_DONE : report(status, &err);
     bise_model_close(&model);

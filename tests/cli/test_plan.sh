@@ -15,7 +15,8 @@ if [ "$(awk '/^MemAvailable/ { print int($2 / 1048576) }' /proc/meminfo)" -ge 90
 fi
 huge=(-c 16777216 --window 0 --kv f32)
 expect_exit too_large 4 'MiB are free' "$BISE" plan "${huge[@]}"
-expect_exit too_large_to_run 4 'MiB are free' "$BISE" run -p x -n 1 "${huge[@]}"
+expect_exit too_large_to_run 4 'tokens would fit' "$BISE" run -p x -n 1 "${huge[@]}"
+expect_exit too_large_to_copy 4 'MiB are free' "$BISE" run -p x -n 1 --mem huge "${huge[@]}"
 "$BISE" plan "${huge[@]}" >"$T/huge" 2>/dev/null
 expect too_large_offers_less grep -q 'It does not fit; -c [0-9]* would.' "$T/huge"
 

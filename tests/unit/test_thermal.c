@@ -1,5 +1,7 @@
-/* Clock and temperature from a folder that looks like /sys of some boards. */
+/* Clock, temperature and fast cores from a folder that looks like /sys of some boards. */
 #include "thermal.h"
+
+#include "cpu.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -73,6 +75,60 @@ Test(thermal, big_cores_count) {
     cr_assert_float_eq(t.celsius, 63.0, 1e-9);
     cr_assert_eq(t.mhz, 2400);
     cr_assert_not(t.throttled);
+}
+
+Test(thermal, firmware_of_a_raspberry_pi) {
+    struct thermal t;
+    for (int cpu = 0; cpu < 4; cpu++)
+        put_cpu(cpu, "1800000\n", "1800000\n"); /* as asked for; the firmware runs them slower */
+    put("devices/platform/soc/soc:firmware/get_throttled", "50005\n");
+    thermal_read(&t, root);
+    cr_assert(t.throttled && t.low_voltage);
+    put("devices/platform/soc/soc:firmware/get_throttled", "80008\n");
+    thermal_read(&t, root);
+    cr_assert(t.throttled && !t.low_voltage);
+    put("devices/platform/soc/soc:firmware/get_throttled", "f0000\n"); /* has been, is not now */
+    thermal_read(&t, root);
+    cr_assert(!t.throttled && !t.low_voltage);
+}
+
+/* Bits of the CPUs that are left of eight. */
+static unsigned fast_of_eight(void) {
+    cpu_set_t set;
+    unsigned bits = 0;
+    CPU_ZERO(&set);
+    for (int cpu = 0; cpu < 8; cpu++)
+        CPU_SET(cpu, &set);
+    cpu_drop_slow(&set, root);
+    for (int cpu = 0; cpu < 16; cpu++)
+        bits |= (CPU_ISSET(cpu, &set) ? 1u : 0u) << cpu;
+    return bits;
+}
+
+static void put_fact(int cpu, const char *name, const char *value) {
+    char path[128];
+    snprintf(path, sizeof path, "devices/system/cpu/cpu%d/%s", cpu, name);
+    put(path, value);
+}
+
+Test(thermal, fast_cores_of_an_rk3588) { /* four A55, then two pairs of A76 */
+    static const char *const mhz[] = {"1800000\n", "2256000\n", "2304000\n"};
+    cr_assert_eq(fast_of_eight(), 0xff, "nothing is known");
+    for (int cpu = 0; cpu < 8; cpu++)
+        put_fact(cpu, "cpufreq/cpuinfo_max_freq", mhz[cpu < 4 ? 0 : cpu < 6 ? 1 : 2]);
+    cr_assert_eq(fast_of_eight(), 0xf0, "by frequency");
+    for (int cpu = 0; cpu < 8; cpu++)
+        put_fact(cpu, "cpu_capacity", cpu < 4 ? "414\n" : cpu < 6 ? "1002\n" : "1024\n");
+    cr_assert_eq(fast_of_eight(), 0xf0, "by capacity");
+    for (int cpu = 0; cpu < 8; cpu++)
+        put_fact(cpu, "cpufreq/cpuinfo_max_freq", "2400000\n");
+    cr_assert_eq(fast_of_eight(), 0xf0, "capacity counts, not frequency");
+}
+
+Test(thermal, equal_cores_stay) {
+    for (int cpu = 0; cpu < 8; cpu++)
+        put_fact(cpu, "cpufreq/cpuinfo_max_freq", cpu == 3 ? "4900000\n" : "4500000\n");
+    cr_assert_eq(fast_of_eight(), 0xff, "one that may run a little faster");
 }
 
 Test(thermal, nothing_known) {
