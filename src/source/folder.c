@@ -17,8 +17,10 @@ static const struct {
     {"model.safetensors.index.json", true}, {"model.safetensors", false},
     {"consolidated.safetensors", false},    {"pytorch_model.bin.index.json", true},
     {"pytorch_model.bin", false},           {"consolidated.00.pth", false},
+    {"consolidated.00.pt", false},
 };
-#define N_SETS (sizeof sets / sizeof *sets)
+#define N_SETS       (sizeof sets / sizeof *sets)
+#define MAX_NUMBERED 100 /* consolidated.NN.pt */
 
 void note_add(struct note *note, const char *fmt, ...) {
     va_list args;
@@ -110,7 +112,7 @@ static bool ends_with(const char *name, const char *end) {
 
 /* Whether name is that of a single file of weights that is read. */
 static bool is_weights(const char *name) {
-    static const char *const ends[] = {".safetensors", ".pth", ".bin", ".gguf"};
+    static const char *const ends[] = {".safetensors", ".pth", ".bin", ".gguf", ".pt"};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (ends_with(name, ends[i]))
             return true;
@@ -124,13 +126,31 @@ static enum bise_status nothing_found(const struct folder *f, struct bise_error 
     if (!dir)
         return bise_fail(err, BISE_ERR_IO, "%s: %s", f->path, strerror(errno));
     for (const struct dirent *e = readdir(dir); e && !found[0]; e = readdir(dir))
-        if (is_weights(e->d_name) || ends_with(e->d_name, ".pt"))
+        if (is_weights(e->d_name))
             snprintf(found, sizeof found, "%.120s", e->d_name);
     closedir(dir);
-    return bise_fail(err, found[0] ? BISE_ERR_UNSUPPORTED : BISE_ERR_FORMAT,
-                     "%s: expected model.safetensors, pytorch_model.bin or an index of their "
-                     "shards, consolidated.safetensors or consolidated.00.pth, found %s",
-                     f->path, found[0] ? found : "no weights");
+    return bise_fail(
+        err, found[0] ? BISE_ERR_UNSUPPORTED : BISE_ERR_FORMAT,
+        "%s: expected model.safetensors, pytorch_model.bin or an index of their "
+        "shards, consolidated.safetensors, consolidated.00.pth or consolidated.00.pt, found "
+        "%s",
+        f->path, found[0] ? found : "no weights");
+}
+
+/* consolidated.00.pt and those that follow it: each holds other tensors, whole ones. */
+static enum bise_status add_numbered(struct folder *f, struct bise_error *err) {
+    enum bise_status s = BISE_OK;
+    unsigned last = MAX_NUMBERED;
+    char name[32];
+    do
+        snprintf(name, sizeof name, "consolidated.%02u.pt", --last);
+    while (last > 0 && !folder_has(f, name));
+    for (unsigned i = 0; i <= last && !s; i++) {
+        snprintf(name, sizeof name, "consolidated.%02u.pt", i);
+        s = folder_has(f, name) ? add_weights(f, name, err)
+                                : bise_fail(err, BISE_ERR_FORMAT, "%s: missing %s", f->path, name);
+    }
+    return s;
 }
 
 static enum bise_status find_weights(struct folder *f, struct note *note, struct bise_error *err) {
@@ -151,6 +171,8 @@ static enum bise_status find_weights(struct folder *f, struct note *note, struct
         return bise_fail(err, BISE_ERR_UNSUPPORTED,
                          "%s: expected one consolidated.00.pth, found matrices split over several",
                          f->path);
+    if (ends_with(sets[taken].name, ".pt"))
+        return add_numbered(f, err);
     return sets[taken].is_index ? add_shards(f, sets[taken].name, err)
                                 : add_weights(f, sets[taken].name, err);
 }
@@ -175,7 +197,7 @@ enum bise_status folder_open(struct folder *f, const char *path, struct note *no
     else
         s = bise_fail(
             err, BISE_ERR_UNSUPPORTED,
-            "%s: expected a folder, a .safetensors, .pth, .bin or .gguf file, found a file of "
+            "%s: expected a folder, a .safetensors, .pth, .pt, .bin or .gguf file, found a file of "
             "another kind",
             path);
     if (s)

@@ -63,9 +63,23 @@ static void other_name(char *out, size_t cap, const char *name, enum naming nami
     expert_name(out, cap, rest, layer, naming);
 }
 
+/* As consolidated, but block_sparse_moe.gate.weight, and block_sparse_moe.w1 for every expert's. */
+static void stacked_name(char *out, size_t cap, const char *name) {
+    static const char moe[] = ".feed_forward.", gate[] = ".feed_forward.gate";
+    const char *at = strstr(name, moe);
+    const char *matrix = strrchr(name, '.');
+    if (!at)
+        snprintf(out, cap, "%s.weight", name);
+    else
+        snprintf(out, cap, "%.*s.block_sparse_moe%s%s", (int)(at - name), name, matrix,
+                 strcmp(at, gate) == 0 ? ".weight" : "");
+}
+
 void origin_name(char *out, size_t cap, const char *name, enum naming naming) {
     if (naming == NAMING_CONSOLIDATED)
         snprintf(out, cap, "%s.weight", name);
+    else if (naming == NAMING_STACKED)
+        stacked_name(out, cap, name);
     else
         other_name(out, cap, name, naming);
 }
@@ -76,8 +90,12 @@ enum bise_status naming_of(const struct raw_set *set, const char *where, enum na
         char name[64];
         *naming = (enum naming)n;
         origin_name(name, sizeof name, "tok_embeddings", *naming);
-        if (raw_find(set, name))
-            return BISE_OK;
+        if (!raw_find(set, name))
+            continue;
+        if (*naming == NAMING_CONSOLIDATED &&
+            raw_find(set, "layers.0.block_sparse_moe.gate.weight"))
+            *naming = NAMING_STACKED;
+        return BISE_OK;
     }
     return bise_fail(err, BISE_ERR_FORMAT,
                      "%s: missing tensor: expected model.embed_tokens.weight, "

@@ -29,7 +29,9 @@ struct raw_tensor {
     uint64_t shape[2]; /* [rows][cols]; a vector has one dimension */
     unsigned n_dims;   /* any number; shape holds the first two */
     unsigned file;
-    uint64_t offset, bytes; /* in the file */
+    uint64_t offset, bytes;         /* in the file */
+    bool transposed;                /* it lies there column by column */
+    const struct raw_tensor *whole; /* the tensor in the set that this is a part of, or NULL */
 };
 
 struct raw_file {

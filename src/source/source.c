@@ -6,6 +6,7 @@
 #include "file.h"
 #include "folder.h"
 #include "shape.h"
+#include "stacked.h"
 #include "tokenizer.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ static enum bise_status read_config(struct source *s, const struct folder *f, ch
     static const char *const names[] = {
         [NAMING_HF] = "config.json", [NAMING_CONSOLIDATED] = "params.json"};
     struct json *config = NULL, *generation = NULL;
-    enum naming kind = s->naming;
+    enum naming kind = s->naming == NAMING_HF ? NAMING_HF : NAMING_CONSOLIDATED;
     enum bise_status status = folder_read_json(f, names[kind], &config, err);
     if (!status && !config) {
         kind = kind == NAMING_HF ? NAMING_CONSOLIDATED : NAMING_HF;
@@ -27,7 +28,7 @@ static enum bise_status read_config(struct source *s, const struct folder *f, ch
     }
     if (!status && !config)
         status = bise_fail(err, BISE_ERR_FORMAT, "%s: expected %s beside the weights", f->path,
-                           names[s->naming]);
+                           names[s->naming == NAMING_HF ? NAMING_HF : NAMING_CONSOLIDATED]);
     if (!status && kind == NAMING_HF)
         status = folder_read_json(f, "generation_config.json", &generation, err);
     if (!status && !(*where = file_join(f->path, names[kind])))
@@ -69,7 +70,13 @@ static enum bise_status bind(struct source *s, const struct folder *f,
     const unsigned n_dims = shape->is_vector ? 1 : 2;
     snprintf(t->name, sizeof t->name, "%s", shape->name);
     origin_name(t->origin, sizeof t->origin, shape->name, s->naming);
-    const struct raw_tensor *raw = raw_find(&s->raw, t->origin);
+    const bool stacked = s->naming == NAMING_STACKED && is_expert(shape->name);
+    const enum bise_status status =
+        stacked ? stacked_part(s, shape->name, shape->rows, shape->cols, &s->parts[i], err)
+                : BISE_OK;
+    if (status)
+        return status;
+    const struct raw_tensor *raw = stacked ? &s->parts[i] : raw_find(&s->raw, t->origin);
     if (!raw)
         return bise_fail(err, BISE_ERR_FORMAT, "%s: missing tensor %s", f->path, t->origin);
     const char *path = s->raw.files[raw->file].path;
@@ -107,12 +114,14 @@ static enum bise_status check_extra(const struct source *s, struct note *note,
     const struct raw_tensor **bound = malloc(s->n_tensors * sizeof *bound);
     if (!bound)
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for a list of %zu tensors", s->n_tensors);
-    memcpy(bound, s->raws, s->n_tensors * sizeof *bound);
+    for (size_t i = 0; i < s->n_tensors; i++)
+        bound[i] = s->raws[i]->whole ? s->raws[i]->whole : s->raws[i];
     qsort(bound, s->n_tensors, sizeof *bound, by_address);
     for (size_t i = 0, j = 0; i < s->raw.n_tensors; i++) {
         const struct raw_tensor *t = &s->raw.tensors[i];
         if (j < s->n_tensors && bound[j] == t) {
-            j++;
+            while (j < s->n_tensors && bound[j] == t)
+                j++;
             continue;
         }
         if (!may_ignore(t->name)) {
@@ -139,7 +148,8 @@ static enum bise_status bind_all(struct source *s, const struct folder *f, struc
         return status;
     s->tensors = calloc(s->n_tensors, sizeof *s->tensors);
     s->raws = calloc(s->n_tensors, sizeof *s->raws);
-    if (!s->tensors || !s->raws)
+    s->parts = calloc(s->naming == NAMING_STACKED ? s->n_tensors : 1, sizeof *s->parts);
+    if (!s->tensors || !s->raws || !s->parts)
         status =
             bise_fail(err, BISE_ERR_MEMORY, "no memory for a list of %zu tensors", s->n_tensors);
     for (size_t i = 0; i < s->n_tensors && !status; i++)
@@ -326,6 +336,7 @@ void source_close(struct source **s) {
     bise_model_close(&(*s)->model);
     free((*s)->tensors);
     free((*s)->raws);
+    free((*s)->parts);
     gguf_close(&(*s)->gguf);
     free((*s)->tokenizer_path);
     free((*s)->tokenizer_bytes);

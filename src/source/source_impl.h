@@ -12,6 +12,7 @@ struct source {
     enum naming naming;
     struct source_tensor *tensors;  /* [n_tensors] */
     const struct raw_tensor **raws; /* [n_tensors] in raw */
+    struct raw_tensor *parts;       /* [n_tensors] of NAMING_STACKED, which raws may point to */
     size_t n_tensors;
     struct gguf gguf;         /* of a GGUF file */
     struct bise_model *model; /* of a .bise file, which has no raw tensors; else NULL */

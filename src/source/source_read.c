@@ -33,6 +33,31 @@ static void widen(float *out, size_t n, enum raw_type type) {
     }
 }
 
+/* n_rows columns of the file's [cols][width] from column row on, as rows: out [n_rows][cols]. Each
+ * is a few bytes of every row there, which stay in the page cache for the columns after them. */
+static enum bise_status read_columns(const struct source *s, const struct raw_tensor *raw,
+                                     uint32_t row, uint32_t n_rows, uint32_t cols, float *out,
+                                     struct bise_error *err) {
+    enum { AT_ONCE = 128 };
+    const struct raw_file *file = &s->raw.files[raw->file];
+    const size_t size = block_shape(raw->type).bytes; /* of a value */
+    const uint64_t width = raw->shape[0];
+    for (uint32_t first = 0; first < n_rows; first += AT_ONCE) {
+        const uint32_t n = n_rows - first < AT_ONCE ? n_rows - first : AT_ONCE;
+        for (uint32_t c = 0; c < cols; c++) {
+            uint8_t values[AT_ONCE * sizeof(float)];
+            const uint64_t at = raw->offset + (c * width + row + first) * size;
+            const enum bise_status status =
+                file_read_at(file->fd, file->path, at, values, n * size, err);
+            if (status)
+                return status;
+            for (uint32_t r = 0; r < n; r++)
+                block_read(raw->type, values + r * size, out + (size_t)(first + r) * cols + c);
+        }
+    }
+    return BISE_OK;
+}
+
 /* n_rows rows of the file from row on, as they lie there. */
 static enum bise_status read_rows(const struct source *s, const struct raw_tensor *raw,
                                   uint32_t row, uint32_t n_rows, uint32_t cols, float *out,
@@ -76,6 +101,8 @@ enum bise_status source_read_rows(const struct source *s, size_t i, uint32_t row
                          row + n, t->rows);
     if (!raw)
         status = bise_file_rows(s, i, row, n, out, err);
+    else if (raw->transposed)
+        status = read_columns(s, raw, row, n, t->cols, out, err);
     else if (!reorder)
         status = read_rows(s, raw, row, n, t->cols, out, err);
     for (uint32_t r = 0; r < n && reorder && !status; r++)

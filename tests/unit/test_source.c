@@ -241,7 +241,7 @@ Test(source, folders_without_a_checkpoint) {
     char path[128];
     tiny_write(&t);
     snprintf(path, sizeof path, "%s/config.json", t.folder);
-    refuse(path, BISE_ERR_UNSUPPORTED, ".pth, .bin or .gguf file");
+    refuse(path, BISE_ERR_UNSUPPORTED, ".pth, .pt, .bin or .gguf file");
     remove(path);
     refuse(t.folder, BISE_ERR_FORMAT, "expected config.json beside the weights");
     snprintf(path, sizeof path, "%s/model.safetensors", t.folder);

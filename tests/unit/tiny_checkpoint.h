@@ -62,8 +62,8 @@ static inline void tiny_put(uint8_t *at, float x, const char *dtype) {
 static inline size_t tiny_fill(uint8_t *data, const struct tiny *t, const struct tensor_shape *s,
                                size_t i, const char *origin) {
     const size_t n = strlen(s->name), width = strcmp(t->dtype, "F32") == 0 ? 4 : 2;
-    const bool pairs = t->naming == NAMING_CONSOLIDATED && s->name[n - 2] == 'w' &&
-                       (s->name[n - 1] == 'q' || s->name[n - 1] == 'k');
+    const bool pairs = (t->naming == NAMING_CONSOLIDATED || t->naming == NAMING_STACKED) &&
+                       s->name[n - 2] == 'w' && (s->name[n - 1] == 'q' || s->name[n - 1] == 'k');
     for (uint32_t r = 0; r < s->rows; r++)
         for (uint32_t c = 0; c < s->cols; c++) {
             const uint32_t at = pairs ? tiny_file_row(r) : r;

@@ -157,4 +157,73 @@ static inline void tiny_write_torch(const struct tiny *t, const char *name) {
     free(shapes);
 }
 
+/* The data of one tensor as the early Mixtral files have it: of an expert's matrix, those of all
+ * experts, w2 transposed. Returns the length of tensor i and sets its shape in the file. */
+static inline size_t tiny_fill_stacked(uint8_t *data, const struct tiny *t,
+                                       const struct tensor_shape *shapes, size_t i,
+                                       struct tensor_shape *whole) {
+    const size_t width = strcmp(t->dtype, "F32") == 0 ? 4 : 2;
+    const struct tensor_shape *s = &shapes[i];
+    const bool expert = strstr(s->name, ".experts.") != NULL;
+    const bool w2 = expert && strcmp(s->name + strlen(s->name) - 3, ".w2") == 0;
+    *whole = *s;
+    if (!expert)
+        return tiny_fill(data, t, s, i, "");
+    whole->rows = (w2 ? s->cols : s->rows) * t->experts;
+    whole->cols = w2 ? s->rows : s->cols;
+    uint8_t *at = data;
+    for (uint32_t e = 0; e < t->experts; e++) /* w1, w2, w3 of each follow each other */
+        for (uint32_t r = 0; r < (w2 ? s->cols : s->rows); r++)
+            for (uint32_t c = 0; c < whole->cols; c++, at += width)
+                tiny_put(at, w2 ? tiny_value(i + 3 * e, c, r) : tiny_value(i + 3 * e, r, c),
+                         t->dtype);
+    return (size_t)(at - data);
+}
+
+/* Whether tensor `name` goes to file number `file` of two: layer 1, and the others. */
+static inline bool tiny_in_file(const char *name, int file) {
+    return (strncmp(name, "layers.1.", 9) == 0) == (file == 1);
+}
+
+/* consolidated.00.pt and consolidated.01.pt, t->naming NAMING_STACKED. */
+static inline void tiny_write_stacked(const struct tiny *t) {
+    const struct model_config c = tiny_model(t);
+    const size_t width = strcmp(t->dtype, "F32") == 0 ? 4 : 2;
+    static uint8_t data[1 << 16];
+    struct tensor_shape *shapes, whole;
+    size_t n;
+    if (config_shapes(&c, &shapes, &n, NULL))
+        abort();
+    for (int file = 0; file < 2; file++) {
+        struct tiny_bytes zip = {0}, central = {0}, pickle = {0};
+        size_t n_entries = 2;
+        char origin[256], key[32], path[64];
+        tiny_text(&pickle, "\x80\2}(");
+        for (size_t i = 0; i < n; i++) {
+            const char *expert = strstr(shapes[i].name, ".experts.");
+            if (!tiny_in_file(shapes[i].name, file) || (expert && expert[9] != '0'))
+                continue;
+            origin_name(origin, sizeof origin, shapes[i].name, NAMING_STACKED);
+            if (t->missing && strcmp(origin, t->missing) == 0)
+                continue;
+            const size_t len = tiny_fill_stacked(data, t, shapes, i, &whole);
+            snprintf(key, sizeof key, "%zu", i);
+            snprintf(path, sizeof path, "archive/data/%s", key);
+            tiny_pickle_tensor(&pickle, origin, t->dtype, &whole, key, 0, len / width);
+            tiny_zip(&zip, &central, path, data, len);
+            n_entries++;
+        }
+        tiny_text(&pickle, "u.");
+        tiny_zip(&zip, &central, "archive/data.pkl", pickle.at, pickle.n);
+        tiny_zip(&zip, &central, "archive/byteorder", "little", 6);
+        tiny_zip_end(&zip, &central, n_entries);
+        tiny_write_file(t->folder, file ? "consolidated.01.pt" : "consolidated.00.pt", zip.at,
+                        zip.n);
+        free(zip.at);
+        free(central.at);
+        free(pickle.at);
+    }
+    free(shapes);
+}
+
 #endif
