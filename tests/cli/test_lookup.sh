@@ -36,5 +36,12 @@ printf 'Tell me a story.\nTell me a story.\n/regen\n/undo\nAgain, please.\n' >"$
 "$BISE" chat -m $M -q --temp 0.3 -s 2 -n 80 <"$T/talk" >"$T/plain" 2>/dev/null
 "$BISE" chat -m $M -q --temp 0.3 -s 2 -n 80 --lookup 10 <"$T/talk" >"$T/out" 2>/dev/null
 expect "a chat" cmp "$T/plain" "$T/out"
+for overflow in sink drop; do
+    for lookup in 0 9; do
+        "$BISE" chat -m $M -q --temp 0.2 -s 2 -n 60 --window 0 -c 96 --overflow $overflow --lookup $lookup \
+            <"$T/talk" >"$T/$lookup" 2>/dev/null
+    done
+    expect "a chat in a full context: --overflow $overflow" cmp "$T/0" "$T/9"
+done
 expect_exit "drafts too long" 2 "--lookup: expected 0 to 14" "$BISE" run -m $M -p a --lookup 15
 finish
