@@ -10,12 +10,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct tokenizer *tokenizer;
+static struct bise_model *model; /* its tokenizer is the conversations' */
 
 static struct chat *open_chat(enum chat_format format) {
     static const int32_t eos[] = {2};
     struct chat *chat;
-    return chat_open(&chat, tokenizer, format, 1, eos, 1, NULL) == BISE_OK ? chat : NULL;
+    return chat_open(&chat, model->tokenizer, format, 1, eos, 1, NULL) == BISE_OK ? chat : NULL;
 }
 
 static void put_event(void *arg, enum chat_event event, const void *data, size_t len) {
@@ -82,12 +82,8 @@ static void replay_mended(const uint8_t *data, size_t size, enum chat_format for
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < 1)
         return 0;
-    if (!tokenizer) {
-        struct bise_model *model; /* the tokenizer is the model's, which stays open */
-        if (bise_model_open(&model, "models/demo.bise", NULL, NULL) != BISE_OK)
-            abort();
-        tokenizer = model->tokenizer;
-    }
+    if (!model && bise_model_open(&model, "models/demo.bise", NULL, NULL) != BISE_OK)
+        abort();
     const enum chat_format format = (enum chat_format)(CHAT_NONE + data[0] % 5);
     replay(data + 1, size - 1, format);
     replay_mended(data + 1, size - 1, format);
