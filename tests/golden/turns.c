@@ -53,7 +53,7 @@ static struct counts talk(struct conversation *c, struct session_store *store) {
         counts.all_read += now;
         counts.all_added += added(c, &n_before);
         counts.most_read = now > counts.most_read ? now : counts.most_read;
-        if (i % 250 == 249 && session_store_save(store, true) != EXIT_DONE)
+        if ((i + 1) % (n_turns / 4) == 0 && session_store_save(store, true) != EXIT_DONE)
             die("save", "failed");
         if (i == 99)
             counts.before = mem_resident();
