@@ -91,6 +91,18 @@ for signal in TERM HUP; do
     expect "with the answer as far as it came at SIG$signal" test "$(tokens | wc -w)" -gt 20
 done
 
+# Ctrl-C at the prompt.
+rm -f "$S" "$S.journal"
+open_chat --session "$S" -s 1
+printf 'Hello\n' >&9
+wait_for grep -q . "$T/out"
+sleep 0.2
+kill -INT $pid
+wait $pid
+same "Ctrl-C at the prompt leaves with 130" 130 $?
+exec 9>&-
+expect "and saves" test -s "$S" -a ! -e "$S.journal"
+
 # Two chats at once.
 open_chat --session "$S"
 printf '/context\n' >&9
