@@ -5,32 +5,16 @@
 #include <float.h>
 #include <math.h>
 
-#define SCALE_LIMIT  127      /* of a block scale's magnitude */
-#define NEGLIGIBLE   0x1p-48f /* blocks below this, where the row's peak is near 1, become zeros */
-#define ROUNDS       2        /* block scales are chosen, the row scale refitted, and once more */
-#define LEAST_WEIGHT 1e-3     /* of a column, relative to the mean: no error is for nothing */
-
-/* A row multiplied by a power of two so that its largest magnitude lies in [0.5, 1): squares and
- * sums of any finite floats then stay finite. */
-struct row {
-    enum tensor_type type;
-    const struct i4_table *table; /* i4 only */
-    float *x;                     /* [n_blocks * 32], padded with zeros */
-    float *weight;                /* [n_blocks * 32] of mean 1, padded with zeros */
-    float *wanted;                /* [n_blocks] the scale each block would like; 0: all zeros */
-    size_t cols, n_blocks;
-    double unit;        /* the power of two: true value = x * unit */
-    double weight_unit; /* true weight = weight * weight_unit */
-};
+#define SCALE_LIMIT  127  /* of a block scale's magnitude */
+#define ROUNDS       2    /* block scales are chosen, the row scale refitted, and once more */
+#define LEAST_WEIGHT 1e-3 /* of a column, relative to the mean: no error is for nothing */
 
 size_t quantize_scratch_floats(size_t cols) {
     const size_t k = round_up(cols, TILE_K);
     return 2 * k + k / BLOCK_K;
 }
 
-/* Adds n squares to the plain and the weighted sum; weight may be NULL. */
-static void add_squares(double *plain, double *weighted, const float *x, const float *weight,
-                        size_t n) {
+void add_squares(double *plain, double *weighted, const float *x, const float *weight, size_t n) {
     double sum[4] = {0}, with[4] = {0};
     for (size_t i = 0; i < n; i++) {
         const double square = (double)x[i] * (double)x[i];
@@ -41,8 +25,7 @@ static void add_squares(double *plain, double *weighted, const float *x, const f
     *weighted += (with[0] + with[2]) + (with[1] + with[3]);
 }
 
-/* Fills r->weight and r->weight_unit. */
-static void set_weights(struct row *r, const float *weights) {
+void row_set_weights(struct row *r, const float *weights) {
     double sum = 0;
     for (size_t i = 0; i < r->cols; i++)
         sum += weights ? (double)weights[i] : 1;
@@ -56,8 +39,7 @@ static void set_weights(struct row *r, const float *weights) {
     r->weight_unit = alike ? 0 : mean;
 }
 
-/* Fills r->x and r->unit; returns false for a row of zeros. */
-static bool normalize(struct row *r, const float *x) {
+bool row_normalize(struct row *r, const float *x) {
     const size_t cols = r->cols, padding = r->n_blocks * BLOCK_K - cols;
     int exponent;
     memcpy(r->x, x, cols * sizeof *x);
@@ -73,9 +55,7 @@ static bool normalize(struct row *r, const float *x) {
     return true;
 }
 
-/* The row scale as the file will hold it: a positive float, and no weight made with it overflows.
- */
-static float row_scale_stored(const struct row *r, double scale) {
+float row_scale_stored(const struct row *r, double scale) {
     const double largest_value = r->type == TYPE_I4 ? 32 : 127;
     const double limit = FLT_MAX / (SCALE_LIMIT * largest_value) * (1 - 0x1p-20);
     const double wanted = scale * r->unit;
@@ -88,31 +68,30 @@ static struct block block_of(const struct row *r, size_t block) {
     return (struct block){r->x + at, r->weight + at, peak_of(r->x + at, BLOCK_K)};
 }
 
-static struct fit fit_block(const struct row *r, const struct block *b, float scale) {
-    return r->type == TYPE_I4 ? i4_fit(b, scale, r->table) : i8_fit(b, scale);
-}
-
-/* The block scale of least error among the neighbours of wanted / row_scale. Its fit goes to *best.
- */
-static int choose_scale(const struct row *r, size_t block, float row_scale, struct fit *best) {
-    const struct block b = block_of(r, block);
-    const float ratio = r->wanted[block] / row_scale;
+int block_scale(enum tensor_type type, const struct i4_table *t, const struct block *b,
+                float wanted, float row_scale, struct fit *best) {
+    const float ratio = wanted / row_scale, magnitude = ratio < 0 ? -ratio : ratio;
     const int sign = ratio < 0 ? -1 : 1;
-    const float magnitude = ratio < 0 ? -ratio : ratio;
     const int middle = magnitude < SCALE_LIMIT ? (int)(magnitude + 0.5f) : SCALE_LIMIT;
     int chosen = 0;
-    *best = (struct fit){.error = r->type == TYPE_I4 ? 0 : INFINITY}; /* i4: no weights at all */
+    *best = (struct fit){.error = type == TYPE_I4 ? 0 : INFINITY}; /* i4: no weights at all */
     for (int s = middle - 1; s <= middle + 1; s++) {
         const float scale = (float)(sign * s) * row_scale;
-        if (s < 1 || s > SCALE_LIMIT || (r->type == TYPE_I4 && !i4_in_range(b.peak, scale)))
+        if (s < 1 || s > SCALE_LIMIT || (type == TYPE_I4 && !i4_in_range(b->peak, scale)))
             continue;
-        const struct fit f = fit_block(r, &b, scale);
+        const struct fit f = type == TYPE_I4 ? i4_fit(b, scale, t) : i8_fit(b, scale);
         if (f.error < best->error) {
             *best = f;
             chosen = sign * s;
         }
     }
     return chosen;
+}
+
+/* Block number `block` under a row scale. */
+static int choose_scale(const struct row *r, size_t block, float row_scale, struct fit *best) {
+    const struct block b = block_of(r, block);
+    return block_scale(r->type, r->table, &b, r->wanted[block], row_scale, best);
 }
 
 /* Chooses every block scale under row_scale; returns the row scale of least error for them. */
@@ -142,6 +121,13 @@ static double want_scales(struct row *r) {
         largest = fabsf(r->wanted[b]) > largest ? fabsf(r->wanted[b]) : largest;
     }
     return (double)largest / SCALE_LIMIT;
+}
+
+float row_best_scale(struct row *r) {
+    float stored = row_scale_stored(r, want_scales(r));
+    for (int round = 1; round < ROUNDS; round++)
+        stored = row_scale_stored(r, refit(r, (float)((double)stored / r->unit)));
+    return stored;
 }
 
 /* Writes row number `lane` of the panel and adds its errors to *sums. */
@@ -191,14 +177,11 @@ static void quantize_rows(uint8_t *panel, const struct rounding *how, const floa
     memset(panel, 0, panel_bytes(how->type, k));
     if (how->type == TYPE_I4)
         i4_table_init(&table, how->codebook);
-    set_weights(&r, how->weights);
+    row_set_weights(&r, how->weights);
     for (size_t i = 0; i < n_rows; i++) {
-        if (!normalize(&r, x + i * cols))
+        if (!row_normalize(&r, x + i * cols))
             continue;
-        float stored = row_scale_stored(&r, want_scales(&r));
-        for (int round = 1; round < ROUNDS; round++)
-            stored = row_scale_stored(&r, refit(&r, (float)((double)stored / r.unit)));
-        store_row(panel, &r, (unsigned)i, stored, sums);
+        store_row(panel, &r, (unsigned)i, row_best_scale(&r), sums);
     }
 }
 

@@ -31,6 +31,13 @@ static inline void find(int32_t *at, const float *x, float scale) {
     }
 }
 
+uint8_t i4_code(float x, float factor, const struct i4_table *t, float *value) {
+    const float u = x * factor + BIAS;
+    const int at = u < 0 ? 0 : u < 255 ? (int)u : 255;
+    *value = t->value[at];
+    return t->code[at];
+}
+
 struct fit i4_fit(const struct block *b, float scale, const struct i4_table *t) {
     int32_t at[BLOCK_K];
     f32x4 xv = {0}, vv = {0};

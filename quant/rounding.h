@@ -81,9 +81,43 @@ struct fit i4_fit(const struct block *b, float scale, const struct i4_table *t);
  * what is lost, x - scale * value. */
 void i4_store(uint8_t *lines, float *d, const float *x, float scale, const struct i4_table *t);
 
+/* The code of x, whatever its size, where factor is 2 / scale; *value gets the codebook's. */
+uint8_t i4_code(float x, float factor, const struct i4_table *t, float *value);
+
 /* Bytes -127..127. */
 struct fit i8_fit(const struct block *b, float scale);
 /* Lines [8] of stride 64. */
 void i8_store(uint8_t *lines, float *d, const float *x, float scale);
+
+/* A row multiplied by a power of two so that its largest magnitude lies in [0.5, 1): squares and
+ * sums of any finite floats then stay finite. Its arrays belong to the caller. */
+struct row {
+    enum tensor_type type;
+    const struct i4_table *table; /* i4 only */
+    float *x;                     /* [n_blocks * 32], padded with zeros */
+    float *weight;                /* [n_blocks * 32] of mean 1, padded with zeros */
+    float *wanted;                /* [n_blocks] the scale each block would like; 0: all zeros */
+    size_t cols, n_blocks;
+    double unit;        /* the power of two: true value = x * unit */
+    double weight_unit; /* true weight = weight * weight_unit */
+};
+
+/* Fills weight and weight_unit from weights [cols], NULL: all alike. */
+void row_set_weights(struct row *r, const float *weights);
+/* Fills x and unit; returns false for a row of zeros. */
+bool row_normalize(struct row *r, const float *x);
+/* The row scale of about the least weighted error, as the file will hold it. */
+float row_best_scale(struct row *r);
+/* scale (of x) as the file will hold it: a positive float, and no weight made with it overflows. */
+float row_scale_stored(const struct row *r, double scale);
+/* The block scale of least error among the neighbours of wanted / row_scale, 0 for none; *best gets
+ * its fit. */
+int block_scale(enum tensor_type type, const struct i4_table *t, const struct block *b,
+                float wanted, float row_scale, struct fit *best);
+/* Blocks whose peak is not above this, where the row's is near 1, become zeros. */
+#define NEGLIGIBLE 0x1p-48f
+
+/* Adds n squares to the plain and the weighted sum; weight may be NULL. */
+void add_squares(double *plain, double *weighted, const float *x, const float *weight, size_t n);
 
 #endif

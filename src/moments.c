@@ -55,6 +55,15 @@ enum bise_status moments_open(struct moments *m, const struct model_config *conf
     return bise_fail(err, BISE_ERR_MEMORY, "no memory for sums of squares");
 }
 
+void moments_reset(struct moments *m) {
+    for (size_t i = 0; i < m->stats.n; i++) {
+        struct stats_entry *const entry = &m->stats.entries[i];
+        entry->count = 0;
+        memset(m->sums[i], 0, entry->cols * sizeof **m->sums);
+        memset(entry->moments, 0, entry->cols * sizeof *entry->moments);
+    }
+}
+
 void moments_close(struct moments *m) {
     for (size_t i = 0; m->sums && i < m->stats.n; i++)
         free(m->sums[i]);

@@ -15,6 +15,8 @@ struct moments {
  * must not be moved. Errors: MEMORY. */
 enum bise_status moments_open(struct moments *m, const struct model_config *config,
                               struct bise_error *err);
+/* Nothing was seen. */
+void moments_reset(struct moments *m);
 void moments_close(struct moments *m);
 /* The means so far, owned by m. */
 const struct stats *moments_take(struct moments *m);

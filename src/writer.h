@@ -31,7 +31,7 @@ enum bise_status writer_open_resumable(struct writer **out, const char *path,
                                        const struct provenance *provenance, const void *tokenizer,
                                        size_t tokenizer_len, const struct writer_tensor *tensors,
                                        size_t n_tensors, uint64_t source, struct bise_error *err);
-/* Whether tensor i is there from an earlier run, and how many are there by now. */
+/* Whether tensor i is there whole, from an earlier run or this one, and how many are. */
 bool writer_has_tensor(const struct writer *w, size_t i);
 size_t writer_finished(const struct writer *w);
 /* After the last byte of tensor i and writer_set_tensor: it need not be written again after a kill.

@@ -20,7 +20,6 @@ struct progress {
     struct range *ranges;
     size_t n, cap;
     bool finished; /* in the journal, or would be if there were one */
-    bool earlier;  /* by an earlier run */
 };
 
 struct writer {

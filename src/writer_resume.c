@@ -42,7 +42,7 @@ enum bise_status writer_take_earlier(struct writer *w, struct bise_error *err) {
         s = read_crc(w, t, buffer, &crc, err);
         if (s || crc != e[i].crc)
             continue;
-        p->finished = p->earlier = true;
+        p->finished = true;
         w->n_finished++;
         if (writer_note_range(p, (struct range){0, t->length, crc}) != 0)
             s = bise_fail(err, BISE_ERR_MEMORY, "%s: tensor %s: no memory", w->path, t->name);
@@ -84,7 +84,7 @@ enum bise_status writer_tensor_done(struct writer *w, size_t i, struct bise_erro
 }
 
 bool writer_has_tensor(const struct writer *w, size_t i) {
-    return w->progress[i].earlier;
+    return w->progress[i].finished;
 }
 
 size_t writer_finished(const struct writer *w) {

@@ -19,7 +19,7 @@ static enum bise_status measure(const struct precision *p, struct mix *m, struct
         s = bise_fail(err, BISE_ERR_ARG, "--sensitivity: the model has no tokenizer for a text");
     if (!s)
         s = reference_open(&reference, p->source, p->source_path, p->config, p->tokenizer,
-                           p->out_path, p->n_threads, err);
+                           p->out_path, TYPE_BF16, p->n_threads, err);
     if (!s)
         s = sensitivity_measure(m, reference.model, (const char *)text, len, p->stats, p->n_threads,
                                 err);

@@ -1,6 +1,6 @@
 /* bise quantize: a checkpoint becomes one .bise file. */
 #include "bundle.h"
-#include "calibration.h"
+#include "calib.h"
 #include "convert.h"
 #include "cpu.h"
 #include "crc32c.h"
@@ -14,10 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OWN_OPTIONS 9
+#define OWN_OPTIONS 8
 
 struct options {
-    const char *source, *out, *tokenizer, *chat, *calib, *eval;
+    const char *source, *out, *tokenizer, *chat, *eval;
+    struct calib_options calib;
     struct type_options types;
     bool no_tokenizer, dry_run;
     int64_t threads, window;
@@ -30,7 +31,7 @@ struct quantize {
     struct model_config config; /* the source's, with the chat format */
     struct bundle tokenizer;
     struct eval_text eval; /* of --eval */
-    struct stats stats;    /* of --calib, none where n is 0 */
+    struct calib calib;
     struct tensor_shape *shapes;
     struct writer_tensor *tensors;
     size_t n_tensors;
@@ -71,24 +72,20 @@ static void choose_chat(struct quantize *q) {
                 q->options->source);
 }
 
-static enum bise_status open_stats(struct quantize *q, struct bise_error *err) {
-    const char *const path = q->options->calib;
-    if (!path)
-        return BISE_OK;
-    enum bise_status s = stats_read(&q->stats, path, err);
-    if (!s)
-        s = stats_check(&q->stats, &q->config, path, err);
-    if (!s)
-        calibration_report(&q->stats);
-    return s;
-}
-
-static const struct stats *stats_of(const struct quantize *q) {
-    return q->stats.n ? &q->stats : NULL;
-}
-
 static int thread_count(const struct quantize *q) {
     return q->options->threads ? (int)q->options->threads : cpu_default_threads();
+}
+
+static enum bise_status open_calib(struct quantize *q, struct bise_error *err) {
+    const struct options *o = q->options;
+    const struct calib_source from = {.source = q->source,
+                                      .path = o->source,
+                                      .beside = o->out,
+                                      .config = &q->config,
+                                      .tokenizer = &q->tokenizer,
+                                      .n_threads = thread_count(q),
+                                      .dry_run = o->dry_run};
+    return calib_open(&q->calib, &o->calib, &from, err);
 }
 
 static enum bise_status choose_types(struct quantize *q, struct bise_error *err) {
@@ -105,7 +102,7 @@ static enum bise_status choose_types(struct quantize *q, struct bise_error *err)
                                 .out_path = o->out,
                                 .config = &q->config,
                                 .tokenizer = &q->tokenizer,
-                                .stats = stats_of(q),
+                                .stats = calib_stats(&q->calib),
                                 .tensors = q->tensors,
                                 .n_tensors = q->n_tensors,
                                 .n_threads = thread_count(q)};
@@ -124,13 +121,7 @@ static void print_summary(const struct quantize *q, uint64_t file_bytes, double 
 
 /* A number for what the file is made from, options aside: the writer has those in its plan. */
 static uint64_t identity(const struct quantize *q) {
-    uint64_t crc = 0;
-    for (size_t i = 0; i < q->stats.n; i++) {
-        const struct stats_entry *e = &q->stats.entries[i];
-        crc = crc32c((uint32_t)crc, &e->count, sizeof e->count);
-        crc = crc32c((uint32_t)crc, e->moments, e->cols * sizeof *e->moments);
-    }
-    return source_identity(q->source) ^ crc;
+    return source_identity(q->source) ^ calib_identity(&q->calib);
 }
 
 static void say_resumed(const struct quantize *q, const struct writer *w) {
@@ -155,11 +146,11 @@ static void stop_writing(const struct quantize *q, struct writer **w, enum bise_
 static void describe(const struct quantize *q, struct provenance *p) {
     memset(p, 0, sizeof *p);
     snprintf(p->source, sizeof p->source, "%s", source_description(q->source));
-    char types[512];
+    char types[512], calib[128];
+    calib_describe(&q->calib, &q->options->calib, calib, sizeof calib);
     types_describe(&q->types, &q->config, types, sizeof types);
     snprintf(p->recipe, sizeof p->recipe, "bise " BISE_VERSION " quantize, %s, scales searched%s%s",
-             types, q->types.type == TYPE_I4 ? ", built-in codebook" : "",
-             q->stats.n ? ", columns weighted by statistics" : "");
+             types, q->types.type == TYPE_I4 ? ", built-in codebook" : "", calib);
     if (q->eval.n)
         eval_placeholder(p->eval, sizeof p->eval);
 }
@@ -170,7 +161,7 @@ static enum bise_status evaluate(const struct quantize *q, struct writer *w,
     const struct options *o = q->options;
     struct reference r = {NULL};
     enum bise_status s = reference_open(&r, q->source, o->source, &q->config, &q->tokenizer, o->out,
-                                        thread_count(q), err);
+                                        TYPE_BF16, thread_count(q), err);
     if (!s)
         s = eval_run(&q->eval, r.model, w, thread_count(q), err);
     reference_close(&r);
@@ -178,10 +169,8 @@ static enum bise_status evaluate(const struct quantize *q, struct writer *w,
 }
 
 static struct convert convert_of(const struct quantize *q) {
-    return (struct convert){.source = q->source,
-                            .tensors = q->tensors,
-                            .stats = stats_of(q),
-                            .n_threads = thread_count(q)};
+    return (struct convert){
+        .source = q->source, .tensors = q->tensors, .n_threads = thread_count(q)};
 }
 
 static enum bise_status only_say(const struct quantize *q, struct bise_error *err) {
@@ -192,7 +181,8 @@ static enum bise_status only_say(const struct quantize *q, struct bise_error *er
     describe(q, &p);
     enum bise_status s = writer_measure(&d.file_bytes, &q->config, &p, q->tokenizer.len, q->tensors,
                                         q->n_tensors, err);
-    if (q->eval.n || q->options->types.sensitivity)
+    d.extra_bytes = calib_memory(&q->calib, &q->config, c.n_threads);
+    if (q->eval.n || q->options->types.sensitivity || q->options->calib.self)
         d.temp_bytes = reference_bytes(&q->config, q->options->source);
     if (!s)
         s = dry_run(&d, &fits, err);
@@ -214,7 +204,9 @@ static enum bise_status write_file(struct quantize *q, struct bise_error *err) {
     say_resumed(q, c.writer);
     const uint64_t file_bytes = writer_file_bytes(c.writer);
     progress_begin(&c.progress, o->out);
-    s = convert_all(&c, err);
+    s = calib_convert(&q->calib, &c, q->n_tensors, err);
+    if (!s)
+        s = convert_all(&c, err);
     const double seconds = seconds_now() - c.progress.started;
     if (!s && q->eval.n)
         s = evaluate(q, c.writer, err);
@@ -237,7 +229,7 @@ static enum bise_status run(struct quantize *q, struct bise_error *err) {
     if (s)
         return s;
     choose_chat(q);
-    s = open_stats(q, err);
+    s = open_calib(q, err);
     if (!s)
         s = choose_types(q, err);
     if (!s && o->eval)
@@ -254,7 +246,7 @@ static int quantize(const struct options *o) {
     const enum bise_status s = run(&q, &err);
     bundle_close(&q.tokenizer);
     source_close(&q.source);
-    stats_close(&q.stats);
+    calib_close(&q.calib);
     eval_text_close(&q.eval);
     types_close(&q.types);
     free(q.shapes);
@@ -264,7 +256,7 @@ static int quantize(const struct options *o) {
 
 int cmd_quantize(int argc, char **argv) {
     struct options o = {0};
-    struct option_def defs[TYPE_OPTIONS + OWN_OPTIONS] = {
+    struct option_def defs[TYPE_OPTIONS + CALIB_OPTIONS + OWN_OPTIONS] = {
         {"-o|--output", OPT_STRING, &o.out, "FILE", "the .bise file to write", 0, 0},
         {"--tokenizer", OPT_STRING, &o.tokenizer, "FILE",
          "tokenizer.model to bundle (default: the one beside the weights)", 0, 0},
@@ -274,8 +266,6 @@ int cmd_quantize(int argc, char **argv) {
         {"--window", OPT_INT, &o.window, "N",
          "sliding window, where the source does not say it (GGUF): 4096 for Mistral 7B v0.1", 1,
          1 << 30},
-        {"--calib", OPT_STRING, &o.calib, "STATS",
-         "weight errors by the statistics of bise calibrate", 0, 0},
         {"--eval", OPT_STRING, &o.eval, "TEXT",
          "measure perplexity before and after, and keep it in the file", 0, 0},
         {"--dry-run", OPT_FLAG, &o.dry_run, NULL, "say what it will take, and write nothing", 0, 0},
@@ -284,6 +274,7 @@ int cmd_quantize(int argc, char **argv) {
     size_t n;
     int code;
     type_option_defs(&o.types, defs + OWN_OPTIONS);
+    calib_option_defs(&o.calib, defs + OWN_OPTIONS + TYPE_OPTIONS);
     if (!options_parse(
             argc, argv, defs, sizeof defs / sizeof defs[0],
             "bise quantize SOURCE -o FILE [options]\n\n"

@@ -9,25 +9,27 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Everything in bf16 but vectors and routers. */
-static struct writer_tensor *bf16_tensors(const struct tensor_shape *shapes, size_t n) {
+/* Everything of one type but vectors and routers. */
+static struct writer_tensor *all_of(enum tensor_type type, const struct tensor_shape *shapes,
+                                    size_t n) {
     struct writer_tensor *t = calloc(n, sizeof *t);
     for (size_t i = 0; t && i < n; i++)
-        t[i] = (struct writer_tensor){
-            shapes[i].name, shapes[i].is_vector || shapes[i].is_router ? TYPE_F32 : TYPE_BF16,
-            shapes[i].rows, shapes[i].cols, shapes[i].is_vector};
+        t[i] = (struct writer_tensor){shapes[i].name,
+                                      shapes[i].is_vector || shapes[i].is_router ? TYPE_F32 : type,
+                                      shapes[i].rows, shapes[i].cols, shapes[i].is_vector};
     return t;
 }
 
-static enum bise_status write_bf16(const struct source *source, const struct model_config *config,
-                                   const struct bundle *tokenizer, const char *path, int n_threads,
-                                   struct bise_error *err) {
+static enum bise_status write_model(const struct source *source, enum tensor_type type,
+                                    const struct model_config *config,
+                                    const struct bundle *tokenizer, const char *path, int n_threads,
+                                    struct bise_error *err) {
     struct convert c = {.source = source, .n_threads = n_threads, .quiet = true};
     struct tensor_shape *shapes = NULL;
     struct writer_tensor *tensors = NULL;
     size_t n;
     enum bise_status s = config_shapes(config, &shapes, &n, err);
-    if (!s && !(tensors = bf16_tensors(shapes, n)))
+    if (!s && !(tensors = all_of(type, shapes, n)))
         s = bise_fail(err, BISE_ERR_MEMORY, "no memory for a list of %zu tensors", n);
     if (!s)
         s = writer_open(&c.writer, path, config, NULL, tokenizer->bytes, tokenizer->len, tensors, n,
@@ -65,8 +67,8 @@ uint64_t reference_bytes(const struct model_config *config, const char *source_p
 
 enum bise_status reference_open(struct reference *r, const struct source *source,
                                 const char *source_path, const struct model_config *config,
-                                const struct bundle *tokenizer, const char *beside, int n_threads,
-                                struct bise_error *err) {
+                                const struct bundle *tokenizer, const char *beside,
+                                enum tensor_type type, int n_threads, struct bise_error *err) {
     const struct bise_model_params params = {.memory = BISE_MEMORY_MMAP, .n_threads = n_threads};
     const size_t cap = strlen(beside) + sizeof ".reference-" + 20;
     *r = (struct reference){0};
@@ -76,7 +78,7 @@ enum bise_status reference_open(struct reference *r, const struct source *source
     if (!path)
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", beside);
     snprintf(path, cap, "%s.reference-%ld", beside, (long)getpid());
-    enum bise_status s = write_bf16(source, config, tokenizer, path, n_threads, err);
+    enum bise_status s = write_model(source, type, config, tokenizer, path, n_threads, err);
     if (!s)
         s = bise_model_open(&r->model, path, &params, err);
     unlink(path); /* what is mapped stays until it is closed, even by a kill */

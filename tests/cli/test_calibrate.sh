@@ -52,6 +52,35 @@ fi
 expect "rare experts are rounded" "$BISE" quantize "$T/mixture" -o "$T/rare.bise" \
     --chat-format none --calib "$T/rare"
 
+# Error feedback: a text, or the model's own, runs through the layers.
+feedback() { # feedback NAME CHECKPOINT OPTION...
+    local name=$1 checkpoint=$2
+    shift 2
+    "$BISE" quantize "$T/$checkpoint" -o "$T/$name.bise" --chat-format none "$@" 2>"$T/err" &&
+        "$BISE" verify "$T/$name.bise" >"$T/.log" 2>&1
+}
+for m in dense mixture; do
+    expect "$m with error feedback" feedback "$m-text" $m --calib-text "$T/text" -t 2
+    expect "$m with error feedback, 1 thread" feedback "$m-1" $m --calib-text "$T/text" -t 1
+    same "$m: the same bytes with 1 thread" "$T/$m-text.bise" "$T/$m-1.bise"
+done
+differ "error feedback changes the file" "$T/plain.bise" "$T/dense-text.bise"
+expect "error feedback by its own text" feedback dense-self dense --calib-self 1024
+differ "its own text is another" "$T/dense-self.bise" "$T/dense-text.bise"
+expect "i8 beside error feedback" feedback mixed dense --calib-text "$T/text" \
+    --tensor '.*wo=i8' --tensor '.*w2=i8'
+if "$BISE" inspect "$T/dense-text.bise" | grep -q "error feedback by [0-9]* tokens of a text"; then
+    ok "the recipe tells of error feedback"
+else
+    not_ok "the recipe tells of error feedback" "$("$BISE" inspect "$T/dense-text.bise" | head -20)"
+fi
+expect_exit "a text and its own" 2 "expected one of them" "$BISE" quantize "$T/dense" \
+    -o "$T/x.bise" --calib-text "$T/text" --calib-self 1024
+expect_exit "a text without tokenizer" 2 "needs the model's tokenizer" "$BISE" quantize \
+    "$T/dense" -o "$T/x.bise" --no-tokenizer --calib-text "$T/text"
+expect_exit "a text too short for feedback" 2 "512 tokens, found" "$BISE" quantize "$T/dense" \
+    -o "$T/x.bise" --calib-text README.md --calib-text "$T/short"
+
 expect_exit "statistics of another model" 3 "another model" "$BISE" quantize "$T/dense" \
     -o "$T/x.bise" --chat-format none --calib "$T/rare"
 head -c 300 "$T/stats" >"$T/cut"

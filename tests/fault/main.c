@@ -157,9 +157,9 @@ bool fault_file_exists(const char *dir, const char *name) {
 
 int main(int argc, char **argv) {
     static const struct scenario *const all[] = {
-        pool_scenarios,    tokenizer_scenarios,    text_scenarios,    writer_scenarios,
-        session_scenarios, session_file_scenarios, journal_scenarios, quantize_scenarios,
-        kl_base_scenarios, source_scenarios,       stats_scenarios};
+        feedback_scenarios, pool_scenarios,    tokenizer_scenarios,    text_scenarios,
+        writer_scenarios,   session_scenarios, session_file_scenarios, journal_scenarios,
+        quantize_scenarios, kl_base_scenarios, source_scenarios,       stats_scenarios};
     int n_bad = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)

@@ -88,7 +88,8 @@ static enum bise_status run_reference(const char *dir, struct bise_error *err) {
     snprintf(beside, sizeof beside, "%s/out.bise", dir);
     enum bise_status s = source_open(&source, folder, note, sizeof note, err);
     if (s == BISE_OK)
-        s = reference_open(&r, source, folder, source_config(source), &none, beside, 2, err);
+        s = reference_open(&r, source, folder, source_config(source), &none, beside, TYPE_BF16, 2,
+                           err);
     if (reference_left_behind(dir))
         s = BISE_STATUS_COUNT;
     reference_close(&r);

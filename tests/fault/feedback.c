@@ -1,0 +1,75 @@
+/* Faults while a text runs through a checkpoint's layers and these are rounded. */
+#include "fault.h"
+
+#include "error.h"
+#include "shape.h"
+#include "tools/convert_layers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define FOLDER "tests/data/format/example.bise"
+#define LENGTH 32 /* of a sequence; four of them: more than STATS_LEAST */
+
+static bool left_behind(const char *dir) {
+    return fault_file_exists(dir, "out.bise");
+}
+
+static enum bise_status convert(struct convert *c, const char *dir, size_t n,
+                                struct bise_error *err) {
+    int32_t ids[4 * LENGTH];
+    const struct model_config *const config = source_config(c->source);
+    const struct calibration text = {.ids = ids, .n = 4 * LENGTH, .length = LENGTH, .bos = 1};
+    struct stats stats = {0};
+    char path[4096];
+    for (int32_t i = 0; i < 4 * LENGTH; i++)
+        ids[i] = (i * 37 + 5) % (int32_t)config->vocab_size;
+    snprintf(path, sizeof path, "%s/out.bise", dir);
+    enum bise_status s = writer_open(&c->writer, path, config, NULL, NULL, 0, c->tensors, n, err);
+    if (s == BISE_OK)
+        s = stats_open(&stats, config, err);
+    if (s == BISE_OK)
+        s = convert_layers(c, &text, &stats, err);
+    c->stats = &stats;
+    if (s == BISE_OK)
+        s = convert_all(c, err);
+    if (s == BISE_OK)
+        s = writer_finish(&c->writer, err);
+    writer_abort(&c->writer);
+    stats_close(&stats);
+    if (s == BISE_OK && unlink(path) != 0)
+        s = BISE_STATUS_COUNT;
+    return s;
+}
+
+static enum bise_status run_feedback(const char *dir, struct bise_error *err) {
+    struct convert c = {.n_threads = 1, .quiet = true};
+    struct source *source = NULL;
+    struct tensor_shape *shapes = NULL;
+    struct writer_tensor *tensors = NULL;
+    size_t n = 0;
+    char note[256];
+    enum bise_status s = source_open(&source, FOLDER, note, sizeof note, err);
+    if (s == BISE_OK)
+        s = config_shapes(source_config(source), &shapes, &n, err);
+    if (s == BISE_OK && !(tensors = calloc(n, sizeof *tensors)))
+        s = bise_fail(err, BISE_ERR_MEMORY, "no memory for a test's tensors");
+    for (size_t i = 0; s == BISE_OK && i < n; i++)
+        tensors[i] = (struct writer_tensor){
+            shapes[i].name, shapes[i].is_vector || shapes[i].is_router ? TYPE_F32 : TYPE_I4,
+            shapes[i].rows, shapes[i].cols, shapes[i].is_vector};
+    c.source = source;
+    c.tensors = tensors;
+    if (s == BISE_OK)
+        s = convert(&c, dir, n, err);
+    free(tensors);
+    free(shapes);
+    source_close(&source);
+    return s;
+}
+
+const struct scenario feedback_scenarios[] = {
+    {"feedback", NULL, run_feedback, left_behind, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
