@@ -1,5 +1,6 @@
 #include "answer.h"
 
+#include "editor_width.h"
 #include "interrupt.h"
 #include "output.h"
 #include "read_text.h"
@@ -7,18 +8,41 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PORTION 512
 
-static void write_all(struct text_out *out, const char *bytes, size_t n) {
-    if (n)
-        out->last = bytes[n - 1];
-    if (out->hold) {
-        buffer_put(out->hold, bytes, n);
-        return;
-    }
-    if (!out->failed)
+static void write_bytes(struct text_out *out, const char *bytes, size_t n) {
+    if (!out->failed && n)
         out->failed = !write_whole(out->fd, bytes, n);
+}
+
+/* Writes whole characters; what would steer the terminal is shown as ^[ and the like. */
+static void write_shown(struct text_out *out, const char *text, size_t n) {
+    char shown[CHAR_SHOWN_MAX];
+    size_t from = 0, len, n_shown;
+    for (size_t at = 0; at < n; at += len) {
+        len = char_length(text + at, n - at);
+        if (text[at] == '\n' || text[at] == '\t' ||
+            !code_is_control(utf8_code_point(text + at, len)))
+            continue;
+        char_shown(text + at, len, shown, &n_shown);
+        write_bytes(out, text + from, at - from);
+        write_bytes(out, shown, n_shown);
+        from = at + len;
+    }
+    write_bytes(out, text + from, n - from);
+}
+
+static void write_all(struct text_out *out, const char *text, size_t n) {
+    if (n)
+        out->last = text[n - 1];
+    if (out->hold)
+        buffer_put(out->hold, text, n);
+    else if (out->terminal)
+        write_shown(out, text, n);
+    else
+        write_bytes(out, text, n);
 }
 
 void text_out_begin(struct text_out *out) {
@@ -26,6 +50,7 @@ void text_out_begin(struct text_out *out) {
     out->n_bytes = out->n_shown = 0;
     out->last = 0;
     out->failed = false;
+    out->terminal = isatty(out->fd);
     if (out->stop)
         stop_begin(out->stop);
 }

@@ -19,6 +19,7 @@ struct text_out {
     size_t n_shown;      /* of these, before a stop string or its possible beginning */
     char last;           /* last byte written, 0 before the first */
     struct buffer *hold; /* where bytes go instead of fd; NULL: fd */
+    bool terminal;       /* fd is one: control characters are written as ^X */
     bool failed;         /* the reader has gone, or the disk is full */
 };
 

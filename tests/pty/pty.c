@@ -236,8 +236,10 @@ void pty_check(const struct pty *p, bool good, const char *name) {
         return;
     }
     n_failed++;
-    char *text = vt_text(&p->vt);
-    printf("the terminal shows (cursor in row %zu, column %zu):\n%s\n", p->vt.row, p->vt.col, text);
+    char *text = vt_text(&p->vt), *last = text + strlen(text);
+    for (int lines = 0; last > text && lines < 30; last--)
+        lines += last[-1] == '\n';
+    printf("the terminal shows (cursor in row %zu, column %zu):\n%s\n", p->vt.row, p->vt.col, last);
     free(text);
 }
 

@@ -10,9 +10,9 @@ static const char *const endless[] = {"chat",          "-q",    "--temp", "0",
                                       "--chat-format", "none",  "-n",     "-1",
                                       "--logit-bias",  "2-inf", NULL};
 static const char *const brief[] = {"chat", "-q", "--temp", "0", "-n", "4", NULL};
-/* Reading a long message takes some seconds. */
-static const char *const slow[] = {"chat", "-q", "--temp", "0",      "-n", "4",
-                                   "-t",   "1",  "--isa",  "scalar", NULL};
+/* Reading a long message takes long: all of it is within the context, by scalar code. */
+static const char *const slow[] = {"chat",  "-q",     "--temp",   "0", "-n", "4",     "-t", "1",
+                                   "--isa", "scalar", "--window", "0", "-c", "60000", NULL};
 
 static void open_with(struct pty *p, const char *const *args, const struct pty_start *how) {
     struct pty_start start = *how;
@@ -150,7 +150,18 @@ static void readers(void) {
     leave(&closed, "", 1, "a reader that goes away ends the chat");
 }
 
-/* Nobody reads: Ctrl-C twice gives up even the write that waits. */
+/* What a model writes cannot steer the terminal: <0x1B> is token 30. */
+static void escapes_in_answers(void) {
+    static const char *const args[] = {"chat", "-q", "-n", "3", "--logit-bias", "30+1000", NULL};
+    struct pty p;
+    open_with(&p, args, &(struct pty_start){.cols = 80});
+    pty_type(&p, "Hello\r");
+    pty_check(&p, pty_wait(&p, "^[^[^[\r\n"), "an Escape in an answer is shown as ^[");
+    pty_check(&p, pty_wait_prompt(&p), "and nothing else happens");
+    leave(&p, "\x04", 0, "the chat goes on");
+}
+
+/* Nobody reads: the write that waits is given up. */
 static void stuck_reader(void) {
     struct pty p;
     open_with(&p, endless, &(struct pty_start){.pipe = true});
@@ -169,6 +180,7 @@ int main(void) {
     ctrl_z();
     typing_ahead();
     readers();
+    escapes_in_answers();
     stuck_reader();
     return pty_end();
 }
