@@ -7,7 +7,6 @@ void kernels_init_avx512(struct kernels *k) {
     k->matmul_f32_q128_i4 = matmul_f32_q128_i4_avx512;
     k->matmul_f32_q32_i8 = matmul_f32_q32_i8_avx512;
     k->matmul_f32_f32_f32 = matmul_f32_f32_f32_avx512;
-    k->matmul_f32_f32_bf16 = matmul_f32_f32_bf16_avx512;
 
     k->quantize_q32 = quantize_q32_avx512;
     k->quantize_q128 = quantize_q128_avx512;

@@ -12,7 +12,5 @@ void matmul_f32_q32_i8_avx512(float *y, size_t ldy, const struct act_q8 *x, size
                               const struct wmat *w, size_t p0, size_t p1, void *scratch);
 void matmul_f32_f32_f32_avx512(float *y, size_t ldy, const float *x, size_t ldx, size_t n,
                                const struct wmat *w, size_t p0, size_t p1, void *scratch);
-void matmul_f32_f32_bf16_avx512(float *y, size_t ldy, const float *x, size_t ldx, size_t n,
-                                const struct wmat *w, size_t p0, size_t p1, void *scratch);
 
 #endif
