@@ -5,18 +5,11 @@
  * at most 4 * 63 * 127 < 2^15: added in 16 bits, then widened by one madd. The bias leaves in
  * integers: isum = sum((value + 32) * q) - 32 * sum(q).
  */
-#include "kernels/avx2/common.h"
 #include "kernels/avx2/matmul.h"
+#include "kernels/avx2/sums.h"
+#include "kernels/columns.h"
 
 #define COLS 4 /* at most, in one pass over the weights: more would not be faster */
-
-/* The activations of a group of columns. */
-struct columns {
-    const int8_t *q;    /* [cols][k] */
-    const float *d;     /* [cols][k / 32] */
-    const int32_t *sum; /* [cols][k / 32] */
-    size_t k;
-};
 
 /* Sums of block b of a tile, bias included: [cols][2 halves of the rows]. q: the block's, columns k
  * apart. */
@@ -50,29 +43,21 @@ TILE_HELPER void multiply_panel(float *y, size_t ldy, const uint8_t *panel, __m2
                                 const struct columns *x, const size_t cols) {
     const size_t n_blocks = x->k / BLOCK_K;
     __m256 f[COLS][2];
-    UNROLL for (size_t c = 0; c < cols; c++) f[c][0] = f[c][1] = _mm256_setzero_ps();
+    load_sums(f, NULL, 0, cols);
     const uint8_t *tile = panel_tile(panel, I4_TILE_BYTES, 0);
     for (size_t block = 0; block < n_blocks; tile += I4_TILE_BYTES) {
         for (size_t b = 0; b < 4; b++, block++) {
             __m256i acc[COLS][2];
             dot_block(acc, tile, b, table, x->q + block * BLOCK_K, x->k, cols);
             UNROLL for (size_t c = 0; c < cols; c++) {
-                const size_t at = c * n_blocks + block;
-                const __m256i bias = _mm256_slli_epi32(_mm256_set1_epi32(x->sum[at]), 5);
-                const __m256 d = _mm256_broadcast_ss(x->d + at);
-                UNROLL for (size_t h = 0; h < 2; h++) {
-                    const __m256 scale = _mm256_cvtepi32_ps(load_scales(tile, b, h));
-                    const __m256 isum = _mm256_cvtepi32_ps(_mm256_sub_epi32(acc[c][h], bias));
-                    f[c][h] = _mm256_fmadd_ps(_mm256_mul_ps(isum, scale), d, f[c][h]);
-                }
+                const __m256i sum = _mm256_set1_epi32(x->sum[c * n_blocks + block]);
+                const __m256i bias = _mm256_slli_epi32(sum, 5);
+                UNROLL for (size_t h = 0; h < 2; h++) acc[c][h] = _mm256_sub_epi32(acc[c][h], bias);
             }
+            add_block(f, acc, tile, b, x->d + block, n_blocks, cols);
         }
     }
-    const float *row_scale = (const float *)panel;
-    UNROLL for (size_t c = 0; c < cols; c++) {
-        UNROLL for (size_t h = 0; h < 2; h++) _mm256_storeu_ps(
-            y + c * ldy + 8 * h, _mm256_mul_ps(f[c][h], _mm256_loadu_ps(row_scale + 8 * h)));
-    }
+    store_sums(y, ldy, f, (const float *)panel, cols);
 }
 
 static void multiply(float *y, size_t ldy, const struct wmat *w, size_t p, const struct columns *x,
@@ -97,12 +82,10 @@ static void multiply(float *y, size_t ldy, const struct wmat *w, size_t p, const
 void matmul_f32_q32_i4_avx2(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                             const struct wmat *w, size_t p0, size_t p1, void *scratch) {
     (void)scratch;
-    const size_t n_blocks = w->k / BLOCK_K;
     for (size_t p = p0; p < p1; p++) {
         for (size_t c = 0, cols; c < n; c += cols) {
             cols = next_columns(n - c, COLS);
-            const struct columns group = {x->q + c * w->k, x->d + c * n_blocks,
-                                          x->sum + c * n_blocks, w->k};
+            const struct columns group = columns_from(x, c, w->k);
             multiply(y + c * ldy + p * PANEL_ROWS, ldy, w, p, &group, cols);
         }
     }

@@ -6,9 +6,9 @@
  * the sum of the four r, computed once per panel, it is the sum of four q * r, at most
  * 4 * 127 * 64 = 32512: exact. So one madd widens four products a lane, not two.
  */
-#include "kernels/avx2/common.h"
 #include "kernels/avx2/matmul.h"
 #include "kernels/avx2/requantize.h"
+#include "kernels/avx2/sums.h"
 #include "kernels/prefill.h"
 
 #define COLS       3   /* columns of a register tile: 6 sums, 6 weights, 4 others */
@@ -73,31 +73,15 @@ TILE_HELPER void multiply_tile(__m256i (*acc)[2], const int8_t *r, const uint8_t
 /* y continues through one block of k. */
 TILE_HELPER void multiply_columns(const struct prefill_tile *t, const size_t cols) {
     const struct wblock *w = (const struct wblock *)t->w;
-    float *const y = t->y;
     __m256 f[COLS][2];
-    UNROLL for (size_t c = 0; c < cols; c++) {
-        f[c][0] = t->first ? _mm256_setzero_ps() : _mm256_loadu_ps(y + c * t->ldy);
-        f[c][1] = t->first ? _mm256_setzero_ps() : _mm256_loadu_ps(y + c * t->ldy + 8);
-    }
+    load_sums(f, t->first ? NULL : t->y, t->ldy, cols);
     for (size_t i = 0; i < t->n_tiles; i++) {
+        const __m256 scale[2] = {_mm256_load_ps(w->t[i]), _mm256_load_ps(w->t[i] + 8)};
         __m256i acc[COLS][2];
         multiply_tile(acc, w->r[i], t->a + i * TILE_K * cols, cols);
-        UNROLL for (size_t h = 0; h < 2; h++) {
-            const __m256 scale = _mm256_load_ps(w->t[i] + 8 * h);
-            UNROLL for (size_t c = 0; c < cols; c++) {
-                const __m256 p = _mm256_mul_ps(_mm256_cvtepi32_ps(acc[c][h]), scale);
-                f[c][h] = _mm256_fmadd_ps(p, _mm256_broadcast_ss(t->d + c * t->ldd + i), f[c][h]);
-            }
-        }
+        add_products(f, acc, scale, t->d + i, t->ldd, cols);
     }
-    const float *const row_scale = t->row_scale[0];
-    UNROLL for (size_t c = 0; c < cols; c++) {
-        UNROLL for (size_t h = 0; h < 2; h++) {
-            if (row_scale != NULL)
-                f[c][h] = _mm256_mul_ps(f[c][h], _mm256_loadu_ps(row_scale + 8 * h));
-            _mm256_storeu_ps(y + c * t->ldy + 8 * h, f[c][h]);
-        }
-    }
+    store_sums(t->y, t->ldy, f, t->row_scale[0], cols);
 }
 
 static void multiply(const struct prefill_tile *t) {

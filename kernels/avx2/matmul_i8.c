@@ -2,17 +2,11 @@
  * i8 weights, one scale per block of 32 k. maddubs takes |w| as its unsigned operand and q with the
  * sign of w: two products are at most 2 * 127 * 127 < 2^15. Four would not fit: each is widened.
  */
-#include "kernels/avx2/common.h"
 #include "kernels/avx2/matmul.h"
+#include "kernels/avx2/sums.h"
+#include "kernels/columns.h"
 
 #define COLS 4 /* at most, in one pass over the weights: more would not be faster */
-
-/* The activations of a group of columns. */
-struct columns {
-    const int8_t *q; /* [cols][k] */
-    const float *d;  /* [cols][k / 32] */
-    size_t k;
-};
 
 /* Sums of block b of a tile: [cols][2 halves of the rows]. q: the block's, columns k apart. */
 TILE_HELPER void dot_block(__m256i (*acc)[2], const uint8_t *tile, size_t b, const int8_t *q,
@@ -37,25 +31,14 @@ TILE_HELPER void multiply_panel(float *y, size_t ldy, const uint8_t *panel, cons
                                 const size_t cols) {
     const size_t n_blocks = x->k / BLOCK_K;
     __m256 f[COLS][2];
-    UNROLL for (size_t c = 0; c < cols; c++) f[c][0] = f[c][1] = _mm256_setzero_ps();
+    load_sums(f, NULL, 0, cols);
     for (size_t block = 0; block < n_blocks; block++) {
         const uint8_t *tile = panel_tile(panel, I8_TILE_BYTES, block / 4);
         __m256i acc[COLS][2];
         dot_block(acc, tile, block % 4, x->q + block * BLOCK_K, x->k, cols);
-        UNROLL for (size_t c = 0; c < cols; c++) {
-            const __m256 d = _mm256_broadcast_ss(x->d + c * n_blocks + block);
-            UNROLL for (size_t h = 0; h < 2; h++) {
-                const __m256 scale = _mm256_cvtepi32_ps(load_scales(tile, block % 4, h));
-                const __m256 t = _mm256_mul_ps(_mm256_cvtepi32_ps(acc[c][h]), scale);
-                f[c][h] = _mm256_fmadd_ps(t, d, f[c][h]);
-            }
-        }
+        add_block(f, acc, tile, block % 4, x->d + block, n_blocks, cols);
     }
-    const float *row_scale = (const float *)panel;
-    UNROLL for (size_t c = 0; c < cols; c++) {
-        UNROLL for (size_t h = 0; h < 2; h++) _mm256_storeu_ps(
-            y + c * ldy + 8 * h, _mm256_mul_ps(f[c][h], _mm256_loadu_ps(row_scale + 8 * h)));
-    }
+    store_sums(y, ldy, f, (const float *)panel, cols);
 }
 
 static void multiply(float *y, size_t ldy, const uint8_t *panel, const struct columns *x,
@@ -81,7 +64,7 @@ void matmul_f32_q32_i8_avx2(float *y, size_t ldy, const struct act_q8 *x, size_t
     for (size_t p = p0; p < p1; p++) {
         for (size_t c = 0, cols; c < n; c += cols) {
             cols = next_columns(n - c, COLS);
-            const struct columns group = {x->q + c * w->k, x->d + c * (w->k / BLOCK_K), w->k};
+            const struct columns group = columns_from(x, c, w->k);
             multiply(y + c * ldy + p * PANEL_ROWS, ldy, panel_at(w, TYPE_I8, p), &group, cols);
         }
     }

@@ -6,16 +6,9 @@
  */
 #include "kernels/avx512/common.h"
 #include "kernels/avx512/matmul.h"
+#include "kernels/columns.h"
 
 #define COLS 8 /* at most, in one pass over the weights */
-
-/* The activations of a group of columns. */
-struct columns {
-    const int8_t *q;    /* [cols][k] */
-    const float *d;     /* [cols][k / 32] */
-    const int32_t *sum; /* [cols][k / 32] */
-    size_t k;
-};
 
 /* Adds block b of a tile to acc [cols]. q: the block's, columns k apart. table: i4 only. */
 TILE_HELPER void dot_block(__m512i *acc, const uint8_t *tile, size_t b, __m512i table,
@@ -114,10 +107,9 @@ TILE_HELPER void multiply(float *y, size_t ldy, const uint8_t *panel, __m512i ta
 
 TILE_HELPER void matmul(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                         const struct wmat *w, size_t p0, size_t p1, enum tensor_type type) {
-    const size_t n_blocks = w->k / BLOCK_K;
     const __m512i table = type == TYPE_I4 ? load_codebook(w->codebook, 32) : _mm512_setzero_si512();
     if (n == 1) { /* by itself: GCC keeps its loop in registers only so */
-        const struct columns one = {x->q, x->d, x->sum, w->k};
+        const struct columns one = columns_from(x, 0, w->k);
         for (size_t p = p0; p < p1; p++)
             multiply_panel(y + p * PANEL_ROWS, ldy, panel_at(w, type, p), table, &one, type, 1);
         return;
@@ -125,8 +117,7 @@ TILE_HELPER void matmul(float *y, size_t ldy, const struct act_q8 *x, size_t n,
     for (size_t p = p0; p < p1; p++) {
         for (size_t c = 0, cols; c < n; c += cols) {
             cols = next_columns(n - c, COLS);
-            const struct columns group = {x->q + c * w->k, x->d + c * n_blocks,
-                                          x->sum + c * n_blocks, w->k};
+            const struct columns group = columns_from(x, c, w->k);
             multiply(y + c * ldy + p * PANEL_ROWS, ldy, panel_at(w, type, p), table, &group, type,
                      cols);
         }

@@ -1,7 +1,8 @@
 /*
- * f32 weights: one chain of fma per row and column, so speed is the number of chains in flight. Many
- * columns: 6 of two panels, over a block of k whose weights stay in L1; more columns would be more
- * lines of one cache set, their distance being a power of two. One: several panels side by side.
+ * f32 weights: one chain of fma per row and column, so speed is the number of chains in flight.
+ * Many columns: 6 of two panels, over a block of k whose weights stay in L1; more columns would be
+ * more lines of one cache set, their distance being a power of two. One: several panels side by
+ * side.
  *
  * bf16 weights are left to AVX2: its fma is as wide on the CPUs this serves, and 16 bits are spread
  * to floats at half the cost.

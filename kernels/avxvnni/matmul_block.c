@@ -4,18 +4,12 @@
  * vpdpbusd takes the weights biased to unsigned: i4 as value + 32, straight from the table of
  * pshufb, i8 as value + 128. Sums start at -bias * sum(q), so that it is gone when they end.
  */
+#include "kernels/avx2/sums.h"
 #include "kernels/avxvnni/matmul.h"
 #include "kernels/avxvnni/vnni.h"
+#include "kernels/columns.h"
 
 #define COLS 4 /* at most, in one pass over the weights */
-
-/* The activations of a group of columns. */
-struct columns {
-    const int8_t *q;    /* [cols][k] */
-    const float *d;     /* [cols][k / 32] */
-    const int32_t *sum; /* [cols][k / 32] */
-    size_t k;
-};
 
 /* Adds block b of a tile to acc: [cols][2 halves of the rows]. q: the block's, columns k apart.
  * table: i4 only. */
@@ -52,27 +46,16 @@ TILE_HELPER void multiply_panel(float *y, size_t ldy, const uint8_t *panel, __m2
     const size_t tile_bytes = type == TYPE_I4 ? I4_TILE_BYTES : I8_TILE_BYTES;
     const int bias = type == TYPE_I4 ? 32 : 128;
     __m256 f[COLS][2];
-    UNROLL for (size_t c = 0; c < cols; c++) f[c][0] = f[c][1] = _mm256_setzero_ps();
+    load_sums(f, NULL, 0, cols);
     for (size_t block = 0; block < n_blocks; block++) {
         const uint8_t *tile = panel_tile(panel, tile_bytes, block / 4);
         __m256i acc[COLS][2];
         UNROLL for (size_t c = 0; c < cols; c++) acc[c][0] = acc[c][1] =
             _mm256_set1_epi32(-bias * x->sum[c * n_blocks + block]);
         dot_block(acc, tile, block % 4, table, x->q + block * BLOCK_K, x->k, type, cols);
-        UNROLL for (size_t c = 0; c < cols; c++) {
-            const __m256 d = _mm256_broadcast_ss(x->d + c * n_blocks + block);
-            UNROLL for (size_t h = 0; h < 2; h++) {
-                const __m256 scale = _mm256_cvtepi32_ps(load_scales(tile, block % 4, h));
-                const __m256 t = _mm256_mul_ps(_mm256_cvtepi32_ps(acc[c][h]), scale);
-                f[c][h] = _mm256_fmadd_ps(t, d, f[c][h]);
-            }
-        }
+        add_block(f, acc, tile, block % 4, x->d + block, n_blocks, cols);
     }
-    const float *row_scale = (const float *)panel;
-    UNROLL for (size_t c = 0; c < cols; c++) {
-        UNROLL for (size_t h = 0; h < 2; h++) _mm256_storeu_ps(
-            y + c * ldy + 8 * h, _mm256_mul_ps(f[c][h], _mm256_loadu_ps(row_scale + 8 * h)));
-    }
+    store_sums(y, ldy, f, (const float *)panel, cols);
 }
 
 TILE_HELPER void multiply(float *y, size_t ldy, const uint8_t *panel, __m256i table,
@@ -94,13 +77,11 @@ TILE_HELPER void multiply(float *y, size_t ldy, const uint8_t *panel, __m256i ta
 
 TILE_HELPER void matmul(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                         const struct wmat *w, size_t p0, size_t p1, enum tensor_type type) {
-    const size_t n_blocks = w->k / BLOCK_K;
     const __m256i table = type == TYPE_I4 ? load_codebook(w->codebook, 32) : _mm256_setzero_si256();
     for (size_t p = p0; p < p1; p++) {
         for (size_t c = 0, cols; c < n; c += cols) {
             cols = next_columns(n - c, COLS);
-            const struct columns group = {x->q + c * w->k, x->d + c * n_blocks,
-                                          x->sum + c * n_blocks, w->k};
+            const struct columns group = columns_from(x, c, w->k);
             multiply(y + c * ldy + p * PANEL_ROWS, ldy, panel_at(w, type, p), table, &group, type,
                      cols);
         }
