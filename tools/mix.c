@@ -44,8 +44,7 @@ enum bise_status mix_open(struct mix *m, const struct types *t, struct writer_te
         if (u == m->n_units)
             memcpy(m->units[m->n_units++].name, name, sizeof name);
         m->unit_of[i] = u;
-        m->units[u].more += tensor_bytes(TYPE_I8, w->rows, w->cols, false) -
-                            tensor_bytes(TYPE_I4, w->rows, w->cols, false);
+        m->units[u].n_weights += (uint64_t)w->rows * w->cols;
     }
     return BISE_OK;
 }
@@ -135,23 +134,41 @@ static size_t best_left(const struct mix *m, const bool *looked_at) {
     size_t best = m->n_units;
     for (size_t i = 0; i < m->n_units; i++)
         if (!looked_at[i] &&
-            (best == m->n_units || m->units[i].loss * (double)m->units[best].more >
-                                       m->units[best].loss * (double)m->units[i].more))
+            (best == m->n_units || m->units[i].loss * (double)m->units[best].n_weights >
+                                       m->units[best].loss * (double)m->units[i].n_weights))
             best = i;
     return best;
 }
 
+/* Bits of codes and block scales for each weight of the layers' matrices; *n_weights of them. */
+static double plain_bits(const struct mix *m, double *n_weights) {
+    static const double bits_of[TYPE_COUNT] = {
+        [TYPE_F32] = 32, [TYPE_BF16] = 16, [TYPE_I8] = 8.25, [TYPE_I4] = 4.25};
+    double bits = 0;
+    *n_weights = 0;
+    for (size_t i = 0; i < m->n_tensors; i++) {
+        const double n = (double)m->tensors[i].rows * (double)m->tensors[i].cols;
+        if (!is_layer_matrix(&m->tensors[i]))
+            continue;
+        bits += n * bits_of[m->tensors[i].type];
+        *n_weights += n;
+    }
+    return *n_weights > 0 ? bits / *n_weights : 0;
+}
+
 enum bise_status mix_choose(struct mix *m, double bits, struct bise_error *err) {
-    const struct type_share layers = types_share(m->tensors, m->n_tensors, true);
-    double left = bits / 8 * (double)layers.n_weights - (double)layers.bytes;
+    const double i8_more = 8.25 - 4.25;
+    double n_weights;
+    const double before = plain_bits(m, &n_weights);
+    double left = (bits - before) / i8_more * n_weights; /* weights that can become i8 */
     bool *looked_at = calloc(m->n_units ? m->n_units : 1, sizeof *looked_at);
     if (!looked_at)
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for a list of %zu matrices", m->n_units);
     for (size_t u; (u = best_left(m, looked_at)) < m->n_units;) {
         looked_at[u] = true;
-        m->units[u].chosen = (double)m->units[u].more <= left;
+        m->units[u].chosen = (double)m->units[u].n_weights <= left + 0.5;
         if (m->units[u].chosen)
-            left -= (double)m->units[u].more;
+            left -= (double)m->units[u].n_weights;
     }
     free(looked_at);
     for (size_t i = 0; i < m->n_tensors; i++)
@@ -163,12 +180,15 @@ enum bise_status mix_choose(struct mix *m, double bits, struct bise_error *err) 
 void mix_print(const struct mix *m, double bits, const char *how) {
     const struct type_share layers = types_share(m->tensors, m->n_tensors, true);
     const struct type_share all = types_share(m->tensors, m->n_tensors, false);
+    double n_weights;
+    const double plain = plain_bits(m, &n_weights);
     size_t n_chosen = 0;
     for (size_t i = 0; i < m->n_units; i++)
         n_chosen += m->units[i].chosen;
     fprintf(stderr,
-            "--bits %g: i8 for %zu of %zu, %s; layers %.3f bits per weight, the whole file %.3f\n",
-            bits, n_chosen, m->n_units, how, type_bits(&layers), type_bits(&all));
+            "--bits %g: i8 for %zu of %zu, %s; layers %.3f bits per weight, with row scales and "
+            "padding %.3f, the whole file %.3f\n",
+            bits, n_chosen, m->n_units, how, plain, type_bits(&layers), type_bits(&all));
     for (size_t i = 0; i < m->n_units; i++)
         if (m->units[i].chosen)
             fprintf(stderr, "  %-44s i8  loss %.3e as i4\n", m->units[i].name, m->units[i].loss);

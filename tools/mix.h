@@ -9,8 +9,8 @@
 /* Matrices that are chosen together: one, or the same one of all experts of a layer. */
 struct mix_unit {
     char name[64]; /* experts as '*' */
-    uint64_t more; /* bytes that i8 takes more than i4 */
-    double loss;   /* about what i4 costs, in units that compare units */
+    uint64_t n_weights;
+    double loss; /* about what i4 costs, in units that compare units */
     bool chosen;
 };
 
@@ -32,8 +32,9 @@ void mix_close(struct mix *m);
  * Errors: as source_read_rows, MEMORY. */
 enum bise_status mix_guess(struct mix *m, const struct source *source, const struct stats *stats,
                            struct bise_error *err);
-/* Chooses units of the greatest loss for their bytes as long as the layers' matrices stay within
- * bits for each weight, and sets their types. Errors: MEMORY. */
+/* Chooses units of the greatest loss for their weights as long as the layers' matrices stay within
+ * bits for each weight, and sets their types. Bits are those of codes and block scales, 4.25 for i4
+ * and 8.25 for i8; row scales (32 bits a row) and padding come on top. Errors: MEMORY. */
 enum bise_status mix_choose(struct mix *m, double bits, struct bise_error *err);
 /* What was chosen, on stderr. */
 void mix_print(const struct mix *m, double bits, const char *how);

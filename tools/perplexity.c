@@ -183,7 +183,7 @@ static int prepare(struct perplexity_options *o, struct work *w) {
     } else {
         code = read_text(path, &text, &len);
     }
-    if (!code && o->ids)
+    if (!code && o->ids && text)
         code = parse_ids(path, text, w);
     if (!code && o->ids && o->tokens && w->n > (size_t)o->tokens)
         w->n = (size_t)o->tokens;

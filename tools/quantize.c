@@ -280,8 +280,8 @@ int cmd_quantize(int argc, char **argv) {
             "bise quantize SOURCE -o FILE [options]\n\n"
             "SOURCE: a folder with config.json and model.safetensors, pytorch_model.bin\n"
             "or their shards, or with params.json and consolidated.safetensors or\n"
-            "consolidated.00.pth or consolidated.00.pt to .07.pt; or one such file; or a .gguf "
-            "file; or a .bise file",
+            "consolidated.00.pth or consolidated.00.pt to .07.pt; or one such file; or a\n"
+            ".gguf file; or a .bise file",
             &o.source, 1, &n, &code))
         return code;
     if (n != 1 || !o.out) {

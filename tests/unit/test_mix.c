@@ -41,7 +41,7 @@ Test(mix, only_matrices_of_layers_in_i4) {
     cr_assert_str_eq(mix.units[0].name, "layers.0.attention.wq");
     for (size_t i = 0; i < N_DENSE; i++)
         cr_assert_eq(mix.unit_of[i] != MIX_NONE, i >= 2 && i <= 4, "%zu", i);
-    cr_assert_eq(mix.units[1].more, 64 / 16 * 2 * 1024); /* a tile of i8 has 1024 bytes more */
+    cr_assert_eq(mix.units[1].n_weights, 64 * 256);
     mix_close(&mix);
     by_rule[2] = true;
     open_mix(dense, N_DENSE);
@@ -54,10 +54,10 @@ Test(mix, the_most_for_the_bytes_within_the_budget) {
         double bits;
         bool chosen[3];
     } cases[] = {{4.25, {false, false, false}}, /* less than there are already */
-                 {6.2, {false, true, false}},   /* wv has the best ratio, the others no room */
-                 {7.0, {true, true, false}},
-                 {8.25, {true, true, false}}, /* row scales: w2 does not fit */
-                 {8.5, {true, true, true}}};
+                 {6.0, {false, true, false}},   /* wv has the best ratio, the others no room */
+                 {6.8, {true, true, false}},
+                 {8.24, {true, true, false}},
+                 {8.25, {true, true, true}}};
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
         open_mix(dense, N_DENSE);
         mix.units[0].loss = 3;
@@ -69,7 +69,7 @@ Test(mix, the_most_for_the_bytes_within_the_budget) {
                          cases[c].bits, u);
             cr_assert_eq(tensors[2 + u].type, cases[c].chosen[u] ? TYPE_I8 : TYPE_I4);
         }
-        cr_assert(c == 0 || layer_bits(N_DENSE) <= cases[c].bits);
+        cr_assert(c == 0 || layer_bits(N_DENSE) <= cases[c].bits + 0.15); /* row scales */
         mix_close(&mix);
     }
 }
@@ -90,7 +90,7 @@ Test(mix, experts_go_together) {
     cr_assert_eq(mix.unit_of[3], 0);
     cr_assert_eq(mix.unit_of[4], 1);
     cr_assert_eq(mix.unit_of[5], 2);
-    cr_assert_eq(mix.units[0].more, 2 * mix.units[2].more);
+    cr_assert_eq(mix.units[0].n_weights, 2 * mix.units[2].n_weights);
     mix_close(&mix);
 }
 
