@@ -104,21 +104,25 @@ static bool skip(struct regex *r, char c) {
     return true;
 }
 
-/* The characters of \d \w \s, or of their opposites. Those of \s that a JSON string needs an escape
- * for, and the many spaces of Unicode, are left out of \s but count where they are excluded. */
+/* The characters of \d \w \s, or those that \D \W \S exclude. Where validators differ, ECMA-262's
+ * ASCII against the Unicode of Python's, a character belongs to neither a set nor its opposite. */
 static bool add_shorthand(struct char_class *c, int letter) {
     static const struct char_range digit[] = {{'0', '9'}};
     static const struct char_range word[] = {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
     static const struct char_range some_space[] = {{'\t', '\n'}, {'\r', '\r'}, {' ', ' '}};
     static const struct char_range all_space[] = {
-        {'\t', '\r'},     {' ', ' '},       {0xa0, 0xa0},     {0x1680, 0x1680}, {0x2000, 0x200a},
-        {0x2028, 0x2029}, {0x202f, 0x202f}, {0x205f, 0x205f}, {0x3000, 0x3000}, {0xfeff, 0xfeff}};
+        {'\t', '\r'},     {0x1c, 0x1f},     {' ', ' '},       {0x85, 0x85},
+        {0xa0, 0xa0},     {0x1680, 0x1680}, {0x2000, 0x200a}, {0x2028, 0x2029},
+        {0x202f, 0x202f}, {0x205f, 0x205f}, {0x3000, 0x3000}, {0xfeff, 0xfeff}};
+    static const struct char_range all_digit[] = {{'0', '9'}, {0x80, 0x10ffff}};
+    static const struct char_range all_word[] = {
+        {'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}, {0x80, 0x10ffff}};
     static const struct {
         char letter;
         const struct char_range *ranges;
         size_t n;
-    } sets[] = {{'d', digit, 1}, {'D', digit, 1},      {'w', word, 4},
-                {'W', word, 4},  {'s', some_space, 3}, {'S', all_space, 10}};
+    } sets[] = {{'d', digit, 1},    {'D', all_digit, 2},  {'w', word, 4},
+                {'W', all_word, 5}, {'s', some_space, 3}, {'S', all_space, 12}};
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
         if (sets[i].letter != letter)
             continue;
@@ -181,7 +185,7 @@ static bool parse_class(struct regex *r) {
             return unsupported(r, "a class without its end");
         if (peek(r) == '\\' && r->i + 1 < r->len && strchr("dwsDWS", r->text[r->i + 1])) {
             const char letter = r->text[r->i + 1];
-            const char found = c.negated && letter == 's' ? 'S' : letter;
+            const int found = c.negated ? letter - 'a' + 'A' : letter; /* what is excluded */
             if (strchr("DWS", letter) || !add_shorthand(&c, found))
                 return unsupported(r, "\\D, \\W or \\S in a class");
             r->i += 2;

@@ -70,6 +70,10 @@ Test(json_schema, patterns) {
                   LIST("\"a x\\\\\"", "\"b  \\\\\"", "\"b x\\\"", "\"b x\""));
     expect_values("{\"pattern\":\"^[\\\"\\\\\\\\]\\\\u00e9?$\"}",
                   LIST("\"\\\"\"", "\"\\\\\xc3\xa9\""), LIST("\"\"\"", "\"\\\"", "\"x\""));
+    expect_values("{\"pattern\":\"^\\\\W[^\\\\w]\\\\D[^\\\\d]$\"}", LIST("\"-+a_\""),
+                  LIST("\"\xc3\xa9+a_\"", "\"-+\xd9\xa1_\"",
+                       "\"-\xc3\xa9"
+                       "a_\""));
     expect_refused("{\"pattern\":\"(a)\\\\1\"}", "this escape is not supported");
     expect_refused("{\"pattern\":\"a(?=b)\"}", "a group of this kind");
     expect_refused("{\"pattern\":\"^a|b$\"}", "an anchor beside |");
