@@ -95,8 +95,9 @@ static bool parse_isas(struct bench_run *r) {
  * in the last layer. */
 static bool only_last_token(const struct bise_model *m, const struct tensor *t) {
     const struct layer *const l = &m->layers[m->config.n_layers - 1];
+    const size_t n_experts = m->config.n_experts > 0 ? m->config.n_experts : 1;
     bool found = t == m->head || t == l->wo;
-    for (size_t e = 0; e < MAX_EXPERTS && !found; e++)
+    for (size_t e = 0; e < n_experts && !found; e++)
         found = t == l->w1[e] || t == l->w2[e] || t == l->w3[e];
     return found;
 }
@@ -174,13 +175,16 @@ static enum peak_op prefill_op(const struct bise_model *m) {
     }
 }
 
-/* The machine's limits at this moment, for every thread count. */
+/* The machine's limits at this moment, for every thread count. The first time, what is mapped is
+ * brought into memory before. */
 static enum bise_status measure_limits(struct bench_run *r, size_t rep, struct bise_error *err) {
     for (size_t t = 0; t < r->n_threads; t++) {
         struct pool *pool = NULL;
         const enum bise_status status = pool_open(&pool, (int)r->threads[t], err);
         if (status != BISE_OK)
             return status;
+        if (rep == 0)
+            (void)bandwidth_read(pool, r->model->map, r->model->map_len);
         r->bandwidth[t][rep] =
             (double)r->model->map_len / bandwidth_read(pool, r->model->map, r->model->map_len);
         for (size_t i = 0; i < r->n_isas; i++)
