@@ -160,7 +160,9 @@ static enum overflow ask_overflow(void *arg, bool in_answer) {
         case 'd':
             return OVERFLOW_DROP;
         case 'n':
-            return OVERFLOW_NEW;
+            if (!in_answer)
+                return OVERFLOW_NEW;
+            break;
         case 's':
         case 0:
             return OVERFLOW_STOP;

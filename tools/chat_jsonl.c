@@ -86,6 +86,10 @@ int chat_jsonl(struct talk *t) {
     setvbuf(stdin, NULL, _IONBF, 0); /* what is not read yet is to be seen by poll */
     interrupt_catch_all();
     t->conversation.out.hold = &t->held_answer;
+    if (chat_messages(t->conversation.chat) % 2) {
+        fprintf(stderr, "the last message had no answer yet: it is taken back\n");
+        chat_pop(t->conversation.chat);
+    }
     while (!code && input_or_interrupt(STDIN_FILENO)) {
         const ssize_t n = getline(&line, &cap, stdin);
         if (n < 0)

@@ -156,7 +156,7 @@ static bool make_room(struct conversation *c, size_t n_answer) {
     const int32_t *ids;
     size_t n_before, n, last;
     if (how == OVERFLOW_ASK)
-        how = c->ask_overflow(c->ask_arg, n_answer > 0);
+        how = c->ask_overflow ? c->ask_overflow(c->ask_arg, n_answer > 0) : OVERFLOW_STOP;
     if (how == OVERFLOW_STOP || chat_ids(c->chat, &ids, &n_before, NULL) != BISE_OK)
         return false;
     const size_t most = how == OVERFLOW_NEW || n_answer >= n_ctx / 2 ? 0 : n_ctx / 2 - n_answer;

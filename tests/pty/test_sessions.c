@@ -1,0 +1,114 @@
+/* bise chat at a terminal: what is asked where the context is full, and a session that is killed. */
+#include "pty.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#define LONG                                                                                       \
+    "Tell me about the old king, his three sons, the troll under the bridge, the sea and the "     \
+    "long road home.\r"
+
+static void open_with(struct pty *p, const char *const *args) {
+    pty_open(p, &(struct pty_start){.args = args});
+    pty_check(p, pty_wait_end(p, ">"), "the prompt comes");
+}
+
+static void leave(struct pty *p) {
+    pty_type(p, "\x04");
+    pty_check(p, pty_wait_exit(p) == 0, "the end of input leaves");
+    pty_check(p, pty_restored(p), "and the terminal is as before");
+    pty_close(p);
+}
+
+/* Says hello, then more than there is room for, and waits for the question. */
+static void fill(struct pty *p) {
+    pty_type(p, "Hello\r");
+    pty_check(p, pty_wait_prompt(p), "an answer");
+    pty_type(p, LONG);
+    pty_check(p, pty_wait(p, "The context is full") && pty_wait_end(p, "?"), "a question");
+}
+
+static void full_in_an_answer(void) {
+    static const char *const args[] = {"chat",     "-q", "--temp", "0",  "-n", "4",
+                                       "--window", "0",  "-c",     "64", NULL};
+    struct pty p;
+    open_with(&p, args);
+    fill(&p);
+    pty_type(&p, "n\r"); /* is not offered here */
+    pty_check(&p, pty_wait(&p, "The context is full") && pty_wait_end(&p, "?"), "asked again");
+    pty_type(&p, "d\r");
+    pty_check(&p, pty_wait(&p, "left out") && pty_wait_prompt(&p), "d leaves turns out");
+    pty_type(&p, "/context\r");
+    pty_check(&p, pty_wait(&p, "earlier messages are left out") && pty_wait_prompt(&p), "it is so");
+    pty_type(&p, "/clear\r");
+    pty_check(&p, pty_wait_prompt(&p), "a new conversation");
+    fill(&p);
+    pty_type(&p, "s\r");
+    pty_check(&p, pty_wait(&p, "the answer ends here") && pty_wait_prompt(&p), "s ends it");
+    leave(&p);
+}
+
+static void full_by_a_message(void) {
+    static const char *const args[] = {"chat",     "-q", "--temp", "0",  "-n", "4",
+                                       "--window", "0",  "-c",     "56", NULL};
+    struct pty p;
+    open_with(&p, args);
+    fill(&p);
+    pty_type(&p, "n\r");
+    pty_check(&p, pty_wait(&p, "left out") && pty_wait_prompt(&p), "n begins anew");
+    pty_type(&p, "/clear\r");
+    pty_check(&p, pty_wait_prompt(&p), "a new conversation");
+    fill(&p);
+    pty_type(&p, "s\r");
+    pty_check(&p, pty_wait(&p, "nothing was cut") && pty_wait_prompt(&p), "s takes it back");
+    pty_type(&p, "/clear\r");
+    pty_check(&p, pty_wait_prompt(&p), "a new conversation");
+    fill(&p);
+    pty_type(&p, "\x03");
+    pty_check(&p, pty_wait(&p, "nothing was cut") && pty_wait_prompt(&p), "so does Ctrl-C");
+    pty_check(&p, pty_history_lines() == 14, "answers to questions are no history");
+    leave(&p);
+}
+
+static void killed(void) {
+    char path[300];
+    snprintf(path, sizeof path, "%s/talk", pty_folder());
+    const char *const args[] = {"chat", "--temp", "0", "-n", "4", "--session", path, NULL};
+    const char *const endless[] = {"chat",         "--temp", "0",         "-n", "-1",
+                                   "--logit-bias", "2-inf",  "--session", path, NULL};
+    struct pty p;
+    open_with(&p, args);
+    pty_type(&p, "Hello there\r");
+    pty_check(&p, pty_wait_prompt(&p), "an answer");
+    pty_type(&p, "half a mess");
+    pty_check(&p, pty_wait_end(&p, "half a mess"), "half a message");
+    kill(p.pid, SIGKILL);
+    pty_check(&p, pty_wait_exit(&p) == 128 + SIGKILL, "killed at the prompt");
+    pty_close(&p);
+    pty_open(&p, &(struct pty_start){.args = endless});
+    pty_check(&p, pty_wait(&p, "going on after 2 messages") && pty_wait_end(&p, ">"),
+              "all is there");
+    pty_type(&p, "Once upon a time\r");
+    pty_check(&p, pty_wait(&p, "time") && pty_wait(&p, " the"), "an endless answer");
+    kill(p.pid, SIGKILL);
+    pty_check(&p, pty_wait_exit(&p) == 128 + SIGKILL, "killed in an answer");
+    pty_close(&p);
+    pty_open(&p, &(struct pty_start){.args = args});
+    pty_check(&p, pty_wait(&p, "going on after 3 messages"), "the message is there");
+    pty_check(&p, pty_wait(&p, "no answer yet") && pty_wait_end(&p, ">"), "and is answered");
+    leave(&p);
+    pty_open(&p, &(struct pty_start){.args = args});
+    pty_check(&p, pty_wait(&p, "going on after 4 messages") && pty_wait_end(&p, ">"), "saved");
+    pty_type(&p, "/regen\r");
+    pty_check(&p, pty_wait_prompt(&p), "another answer");
+    leave(&p);
+}
+
+int main(void) {
+    if (!pty_begin("sessions"))
+        return 0;
+    full_in_an_answer();
+    full_by_a_message();
+    killed();
+    return pty_end();
+}
