@@ -1,4 +1,4 @@
-/* bise chat at a terminal: what is asked where the context is full, and a session that is killed. */
+/* bise chat at a terminal: what is asked where the context is full; a session that is killed. */
 #include "pty.h"
 
 #include <signal.h>
