@@ -53,6 +53,7 @@ static void become(const struct pty_start *how, int terminal, int out) {
         close(fd);
     setenv("TERM", how->term ? how->term : "xterm", 1);
     setenv("XDG_STATE_HOME", folder, 1);
+    setenv("BISE_MODEL", "models/demo.bise", 1);
     unsetenv("NO_COLOR");
     if (how->env)
         putenv(strdup(how->env));
@@ -109,19 +110,26 @@ void pty_close(struct pty *p) {
 
 /* ---- reading and writing ---- */
 
-/* Takes in what the terminal shows, waiting some milliseconds for it. */
-static void pump(struct pty *p, int milliseconds) {
+/* Takes in what the terminal shows, waiting some milliseconds for it. False: there was nothing. */
+static bool pump(struct pty *p, int milliseconds) {
     char bytes[4096];
     struct pollfd ready = {.fd = p->master, .events = POLLIN};
     if (p->master < 0 || poll(&ready, 1, milliseconds) <= 0)
-        return;
+        return false;
     const ssize_t n = read(p->master, bytes, sizeof bytes);
     if (n <= 0) {
         poll(NULL, 0, milliseconds); /* nobody has it open: do not spin */
-        return;
+        return false;
     }
     buffer_put(&p->bytes, bytes, (size_t)n);
     vt_write(&p->vt, bytes, (size_t)n);
+    return true;
+}
+
+/* Waits for more to be shown; false where no more will come, or the limit is passed. */
+static bool more(struct pty *p, double end) {
+    const bool ended = reap(p);
+    return (pump(p, 20) || !ended) && now() < end;
 }
 
 void pty_type(struct pty *p, const char *keys) {
@@ -156,8 +164,8 @@ static const char *find(const struct buffer *b, size_t from, const char *text) {
 bool pty_wait(struct pty *p, const char *text) {
     const double end = limit();
     const char *at;
-    while (!(at = find(&p->bytes, p->seen, text)) && now() < end)
-        pump(p, 20);
+    while (!(at = find(&p->bytes, p->seen, text)) && more(p, end))
+        ;
     if (at)
         p->seen = (size_t)(at - p->bytes.bytes) + strlen(text);
     return at != NULL;
@@ -180,16 +188,16 @@ static bool prompts(const struct pty *p) {
 
 bool pty_wait_prompt(struct pty *p) {
     const double end = limit();
-    while (!prompts(p) && now() < end)
-        pump(p, 20);
+    while (!prompts(p) && more(p, end))
+        ;
     p->seen = p->bytes.len;
     return prompts(p);
 }
 
 bool pty_wait_end(struct pty *p, const char *text) {
     const double end = limit();
-    while (!ends_with(p, text) && now() < end)
-        pump(p, 20);
+    while (!ends_with(p, text) && more(p, end))
+        ;
     p->seen = p->bytes.len;
     return ends_with(p, text);
 }
