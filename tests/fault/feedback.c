@@ -31,12 +31,13 @@ static enum bise_status convert(struct convert *c, const char *dir, size_t n,
         s = stats_open(&stats, config, err);
     if (s == BISE_OK)
         s = convert_layers(c, &text, &stats, err);
-    c->stats = &stats;
+    c->stats = &stats; /* until it is closed */
     if (s == BISE_OK)
         s = convert_all(c, err);
     if (s == BISE_OK)
         s = writer_finish(&c->writer, err);
     writer_abort(&c->writer);
+    c->stats = NULL;
     stats_close(&stats);
     if (s == BISE_OK && unlink(path) != 0)
         s = BISE_STATUS_COUNT;
