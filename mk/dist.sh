@@ -23,9 +23,20 @@ for cc in "$@"; do
     arch=${arch%%-*}
     name=bise-$version-linux-$arch
     tree=$out/$name
+    # musl where the compiler is gcc and its specs for musl are installed (Debian: musl-dev of that
+    # architecture): half the size. The kernel's headers, which musl does not bring, come last.
+    libc=glibc libc_flags=
+    specs=/usr/lib/$arch-linux-musl/musl-gcc.specs
+    if [ -e "$specs" ] && "$cc" -specs "$specs" -v 2>&1 | grep -q '^gcc version'; then
+        libc=musl libc_flags="-specs $specs"
+        for headers in "/usr/$arch-linux-gnu/include" /usr/include "/usr/include/$arch-linux-gnu"; do
+            [ ! -e "$headers/linux/futex.h" ] && [ ! -e "$headers/asm/types.h" ] ||
+                libc_flags+=" -idirafter $headers"
+        done
+    fi
     rm -rf "$tree"
     $make CC="$cc" BUILD="$out/build-$arch" CFLAGS="-O2 -ffile-prefix-map=$root=." \
-        LDFLAGS='-static -s -Wl,--build-id=none' "$out/build-$arch/bise" man
+        EXTRA_CFLAGS="$libc_flags" LDFLAGS='-static -s -Wl,--build-id=none' "$out/build-$arch/bise" man
     bytes=$(stat -c %s "$out/build-$arch/bise")
     if [ "$bytes" -gt "$largest" ]; then
         echo "mk/dist.sh: the program for $arch has $bytes bytes, expected at most $largest" >&2
@@ -41,7 +52,7 @@ for cc in "$@"; do
     tar --sort=name --format=ustar --mtime="@$epoch" --owner=0 --group=0 --numeric-owner \
         -C "$out" -cf - "$name" | gzip -9n >"$out/$name.tar.gz"
     rm -rf "$tree"
-    echo "$name.tar.gz: $(stat -c %s "$out/$name.tar.gz") bytes, program $bytes"
+    echo "$name.tar.gz: $(stat -c %s "$out/$name.tar.gz") bytes, program $bytes with $libc"
 done
 cd "$out"
 sha256sum -- *.tar.gz >SHA256SUMS
