@@ -112,8 +112,7 @@ int main(void) {
     char path[512], text[160];
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (is_set("EMULATOR")) {
-        printf("skipped turns: an emulator takes too long
-");
+        printf("skipped turns: an emulator takes too long\n");
         return 0;
     }
     if (is_set("SANITIZER"))
