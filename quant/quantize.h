@@ -7,6 +7,8 @@
 
 /* The built-in codebook for i4: 16 ascending values in -32..31, one of magnitude >= 31. */
 extern const int8_t codebook_default[CODEBOOK_SIZE];
+/* One for tails much heavier than normal (Student t, 3.5 degrees of freedom). */
+extern const int8_t codebook_tails[CODEBOOK_SIZE];
 
 /* How rows are rounded. */
 struct rounding {

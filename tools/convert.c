@@ -1,5 +1,6 @@
 #include "convert.h"
 
+#include "codebook_choice.h"
 #include "error.h"
 #include "mem.h"
 #include "pool.h"
@@ -19,6 +20,7 @@ struct job {
     struct convert *convert;
     const struct writer_tensor *tensor;
     const float *weights; /* of its columns, or NULL */
+    const int8_t *codebook;
     size_t index, panel_bytes, n_panels, panels_per_task, n_tasks;
     uint8_t *buffers; /* [n_threads] of buffer_bytes: panels, then rows, then scratch */
     size_t buffer_bytes, rows_at, scratch_at;
@@ -34,7 +36,7 @@ static void round_rows(uint8_t *out, const float *rows, float *scratch, size_t n
                        const struct job *job) {
     const size_t cols = job->tensor->cols;
     const struct rounding how = {
-        .type = job->tensor->type, .codebook = codebook_default, .weights = job->weights};
+        .type = job->tensor->type, .codebook = job->codebook, .weights = job->weights};
     for (size_t row = 0; row < n_rows; row += PANEL_ROWS) {
         const size_t n = n_rows - row < PANEL_ROWS ? n_rows - row : PANEL_ROWS;
         quantize_panel(out + row / PANEL_ROWS * job->panel_bytes, &how, rows + row * cols, n, cols,
@@ -150,6 +152,13 @@ static enum bise_status convert_tensor(struct job *job, struct pool *pool,
     }
     plan_piece(t, job);
     job->weights = stats_weights(job->convert->stats, t->name);
+    job->codebook = NULL;
+    if (t->type == TYPE_I4) {
+        const enum bise_status s =
+            choose_codebook(&job->codebook, job->convert->source, job->index, job->weights, err);
+        if (s != BISE_OK)
+            return s;
+    }
     for (size_t i = 0; i < job->n_tasks; i++)
         job->sums[i] = (struct rounding_sums){0};
     pool_run(pool, convert_task, job, job->n_tasks);
@@ -163,8 +172,7 @@ static enum bise_status convert_tensor(struct job *job, struct pool *pool,
         all.norm += job->sums[i].norm;
     }
     const double error = all.norm > 0 ? sqrt(all.error / all.norm) : 0;
-    writer_set_tensor(job->convert->writer, job->index,
-                      t->type == TYPE_I4 ? codebook_default : NULL, (float)error);
+    writer_set_tensor(job->convert->writer, job->index, job->codebook, (float)error);
     job->bytes_done += from->bytes;
     print_line(job, from, error);
     return writer_tensor_done(job->convert->writer, job->index, err);

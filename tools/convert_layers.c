@@ -1,5 +1,6 @@
 #include "convert_layers.h"
 
+#include "codebook_choice.h"
 #include "error.h"
 #include "forward.h"
 #include "gptq.h"
@@ -181,7 +182,7 @@ static void round_task(void *arg, size_t task, int thread) {
 }
 
 static enum bise_status round_matrix(struct layers *l, const struct gptq *gptq, size_t index,
-                                     struct bise_error *err) {
+                                     const int8_t *codebook, struct bise_error *err) {
     const struct writer_tensor *const t = &l->convert->tensors[index];
     const size_t n_tasks = (t->rows + GPTQ_ROWS - 1) / GPTQ_ROWS;
     const size_t n_threads = (size_t)l->convert->n_threads;
@@ -204,7 +205,7 @@ static enum bise_status round_matrix(struct layers *l, const struct gptq *gptq, 
         all.norm += arg.sums[i].norm;
     }
     if (s == BISE_OK) {
-        writer_set_tensor(l->convert->writer, index, codebook_default,
+        writer_set_tensor(l->convert->writer, index, codebook,
                           all.norm > 0 ? (float)sqrt(all.error / all.norm) : 0);
         s = writer_tensor_done(l->convert->writer, index, err);
     }
@@ -223,11 +224,17 @@ static enum bise_status round_input(struct layers *l, struct layer_input *in,
     const struct stats_entry *const seen =
         &l->moments.stats.entries[in - l->inputs]; /* in the same order */
     if (in->hessian.count >= STATS_LEAST && hessian_factor(&in->hessian, &l->work)) {
-        s = gptq_open(&gptq, &in->hessian, &l->session->kernels, codebook_default, seen->moments,
-                      err);
-        for (size_t i = 0; i < in->n_tensors && s == BISE_OK; i++)
-            s = round_matrix(l, &gptq, in->tensors[i], err);
-        gptq_close(&gptq);
+        for (size_t i = 0; i < in->n_tensors && s == BISE_OK; i++) {
+            const size_t index = in->tensors[i];
+            const int8_t *codebook;
+            s = choose_codebook(&codebook, l->convert->source, index, seen->moments, err);
+            if (s == BISE_OK)
+                s = gptq_open(&gptq, &in->hessian, &l->session->kernels, codebook, seen->moments,
+                              err);
+            if (s == BISE_OK)
+                s = round_matrix(l, &gptq, index, codebook, err);
+            gptq_close(&gptq);
+        }
     }
     hessian_close(&in->hessian);
     return s;

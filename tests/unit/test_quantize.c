@@ -261,3 +261,26 @@ Test(quantize, equal_weights_are_no_weights) {
         cr_assert_eq(weighted_sums(TYPE_I4, weights, COLS, true).error, plain);
     }
 }
+
+/* Much heavier tails than normal have a codebook of their own; normal samples have the other. */
+Test(quantize, a_codebook_for_tails) {
+    enum { COLS = 1024 };
+    static float x[PANEL_ROWS * COLS], scratch[3 * COLS];
+    static uint8_t panel[64 + 8 * I4_TILE_BYTES] __attribute__((aligned(64)));
+    for (int tails = 0; tails < 2; tails++) {
+        struct rounding_sums with[2];
+        memset(with, 0, sizeof with);
+        const int8_t *const codebooks[] = {codebook_default, codebook_tails};
+        random_seed(&state, 17);
+        for (size_t i = 0; i < PANEL_ROWS * COLS; i++) {
+            const double z = normal();
+            x[i] = (float)(tails ? z * z * z : z);
+        }
+        for (int c = 0; c < 2; c++) {
+            const struct rounding how = {.type = TYPE_I4, .codebook = codebooks[c]};
+            quantize_panel(panel, &how, x, PANEL_ROWS, COLS, scratch, &with[c]);
+        }
+        cr_assert_lt(with[tails].error, 0.97 * with[1 - tails].error, "%g, %g", with[0].error,
+                     with[1].error);
+    }
+}
