@@ -84,6 +84,26 @@ run_one() { # run_one NAME COMMAND...
     fi
 }
 
+# Programs that mostly wait for a terminal run side by side; their outputs are counted one by one.
+run_together() { # run_together PROGRAM...
+    local program kept=$work/together
+    mkdir -p "$kept"
+    for program in "$@"; do
+        # shellcheck disable=SC2086
+        [ ! -x "$program" ] || (
+            TMPDIR=$kept timeout -k 10 "$time_limit" $EMULATOR "$program" </dev/null \
+                >"$kept/${program##*/}.log" 2>&1
+            echo "exit $?" >"$kept/${program##*/}.status"
+        ) &
+    done
+    wait
+    cat "$work"/report.* >>"$kept/${1##*/}.log" 2>/dev/null # of whichever program
+    for program in "$@"; do
+        [ ! -x "$program" ] || run_one "${program#"$BUILD"/}" bash -c \
+            'cat "$0.log"; . "$0.status"' "$kept/${program##*/}"
+    done
+}
+
 run_programs() { # run_programs PROGRAM...
     local program
     for program in "$@"; do
@@ -132,7 +152,11 @@ for group in "${groups[@]}"; do
         done
         ;;
     fault) run_programs "$BUILD/tests/fault/fault" ;;
-    pty) [ -n "$EMULATOR" ] || for source in tests/pty/test_*.c; do run_programs "$BUILD/${source%.c}"; done ;;
+    pty)
+        programs=()
+        for source in tests/pty/test_*.c; do programs+=("$BUILD/${source%.c}"); done
+        [ -n "$EMULATOR" ] || run_together "${programs[@]}"
+        ;;
     stress) for source in tests/stress/*.c; do run_programs "$BUILD/${source%.c}"; done ;;
     *)
         echo "tests/run.sh: unknown group \"$group\"" >&2

@@ -25,7 +25,7 @@ static void fill(struct pty *p) {
     pty_type(p, "Hello\r");
     pty_check(p, pty_wait_prompt(p), "an answer");
     pty_type(p, LONG);
-    pty_check(p, pty_wait(p, "The context is full") && pty_wait_end(p, "?"), "a question");
+    pty_check(p, pty_wait(p, "The context is full") && pty_wait_end(p, "\n?"), "a question");
 }
 
 static void full_in_an_answer(void) {
@@ -35,7 +35,7 @@ static void full_in_an_answer(void) {
     open_with(&p, args);
     fill(&p);
     pty_type(&p, "n\r"); /* is not offered here */
-    pty_check(&p, pty_wait(&p, "The context is full") && pty_wait_end(&p, "?"), "asked again");
+    pty_check(&p, pty_wait(&p, "The context is full") && pty_wait_end(&p, "\n?"), "asked again");
     pty_type(&p, "d\r");
     pty_check(&p, pty_wait(&p, "left out") && pty_wait_prompt(&p), "d leaves turns out");
     pty_type(&p, "/context\r");
