@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What rounding loses on the demo checkpoint: KL divergence of weights alone (rounded, run as f32) to
 # the f32 model, head and embeddings in i8 everywhere, beside simulated Q4_0 and IQ4_NL on the same
-# text. LOSS_RUN=1 adds the same as it runs, with activations and cache in 8 bits. LOSS_CHECKPOINT, LOSS_TEXT, LOSS_CALIBRATION and LOSS_TOKENS take others' places; then the
-# figures are only printed.
+# text. LOSS_RUN=1 adds the same as it runs, with activations and cache in 8 bits. LOSS_CHECKPOINT,
+# LOSS_TEXT, LOSS_CALIBRATION and LOSS_TOKENS take others' places; then the figures are only printed.
 . tests/cli/common.sh
 checkpoint=${LOSS_CHECKPOINT:-$SHARED/demo}
 text=${LOSS_TEXT:-$SHARED/demo/heldout.txt}
@@ -70,6 +70,7 @@ ours "i4 statistics" --calib "$T/stats"
 ours "i4 own text" --calib-self 16384
 ours "i4 text" --calib-text "$calibration"
 at_most i8 0.08
+# The aim is 0.70; 0.72 was reached (docs/decisions.md). This and the next two hold what was reached.
 at_most i4 0.75 q4_0
 at_most "i4 statistics" 0.68 q4_0
 at_most "i4 own text" 0.60 q4_0
