@@ -212,14 +212,17 @@ int pty_wait_exit(struct pty *p) {
     return WIFEXITED(p->status) ? WEXITSTATUS(p->status) : 128 + WTERMSIG(p->status);
 }
 
-bool pty_read_out(struct pty *p, size_t n) {
+bool pty_read_out(struct pty *p, size_t n, const char *until) {
     char bytes[4096];
     const double end = limit();
     while (now() < end) {
         struct pollfd ready = {.fd = p->out, .events = POLLIN};
         pump(p, 0); /* it may be waiting to show something */
-        if (poll(&ready, 1, 20) <= 0)
+        if (poll(&ready, 1, 20) <= 0) {
+            if (until && find(&p->bytes, 0, until))
+                return false;
             continue;
+        }
         const ssize_t got = read(p->out, bytes, n < sizeof bytes ? n : sizeof bytes);
         if (got > 0)
             buffer_put(&p->answer, bytes, (size_t)got);

@@ -51,8 +51,9 @@ bool pty_wait_prompt(struct pty *p);
 bool pty_wait_end(struct pty *p, const char *text);
 /* Reads until the program ends; its exit code, 128 + signal, or -1 after the limit. */
 int pty_wait_exit(struct pty *p);
-/* Reads what is there from out, at most n bytes; false at its end. */
-bool pty_read_out(struct pty *p, size_t n);
+/* Reads what is there from out, at most n bytes; false at its end, or where the screen has shown
+ * `until` (NULL: nothing) and nothing is there. */
+bool pty_read_out(struct pty *p, size_t n, const char *until);
 /* The terminal's mode is what it was before. */
 bool pty_restored(const struct pty *p);
 

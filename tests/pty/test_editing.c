@@ -176,7 +176,7 @@ static void colors(void) {
     pty_type(&p, "Hello\r");
     pty_check(&p, pty_wait_prompt(&p), "an answer into a pipe");
     pty_type(&p, "\x04");
-    while (pty_read_out(&p, 4096))
+    while (pty_read_out(&p, 4096, NULL))
         ;
     pty_check(&p, pty_wait_exit(&p) == 0 && p.answer.len, "the answer came");
     pty_check(&p, !memchr(p.answer.bytes, '\033', p.answer.len), "without colours");

@@ -123,10 +123,10 @@ static void answer_in_portions(struct pty *p, size_t n) {
                                        "--logit-bias",  "2-inf", NULL};
     open_with(p, args, &(struct pty_start){.pipe = true});
     pty_type(p, "Once upon a time\r");
-    while (!memmem(p->bytes.bytes, p->bytes.len, "(stopped after 300", 18) && pty_read_out(p, n))
+    while (pty_read_out(p, n, "(stopped after 300"))
         ;
     pty_type(p, "\x04");
-    while (pty_read_out(p, n))
+    while (pty_read_out(p, n, NULL))
         ;
 }
 
@@ -144,7 +144,7 @@ static void readers(void) {
     pty_close(&by_bytes);
     open_with(&closed, endless, &(struct pty_start){.pipe = true});
     pty_type(&closed, "Once upon a time\r");
-    pty_check(&closed, pty_read_out(&closed, 5), "an answer begins");
+    pty_check(&closed, pty_read_out(&closed, 5, NULL), "an answer begins");
     close(closed.out);
     closed.out = -1;
     leave(&closed, "", 1, "a reader that goes away ends the chat");
@@ -166,7 +166,7 @@ static void stuck_reader(void) {
     struct pty p;
     open_with(&p, endless, &(struct pty_start){.pipe = true});
     pty_type(&p, "Once upon a time\r");
-    pty_check(&p, pty_read_out(&p, 5), "an answer begins");
+    pty_check(&p, pty_read_out(&p, 5, NULL), "an answer begins");
     kill(p.pid, SIGTERM);
     leave(&p, "", 130, "SIGTERM ends a chat whose reader is stuck");
 }
