@@ -111,5 +111,6 @@ static bool ends_with(const char *s, const char *end) {
 bool may_ignore(const char *origin) {
     const bool in_layer = strncmp(origin, "model.layers.", 13) == 0 ||
                           strncmp(origin, "layers.", 7) == 0 || strncmp(origin, "blk.", 4) == 0;
-    return !ends_with(origin, ".bias") && !(in_layer && ends_with(origin, ".weight"));
+    return !ends_with(origin, ".bias") && !(in_layer && ends_with(origin, ".weight")) &&
+           strcmp(origin, "rope_freqs.weight") != 0;
 }

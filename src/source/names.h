@@ -17,7 +17,8 @@ void origin_name(char *out, size_t cap, const char *name, enum naming naming);
 enum bise_status naming_of(const struct raw_set *set, const char *where, enum naming *naming,
                            struct bise_error *err);
 /* Whether a tensor that the config does not ask for may be left out (RoPE's tables, the head of
- * tied embeddings). A bias, or further weights of a layer, would mean another architecture. */
+ * tied embeddings). A bias, further weights of a layer, or GGUF's factors of RoPE's frequencies
+ * would mean another architecture. */
 bool may_ignore(const char *origin);
 
 #endif

@@ -254,16 +254,18 @@ static void note_gguf(const struct source *s, const char *path, struct note *not
         note_add(note, "%s holds no SentencePiece tokenizer", path);
 }
 
+/* Every file counts for the identity, whether the description has room for it or not. */
 static void describe(struct source *s) {
     size_t n = 0;
     uint32_t crc[2] = {0, 0};
-    for (size_t i = 0; i < s->raw.n_files && n < sizeof s->description; i++) {
-        const int added = snprintf(
-            s->description + n, sizeof s->description - n, "%s%s (%llu bytes)", i ? ", " : "",
-            file_base(s->raw.files[i].path), (unsigned long long)s->raw.files[i].size);
-        n += added > 0 ? (size_t)added : 0;
+    for (size_t i = 0; i < s->raw.n_files; i++) {
+        const struct raw_file *f = &s->raw.files[i];
+        const size_t room = sizeof s->description - n;
+        const int added = snprintf(s->description + n, room, "%s%s (%llu bytes)", i ? ", " : "",
+                                   file_base(f->path), (unsigned long long)f->size);
+        n += added > 0 && (size_t)added < room ? (size_t)added : room - 1;
         struct stat st;
-        if (fstat(s->raw.files[i].fd, &st) != 0)
+        if (fstat(f->fd, &st) != 0)
             continue;
         const int64_t facts[] = {st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
                                  (int64_t)st.st_ino};

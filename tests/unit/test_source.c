@@ -134,6 +134,9 @@ Test(source, tensors_that_are_wrong) {
         {{.extra = "model.layers.2.input_layernorm.weight"},
          BISE_ERR_UNSUPPORTED,
          "tensor model.layers.2.input_layernorm.weight is not part of this architecture"},
+        {{.extra = "rope_freqs.weight"},
+         BISE_ERR_UNSUPPORTED,
+         "tensor rope_freqs.weight is not part of this architecture"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct tiny t = cases[i].t;
@@ -192,6 +195,36 @@ Test(source, shards) {
     cr_assert(strstr(source_description(s), "model-00003-of-00003.safetensors (113816 bytes)"));
     cr_assert_eq(source_config(s)->vocab_size, 203);
     source_close(&s);
+}
+
+static uint64_t identity_of(const char *path) {
+    struct source *s = open_ok(path);
+    const uint64_t identity = source_identity(s);
+    cr_assert(strlen(source_description(s)) <= 1023);
+    source_close(&s);
+    return identity;
+}
+
+/* Also the last of so many shards that the description has no room for it. */
+Test(source, a_shard_written_anew_changes_the_identity) {
+    enum { SHARDS = 25 };
+    static const char empty[] = "\x02\0\0\0\0\0\0\0{}", padded[] = "\x03\0\0\0\0\0\0\0{} ";
+    struct tiny t = {0};
+    char index[4096] = "{\"weight_map\":{\"a\":\"model.safetensors\"", name[64];
+    tiny_write(&t);
+    for (int i = 0; i < SHARDS; i++) {
+        const size_t n = strlen(index);
+        snprintf(name, sizeof name, "model-%05d-of-000%d.safetensors", i, SHARDS);
+        snprintf(index + n, sizeof index - n, ",\"%d\":\"%s\"", i, name);
+        tiny_write_file(t.folder, name, empty, sizeof empty - 1);
+    }
+    strcat(index, "}}");
+    tiny_write_file(t.folder, "model.safetensors.index.json", index, strlen(index));
+    const uint64_t before = identity_of(t.folder);
+    cr_assert_eq(identity_of(t.folder), before);
+    tiny_write_file(t.folder, name, padded, sizeof padded - 1);
+    cr_assert_neq(identity_of(t.folder), before);
+    tiny_remove(&t);
 }
 
 Test(source, two_sets_of_weights) {
