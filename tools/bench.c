@@ -76,7 +76,7 @@ static bool parse_isas(struct bench_run *r) {
                 r->isas[r->n_isas++] = (enum isa)i;
         return true;
     }
-    while (*text) {
+    do { /* a list has an entry, if only an empty one */
         char name[32];
         const size_t len = strcspn(text, ",");
         snprintf(name, sizeof name, "%.*s", (int)(len < 31 ? len : 31), text);
@@ -87,8 +87,8 @@ static bool parse_isas(struct bench_run *r) {
         }
         r->isas[r->n_isas++] = isa;
         text += len + (text[len] == ',');
-    }
-    return r->n_isas > 0;
+    } while (*text);
+    return true;
 }
 
 /* Whether only the last token of a prompt meets this matrix: the head, and what follows the cache
@@ -250,7 +250,8 @@ static bool make_ids(struct bench_run *r) {
 static bool parse_options(int argc, char **argv, struct bench_run *r, int *code) {
     struct bench_options *o = &r->opt;
     const struct option_def defs[] = {
-        {"-m|--model", OPT_STRING, &o->model, "FILE", "the .bise file", 0, 0},
+        {"-m|--model", OPT_STRING, &o->model, "FILE", "the .bise file (default: the demo model)", 0,
+         0},
         {"-p|--prompt", OPT_STRING, &o->prompts, "LIST", "prompt lengths (128,512)", 0, 0},
         {"-n|--gen", OPT_INT, &o->n_gen, "N", "tokens generated after each (32)", 1, 65536},
         {"-d|--depth", OPT_INT, &o->depth, "N", "tokens in the cache before the prompt (0)", 0,
@@ -266,8 +267,8 @@ static bool parse_options(int argc, char **argv, struct bench_run *r, int *code)
     size_t n_positional;
     snprintf(default_threads, sizeof default_threads, "%d", cpu_default_threads());
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
-                       "bise bench -m FILE [-p 128,512] [-n 32] [-t 1,2] [--isa all] [-o md]", NULL,
-                       0, &n_positional, code))
+                       "bise bench [-m FILE] [-p 128,512] [-n 32] [-t 1,2] [--isa all] [-o md]",
+                       NULL, 0, &n_positional, code))
         return false;
     *code = EXIT_USAGE;
     if (strcmp(o->format, "md") != 0 && strcmp(o->format, "csv") != 0 &&

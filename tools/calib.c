@@ -15,7 +15,7 @@
 
 void calib_option_defs(struct calib_options *o, struct option_def *defs) {
     const struct option_def own[CALIB_OPTIONS] = {
-        {"--calib", OPT_STRING, &o->stats, "STATS",
+        {"--calib", OPT_STRING, &o->stats, "FILE",
          "weight errors by the statistics of bise calibrate", 0, 0},
         {"--calib-text", OPT_STRING, &o->text, "FILE",
          "run this text through the layers and round i4 with error feedback", 0, 0},

@@ -29,7 +29,7 @@ const char *const *command_examples(const char *command) {
         {"verify", {"bise verify mistral.bise"}},
         {"tokenize",
          {"echo \"The old king\" | bise tokenize -m mistral.bise",
-          "echo 1 415 1571 6906 | bise tokenize -m mistral.bise --decode"}},
+          "echo 1 1183 2339 7547 | bise tokenize -m mistral.bise --decode"}},
         {"perplexity", {"bise perplexity -m mistral.bise --text wiki.test.raw -c 512"}},
         {"bench", {"bise bench -m mistral.bise -p 128,512 -n 32 -t 1,2 --isa all"}},
         {"synth", {"bise synth --shape mistral-7b --type i4 -o speed.bise"}},

@@ -266,8 +266,8 @@ int cmd_quantize(int argc, char **argv) {
         {"--window", OPT_INT, &o.window, "N",
          "sliding window, where the source does not say it (GGUF): 4096 for Mistral 7B v0.1", 1,
          1 << 30},
-        {"--eval", OPT_STRING, &o.eval, "TEXT",
-         "measure perplexity before and after, and keep it in the file", 0, 0},
+        {"--eval", OPT_STRING, &o.eval, "FILE",
+         "measure perplexity on a text before and after, and keep it in the file", 0, 0},
         {"--dry-run", OPT_FLAG, &o.dry_run, NULL, "say what it will take, and write nothing", 0, 0},
         {"-t|--threads", OPT_INT, &o.threads, "N", "threads (default: all that are fast)", 1, 1024},
     };

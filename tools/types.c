@@ -19,7 +19,7 @@ void type_option_defs(struct type_options *o, struct option_def *defs) {
          "type of the matrices with such names; may be repeated, the last one wins", 0, 0},
         {"--bits", OPT_FLOAT, &o->bits, "X",
          "bits per weight of the layers: i4, with i8 where it helps most", 4.25, 8.25},
-        {"--sensitivity", OPT_STRING, &o->sensitivity, "TEXT",
+        {"--sensitivity", OPT_STRING, &o->sensitivity, "FILE",
          "measure on a text where that is (default: guessed)", 0, 0},
     };
     memcpy(defs, mine, sizeof mine);

@@ -8,7 +8,7 @@ _bise_values() {
     --kv) echo "i8 f16 f32" ;;
     --mem) echo "auto huge mmap" ;;
     --chat-format) echo "v1 v3 chatml zephyr llama2 none" ;;
-    --overflow) echo "drop stop" ;;
+    --overflow) echo "drop sink stop" ;;
     --color) echo "auto always never" ;;
     --type | --head | --embed | --attention) echo "i4 i8 bf16 f32" ;;
     esac

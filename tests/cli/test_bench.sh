@@ -26,6 +26,7 @@ fi
 expect bench_depth bench -d 70
 expect_exit bench_list 2 'expected up to' "$BISE" bench -m "$T/tiny.bise" -p 1,x
 expect_exit bench_isa 2 'no "mmx"' "$BISE" bench -m "$T/tiny.bise" --isa mmx
+expect_exit bench_no_isa 2 'no ""' "$BISE" bench -m "$T/tiny.bise" --isa ''
 expect_exit bench_form 2 'expected md, csv or json' bench -o xml
 expect_exit bench_file 3 'missing.bise' "$BISE" bench -m "$T/missing.bise"
 finish

@@ -71,8 +71,15 @@ for command in $commands; do
         <(completed "$command" - | sort -u)
 done
 expect "completes_values" diff <(printf 'f16\nf32\n') <(completed run --kv f | sort)
+values() { # values FILE COMMAND : OPTION VALUE... of a shell's completion
+    sed -n "s/^ *\(-.*\)) $2 \(.*\) ;;\$/\1 \2/p" "$1" | tr -d '" '
+}
+expect "completes_the_same_values" diff <(values docs/completion/bise.bash echo) \
+    <(values docs/completion/_bise compadd)
+expect "completes_ways_to_overflow" diff <(printf 'drop\nsink\nstop\n') <(completed chat --overflow "")
 touch "$T/model.bise"
 expect "completes_files" diff <(echo "$T/model.bise") <(completed run -m "$T/mod")
+expect "completes_files_of_texts" diff <(echo "$T/model.bise") <(completed quantize --eval "$T/mod")
 expect "completes_files_without_an_option" diff <(echo "$T/model.bise") <(completed verify "$T/mod")
 expect "completes_nothing_for_a_number" test -z "$(completed run -n "$T/mod")"
 if command -v zsh >/dev/null; then
