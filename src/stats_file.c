@@ -4,15 +4,11 @@
 #include "error.h"
 #include "file.h"
 #include "finite.h"
-#include "mem.h"
+#include "new_file.h"
 #include "stats.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Offsets; u32 where no type is given. */
 enum { AT_VERSION = 8, AT_CRC = 12, AT_FILE_BYTES = 16 /* u64 */, AT_N = 24, AT_UNUSED = 28 };
@@ -150,50 +146,18 @@ static uint8_t *encode(const struct stats *s, size_t *len) {
     return data;
 }
 
-/* Puts data [len] into a file of its own; 0 or the error number. */
-static int write_new(const char *path, const uint8_t *data, size_t len) {
-    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    int code = fd < 0 ? errno : 0;
-    while (!code && len > 0) {
-        const ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            code = n < 0 ? errno : EIO;
-            break;
-        }
-        data += n;
-        len -= (size_t)n;
-    }
-    if (!code && fsync(fd) != 0)
-        code = errno;
-    if (fd >= 0 && close(fd) != 0 && !code)
-        code = errno;
-    return code;
-}
-
 enum bise_status stats_write(const struct stats *s, const char *path, struct bise_error *err) {
     size_t len;
     uint8_t *const data = encode(s, &len);
-    const size_t temp_bytes = strlen(path) + sizeof ".tmp-" + 20;
-    char *const temp = malloc(temp_bytes);
-    enum bise_status status = BISE_OK;
-    int code = 0;
-    if (!data || !temp) {
-        status = bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for %zu bytes", path, len);
-        goto done;
-    }
-    snprintf(temp, temp_bytes, "%s.tmp-%ld", path, (long)getpid());
-    code = write_new(temp, data, len);
-    if (!code && rename(temp, path) != 0)
-        code = errno;
-    if (code) {
-        unlink(temp);
-        status = bise_fail(err, code == ENOSPC || code == EDQUOT ? BISE_ERR_DISK : BISE_ERR_IO,
-                           "%s: writing it: %s", path, strerror(code));
-    }
-done:
+    if (!data)
+        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for %zu bytes", path, len);
+    struct new_file file;
+    enum bise_status status = new_file_create(&file, path, err);
+    if (status == BISE_OK)
+        status = new_file_write(&file, data, len, err);
+    if (status == BISE_OK)
+        status = new_file_finish(&file, err);
+    new_file_abort(&file);
     free(data);
-    free(temp);
     return status;
 }
