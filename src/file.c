@@ -79,6 +79,21 @@ enum bise_status file_read_at(int fd, const char *path, uint64_t at, void *buf, 
     return BISE_OK;
 }
 
+int file_write_at(int fd, uint64_t at, const void *data, size_t len) {
+    const uint8_t *p = data;
+    while (len > 0) {
+        const ssize_t n = pwrite(fd, p, len, (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? errno : EIO;
+        p += n;
+        at += (uint64_t)n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
 enum bise_status file_read_whole(const char *path, size_t max, uint8_t **data, size_t *len,
                                  struct bise_error *err) {
     int fd;

@@ -13,6 +13,8 @@ enum bise_status file_open(const char *path, int *fd, uint64_t *size, struct bis
 /* Reads [at, at + len) whole. Errors: IO, FORMAT (the file ends before). */
 enum bise_status file_read_at(int fd, const char *path, uint64_t at, void *buf, size_t len,
                               struct bise_error *err);
+/* Writes all of it; 0 or an errno. */
+int file_write_at(int fd, uint64_t at, const void *data, size_t len);
 
 /* Puts the names of the file's folder on the disk. Some file systems cannot; the file itself is
  * safe then, and so nothing is said. */

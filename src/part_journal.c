@@ -2,6 +2,7 @@
 
 #include "bytes.h"
 #include "crc32c.h"
+#include "file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,18 +37,8 @@ static enum bise_status fail(const struct part_journal *j, const char *doing, in
 
 static enum bise_status write_at(const struct part_journal *j, uint64_t at, const void *data,
                                  size_t len, struct bise_error *err) {
-    const uint8_t *p = data;
-    while (len > 0) {
-        const ssize_t n = pwrite(j->fd, p, len, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return fail(j, "writing", n < 0 ? errno : EIO, err);
-        p += n;
-        at += (uint64_t)n;
-        len -= (size_t)n;
-    }
-    return BISE_OK;
+    const int code = file_write_at(j->fd, at, data, len);
+    return code ? fail(j, "writing", code, err) : BISE_OK;
 }
 
 /* Bytes read at `at`, up to len of them: fewer at the end of the file. -1: errno. */

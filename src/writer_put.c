@@ -2,6 +2,7 @@
 
 #include "crc32c.h"
 #include "error.h"
+#include "file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,18 +13,8 @@
 
 static enum bise_status write_all(const struct writer *w, const void *data, size_t len, uint64_t at,
                                   struct bise_error *err) {
-    const uint8_t *p = data;
-    while (len > 0) {
-        const ssize_t n = pwrite(w->fd, p, len, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return writer_fail_io(w, "writing", n < 0 ? errno : EIO, err);
-        p += n;
-        len -= (size_t)n;
-        at += (uint64_t)n;
-    }
-    return BISE_OK;
+    const int code = file_write_at(w->fd, at, data, len);
+    return code ? writer_fail_io(w, "writing", code, err) : BISE_OK;
 }
 
 int writer_note_range(struct progress *p, struct range r) {

@@ -1,5 +1,7 @@
 #include "buffer.h"
 
+#include "src/json.h"
+
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -48,6 +50,14 @@ void buffer_print(struct buffer *b, const char *format, ...) {
     vsnprintf(b->bytes + b->len, (size_t)n + 1, format, args);
     va_end(args);
     b->len += (size_t)n;
+}
+
+void buffer_json(struct buffer *b, const char *text, size_t n) {
+    const size_t len = json_escape(NULL, 0, text, n);
+    if (!buffer_reserve(b, len))
+        return;
+    json_escape(b->bytes + b->len, len + 1, text, n);
+    b->len += len;
 }
 
 void buffer_clear(struct buffer *b) {

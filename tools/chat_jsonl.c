@@ -10,18 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static void put_string(struct buffer *out, const char *text, size_t len) {
-    const size_t n = json_escape(NULL, 0, text, len);
-    if (!buffer_reserve(out, n + 1))
-        return;
-    json_escape(out->bytes + out->len, n + 1, text, len);
-    out->len += n;
-}
-
 static void put_error(struct buffer *out, enum bise_status status, const struct bise_error *err) {
     const char *detail = err->detail[0] ? err->detail : bise_strerror(status);
     buffer_text(out, "{\"error\": ");
-    put_string(out, detail, strlen(detail));
+    buffer_json(out, detail, strlen(detail));
     buffer_text(out, "}\n");
 }
 
@@ -37,7 +29,7 @@ static enum bise_status answer(struct talk *t, struct buffer *out, struct bise_e
     if (finish == FINISH_ERROR || t->held_answer.failed)
         return bise_fail(err, BISE_ERR_MEMORY, "the answer broke off");
     buffer_text(out, "{\"role\": \"assistant\", \"content\": ");
-    put_string(out, t->held_answer.bytes ? t->held_answer.bytes : "", t->held_answer.len);
+    buffer_json(out, t->held_answer.bytes ? t->held_answer.bytes : "", t->held_answer.len);
     buffer_print(out, ", \"finish\": \"%s\", \"tokens\": %zu, \"prompt_tokens\": %zu}\n",
                  finish_name(finish), c->answer.n, t->engine.n_prompt - n_prompt);
     return BISE_OK;

@@ -139,7 +139,7 @@ int engine_tokenize(const struct engine *e, const char *text, size_t len, bool a
                     int32_t **ids, size_t *n) {
     const size_t cap = 3 * len + 4; /* no text has more: three bytes for a space, and the prefix */
     struct bise_error err = {0};
-    size_t at = 0, n_text;
+    size_t at = 0, n_text = 0;
     *ids = malloc(cap * sizeof **ids);
     if (!*ids) {
         fprintf(stderr, "bise: no memory to tokenize %zu bytes\n", len);

@@ -14,10 +14,11 @@
 #define MAGIC_BYTES 8
 #define MAX_BYTES   ((size_t)1 << 34)
 
-static enum bise_status fail(const struct journal *j, const char *doing, struct bise_error *err) {
-    const bool full = errno == ENOSPC || errno == EDQUOT;
+static enum bise_status fail(const struct journal *j, const char *doing, int code,
+                             struct bise_error *err) {
+    const bool full = code == ENOSPC || code == EDQUOT;
     return bise_fail(err, full ? BISE_ERR_DISK : BISE_ERR_IO, "%s: %s: %s", j->path, doing,
-                     strerror(errno));
+                     strerror(code));
 }
 
 /* Whether the file that is open still has its name: the one who held it before may have removed it.
@@ -32,7 +33,7 @@ static enum bise_status take_lock(struct journal *j, struct bise_error *err) {
     for (;;) {
         j->fd = open(j->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (j->fd < 0)
-            return fail(j, "opening", err);
+            return fail(j, "opening", errno, err);
         if (flock(j->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
             return bise_fail(err, BISE_ERR_IO,
                              "%s is held by another chat: only one at a time can go on with a "
@@ -75,33 +76,21 @@ enum bise_status journal_read(struct journal *j, uint8_t **data, size_t *n,
 
 enum bise_status journal_cut(struct journal *j, uint64_t good, struct bise_error *err) {
     if (ftruncate(j->fd, (off_t)good) != 0)
-        return fail(j, "cutting", err);
+        return fail(j, "cutting", errno, err);
     j->good = good;
     return BISE_OK;
-}
-
-static bool write_all(int fd, const void *data, size_t len, uint64_t at) {
-    const uint8_t *p = data;
-    while (len > 0) {
-        const ssize_t n = pwrite(fd, p, len, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        p += n;
-        len -= (size_t)n;
-        at += (uint64_t)n;
-    }
-    return true;
 }
 
 enum bise_status journal_flush(struct journal *j, struct bise_error *err) {
     const uint64_t magic = j->good == 0 ? MAGIC_BYTES : 0;
     if (j->pending.n > 0) {
-        if (!write_all(j->fd, JOURNAL_MAGIC, magic, 0) ||
-            !write_all(j->fd, j->pending.data, j->pending.n, j->good + magic) ||
-            fsync(j->fd) != 0) {
-            const enum bise_status s = fail(j, "writing", err);
+        int code = file_write_at(j->fd, 0, JOURNAL_MAGIC, magic);
+        if (!code)
+            code = file_write_at(j->fd, j->good + magic, j->pending.data, j->pending.n);
+        if (!code && fsync(j->fd) != 0)
+            code = errno;
+        if (code) {
+            const enum bise_status s = fail(j, "writing", code, err);
             struct bise_error ignored; /* readers leave a torn end out; the next writes over it */
             (void)journal_cut(j, j->good, &ignored);
             return s;

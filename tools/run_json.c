@@ -1,26 +1,16 @@
 /* bise run --json: a completion as one JSON object. */
 #include "run.h"
-#include "src/json.h"
 #include "statistics.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* A text of n bytes as a JSON string. */
-static void put_string(struct buffer *b, const char *text, size_t n) {
-    const size_t len = json_escape(NULL, 0, text, n);
-    if (!buffer_reserve(b, len))
-        return;
-    json_escape(b->bytes + b->len, len + 1, text, n);
-    b->len += len;
-}
 
 static void put_token(struct buffer *b, const struct bise_model *model, int32_t id,
                       double logprob) {
     size_t n;
     const char *piece = bise_token_piece(model, id, &n);
     buffer_print(b, "{\"id\": %d, \"token\": ", id);
-    put_string(b, piece ? piece : "", piece ? n : 0);
+    buffer_json(b, piece ? piece : "", piece ? n : 0);
     buffer_print(b, ", \"logprob\": %.6f", logprob);
 }
 
@@ -46,13 +36,14 @@ static void put_logprobs(struct run_result *r, int32_t id) {
     int32_t top[MAX_LOGPROBS];
     const size_t vocab = e->info->vocab_size;
     const size_t n = likeliest(logits, vocab, top, (size_t)r->run->options.logprobs);
+    const double norm = log_norm_of(logits, vocab);
     if (r->logprobs.len)
         buffer_text(&r->logprobs, ", ");
-    put_token(&r->logprobs, e->model, id, -nll_of(logits, vocab, id));
+    put_token(&r->logprobs, e->model, id, -(norm - (double)logits[id]));
     buffer_text(&r->logprobs, ", \"top\": [");
     for (size_t i = 0; i < n; i++) {
         buffer_text(&r->logprobs, i ? ", " : "");
-        put_token(&r->logprobs, e->model, top[i], -nll_of(logits, vocab, top[i]));
+        put_token(&r->logprobs, e->model, top[i], -(norm - (double)logits[top[i]]));
         buffer_text(&r->logprobs, "}");
     }
     buffer_text(&r->logprobs, "]}");
@@ -72,17 +63,11 @@ static double rate(size_t n, double seconds) {
 }
 
 bool run_result_print(const struct run_result *r, const struct run_job *job, const char *first) {
-    static const char *const finishes[] = {
-        [FINISH_END] = "end",       [FINISH_STOP] = "stop",
-        [FINISH_LENGTH] = "length", [FINISH_CONTEXT] = "context",
-        [FINISH_OUTPUT] = "output", [FINISH_INTERRUPTED] = "interrupted",
-        [FINISH_ERROR] = "error",
-    };
     struct buffer b = {.len = 0};
     buffer_print(&b, "{%s\"text\": ", first ? first : "");
-    put_string(&b, r->text.len ? r->text.bytes : "", r->text.len);
+    buffer_json(&b, r->text.len ? r->text.bytes : "", r->text.len);
     buffer_print(&b, ", \"ids\": [%s], \"finish_reason\": \"%s\", \"seed\": %lld",
-                 r->ids.len ? r->ids.bytes : "", finishes[r->finish], (long long)job->seed);
+                 r->ids.len ? r->ids.bytes : "", finish_name(r->finish), (long long)job->seed);
     buffer_print(&b,
                  ", \"prompt_tokens\": %zu, \"timings\": {\"load_s\": %.3f, \"prompt_s\": %.6f, "
                  "\"prompt_tokens_per_s\": %.2f, \"answer_s\": %.6f, \"answer_tokens_per_s\": "

@@ -157,9 +157,9 @@ static enum bise_status read_line(struct run *r, struct line *l, const char *tex
 }
 
 static void put_fault(const struct line *l, enum bise_status status, const struct bise_error *err) {
-    char text[1024];
-    json_escape(text, sizeof text, err->detail[0] ? err->detail : bise_strerror(status),
-                strlen(err->detail[0] ? err->detail : bise_strerror(status)));
+    char text[6 * sizeof err->detail + 3]; /* an escape has at most 6 bytes for each */
+    const char *detail = err->detail[0] ? err->detail : bise_strerror(status);
+    json_escape(text, sizeof text, detail, strlen(detail));
     printf("{\"line\": %zu, \"error\": %s}\n", l->number, text);
 }
 

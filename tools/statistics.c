@@ -34,9 +34,13 @@ static double log_sum(const float *logits, size_t vocab, size_t top) {
     return log64(sum);
 }
 
-double nll_of(const float *logits, size_t vocab, int32_t id) {
+double log_norm_of(const float *logits, size_t vocab) {
     const size_t top = top_of(logits, vocab);
-    return (double)logits[top] + log_sum(logits, vocab, top) - (double)logits[id];
+    return (double)logits[top] + log_sum(logits, vocab, top);
+}
+
+double nll_of(const float *logits, size_t vocab, int32_t id) {
+    return log_norm_of(logits, vocab) - (double)logits[id];
 }
 
 bool divergence_init(struct divergence *d, size_t n) {

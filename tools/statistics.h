@@ -19,6 +19,8 @@ struct estimate {
 void moments_add(struct moments *m, double x);
 struct estimate moments_mean(const struct moments *m);
 
+/* log of the sum of exp(logits [vocab]): less this, logits are log probabilities. */
+double log_norm_of(const float *logits, size_t vocab);
 /* -log of the probability that softmax(logits [vocab]) gives to id. */
 double nll_of(const float *logits, size_t vocab, int32_t id);
 

@@ -3,6 +3,7 @@
 
 #include "bytes.h"
 #include "error.h"
+#include "file.h"
 #include "mem.h"
 #include "pool.h"
 #include "shape.h"
@@ -121,21 +122,6 @@ static void shard_name(char *out, size_t cap, const struct checkpoint *c, unsign
     snprintf(out, cap, "model-%05u-of-%05u.safetensors", shard + 1, c->n_shards);
 }
 
-static int write_all(int fd, const void *data, size_t n, uint64_t at) {
-    const uint8_t *p = data;
-    while (n > 0) {
-        const ssize_t put = pwrite(fd, p, n, (off_t)at);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0)
-            return put < 0 ? errno : EIO;
-        p += put;
-        n -= (size_t)put;
-        at += (uint64_t)put;
-    }
-    return 0;
-}
-
 /* The header of a shard: its length, then JSON padded with spaces to a multiple of 8. */
 static int write_shard_header(struct checkpoint *c, unsigned shard) {
     char *text = NULL;
@@ -161,9 +147,9 @@ static int write_shard_header(struct checkpoint *c, unsigned shard) {
     if (fclose(f) != 0)
         return ENOMEM;
     put_u64(length, n);
-    int code = write_all(c->fd, length, sizeof length, 0);
+    int code = file_write_at(c->fd, 0, length, sizeof length);
     if (code == 0)
-        code = write_all(c->fd, text, n, sizeof length);
+        code = file_write_at(c->fd, sizeof length, text, n);
     c->data_at = sizeof length + n;
     free(text);
     return code;
@@ -177,7 +163,7 @@ static void fill_task(void *arg, size_t task, int thread) {
     const size_t n = left < PIECE_VALUES ? left : PIECE_VALUES;
     struct random_state r = synth_stream(c->synth, c->index, task);
     synth_bf16(buffer, n, c->synth->normal, t->mean, t->std, &r);
-    const int code = write_all(c->fd, buffer, 2 * n, c->data_at + t->at + 2 * first);
+    const int code = file_write_at(c->fd, c->data_at + t->at + 2 * first, buffer, 2 * n);
     if (code != 0)
         __atomic_store_n(&c->code, code, __ATOMIC_RELAXED);
 }
