@@ -50,7 +50,8 @@ ALL_CPPFLAGS += $(ISAS:%=-DHAVE_KERNELS_%=1)
 LIB_SRC  := $(wildcard quant/*.c kernels/*.c kernels/scalar/*.c src/*.c src/*/*.c) \
             $(foreach isa,$(ISAS),$(wildcard kernels/$(isa)/*.c))
 TOOL_SRC := $(wildcard tools/*.c)
-BENCH    := $(BUILD)/membw $(BUILD)/peak $(BUILD)/load $(BUILD)/verify $(BUILD)/lookup
+BENCH    := $(BUILD)/membw $(BUILD)/peak $(BUILD)/load $(BUILD)/verify $(BUILD)/lookup \
+            $(BUILD)/regions
 LIMIT_OBJ := $(BUILD)/bench/bandwidth.o $(BUILD)/bench/peak_rate.o $(ISAS:%=$(BUILD)/bench/peak_%.o)
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o) $(LIMIT_OBJ)
@@ -104,6 +105,8 @@ bench: all $(BENCH)
 $(BENCH): $(BUILD)/%: $(BUILD)/bench/%.o $(LIMIT_OBJ) $(BUILD)/libbise.a
 	$(SAY) LINK $@
 	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/regions: ALL_LDFLAGS += -Wl,--wrap=pool_run
 
 # Another runtime timed beside bise; the script says which variables it takes.
 bench-peers: all
