@@ -5,6 +5,10 @@
  * when all threads have seen it: a thread that the system did not run misses nothing, since its
  * share was taken over; what it then still knows of the old region is refused by the number in the
  * words.
+ *
+ * Small regions cost little but cache lines that travel between CPUs, so as few as can be do: a
+ * thread that waits awake polls its own word, whose line brings all that it needs to begin, and
+ * counts what it did in a line of its own.
  */
 #include "pool.h"
 
@@ -24,23 +28,22 @@
 #define MAX_BATCH UINT16_MAX /* tasks of one region: what the words have room for */
 #define SPINS     4000       /* waits of some tens of cycles each, before sleeping */
 
+/* What a thread is given, written by the caller, and what it did. CPUs fetch lines in pairs. */
 struct share {
-    _Alignas(64) _Atomic uint64_t word; /* region << 32 | begin << 16 | end; begin == end: empty */
-    uint8_t apart[64];                  /* CPUs fetch lines in pairs */
+    _Alignas(128) _Atomic uint64_t word; /* region << 32 | begin << 16 | end; begin == end: empty */
+    _Atomic(pool_fn *) fn;
+    _Atomic(void *) arg;
+    _Atomic size_t base;                 /* first task of this region's batch */
+    _Alignas(128) _Atomic uint64_t done; /* region << 32 | tasks of it that this thread has run */
 };
 
 struct pool {
-    /* Written by the caller alone, in one line: what a worker needs to begin. */
-    _Alignas(64) _Atomic uint32_t region;
-    _Atomic bool stop;
-    _Atomic(pool_fn *) fn;
-    _Atomic(void *) arg;
-    _Atomic size_t base;                    /* first task of this region's batch */
+    _Alignas(64) _Atomic uint32_t region;   /* written by the caller alone; workers sleep on it */
     _Alignas(64) _Atomic uint32_t sleepers; /* workers in futex_wait, or about to be */
     _Atomic uint32_t spinners;              /* workers waiting awake; counted where crowded */
-    _Alignas(64) _Atomic uint32_t pending;  /* tasks of the region not yet done */
-    _Atomic uint32_t caller_sleeps;
-    _Alignas(64) int n_threads;
+    _Alignas(64) _Atomic uint32_t caller_sleeps;
+    _Atomic bool stop;
+    int n_threads;
     int n_workers;         /* threads really started; n_threads - 1 once open */
     bool crowded;          /* more threads than CPUs */
     uint32_t max_spinners; /* workers that may wait awake: CPUs less the caller's */
@@ -87,12 +90,14 @@ static bool take(struct share *share, uint32_t region, bool from_back, size_t *t
     }
 }
 
-/* Runs tasks of the region until none can be taken. */
-static void work(struct pool *pool, uint32_t region, int thread) {
+/* Runs tasks of the region until none can be taken; returns how many it ran. */
+static uint32_t work(struct pool *pool, uint32_t region, int thread) {
     /* A task that could be taken keeps fn, arg and base from being replaced (see take). */
-    pool_fn *const fn = atomic_load_explicit(&pool->fn, memory_order_relaxed);
-    void *const arg = atomic_load_explicit(&pool->arg, memory_order_relaxed);
-    const size_t base = atomic_load_explicit(&pool->base, memory_order_relaxed);
+    const struct share *const own = &pool->shares[thread];
+    pool_fn *const fn = atomic_load_explicit(&own->fn, memory_order_relaxed);
+    void *const arg = atomic_load_explicit(&own->arg, memory_order_relaxed);
+    const size_t base = atomic_load_explicit(&own->base, memory_order_relaxed);
+    __builtin_prefetch(arg);
     uint32_t done = 0;
     for (int i = 0; i < pool->n_threads; i++) {
         const int owner = thread + i < pool->n_threads ? thread + i : thread + i - pool->n_threads;
@@ -102,15 +107,17 @@ static void work(struct pool *pool, uint32_t region, int thread) {
             done++;
         }
     }
-    if (done > 0 && atomic_fetch_sub(&pool->pending, done) == done &&
-        atomic_load(&pool->caller_sleeps) != 0)
-        futex_wake(&pool->pending, 1);
+    return done;
 }
 
-/* Polls a while for the region's number to change from `seen`. */
-static bool spin_region(const struct pool *pool, uint32_t seen) {
+static uint32_t region_of(const struct share *share) {
+    return (uint32_t)(atomic_load_explicit(&share->word, memory_order_acquire) >> 32);
+}
+
+/* Polls a while for the region of the thread's share to change from `seen`. */
+static bool spin_region(const struct share *own, uint32_t seen) {
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&pool->region, memory_order_acquire) != seen)
+        if (region_of(own) != seen)
             return true;
         spin_pause();
     }
@@ -119,13 +126,13 @@ static bool spin_region(const struct pool *pool, uint32_t seen) {
 
 /* Waits until the region's number is no longer `seen`; returns the new one. Where there are more
  * threads than CPUs only as many wait awake as there are CPUs: others would keep them from work. */
-static uint32_t wait_region(struct pool *pool, uint32_t seen) {
+static uint32_t wait_region(struct pool *pool, const struct share *own, uint32_t seen) {
     bool changed = false;
     if (!pool->crowded) {
-        changed = spin_region(pool, seen);
+        changed = spin_region(own, seen);
     } else {
         if (atomic_fetch_add(&pool->spinners, 1) < pool->max_spinners)
-            changed = spin_region(pool, seen);
+            changed = spin_region(own, seen);
         atomic_fetch_sub(&pool->spinners, 1);
     }
     if (!changed) {
@@ -134,18 +141,24 @@ static uint32_t wait_region(struct pool *pool, uint32_t seen) {
             futex_wait(&pool->region, seen);
         atomic_fetch_sub(&pool->sleepers, 1);
     }
-    return atomic_load_explicit(&pool->region, memory_order_acquire);
+    return region_of(own);
 }
 
 static void *worker_main(void *p) {
     struct worker *const w = p;
     struct pool *const pool = w->pool;
+    struct share *const own = &pool->shares[w->thread];
     uint32_t seen = 0;
     for (;;) {
-        seen = wait_region(pool, seen);
+        seen = wait_region(pool, own, seen);
         if (atomic_load(&pool->stop))
             return NULL;
-        work(pool, seen, w->thread);
+        const uint32_t done = work(pool, seen, w->thread);
+        if (done == 0)
+            continue;
+        atomic_store(&own->done, (uint64_t)seen << 32 | done);
+        if (atomic_load(&pool->caller_sleeps) != 0 && atomic_exchange(&pool->caller_sleeps, 0) != 0)
+            futex_wake(&pool->caller_sleeps, 1);
     }
 }
 
@@ -160,34 +173,46 @@ static void publish(struct pool *pool) {
         futex_wake(&pool->region, pool->max_spinners - spinners);
 }
 
-static void wait_done(struct pool *pool) {
+/* Whether the workers have run n tasks of the region. */
+static bool have_done(const struct pool *pool, uint32_t region, uint32_t n) {
+    for (int i = 1; i < pool->n_threads && n > 0; i++) {
+        const uint64_t done = atomic_load(&pool->shares[i].done);
+        if ((uint32_t)(done >> 32) == region)
+            n -= (uint32_t)done;
+    }
+    return n == 0;
+}
+
+static void wait_done(struct pool *pool, uint32_t region, uint32_t n) {
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&pool->pending, memory_order_acquire) == 0)
+        if (have_done(pool, region, n))
             return;
         spin_pause();
     }
-    atomic_store(&pool->caller_sleeps, 1);
-    uint32_t left;
-    while ((left = atomic_load(&pool->pending)) != 0)
-        futex_wait(&pool->pending, left);
+    for (;;) {
+        atomic_store(&pool->caller_sleeps, 1);
+        if (have_done(pool, region, n))
+            break;
+        futex_wait(&pool->caller_sleeps, 1);
+    }
     atomic_store(&pool->caller_sleeps, 0);
 }
 
 static void run_batch(struct pool *pool, pool_fn *fn, void *arg, size_t base, uint32_t n) {
     const uint32_t n_threads = (uint32_t)pool->n_threads;
     const uint32_t region = atomic_load_explicit(&pool->region, memory_order_relaxed) + 1;
-    atomic_store_explicit(&pool->fn, fn, memory_order_relaxed);
-    atomic_store_explicit(&pool->arg, arg, memory_order_relaxed);
-    atomic_store_explicit(&pool->base, base, memory_order_relaxed);
-    atomic_store_explicit(&pool->pending, n, memory_order_relaxed);
     for (uint32_t i = 0; i < n_threads; i++) {
+        struct share *const share = &pool->shares[i];
         const uint64_t begin = (uint64_t)n * i / n_threads, end = (uint64_t)n * (i + 1) / n_threads;
-        atomic_store_explicit(&pool->shares[i].word, (uint64_t)region << 32 | begin << 16 | end,
+        atomic_store_explicit(&share->fn, fn, memory_order_relaxed);
+        atomic_store_explicit(&share->arg, arg, memory_order_relaxed);
+        atomic_store_explicit(&share->base, base, memory_order_relaxed);
+        atomic_store_explicit(&share->word, (uint64_t)region << 32 | begin << 16 | end,
                               memory_order_release);
     }
     publish(pool);
-    work(pool, region, 0);
-    wait_done(pool);
+    const uint32_t done = work(pool, region, 0);
+    wait_done(pool, region, n - done);
 }
 
 void pool_run(struct pool *pool, pool_fn *fn, void *arg, size_t n_tasks) {
@@ -245,7 +270,9 @@ void pool_close(struct pool **p) {
     if (pool == NULL)
         return;
     atomic_store(&pool->stop, true);
-    atomic_fetch_add(&pool->region, 1);
+    const uint32_t region = atomic_fetch_add(&pool->region, 1) + 1;
+    for (int i = 1; i <= pool->n_workers; i++)
+        atomic_store(&pool->shares[i].word, (uint64_t)region << 32);
     futex_wake(&pool->region, POOL_MAX_THREADS);
     for (int i = 0; i < pool->n_workers; i++)
         pthread_join(pool->workers[i].id, NULL);
