@@ -78,19 +78,21 @@ static enum bise_status run_rows(const struct evaluation *e, const struct rows *
 static enum bise_status count_row(struct evaluation *e, const struct rows *r, size_t i,
                                   int32_t next, struct bise_error *err) {
     const size_t vocab = e->shape.vocab;
-    const float *logits = r->logits + i * vocab;
-    float *base = r->base ? r->base + i * vocab : NULL;
+    const struct softmax model = softmax_of(r->logits + i * vocab, vocab);
+    float *const base_logits = r->base ? r->base + i * vocab : NULL;
     enum bise_status s = BISE_OK;
-    moments_add(&e->nll, nll_of(logits, vocab, next));
+    moments_add(&e->nll, softmax_nll(&model, next));
     if (e->save)
-        s = kl_base_put(e->save, logits, err);
+        s = kl_base_put(e->save, model.logits, err);
     if (!s && e->base)
-        s = kl_base_next(e->base, base, err);
-    if (!s && base)
-        divergence_add(&e->kl, base, logits, vocab, next);
+        s = kl_base_next(e->base, base_logits, err);
+    if (s || !base_logits)
+        return s;
+    const struct softmax base = softmax_of(base_logits, vocab);
+    divergence_add(&e->kl, &base, &model, next);
     if (e->base_session)
-        moments_add(&e->base_nll, nll_of(base, vocab, next));
-    return s;
+        moments_add(&e->base_nll, softmax_nll(&base, next));
+    return BISE_OK;
 }
 
 static void say_progress(const struct evaluation *e, uint64_t done, double started) {

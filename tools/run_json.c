@@ -36,14 +36,14 @@ static void put_logprobs(struct run_result *r, int32_t id) {
     int32_t top[MAX_LOGPROBS];
     const size_t vocab = e->info->vocab_size;
     const size_t n = likeliest(logits, vocab, top, (size_t)r->run->options.logprobs);
-    const double norm = log_norm_of(logits, vocab);
+    const struct softmax all = softmax_of(logits, vocab);
     if (r->logprobs.len)
         buffer_text(&r->logprobs, ", ");
-    put_token(&r->logprobs, e->model, id, -(norm - (double)logits[id]));
+    put_token(&r->logprobs, e->model, id, -softmax_nll(&all, id));
     buffer_text(&r->logprobs, ", \"top\": [");
     for (size_t i = 0; i < n; i++) {
         buffer_text(&r->logprobs, i ? ", " : "");
-        put_token(&r->logprobs, e->model, top[i], -(norm - (double)logits[top[i]]));
+        put_token(&r->logprobs, e->model, top[i], -softmax_nll(&all, top[i]));
         buffer_text(&r->logprobs, "}");
     }
     buffer_text(&r->logprobs, "]}");

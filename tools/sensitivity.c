@@ -114,9 +114,11 @@ static enum bise_status measure_unit(const struct measure *m, size_t unit, struc
     for (size_t w = 0; w < m->shape.n_windows && !s; w++) {
         const float *base = m->base + w * window_floats(m);
         s = run_window(m, w, m->logits, err);
-        for (size_t i = 0; i < m->shape.run && !s; i++)
-            divergence_add(&d, base + i * vocab, m->logits + i * vocab, vocab,
-                           m->ids[w * m->shape.window + i + 1]);
+        for (size_t i = 0; i < m->shape.run && !s; i++) {
+            const struct softmax of_base = softmax_of(base + i * vocab, vocab);
+            const struct softmax of_model = softmax_of(m->logits + i * vocab, vocab);
+            divergence_add(&d, &of_base, &of_model, m->ids[w * m->shape.window + i + 1]);
+        }
     }
     exchange(m, unit, true);
     m->mix->units[unit].loss = moments_mean(&d.mean).value;

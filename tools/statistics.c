@@ -18,29 +18,19 @@ struct estimate moments_mean(const struct moments *m) {
     return (struct estimate){mean, m->n > 1 && variance > 0 ? sqrt(variance / (n - 1)) : 0};
 }
 
-static size_t top_of(const float *logits, size_t vocab) {
+struct softmax softmax_of(const float *logits, size_t vocab) {
     size_t top = 0;
+    double sum = 0;
     for (size_t i = 1; i < vocab; i++)
         top = logits[i] > logits[top] ? i : top;
-    return top;
-}
-
-/* log of the sum of exp(logits), less the largest, which is logits[top]. */
-static double log_sum(const float *logits, size_t vocab, size_t top) {
     const double max = (double)logits[top];
-    double sum = 0;
     for (size_t i = 0; i < vocab; i++)
         sum += exp64((double)logits[i] - max);
-    return log64(sum);
+    return (struct softmax){logits, vocab, top, max + log64(sum)};
 }
 
-double log_norm_of(const float *logits, size_t vocab) {
-    const size_t top = top_of(logits, vocab);
-    return (double)logits[top] + log_sum(logits, vocab, top);
-}
-
-double nll_of(const float *logits, size_t vocab, int32_t id) {
-    return log_norm_of(logits, vocab) - (double)logits[id];
+double softmax_nll(const struct softmax *s, int32_t id) {
+    return s->log_sum - (double)s->logits[id];
 }
 
 bool divergence_init(struct divergence *d, size_t n) {
@@ -54,21 +44,18 @@ void divergence_free(struct divergence *d) {
     *d = (struct divergence){0};
 }
 
-void divergence_add(struct divergence *d, const float *base, const float *logits, size_t vocab,
+void divergence_add(struct divergence *d, const struct softmax *base, const struct softmax *model,
                     int32_t next) {
-    const size_t top_p = top_of(base, vocab), top_q = top_of(logits, vocab);
-    const double norm_p = (double)base[top_p] + log_sum(base, vocab, top_p);
-    const double norm_q = (double)logits[top_q] + log_sum(logits, vocab, top_q);
     double kl = 0;
-    for (size_t i = 0; i < vocab; i++) {
-        const double log_p = (double)base[i] - norm_p, log_q = (double)logits[i] - norm_q;
-        kl += exp64(log_p) * (log_p - log_q);
+    for (size_t i = 0; i < base->vocab; i++) {
+        const double log_p = (double)base->logits[i] - base->log_sum;
+        kl += exp64(log_p) * (log_p - ((double)model->logits[i] - model->log_sum));
     }
     if (d->n < d->cap)
         d->kl[d->n++] = (float)kl;
     moments_add(&d->mean, kl);
-    moments_add(&d->nll, norm_q - (double)logits[next] - (norm_p - (double)base[next]));
-    d->n_same_top += top_p == top_q;
+    moments_add(&d->nll, softmax_nll(model, next) - softmax_nll(base, next));
+    d->n_same_top += base->top == model->top;
 }
 
 static int ascending(const void *a, const void *b) {

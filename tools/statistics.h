@@ -19,10 +19,16 @@ struct estimate {
 void moments_add(struct moments *m, double x);
 struct estimate moments_mean(const struct moments *m);
 
-/* log of the sum of exp(logits [vocab]): less this, logits are log probabilities. */
-double log_norm_of(const float *logits, size_t vocab);
-/* -log of the probability that softmax(logits [vocab]) gives to id. */
-double nll_of(const float *logits, size_t vocab, int32_t id);
+/* What makes probabilities of logits [vocab]: that of id is exp(logits[id] - log_sum). */
+struct softmax {
+    const float *logits;
+    size_t vocab, top; /* top: the likeliest id, the lowest of equals */
+    double log_sum;    /* log of the sum of exp(logits) */
+};
+
+struct softmax softmax_of(const float *logits, size_t vocab);
+/* -log of the probability of id. */
+double softmax_nll(const struct softmax *s, int32_t id);
 
 /* Divergences of position after position. */
 struct divergence {
@@ -35,9 +41,9 @@ struct divergence {
 /* Room for n positions; false if there is no memory. */
 bool divergence_init(struct divergence *d, size_t n);
 void divergence_free(struct divergence *d);
-/* Logits [vocab] of the baseline and of the model at one position, and the id that follows. At most
- * n times. Adds KL(softmax(base) || softmax(logits)); both may be off by a constant. */
-void divergence_add(struct divergence *d, const float *base, const float *logits, size_t vocab,
+/* The baseline and the model at one position, and the id that follows. At most n times. Adds
+ * KL(base || model); the logits of both may be off by a constant. */
+void divergence_add(struct divergence *d, const struct softmax *base, const struct softmax *model,
                     int32_t next);
 
 struct divergence_result {

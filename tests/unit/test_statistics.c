@@ -18,9 +18,12 @@ Test(statistics, moments) {
 
 Test(statistics, nll) {
     const float logits[4] = {100, 100, 100, 100}, one[3] = {0, logf(2), 0};
-    cr_assert_float_eq(nll_of(logits, 4, 2), log(4), 1e-12);
-    cr_assert_float_eq(nll_of(one, 3, 1), log(2), 1e-7);
-    cr_assert_float_eq(nll_of(one, 3, 0), log(4), 1e-7);
+    const struct softmax even = softmax_of(logits, 4), half = softmax_of(one, 3);
+    cr_assert_float_eq(softmax_nll(&even, 2), log(4), 1e-12);
+    cr_assert_eq(even.top, 0);
+    cr_assert_float_eq(softmax_nll(&half, 1), log(2), 1e-7);
+    cr_assert_float_eq(softmax_nll(&half, 0), log(4), 1e-7);
+    cr_assert_eq(half.top, 1);
 }
 
 Test(statistics, divergence_of_known_distributions) {
@@ -28,11 +31,12 @@ Test(statistics, divergence_of_known_distributions) {
     const float p[3] = {logf(0.5f) + 7, logf(0.25f) + 7, logf(0.25f) + 7};
     const float q[3] = {logf(0.25f) - 3, logf(0.5f) - 3, logf(0.25f) - 3};
     const double kl = 0.5 * log(2) - 0.25 * log(2);
+    const struct softmax of_p = softmax_of(p, 3), of_q = softmax_of(q, 3);
     struct divergence d;
     cr_assert(divergence_init(&d, 3));
-    divergence_add(&d, p, q, 3, 0);
-    divergence_add(&d, p, p, 3, 0);
-    divergence_add(&d, p, q, 3, 1);
+    divergence_add(&d, &of_p, &of_q, 0);
+    divergence_add(&d, &of_p, &of_p, 0);
+    divergence_add(&d, &of_p, &of_q, 1);
     const struct divergence_result r = divergence_summary(&d);
     cr_assert_float_eq(r.mean.value, 2 * kl / 3, 1e-6);
     cr_assert_float_eq(r.same_top.value, 1. / 3, 1e-12);
