@@ -25,6 +25,19 @@ not_ok() {
     n_bad=$((n_bad + 1))
 }
 
+same() { # same NAME EXPECTED FOUND
+    if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "expected \"$2\", found \"$3\""; fi
+}
+
+# wait_for COMMAND...: until it succeeds, 20 seconds at most
+wait_for() {
+    for _ in $(seq 400); do
+        "$@" && return 0
+        sleep 0.05
+    done
+    return 1
+}
+
 # expect NAME COMMAND...
 expect() {
     local name=$1 status

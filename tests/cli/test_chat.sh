@@ -12,9 +12,6 @@ chat() {
     shift
     printf '%b' "$lines" | "$BISE" chat -m $M --temp 0 "$@" >"$T/out" 2>"$T/err"
 }
-same() { # same NAME EXPECTED FOUND
-    if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "expected \"$2\", found \"$3\""; fi
-}
 prompt_ids() { sed -n 's/^prompt ids: //p' "$T/err" | sed -n "$1p"; }
 answer_ids() { sed -n 's/^answer ids: //p' "$T/err" | sed -n "$1p"; }
 enc() { printf '%b' "$1" | "$BISE" tokenize -m $M; }
@@ -151,13 +148,6 @@ rm -f "$T/out" "$T/err" # what is waited for is to be of this run
 "$BISE" chat -m $M --chat-format none -n -1 --logit-bias 2-inf <"$T/in" >"$T/out" 2>"$T/err" &
 pid=$!
 exec 9>"$T/in"
-wait_for() { # wait_for COMMAND...
-    for _ in $(seq 200); do
-        "$@" && return 0
-        sleep 0.05
-    done
-    return 1
-}
 printf 'Once upon a time\n' >&9
 wait_for test -s "$T/out"
 kill -INT $pid

@@ -5,9 +5,6 @@
 M=models/demo.bise
 unset BISE_MODEL BISE_ISA
 moderate() { "$BISE" moderate -m $M -q "$@"; }
-same() { # same NAME EXPECTED FOUND
-    if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "expected \"$2\", found \"$3\""; fi
-}
 
 # A text from the command line, a file, standard input; exit codes.
 moderate "How do I kill a linux process?" >"$T/out"

@@ -8,10 +8,6 @@ if [ ! -f $M ]; then
 fi
 run() { "$BISE" run -m $M "$@"; }
 
-same() { # same NAME EXPECTED FOUND
-    if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "expected \"$2\", found \"$3\""; fi
-}
-
 # The same text whatever threads, instruction set and way of giving the prompt.
 run -p "Once upon a time" -n 40 --temp 0 -q >"$T/text" 2>"$T/err"
 expect "greedy text" grep -q '[a-z]' "$T/text"
@@ -114,12 +110,10 @@ for word in "load" "prefill 3 tokens" "decode 9 tokens" "tokens/s" "resident" "t
 done
 expect_exit "the context ends it" 0 "the context is full" run -p "The king" --window 0 -c 12 \
     -n 100 --ignore-eos
+rm "$T/out" # waited for: the program that gets the signal has then begun
 "$BISE" run -m $M -p "The king" -n -1 --ignore-eos >"$T/out" 2>"$T/err" &
 pid=$!
-for _ in $(seq 200); do
-    [ -s "$T/out" ] && break
-    sleep 0.05
-done
+wait_for test -s "$T/out"
 kill -INT $pid
 wait $pid
 same "Ctrl-C exits with 130" 130 $?

@@ -5,9 +5,6 @@
 M=models/demo.bise
 unset BISE_MODEL BISE_ISA
 run() { "$BISE" run -m $M -q "$@"; }
-same() { # same NAME EXPECTED FOUND
-    if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "expected \"$2\", found \"$3\""; fi
-}
 untimed() { sed 's/"timings": {[^}]*}/"timings": {}/' "$@"; }
 
 # The seed of a run without -s is said; with it the same text comes on every instruction set.
@@ -91,10 +88,7 @@ yes '{"prompt": "The king", "n_predict": 3, "seed": 1}' | timeout 60 "$BISE" run
 same "a closed pipe ends it" "1 3" "${PIPESTATUS[1]} $(wc -l <"$T/out" | tr -d ' ')"
 "$BISE" run -m $M -p "The king" -n -1 --ignore-eos --json >"$T/out" 2>"$T/err" &
 pid=$!
-for _ in $(seq 400); do
-    grep -q '^memory: ' "$T/err" && break
-    sleep 0.05
-done
+wait_for grep -q '^memory: ' "$T/err"
 kill -INT $pid
 wait $pid
 same "Ctrl-C exits with 130" 130 $?

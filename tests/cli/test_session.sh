@@ -13,17 +13,7 @@ chat() {
     shift
     printf '%b' "$lines" | "$BISE" chat -m $M --temp 0.8 "$@" >"$T/out" 2>"$T/err"
 }
-same() { # same NAME EXPECTED FOUND
-    if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "expected \"$2\", found \"$3\""; fi
-}
 tokens() { "$BISE" chat -m $M -q --session "$S" <<</tokens 2>&1; }
-wait_for() { # wait_for COMMAND...
-    for _ in $(seq 200); do
-        "$@" && return 0
-        sleep 0.05
-    done
-    return 1
-}
 # open_chat OPTION...: a chat in the background, its input at descriptor 9.
 open_chat() {
     rm -f "$T/out" "$T/err" "$T/in"

@@ -4,9 +4,6 @@
 M=tests/data/demo/tokenizer.model
 tok() { "$BISE" tokenize -m $M "$@"; }
 
-same() { # same NAME EXPECTED FOUND
-    if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "expected \"$2\", found \"$3\""; fi
-}
 
 same "text to ids" "3284 4037 983 4053" "$(printf 'Hello, world!' | tok)"
 same "nothing gives nothing" "" "$(tok </dev/null)"

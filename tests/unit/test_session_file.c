@@ -34,14 +34,6 @@ static void teardown(void) {
 
 TestSuite(session_file, .init = setup, .fini = teardown);
 
-static struct bise_session *open_with(struct bise_session_params p) {
-    struct bise_error err = {0};
-    struct bise_session *s = NULL;
-    p.n_threads = p.n_threads ? p.n_threads : 2;
-    cr_assert_eq(bise_session_open(&s, model, &p, &err), BISE_OK, "%s", err.detail);
-    return s;
-}
-
 static struct bise_sampler *open_sampler(uint32_t repeat_last) {
     const struct bise_sampler_params p = {
         .temp = 1, .repeat_penalty = 1.3f, .repeat_last = repeat_last, .seed = 5};
@@ -88,7 +80,7 @@ static enum bise_status load(struct bise_session *s, struct bise_sampler *sample
 /* Saves after n tokens under `from`, loads under `to`, and compares what comes next. */
 static void resume(struct bise_session_params from, struct bise_session_params to, size_t n) {
     struct bise_error err = {0};
-    struct bise_session *a = open_with(from), *b = open_with(to);
+    struct bise_session *a = open_session(model, from), *b = open_session(model, to);
     struct bise_sampler *sa = open_sampler(16), *sb = open_sampler(16);
     feed(a, sa, n);
     save(a, sa);
@@ -160,7 +152,7 @@ Test(session_file, other_sizes_of_ring_and_context) {
 
 Test(session_file, what_was_taken_back_is_not_in_it) {
     const struct bise_session_params p = {.window = -1, .chunk = 16};
-    struct bise_session *a = open_with(p), *b = open_with(p);
+    struct bise_session *a = open_session(model, p), *b = open_session(model, p);
     struct bise_sampler *sa = open_sampler(0), *sb = open_sampler(8);
     feed(a, sa, 200);
     cr_assert_eq(bise_truncate(a, 180, NULL), BISE_OK);
@@ -184,7 +176,7 @@ Test(session_file, what_was_taken_back_is_not_in_it) {
 }
 
 Test(session_file, an_empty_session_and_its_note) {
-    struct bise_session *s = open_with((struct bise_session_params){.window = -1});
+    struct bise_session *s = open_session(model, (struct bise_session_params){.window = -1});
     struct bise_error err = {0};
     void *note;
     size_t len;
@@ -209,7 +201,7 @@ Test(session_file, an_empty_session_and_its_note) {
 
 /* Expects a refusal with text in it, and that the session then goes on as it would have. */
 static void refused(struct bise_session_params p, enum bise_status status, const char *text) {
-    struct bise_session *s = open_with(p), *same = open_with(p);
+    struct bise_session *s = open_session(model, p), *same = open_session(model, p);
     struct bise_sampler *a = open_sampler(8), *b = open_sampler(8);
     struct bise_error err = {0};
     feed(s, a, 40);
@@ -225,7 +217,7 @@ static void refused(struct bise_session_params p, enum bise_status status, const
 }
 
 Test(session_file, other_sessions_are_refused_and_change_nothing) {
-    struct bise_session *s = open_with((struct bise_session_params){.n_ctx = 300});
+    struct bise_session *s = open_session(model, (struct bise_session_params){.n_ctx = 300});
     struct bise_sampler *sampler = open_sampler(8);
     feed(s, sampler, 100);
     save(s, sampler);
@@ -259,7 +251,7 @@ static void check_refused(const uint8_t *bytes, size_t n, struct bise_session *s
 
 Test(session_file, damage_anywhere_is_found) {
     const struct bise_session_params p = {.window = -1, .chunk = 4, .n_ctx = 32};
-    struct bise_session *s = open_with(p);
+    struct bise_session *s = open_session(model, p);
     struct bise_sampler *sampler = open_sampler(8);
     size_t n;
     feed(s, sampler, 40);
@@ -274,7 +266,7 @@ Test(session_file, damage_anywhere_is_found) {
     for (size_t len = 0; len < n; len += len < 400 ? 1 : 131)
         check_refused(bytes, len, s, sampler, len);
     /* A session that failed to load is a new one, and its sampler too. */
-    struct bise_session *same = open_with(p);
+    struct bise_session *same = open_session(model, p);
     struct bise_sampler *again = open_sampler(8);
     bise_reset(s);
     feed(s, sampler, 30);
@@ -318,7 +310,7 @@ Test(session_file, values_that_no_cache_holds) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct bise_session *s =
-            open_with((struct bise_session_params){.n_ctx = 64, .kv = cases[i].kv});
+            open_session(model, (struct bise_session_params){.n_ctx = 64, .kv = cases[i].kv});
         struct bise_sampler *sampler = open_sampler(8);
         struct bise_error err = {0};
         size_t n;
@@ -337,7 +329,7 @@ Test(session_file, values_that_no_cache_holds) {
 }
 
 Test(session_file, the_note_survives_damage_behind_it) {
-    struct bise_session *s = open_with((struct bise_session_params){.window = -1});
+    struct bise_session *s = open_session(model, (struct bise_session_params){.window = -1});
     struct bise_sampler *sampler = open_sampler(8);
     struct bise_error err = {0};
     size_t n, len;
@@ -365,7 +357,7 @@ Test(session_file, the_note_survives_damage_behind_it) {
 }
 
 Test(session_file, what_cannot_be_written_is_said) {
-    struct bise_session *s = open_with((struct bise_session_params){.window = -1});
+    struct bise_session *s = open_session(model, (struct bise_session_params){.window = -1});
     struct bise_error err = {0};
     cr_assert_eq(bise_session_save(s, NULL, NULL, 0, "/no/such/folder/talk", &err), BISE_ERR_IO);
     cr_assert_eq(bise_session_save(s, NULL, NULL, 0, folder, &err), BISE_ERR_IO);

@@ -31,14 +31,6 @@ static void teardown(void) {
 
 TestSuite(sinks, .init = setup, .fini = teardown);
 
-static struct bise_session *open_with(struct bise_session_params p) {
-    struct bise_error err = {0};
-    struct bise_session *s = NULL;
-    p.n_threads = p.n_threads ? p.n_threads : 2;
-    cr_assert_eq(bise_session_open(&s, model, &p, &err), BISE_OK, "%s", err.detail);
-    return s;
-}
-
 static const int32_t *some_ids(void) {
     static int32_t ids[600];
     for (int i = 0; i < 600; i++)
@@ -59,10 +51,11 @@ Test(sinks, full_attention_as_long_as_all_fits) {
     model = synth_model(path, THREE, TYPE_F32);
     for (enum bise_kv kv = BISE_KV_I8; kv <= BISE_KV_F32; kv++)
         for (size_t n = 1; n <= N_CTX; n += n < 40 ? 1 : 13) {
-            struct bise_session *with = open_with((struct bise_session_params){
-                .n_ctx = N_CTX, .n_sinks = SINKS, .kv = kv, .chunk = 24});
+            struct bise_session *with =
+                open_session(model, (struct bise_session_params){
+                                        .n_ctx = N_CTX, .n_sinks = SINKS, .kv = kv, .chunk = 24});
             struct bise_session *without =
-                open_with((struct bise_session_params){.n_ctx = N_CTX, .kv = kv});
+                open_session(model, (struct bise_session_params){.n_ctx = N_CTX, .kv = kv});
             feed(with, some_ids(), n);
             feed(without, some_ids(), n);
             cr_assert(same_logits(with, without), "cache type %d, %zu tokens", kv, n);
@@ -75,8 +68,8 @@ Test(sinks, full_attention_as_long_as_all_fits) {
  * token sees what it would see of the sinks and the last tokens written one after the other. */
 Test(sinks, then_the_sinks_stand_before_the_window) {
     model = synth_model(path, LAYER, TYPE_F32);
-    struct bise_session *with = open_with(
-        (struct bise_session_params){.n_ctx = N_CTX, .n_sinks = SINKS, .kv = BISE_KV_F32});
+    struct bise_session *with = open_session(
+        model, (struct bise_session_params){.n_ctx = N_CTX, .n_sinks = SINKS, .kv = BISE_KV_F32});
     size_t done = 0;
     for (size_t n = N_CTX; n < 500; n += 61) {
         int32_t ids[N_CTX];
@@ -85,7 +78,7 @@ Test(sinks, then_the_sinks_stand_before_the_window) {
         memcpy(ids, some_ids(), SINKS * sizeof *ids);
         memcpy(ids + SINKS, some_ids() + n - (N_CTX - SINKS), (N_CTX - SINKS) * sizeof *ids);
         struct bise_session *plain =
-            open_with((struct bise_session_params){.n_ctx = N_CTX, .kv = BISE_KV_F32});
+            open_session(model, (struct bise_session_params){.n_ctx = N_CTX, .kv = BISE_KV_F32});
         feed(plain, ids, N_CTX);
         double worst = 0, most = 0;
         for (int i = 0; i < VOCAB; i++) {
@@ -109,7 +102,7 @@ Test(sinks, the_same_bits_everywhere) {
                                         .chunk = 64,
                                         .n_threads = 1,
                                         .isa = "scalar"};
-        struct bise_session *want = open_with(p);
+        struct bise_session *want = open_session(model, p);
         feed(want, some_ids(), 333);
         for (int i = 0; i < ISA_COUNT; i++) {
             if (!cpu.isa[i])
@@ -117,7 +110,7 @@ Test(sinks, the_same_bits_everywhere) {
             p.isa = isa_name((enum isa)i);
             p.n_threads = 1 + i % 3;
             p.chunk = 21 + 16 * (uint32_t)i;
-            struct bise_session *got = open_with(p);
+            struct bise_session *got = open_session(model, p);
             feed(got, some_ids(), 333);
             cr_assert(same_logits(want, got), "%s, cache type %d", p.isa, kv);
             bise_session_close(&got);
@@ -132,7 +125,7 @@ Test(sinks, matter) {
     memcpy(other, some_ids(), sizeof other);
     other[3] = (other[3] + 1) % VOCAB;
     const struct bise_session_params p = {.n_ctx = N_CTX, .n_sinks = SINKS};
-    struct bise_session *a = open_with(p), *b = open_with(p);
+    struct bise_session *a = open_session(model, p), *b = open_session(model, p);
     feed(a, some_ids(), 300);
     feed(b, other, 300);
     cr_assert_not(same_logits(a, b), "far beyond what windows reach");
@@ -143,7 +136,7 @@ Test(sinks, matter) {
 Test(sinks, going_back_and_beginning_within_reach) {
     model = synth_model(path, THREE, TYPE_F32);
     const struct bise_session_params p = {.n_ctx = N_CTX, .n_sinks = SINKS, .chunk = 32};
-    struct bise_session *s = open_with(p), *want = open_with(p);
+    struct bise_session *s = open_session(model, p), *want = open_session(model, p);
     feed(s, some_ids(), 400);
     feed(want, some_ids(), 380);
     cr_assert_eq(bise_truncate(s, 370, NULL), BISE_OK);
@@ -165,9 +158,9 @@ Test(sinks, go_on_from_a_file) {
     model = synth_model(path, THREE, TYPE_I4);
     for (enum bise_kv kv = BISE_KV_I8; kv <= BISE_KV_F32; kv++) {
         struct bise_session_params p = {.n_ctx = N_CTX, .n_sinks = SINKS, .kv = kv, .chunk = 16};
-        struct bise_session *a = open_with(p);
+        struct bise_session *a = open_session(model, p);
         p.chunk = 50;
-        struct bise_session *b = open_with(p);
+        struct bise_session *b = open_session(model, p);
         struct bise_error err = {0};
         feed(a, some_ids(), 200);
         cr_assert_eq(bise_session_save(a, NULL, NULL, 0, file, &err), BISE_OK, "%s", err.detail);
@@ -178,7 +171,7 @@ Test(sinks, go_on_from_a_file) {
         cr_assert(same_logits(a, b), "cache type %d", kv);
         bise_session_close(&b);
         p.n_sinks = 32;
-        b = open_with(p);
+        b = open_session(model, p);
         cr_assert_eq(bise_session_load(b, NULL, file, &err), BISE_ERR_ARG);
         cr_assert_not_null(strstr(err.detail, "16 sinks"), "%s", err.detail);
         bise_session_close(&a);
@@ -196,11 +189,11 @@ Test(sinks, arguments) {
         cr_assert_eq(bise_session_open(&s, model, &bad[i], &err), BISE_ERR_ARG);
         cr_assert_not_null(strstr(err.detail, "sinks: expected at most 32"), "%s", err.detail);
     }
-    s = open_with((struct bise_session_params){.n_ctx = 64, .n_sinks = 5});
+    s = open_session(model, (struct bise_session_params){.n_ctx = 64, .n_sinks = 5});
     cr_assert_eq(bise_session_plan(s)->n_sinks, 16);
     cr_assert_eq(bise_session_plan(s)->window, 48);
     bise_session_close(&s);
-    s = open_with((struct bise_session_params){.n_ctx = 64, .n_sinks = 16, .window = 32});
+    s = open_session(model, (struct bise_session_params){.n_ctx = 64, .n_sinks = 16, .window = 32});
     cr_assert_eq(bise_session_plan(s)->n_sinks, 0, "a window needs none");
     bise_session_close(&s);
 }
