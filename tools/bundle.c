@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define TOKENIZER_MAX_BYTES ((size_t)64 << 20)
+#define TEXT_MAX_BYTES      ((size_t)1 << 30)
 
 /* "added_tokens.json" in the folder of a file, or in a folder; *out is the caller's, NULL if there
  * is none. */
@@ -124,6 +125,37 @@ enum bise_status bundle_open(struct bundle *b, const struct source *source, cons
         fprintf(stderr,
                 "note: %s has %zu pieces, the model's vocabulary %u: the others have no text\n",
                 name, tokenizer_size(b->tokenizer), vocab_size);
+    return s;
+}
+
+enum bise_status bundle_tokenize(const struct bundle *b, const char *option, const char *path,
+                                 int32_t first, size_t least, int32_t **ids, size_t *n,
+                                 struct bise_error *err) {
+    const size_t head = first >= 0;
+    uint8_t *text = NULL;
+    size_t len = 0, found = 0;
+    *ids = NULL;
+    *n = 0;
+    if (!b->tokenizer)
+        return bise_fail(err, BISE_ERR_ARG, "%s: the model has no tokenizer for a text", option);
+    enum bise_status s = file_read_whole(path, TEXT_MAX_BYTES, &text, &len, err);
+    if (s)
+        return s;
+    const size_t cap = 3 * len + 4; /* no text has more: three bytes for a space, and the prefix */
+    *ids = malloc((head + cap) * sizeof **ids);
+    if (!*ids)
+        s = bise_fail(err, BISE_ERR_MEMORY, "%s: no memory to tokenize %zu bytes", path, len);
+    if (!s)
+        s = tokenizer_encode(b->tokenizer, (const char *)text, len, true, *ids + head, cap, &found,
+                             err);
+    if (!s && found < least)
+        s = bise_fail(err, BISE_ERR_ARG, "%s: %s: expected at least %zu tokens, found %zu", option,
+                      path, least, found);
+    if (!s && head)
+        **ids = first;
+    if (!s)
+        *n = head + found;
+    free(text);
     return s;
 }
 

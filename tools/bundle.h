@@ -16,6 +16,12 @@ struct bundle {
  * Errors: those of file_read_whole, tokenizer_open and added_tokens_append. */
 enum bise_status bundle_open(struct bundle *b, const struct source *source, const char *where,
                              const char *path, struct bise_error *err);
+/* The text in a file as ids: *ids [*n], malloc'd, behind `first` where that is not negative.
+ * option: what asks for it, for messages. Errors: IO, MEMORY, ARG (no tokenizer, fewer than `least`
+ * ids of the text). */
+enum bise_status bundle_tokenize(const struct bundle *b, const char *option, const char *path,
+                                 int32_t first, size_t least, int32_t **ids, size_t *n,
+                                 struct bise_error *err);
 void bundle_close(struct bundle *b);
 
 #endif

@@ -3,15 +3,11 @@
 #include "convert_layers.h"
 #include "crc32c.h"
 #include "error.h"
-#include "file.h"
 #include "reference.h"
-#include "tokenizer.h"
 #include "types.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define TEXT_MAX_BYTES ((size_t)1 << 30)
 
 void calib_option_defs(struct calib_options *o, struct option_def *defs) {
     const struct option_def own[CALIB_OPTIONS] = {
@@ -31,24 +27,10 @@ static enum bise_status read_tokens(struct calib *c, const struct calib_options 
                                     const struct calib_source *from, struct bise_error *err) {
     const size_t most = o->tokens ? (size_t)o->tokens : CALIBRATION_TOKENS;
     struct calibration *const t = &c->tokens;
-    uint8_t *text = NULL;
-    size_t len;
-    if (!from->tokenizer->tokenizer)
-        return bise_fail(err, BISE_ERR_ARG, "--calib-text needs the model's tokenizer");
-    enum bise_status s = file_read_whole(o->text, TEXT_MAX_BYTES, &text, &len, err);
-    if (s)
-        return s;
-    t->ids = malloc((len + 2) * sizeof *t->ids); /* no text has more tokens than bytes */
-    if (!t->ids)
-        s = bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for its tokens", o->text);
-    if (!s)
-        s = tokenizer_encode(from->tokenizer->tokenizer, (const char *)text, len, true, t->ids,
-                             len + 2, &t->n, err);
-    free(text);
+    const size_t least = t->length - (t->bos >= 0);
+    const enum bise_status s =
+        bundle_tokenize(from->tokenizer, "--calib-text", o->text, -1, least, &t->ids, &t->n, err);
     t->n = t->n < most ? t->n : most;
-    if (!s && calibration_sequences(t) == 0)
-        s = bise_fail(err, BISE_ERR_ARG, "%s: expected at least %zu tokens, found %zu", o->text,
-                      t->length, t->n);
     return s;
 }
 
@@ -120,10 +102,10 @@ uint64_t calib_memory(const struct calib *c, const struct model_config *config, 
     return c->tokens.n ? convert_layers_memory(config, c->tokens.n, n_threads) : 0;
 }
 
-/* Whether a matrix of a layer is yet to be written. */
+/* Whether a matrix that minds what it reads is yet to be written. */
 static bool any_left(const struct convert *c, size_t n_tensors) {
     for (size_t i = 0; i < n_tensors; i++)
-        if (is_layer_matrix(&c->tensors[i]) && !writer_has_tensor(c->writer, i))
+        if (is_rounded(&c->tensors[i]) && !writer_has_tensor(c->writer, i))
             return true;
     return false;
 }
@@ -143,9 +125,11 @@ enum bise_status calib_convert(struct calib *c, struct convert *to, size_t n_ten
     return s;
 }
 
-void calib_describe(const struct calib *c, const struct calib_options *o, char *out, size_t cap) {
+void calib_describe(const struct calib *c, const struct calib_options *o, bool feedback, char *out,
+                    size_t cap) {
     if (c->tokens.ids)
-        snprintf(out, cap, ", error feedback by %zu tokens %s",
+        snprintf(out, cap, ", %s by %zu tokens %s",
+                 feedback ? "error feedback" : "columns weighted",
                  calibration_sequences(&c->tokens) * c->tokens.length,
                  o->text ? "of a text" : "of its own");
     else

@@ -33,8 +33,8 @@ struct calib_source {
     bool dry_run; /* nothing is to be run: tokens of the model's own are left out */
 };
 
-/* Reads what the options name. calib_close is due in any case. Errors: ARG, IO, FORMAT, and those
- * of reference_open and calibration_write. */
+/* Reads what the options name. calib_close is due in any case. Errors: ARG, those of stats_read,
+ * bundle_tokenize, reference_open and calibration_write. */
 enum bise_status calib_open(struct calib *c, const struct calib_options *o,
                             const struct calib_source *from, struct bise_error *err);
 void calib_close(struct calib *c);
@@ -48,7 +48,8 @@ uint64_t calib_memory(const struct calib *c, const struct model_config *config, 
  * convert_all. n_tensors: the length of to->tensors. Errors: those of convert_layers. */
 enum bise_status calib_convert(struct calib *c, struct convert *to, size_t n_tensors,
                                struct bise_error *err);
-/* In words, for the recipe; "" without calibration. */
-void calib_describe(const struct calib *c, const struct calib_options *o, char *out, size_t cap);
+/* In words, for the recipe; "" without calibration. feedback: whether one is rounded with it. */
+void calib_describe(const struct calib *c, const struct calib_options *o, bool feedback, char *out,
+                    size_t cap);
 
 #endif

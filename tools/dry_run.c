@@ -146,9 +146,11 @@ enum bise_status dry_run(const struct dry_run *d, bool *fits, struct bise_error 
     printf("disk    %.1f MB needed (%.1f of them for a while), %.1f MB free\n", megabytes(disk),
            megabytes(d->temp_bytes), megabytes(room));
     printf("memory  %.1f MB needed, %.1f MB available\n", megabytes(memory), megabytes(available));
-    printf("time    about %.1f s with %d thread%s of their own: %.0f MB/s of the source for each\n",
-           seconds / c->n_threads, c->n_threads, c->n_threads == 1 ? "" : "s",
-           megabytes(source_bytes(c->source)) / seconds);
+    printf(
+        "time    about %.1f s with %d thread%s of their own: %.0f MB/s of the source for each%s\n",
+        seconds / c->n_threads, c->n_threads, c->n_threads == 1 ? "" : "s",
+        megabytes(source_bytes(c->source)) / seconds,
+        d->reads_text ? "; running a text comes on top" : "");
     *fits = disk <= room && memory <= available;
     if (!*fits)
         printf("does not fit\n");

@@ -17,10 +17,11 @@ struct precision {
     struct writer_tensor *tensors; /* [n_tensors], whose types change */
     size_t n_tensors;
     int n_threads;
+    bool dry_run; /* guess what would be measured */
 };
 
 /* Nothing where no --bits was given. Errors: ARG, those of mix_guess, reference_open and
- * sensitivity_measure, IO (the text). */
+ * sensitivity_measure, and of bundle_tokenize. */
 enum bise_status precision_apply(const struct precision *p, struct bise_error *err);
 
 #endif

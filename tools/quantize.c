@@ -88,14 +88,26 @@ static enum bise_status open_calib(struct quantize *q, struct bise_error *err) {
     return calib_open(&q->calib, &o->calib, &from, err);
 }
 
-static enum bise_status choose_types(struct quantize *q, struct bise_error *err) {
+/* The tensors and their types, --bits aside, which may need statistics. */
+static enum bise_status list_tensors(struct quantize *q, struct bise_error *err) {
     const struct options *o = q->options;
     const enum bise_status s =
         types_apply(&q->types, &o->types, &q->config, &q->shapes, &q->tensors, &q->n_tensors, err);
-    struct type_options wanted = o->types;
-    if (o->dry_run)
-        wanted.sensitivity = NULL; /* guessed then: nothing runs */
-    const struct precision p = {.options = &wanted,
+    if (s || !(o->calib.stats || o->calib.text || o->calib.self))
+        return s;
+    for (size_t i = 0; i < q->n_tensors; i++)
+        if (is_rounded(&q->tensors[i]))
+            return BISE_OK;
+    return bise_fail(err, BISE_ERR_ARG, "%s: of no use with --type %s",
+                     o->calib.text   ? "--calib-text"
+                     : o->calib.self ? "--calib-self"
+                                     : "--calib",
+                     tensor_type_name(q->types.type));
+}
+
+static enum bise_status choose_types(struct quantize *q, struct bise_error *err) {
+    const struct options *o = q->options;
+    const struct precision p = {.options = &o->types,
                                 .types = &q->types,
                                 .source = q->source,
                                 .source_path = o->source,
@@ -105,8 +117,9 @@ static enum bise_status choose_types(struct quantize *q, struct bise_error *err)
                                 .stats = calib_stats(&q->calib),
                                 .tensors = q->tensors,
                                 .n_tensors = q->n_tensors,
-                                .n_threads = thread_count(q)};
-    return s ? s : precision_apply(&p, err);
+                                .n_threads = thread_count(q),
+                                .dry_run = o->dry_run};
+    return precision_apply(&p, err);
 }
 
 static void print_summary(const struct quantize *q, uint64_t file_bytes, double seconds) {
@@ -147,7 +160,10 @@ static void describe(const struct quantize *q, struct provenance *p) {
     memset(p, 0, sizeof *p);
     snprintf(p->source, sizeof p->source, "%s", source_description(q->source));
     char types[512], calib[128];
-    calib_describe(&q->calib, &q->options->calib, calib, sizeof calib);
+    bool any_i4 = false;
+    for (size_t i = 0; i < q->n_tensors; i++)
+        any_i4 |= is_rounded(&q->tensors[i]) && q->tensors[i].type == TYPE_I4;
+    calib_describe(&q->calib, &q->options->calib, any_i4, calib, sizeof calib);
     types_describe(&q->types, &q->config, types, sizeof types);
     snprintf(p->recipe, sizeof p->recipe, "bise " BISE_VERSION " quantize, %s, scales searched%s%s",
              types, q->types.type == TYPE_I4 ? ", built-in codebook" : "", calib);
@@ -182,6 +198,7 @@ static enum bise_status only_say(const struct quantize *q, struct bise_error *er
     enum bise_status s = writer_measure(&d.file_bytes, &q->config, &p, q->tokenizer.len, q->tensors,
                                         q->n_tensors, err);
     d.extra_bytes = calib_memory(&q->calib, &q->config, c.n_threads);
+    d.reads_text = q->eval.n || q->options->types.sensitivity || q->calib.tokens.n;
     if (q->eval.n || q->options->types.sensitivity || q->options->calib.self)
         d.temp_bytes = reference_bytes(&q->config, q->options->source);
     if (!s)
@@ -229,7 +246,9 @@ static enum bise_status run(struct quantize *q, struct bise_error *err) {
     if (s)
         return s;
     choose_chat(q);
-    s = open_calib(q, err);
+    s = list_tensors(q, err);
+    if (!s)
+        s = open_calib(q, err);
     if (!s)
         s = choose_types(q, err);
     if (!s && o->eval)

@@ -4,42 +4,20 @@
 #include "evaluate.h"
 #include "file.h"
 #include "kernels/dmath.h"
-#include "tokenizer.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_MAX_BYTES ((size_t)1 << 30)
-#define WINDOW         512
-#define CALL           256
-#define LEAST_TOKENS   16
+#define WINDOW       512
+#define CALL         256
+#define LEAST_TOKENS 16
 
 enum bise_status eval_text_open(struct eval_text *t, const char *path,
                                 const struct bundle *tokenizer, const struct model_config *config,
                                 struct bise_error *err) {
-    uint8_t *text = NULL;
-    size_t len, n;
     *t = (struct eval_text){.path = path};
-    if (!tokenizer->tokenizer)
-        return bise_fail(err, BISE_ERR_ARG, "--eval: the model has no tokenizer for a text");
-    enum bise_status s = file_read_whole(path, TEXT_MAX_BYTES, &text, &len, err);
-    if (s)
-        return s;
-    const size_t cap = 3 * len + 4, head = config->bos_id >= 0;
-    t->ids = malloc((cap + head) * sizeof *t->ids);
-    if (!t->ids)
-        s = bise_fail(err, BISE_ERR_MEMORY, "%s: no memory to tokenize %zu bytes", path, len);
-    if (!s)
-        s = tokenizer_encode(tokenizer->tokenizer, (const char *)text, len, true, t->ids + head,
-                             cap, &n, err);
-    if (!s && n < LEAST_TOKENS)
-        s = bise_fail(err, BISE_ERR_ARG, "--eval: %s: expected at least %d tokens, found %zu", path,
-                      LEAST_TOKENS, n);
-    if (!s && head)
-        t->ids[0] = config->bos_id;
-    t->n = s ? 0 : n + head;
-    free(text);
-    return s;
+    return bundle_tokenize(tokenizer, "--eval", path, config->bos_id, LEAST_TOKENS, &t->ids, &t->n,
+                           err);
 }
 
 void eval_text_close(struct eval_text *t) {

@@ -15,7 +15,7 @@ struct eval_text {
 };
 
 /* Reads and tokenizes: before the work, so that a wrong text is known then. eval_text_close is due
- * in any case. Errors: IO, MEMORY, ARG (no tokenizer; too short). */
+ * in any case. Errors: those of bundle_tokenize. */
 enum bise_status eval_text_open(struct eval_text *t, const char *path,
                                 const struct bundle *tokenizer, const struct model_config *config,
                                 struct bise_error *err);

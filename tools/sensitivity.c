@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEQUENCE 256
-
 struct measure {
     struct mix *mix;
     struct bise_model *model;
@@ -128,25 +126,6 @@ static enum bise_status measure_unit(const struct measure *m, size_t unit, struc
 
 /* ---- setting up ----------------------------------------------------------------------------- */
 
-static enum bise_status read_ids(struct measure *m, const char *text, size_t len,
-                                 struct bise_error *err) {
-    const size_t cap = 3 * len + 4;
-    size_t n;
-    int32_t *ids = malloc(cap * sizeof *ids);
-    if (!ids)
-        return bise_fail(err, BISE_ERR_MEMORY, "no memory to tokenize %zu bytes", len);
-    enum bise_status s = bise_tokenize(m->model, text, len, ids, cap, &n, err);
-    if (!s && n < SEQUENCE)
-        s = bise_fail(err, BISE_ERR_ARG, "--sensitivity: expected a text of %d tokens, found %zu",
-                      SEQUENCE, n);
-    n = n < SENSITIVITY_TOKENS ? n : SENSITIVITY_TOKENS;
-    if (!s)
-        s = eval_whole(ids, n, SEQUENCE, m->model->config.bos_id, &m->ids, &m->shape, err);
-    m->shape.vocab = m->model->config.vocab_size;
-    free(ids);
-    return s;
-}
-
 static enum bise_status check_model(const struct measure *m, struct bise_error *err) {
     for (size_t i = 0; i < m->mix->n_tensors; i++) {
         const struct tensor *t = &m->model->tensors[i];
@@ -179,13 +158,16 @@ static enum bise_status allocate(struct measure *m, int n_threads, struct bise_e
     return good ? BISE_OK : bise_fail(err, BISE_ERR_MEMORY, "--sensitivity: no memory");
 }
 
-static enum bise_status set_up(struct measure *m, const char *text, size_t len, int n_threads,
+static enum bise_status set_up(struct measure *m, const int32_t *ids, size_t n, int n_threads,
                                struct bise_error *err) {
+    const size_t used = n < SENSITIVITY_TOKENS ? n : SENSITIVITY_TOKENS;
     enum bise_status s = check_model(m, err);
     if (!s)
-        s = read_ids(m, text, len, err);
-    const struct bise_session_params params = {.n_ctx = SEQUENCE + 1,
-                                               .chunk = SEQUENCE + 1,
+        s = eval_whole(ids, used, SENSITIVITY_SEQUENCE, m->model->config.bos_id, &m->ids, &m->shape,
+                       err);
+    m->shape.vocab = m->model->config.vocab_size;
+    const struct bise_session_params params = {.n_ctx = SENSITIVITY_SEQUENCE + 1,
+                                               .chunk = SENSITIVITY_SEQUENCE + 1,
                                                .n_threads = n_threads,
                                                .kv = BISE_KV_F32,
                                                .window = -1};
@@ -196,12 +178,12 @@ static enum bise_status set_up(struct measure *m, const char *text, size_t len, 
     return s ? s : allocate(m, n_threads, err);
 }
 
-enum bise_status sensitivity_measure(struct mix *m, struct bise_model *model, const char *text,
-                                     size_t len, const struct stats *stats, int n_threads,
+enum bise_status sensitivity_measure(struct mix *m, struct bise_model *model, const int32_t *ids,
+                                     size_t n, const struct stats *stats, int n_threads,
                                      struct bise_error *err) {
     struct measure all = {.mix = m, .model = model, .stats = stats};
     struct progress progress;
-    enum bise_status s = set_up(&all, text, len, n_threads, err);
+    enum bise_status s = set_up(&all, ids, n, n_threads, err);
     const double started = seconds_now();
     if (!s)
         s = run_base(&all, err);

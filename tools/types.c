@@ -179,6 +179,10 @@ bool is_layer_matrix(const struct writer_tensor *t) {
     return !t->is_vector && strncmp(t->name, "layers.", 7) == 0 && strcmp(dot, ".gate") != 0;
 }
 
+bool is_rounded(const struct writer_tensor *t) {
+    return is_layer_matrix(t) && (t->type == TYPE_I4 || t->type == TYPE_I8);
+}
+
 struct type_share types_share(const struct writer_tensor *tensors, size_t n, bool layers_only) {
     struct type_share s = {0, 0};
     for (size_t i = 0; i < n; i++) {

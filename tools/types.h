@@ -47,5 +47,7 @@ struct type_share types_share(const struct writer_tensor *tensors, size_t n, boo
 double type_bits(const struct type_share *s);
 /* Whether t is a matrix of a layer, the router aside. */
 bool is_layer_matrix(const struct writer_tensor *t);
+/* Whether it is one in i4 or i8: what calibration is about. */
+bool is_rounded(const struct writer_tensor *t);
 
 #endif

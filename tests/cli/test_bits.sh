@@ -44,7 +44,7 @@ expect_exit "bits of i8" 2 "--bits: of no use with --type i8" quantize --bits 5 
 expect_exit "a text alone" 2 "of no use without --bits" quantize --sensitivity README.md
 expect_exit "no text" 3 "$T/none" quantize --bits 5 --sensitivity "$T/none"
 echo short >"$T/short"
-expect_exit "a short text" 2 "expected a text of 256 tokens" quantize --bits 5 --sensitivity "$T/short"
+expect_exit "a short text" 2 "expected at least 256 tokens" quantize --bits 5 --sensitivity "$T/short"
 expect_exit "no tokenizer" 2 "no tokenizer for a text" quantize --bits 5 --sensitivity README.md --no-tokenizer
 expect_exit "rounded already" 2 "expected a source of f32 or bf16" \
     "$BISE" quantize "$T/first.bise" -o "$T/m2.bise" --bits 5 --sensitivity README.md

@@ -74,11 +74,16 @@ if "$BISE" inspect "$T/dense-text.bise" | grep -q "error feedback by [0-9]* toke
 else
     not_ok "the recipe tells of error feedback" "$("$BISE" inspect "$T/dense-text.bise" | head -20)"
 fi
+expect "i8 with a text" feedback i8-text dense --type i8 --calib-text "$T/text"
+expect "its recipe tells of no feedback" grep -q "columns weighted by [0-9]* tokens of a text" \
+    <("$BISE" inspect "$T/i8-text.bise")
+expect_exit "a text that changes nothing" 2 "calib-text: of no use with --type bf16" "$BISE" \
+    quantize "$T/dense" -o "$T/x.bise" --type bf16 --calib-text "$T/text"
 expect_exit "a text and its own" 2 "expected one of them" "$BISE" quantize "$T/dense" \
     -o "$T/x.bise" --calib-text "$T/text" --calib-self 1024
-expect_exit "a text without tokenizer" 2 "needs the model's tokenizer" "$BISE" quantize \
+expect_exit "a text without tokenizer" 2 "no tokenizer for a text" "$BISE" quantize \
     "$T/dense" -o "$T/x.bise" --no-tokenizer --calib-text "$T/text"
-expect_exit "a text too short for feedback" 2 "512 tokens, found" "$BISE" quantize "$T/dense" \
+expect_exit "a text too short for feedback" 2 "511 tokens, found" "$BISE" quantize "$T/dense" \
     -o "$T/x.bise" --calib-text README.md --calib-text "$T/short"
 
 expect_exit "statistics of another model" 3 "another model" "$BISE" quantize "$T/dense" \

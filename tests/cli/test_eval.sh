@@ -54,6 +54,11 @@ size=$(sed -n 's/^output *\([0-9.]*\) MB.*/\1/p' "$T/.out")
 quantize --bits 5 2>/dev/null
 awk -v said="$size" -v is="$(stat -c %s "$T/m.bise")" 'BEGIN { d = said * 1e6 - is; exit !(d < 50001 && d > -50001) }' &&
     ok "the size is right" || not_ok "the size is right" "$size"
+expect "--dry-run with texts" quantize --dry-run --bits 5 --sensitivity "$T/book.txt" --eval "$T/book.txt"
+grep -q '^time .*; running a text comes on top$' "$T/.out" && ok "says that texts take time" ||
+    not_ok "says that texts take time" "$(cat "$T/.out")"
+expect_exit "--dry-run finds a text that is missing" 3 "$T/none" quantize --dry-run --bits 5 --sensitivity "$T/none"
+expect_exit "--dry-run finds a text without use" 2 "without --bits" quantize --dry-run --sensitivity "$T/book.txt"
 expect_exit "no such folder" 3 "$T/none" "$BISE" quantize "$T/ck" -o "$T/none/m.bise" --dry-run
 mkdir "$T/tmpfs"
 if mount -t tmpfs -o size=100k tmpfs "$T/tmpfs" 2>/dev/null; then
