@@ -62,7 +62,8 @@ static inline bool byte_set_has(const struct byte_set *s, uint8_t byte) {
 
 struct matcher;
 
-/* The grammar must outlive it. Begins at root. Errors: MEMORY. */
+/* The grammar must outlive it. Begins at root. Errors: MEMORY, which a text that may
+ * begin in some ten thousand ways takes as well. */
 enum bise_status matcher_open(struct matcher **out, const struct grammar *g,
                               struct bise_error *err);
 void matcher_close(struct matcher **out);

@@ -53,7 +53,11 @@ enum bise_status matcher_open(struct matcher **out, const struct grammar *g,
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for matching a grammar");
     }
     matcher_begin(m, false);
-    return BISE_OK;
+    if (!m->failed)
+        return BISE_OK;
+    matcher_close(out);
+    return bise_fail(err, BISE_ERR_MEMORY,
+                     "grammar: a text may begin in more ways than there is room for");
 }
 
 void matcher_close(struct matcher **out) {

@@ -158,6 +158,20 @@ Test(grammar, deep_and_long_texts) {
     grammar_free(&g);
 }
 
+/* More beginnings than there is room for: said, not some of them forgotten. */
+Test(grammar, too_many_beginnings) {
+    static char gbnf[9 + 70000 * 4];
+    struct grammar g = {.n_rules = 0};
+    struct matcher *m;
+    memcpy(gbnf, "root ::= ", 9);
+    for (size_t i = 9; i < sizeof gbnf; i += 4)
+        memcpy(gbnf + i, "|\"a\"", 4);
+    cr_assert_eq(grammar_parse(&g, gbnf, sizeof gbnf, NULL), BISE_OK);
+    cr_assert_eq(matcher_open(&m, &g, NULL), BISE_ERR_MEMORY);
+    cr_assert_null(m);
+    grammar_free(&g);
+}
+
 Test(grammar, faults_are_named_with_their_line) {
     const struct {
         const char *gbnf, *detail;
