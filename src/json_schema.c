@@ -254,10 +254,7 @@ static void put_values(struct schema *s, const struct json_value *keyword, unsig
 static void put_types(struct schema *s, const struct json_value *v, unsigned types, uint32_t rule) {
     for (unsigned type = 1; type < SCHEMA_ANY && schema_ok(s); type <<= 1) {
         const size_t mark = builder_mark(&s->b);
-        if (!(types & type) ||
-            (type == SCHEMA_FRACTION && types & SCHEMA_INTEGER && !(types & SCHEMA_FRACTION)))
-            continue;
-        if (type == SCHEMA_INTEGER && types & SCHEMA_FRACTION)
+        if (!(types & type) || (type == SCHEMA_INTEGER && types & SCHEMA_FRACTION))
             continue; /* a number may be an integer */
         if (type == SCHEMA_NULL)
             schema_put_text(s, "null");
@@ -416,10 +413,13 @@ enum bise_status json_schema_parse(struct grammar *g, const char *text, size_t l
     struct schema s = {.b = {.g = g, .err = err}, .err = err};
     struct json *json;
     enum bise_status status = json_parse(&json, text, len, "json schema", err);
-    if (status) /* to the caller it is an argument, not a file */
-        return status == BISE_ERR_FORMAT && err ? (err->status = BISE_ERR_ARG)
-               : status == BISE_ERR_FORMAT      ? BISE_ERR_ARG
-                                                : status;
+    if (status == BISE_ERR_FORMAT) { /* to the caller it is an argument, not a file */
+        status = BISE_ERR_ARG;
+        if (err)
+            err->status = status;
+    }
+    if (status)
+        return status;
     s.root = json_root(json);
     s.rules = calloc(s.root->span, sizeof *s.rules);
     s.queue = malloc(s.root->span * sizeof *s.queue);

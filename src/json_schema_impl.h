@@ -78,6 +78,9 @@ enum schema_type {
     SCHEMA_ANY = 127
 };
 
+/* Whether an object schema v requires the property, one of its own or of another's. */
+bool schema_requires(const struct json_value *v, const struct json_value *property);
+
 /* The schema that v's $ref, if it has one, leads to; NULL after a failure. */
 const struct json_value *schema_resolve(struct schema *s, const struct json_value *v);
 /* Whether certainly no value matches both. */

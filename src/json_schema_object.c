@@ -160,7 +160,8 @@ void schema_put_other_key(struct schema *s, const struct json_value *properties)
 
 /* ---- objects ---- */
 
-static bool is_required(const struct json_value *required, const struct json_value *property) {
+bool schema_requires(const struct json_value *v, const struct json_value *property) {
+    const struct json_value *required = json_get(v, "required");
     for (const struct json_value *r = json_first(required); r; r = json_next(required, r))
         if (r->kind == JSON_STRING && r->len == property->key_len &&
             memcmp(r->string, property->key, r->len) == 0)
@@ -255,8 +256,7 @@ static struct tail put_property(struct schema *s, const struct json_value *p, bo
 
 void schema_put_object(struct schema *s, const struct json_value *v) {
     const struct json_value *properties = json_get(v, "properties");
-    const struct json_value *required = json_get(v, "required");
-    check_object(s, properties, required);
+    check_object(s, properties, json_get(v, "required"));
     if (!schema_ok(s))
         return;
     const size_t n = properties ? properties->len : 0;
@@ -270,7 +270,7 @@ void schema_put_object(struct schema *s, const struct json_value *v) {
         list[at++] = p;
     struct tail t = put_others(s, v, properties);
     while (at-- > 0 && schema_ok(s))
-        t = put_property(s, list[at], is_required(required, list[at]), t);
+        t = put_property(s, list[at], schema_requires(v, list[at]), t);
     free(list);
     schema_put_text(s, "{");
     schema_put_rule(s, s->space);

@@ -112,15 +112,6 @@ static unsigned types_of(struct schema *s, const struct json_value *v) {
     return json_get(v, "type") ? schema_types(s, v) : SCHEMA_ANY;
 }
 
-static bool requires(const struct json_value *v, const struct json_value *property) {
-    const struct json_value *required = json_get(v, "required");
-    for (const struct json_value *r = json_first(required); r; r = json_next(required, r))
-        if (r->kind == JSON_STRING && r->len == property->key_len &&
-            memcmp(r->string, property->key, r->len) == 0)
-            return true;
-    return false;
-}
-
 static bool disjoint(struct schema *s, const struct json_value *a, const struct json_value *b,
                      int steps) {
     if (steps == 0 || !(a = schema_resolve(s, a)) || !(b = schema_resolve(s, b)) || a == b)
@@ -134,7 +125,7 @@ static bool disjoint(struct schema *s, const struct json_value *a, const struct 
         return false;
     for (const struct json_value *p = json_first(of_a); p; p = json_next(of_a, p)) {
         const struct json_value *q = json_get(of_b, p->key);
-        if (q && q->key_len == p->key_len && requires(a, p) && requires(b, p) &&
+        if (q && q->key_len == p->key_len && schema_requires(a, p) && schema_requires(b, p) &&
             disjoint(s, p, q, steps - 1))
             return true; /* a member that both must have tells them apart */
     }
