@@ -2,8 +2,16 @@
 #ifndef BISE_BYTES_H
 #define BISE_BYTES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+
+static inline bool all_zero(const uint8_t *p, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (p[i])
+            return false;
+    return true;
+}
 
 static inline uint16_t get_u16(const uint8_t *p) {
     return (uint16_t)(p[0] | p[1] << 8);

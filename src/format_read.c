@@ -12,13 +12,6 @@
 
 typedef unsigned long long ull; /* for %llu */
 
-static bool all_zero(const uint8_t *p, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (p[i])
-            return false;
-    return true;
-}
-
 enum bise_status format_read_preamble(const uint8_t *data, size_t n, uint64_t file_bytes,
                                       const char *name, uint64_t *header_bytes,
                                       struct bise_error *err) {

@@ -133,7 +133,8 @@ static enum bise_status open_locked(struct part_journal *j, struct bise_error *e
 enum bise_status part_journal_open(struct part_journal **out, const char *path, const void *plan,
                                    size_t plan_len, uint64_t source, struct bise_error *err) {
     uint8_t head[PART_HEADER];
-    bool same = false;
+    struct stat st;
+    bool same = false, earlier = false; /* of this plan; or anything that is to be kept */
     struct part_journal *j = calloc(1, sizeof *j);
     *out = NULL;
     if (j)
@@ -144,19 +145,22 @@ enum bise_status part_journal_open(struct part_journal **out, const char *path, 
     }
     make_header(head, plan, plan_len, source);
     enum bise_status s = open_locked(j, err);
-    if (!s)
+    if (!s) {
+        earlier = fstat(j->fd, &st) != 0 || st.st_size > 0;
         s = is_same(j, head, plan, plan_len, &same, err);
+    }
     j->end = PART_HEADER + plan_len;
     if (!s && same)
         s = read_entries(j, err);
     if (!s && ftruncate(j->fd, same ? (off_t)j->end : 0) != 0)
         s = fail(j, "cutting", errno, err);
+    earlier = earlier && (s || same);
     if (!s && !same)
         s = write_at(j, 0, head, PART_HEADER, err);
     if (!s && !same)
         s = write_at(j, PART_HEADER, plan, plan_len, err);
     if (s)
-        part_journal_close(&j, !same);
+        part_journal_close(&j, !earlier);
     *out = j;
     return s;
 }

@@ -24,7 +24,7 @@ struct part_journal;
  * forgotten. Errors: IO (another process has it), DISK, MEMORY. */
 enum bise_status part_journal_open(struct part_journal **out, const char *path, const void *plan,
                                    size_t plan_len, uint64_t source, struct bise_error *err);
-/* Entries of earlier runs, in their order; a tensor may occur twice, the last one counts. */
+/* Entries of earlier runs, in their order; a tensor whose bytes were found damaged occurs twice. */
 const struct part_entry *part_journal_entries(const struct part_journal *j, size_t *n);
 /* Errors: IO, DISK. */
 enum bise_status part_journal_add(struct part_journal *j, const struct part_entry *e,

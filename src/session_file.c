@@ -143,6 +143,8 @@ enum bise_status session_header_read(struct session_header *h, const uint8_t *da
     const enum bise_status s = check_frame(data, n, name, err);
     if (s != BISE_OK)
         return s;
+    if (!all_zero(data + S_UNUSED, SESSION_HEADER - S_UNUSED))
+        return bise_fail(err, BISE_ERR_FORMAT, "%s: unused bytes of the header are not zero", name);
     read_fields(h, data);
     if (!in_range(h) || !session_file_bytes(h, &expected) || expected != h->file_bytes)
         return bise_fail(err, BISE_ERR_FORMAT, "%s: a number in the header is out of range", name);

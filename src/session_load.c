@@ -135,12 +135,12 @@ static bool run_sound(const struct kv_cache *kv, enum kv_part part, const void *
     return all_finite(at, bytes / sizeof(float));
 }
 
-/* Positions [from, to) of the file; those from `keep` on go into the cache. */
+/* Positions [from, to) of the file; where they are more than the ring has, the last ones stay. */
 static enum bise_status get_part(struct in *in, const struct kv_cache *kv, size_t i,
-                                 enum kv_part part, uint64_t from, uint64_t keep, uint64_t to) {
+                                 enum kv_part part, uint64_t from, uint64_t to) {
     const size_t layer = i / kv->n_heads, head = i % kv->n_heads;
-    enum bise_status s = skip(in, (keep - from) * part_bytes(kv, part));
-    for (uint64_t pos = keep; pos < to && s == BISE_OK;) {
+    enum bise_status s = BISE_OK;
+    for (uint64_t pos = from; pos < to && s == BISE_OK;) {
         size_t n;
         const uint64_t at = pos;
         void *const run = next_run(kv, layer, head, part, &pos, to, &n);
@@ -154,11 +154,11 @@ static enum bise_status get_part(struct in *in, const struct kv_cache *kv, size_
 }
 
 static enum bise_status get_positions(struct in *in, const struct kv_cache *kv, uint64_t from,
-                                      uint64_t keep, uint64_t to) {
+                                      uint64_t to) {
     enum bise_status s = BISE_OK;
     for (size_t i = 0; i < kv->n_layers * kv->n_heads && s == BISE_OK; i++)
         for (unsigned part = 0; part < kv_parts(kv) && s == BISE_OK; part++)
-            s = get_part(in, kv, i, (enum kv_part)part, from, keep, to);
+            s = get_part(in, kv, i, (enum kv_part)part, from, to);
     return s;
 }
 
@@ -258,15 +258,14 @@ static enum bise_status check_fit(const struct bise_session *s, const struct ses
 /* Takes everything from the file; the session's places are set last. */
 static enum bise_status fill(struct in *in, const struct session_header *h, struct bise_session *s,
                              struct bise_sampler *sampler) {
-    const uint64_t from = session_cache_from(h), to = session_cache_to(h);
-    const uint64_t keep = to - from > s->kv.ring ? to - s->kv.ring : from;
+    const uint64_t to = session_cache_to(h);
     enum bise_status status = skip(in, h->note_bytes);
     if (status == BISE_OK)
         status = end_part(in, "note");
     if (status == BISE_OK)
-        status = get_positions(in, &s->kv, from, keep, to);
+        status = get_positions(in, &s->kv, session_cache_from(h), to);
     if (status == BISE_OK)
-        status = get_positions(in, &s->sinks, 0, 0, h->n_sinks);
+        status = get_positions(in, &s->sinks, 0, h->n_sinks);
     if (status == BISE_OK)
         status = end_part(in, "cache");
     if (status == BISE_OK)
@@ -274,7 +273,7 @@ static enum bise_status fill(struct in *in, const struct session_header *h, stru
     if (status != BISE_OK)
         return status;
     s->start_pos = h->start_pos;
-    s->kept_from = keep > h->first ? keep : h->first;
+    s->kept_from = to - h->first > s->kv.ring ? to - s->kv.ring : h->first;
     s->ids_from = h->pos - h->n_ids;
     s->filled = s->pos;
     return BISE_OK;

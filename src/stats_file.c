@@ -31,12 +31,12 @@ static enum bise_status check_header(const uint8_t *data, size_t len, const char
     if (get_u64(data + AT_FILE_BYTES) != len)
         return bise_fail(err, BISE_ERR_FORMAT, "%s: expected %llu bytes, found %zu", path,
                          (unsigned long long)get_u64(data + AT_FILE_BYTES), len);
-    static const uint8_t zeros[STATS_HEADER];
-    const uint32_t crc = crc32c(crc32c(crc32c(0, data, AT_CRC), zeros, 4), data + AT_FILE_BYTES,
-                                len - AT_FILE_BYTES);
+    static const uint8_t zeros[4];
+    const uint32_t crc = crc32c(crc32c(crc32c(0, data, AT_CRC), zeros, sizeof zeros),
+                                data + AT_FILE_BYTES, len - AT_FILE_BYTES);
     if (crc != get_u32(data + AT_CRC))
         return bise_fail(err, BISE_ERR_FORMAT, "%s is damaged: its checksum does not match", path);
-    if (memcmp(data + AT_UNUSED, zeros, STATS_HEADER - AT_UNUSED) != 0)
+    if (!all_zero(data + AT_UNUSED, STATS_HEADER - AT_UNUSED))
         return bise_fail(err, BISE_ERR_FORMAT, "%s: bytes that should be zero are not", path);
     if (n == 0 || n > (len - STATS_HEADER) / STATS_ENTRY)
         return bise_fail(err, BISE_ERR_FORMAT, "%s: a table of %u inputs in %zu bytes", path, n,

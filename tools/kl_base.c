@@ -200,10 +200,9 @@ static enum bise_status read_header(struct kl_base *b, const uint8_t *head,
                          "%s: expected %llu bytes, found %llu: was it copied whole?", b->path,
                          (unsigned long long)get_u64(head + AT_FILE_BYTES),
                          (unsigned long long)b->file_bytes);
-    for (unsigned i = AT_UNUSED; i < AT_TEXT; i++)
-        if (head[i])
-            return bise_fail(err, BISE_ERR_FORMAT, "%s: byte %u of the header is not 0", b->path,
-                             i);
+    if (!all_zero(head + AT_UNUSED, AT_TEXT - AT_UNUSED))
+        return bise_fail(err, BISE_ERR_FORMAT, "%s: unused bytes of the header are not zero",
+                         b->path);
     memcpy(b->model, head + AT_TEXT, KL_BASE_TEXT);
     b->model[KL_BASE_TEXT - 1] = 0;
     for (char *p = b->model; *p; p++)

@@ -84,6 +84,8 @@ static enum bise_status run_resumed(const char *dir, struct bise_error *err) {
         struct writer *w = NULL;
         status = writer_open_resumable(&w, path, &config, NULL, "tokenizer", 9, tensors, N_TENSORS,
                                        42, err);
+        if (status != BISE_OK && attempt && access(journal, F_OK) != 0)
+            status = BISE_STATUS_COUNT; /* what was finished must not be lost */
         if (status == BISE_OK && writer_finished(w) > (attempt ? 2u : 0u))
             status = BISE_STATUS_COUNT;
         for (size_t i = 0; i < (attempt ? N_TENSORS : 2) && status == BISE_OK; i++) {

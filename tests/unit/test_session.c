@@ -100,6 +100,17 @@ Test(session, whole_context_can_be_gone_back_through) {
     bise_session_close(&s);
 }
 
+Test(session, a_full_context_gives_the_bits_of_a_larger_one) {
+    const struct bise_session_params larger = {.n_ctx = 200, .start_pos = 5};
+    struct bise_session *s =
+        open_with(model, (struct bise_session_params){.n_ctx = 112, .start_pos = 5});
+    float want[VOCAB];
+    feed(s, 0, 112); /* into groups of 16: positions 5 .. 116 touch eight, 112 fill seven */
+    fresh(model, larger, 112, want);
+    cr_assert_eq(memcmp(want, bise_logits(s), sizeof want), 0);
+    bise_session_close(&s);
+}
+
 Test(session, context_is_refused_whole_and_by_number) {
     struct bise_session *s = open_with(model, (struct bise_session_params){.n_ctx = 50});
     struct bise_error err = {0};
@@ -141,6 +152,8 @@ Test(session, beginning_within_reach_gives_the_bits_of_the_whole) {
     cr_assert_eq(bise_position(s), 300);
     cr_assert_eq(memcmp(want, bise_logits(s), sizeof want), 0);
     cr_assert_eq(bise_truncate(s, 300 - reach - 1, NULL), BISE_ERR_ARG, "nothing is before");
+    cr_assert_eq(bise_reset_at(s, (uint64_t)1 << 50, NULL), BISE_OK);
+    cr_assert_eq(bise_reset_at(s, ((uint64_t)1 << 50) + 1, NULL), BISE_ERR_ARG);
     bise_reset(s);
     cr_assert_eq(bise_position(s), 0);
     bise_session_close(&s);

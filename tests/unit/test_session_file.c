@@ -282,15 +282,17 @@ Test(session_file, damage_anywhere_is_found) {
     bise_sampler_close(&again);
 }
 
-/* Puts a value into the cache's part of the file [len] at byte `at` of it, with the right CRC. */
+/* Puts a value into the file [len] at byte `at` of the cache's part, of what is behind it where at
+ * lies beyond its end, with the right CRCs. */
 static void forge(uint8_t *bytes, size_t len, size_t at, const void *value, size_t n) {
     struct session_header h;
     cr_assert_eq(session_header_read(&h, bytes, len, "forged", NULL), BISE_OK);
     const size_t cache = SESSION_HEADER + h.note_bytes + 4;
-    const size_t state = 4 + 32 + 4 * (h.n_recent + h.n_ids + h.vocab_size) + 4;
+    const size_t state_len = 32 + 4 * (h.n_recent + h.n_ids + h.vocab_size);
+    const size_t cache_len = len - cache - 4 - state_len - 4, state = cache + cache_len + 4;
     memcpy(bytes + cache + at, value, n);
-    const size_t cache_len = len - cache - state;
     put_u32(bytes + cache + cache_len, crc32c(0, bytes + cache, cache_len));
+    put_u32(bytes + len - 4, crc32c(0, bytes + state, state_len));
 }
 
 Test(session_file, values_that_no_cache_holds) {
@@ -326,6 +328,126 @@ Test(session_file, values_that_no_cache_holds) {
         bise_session_close(&s);
         bise_sampler_close(&sampler);
     }
+}
+
+/* A session begun at 7 never writes the positions before, but its first group is read whole. */
+Test(session_file, nothing_of_a_refused_file_stays) {
+    const struct bise_session_params p = {.n_ctx = 64, .start_pos = 7, .kv = BISE_KV_F32};
+    struct bise_session *s = open_session(model, p), *same = open_session(model, p);
+    struct bise_sampler *a = open_sampler(8), *b = open_sampler(8);
+    struct bise_error err = {0};
+    const float inf = INFINITY;
+    size_t n;
+    feed(s, a, 40);
+    save(s, a);
+    uint8_t *const bytes = tiny_slurp(path, &n);
+    cr_assert_not_null(bytes);
+    forge(bytes, n, 48 * 128 + 3 * 128, &inf, 4); /* a value of position 3 */
+    cr_assert(tiny_dump(path, bytes, n));
+    cr_assert_eq(load(s, a, &err), BISE_ERR_FORMAT);
+    feed(s, a, 5);
+    feed(same, b, 5);
+    const struct next got = next_of(s, a), want = next_of(same, b);
+    cr_assert_eq(memcmp(&got, &want, sizeof got), 0);
+    free(bytes);
+    bise_session_close(&s);
+    bise_session_close(&same);
+    bise_sampler_close(&a);
+    bise_sampler_close(&b);
+}
+
+Test(session_file, logits_that_are_no_numbers) {
+    struct bise_session *s = open_session(model, (struct bise_session_params){.n_ctx = 64});
+    struct bise_sampler *sampler = open_sampler(8);
+    struct bise_error err = {0};
+    const float inf = INFINITY;
+    size_t n;
+    feed(s, sampler, 40);
+    save(s, sampler);
+    uint8_t *const bytes = tiny_slurp(path, &n);
+    cr_assert_not_null(bytes);
+    forge(bytes, n, n - 8 - (SESSION_HEADER + 6 + 4), &inf, 4);
+    cr_assert(tiny_dump(path, bytes, n));
+    cr_assert_eq(load(s, sampler, &err), BISE_ERR_FORMAT);
+    cr_assert_not_null(strstr(err.detail, "logits"), "%s", err.detail);
+    free(bytes);
+    bise_session_close(&s);
+    bise_sampler_close(&sampler);
+}
+
+/* The file is forged as a whole: its length is what its header says. */
+Test(session_file, numbers_that_no_header_holds) {
+    static const struct {
+        const char *what;
+        size_t at;
+        uint64_t value; /* added */
+        size_t longer;  /* the file, by that many bytes */
+        enum bise_status status;
+    } cases[] = {
+        {"ids before the start", S_N_IDS, 1, 4, BISE_ERR_FORMAT},
+        {"sinks that are not whole groups", S_N_SINKS, 1, 288, BISE_ERR_FORMAT},
+        {"a sampler's ids without it", S_FLAGS, (uint64_t)-1, (size_t)-32, BISE_ERR_FORMAT},
+        {"unused bytes", S_UNUSED + 12, 1 << 24, 0, BISE_ERR_FORMAT},
+        {"unknown flags", S_FLAGS, 2, 0, BISE_ERR_FORMAT},
+        {"another length of the model", S_MODEL_BYTES, 1, 0, BISE_ERR_UNSUPPORTED},
+        {"another model", S_MODEL_HASH, 1, 0, BISE_ERR_UNSUPPORTED},
+    };
+    struct bise_session *s = open_session(model, (struct bise_session_params){.n_ctx = 64});
+    struct bise_sampler *sampler = open_sampler(8);
+    size_t n = 0;
+    feed(s, sampler, 40);
+    save(s, sampler);
+    uint8_t *const bytes = tiny_slurp(path, &n), *const forged = calloc(1, n + 512);
+    cr_assert(bytes && forged);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const size_t len = n + cases[i].longer;
+        struct bise_error err = {0};
+        void *note;
+        size_t note_len;
+        memcpy(forged, bytes, n);
+        put_u64(forged + S_FILE_BYTES, len);
+        put_u32(forged + cases[i].at, (uint32_t)(get_u32(forged + cases[i].at) + cases[i].value));
+        put_u32(forged + S_HEADER_CRC, 0);
+        put_u32(forged + S_HEADER_CRC, crc32c(0, forged, SESSION_HEADER));
+        cr_assert(tiny_dump(path, forged, len));
+        cr_expect_eq(bise_session_note(model, path, &note, &note_len, &err), cases[i].status,
+                     "%s: %s", cases[i].what, err.detail);
+    }
+    free(bytes);
+    free(forged);
+    bise_session_close(&s);
+    bise_sampler_close(&sampler);
+}
+
+/* A ring smaller than what the file holds: its last group takes the place of the first one. */
+Test(session_file, going_back_in_a_smaller_ring) {
+    const struct bise_session_params p = {.window = -1, .chunk = 4};
+    struct bise_session *a =
+        open_session(model, (struct bise_session_params){.window = -1, .chunk = 200});
+    struct bise_session *b = open_session(model, p), *c = open_session(model, p);
+    struct bise_sampler *sampler = open_sampler(8);
+    const int32_t id = 7;
+    cr_assert_eq(bise_session_plan(b)->ring, 80);
+    feed(a, sampler, 211);
+    save(a, sampler);
+    cr_assert_eq(load(b, NULL, NULL), BISE_OK); /* positions 144 .. 223 */
+    cr_assert_eq(bise_truncate(b, 144 + 22, NULL), BISE_ERR_CONTEXT);
+    feed(c, sampler, 211); /* positions 131 .. 210 */
+    save(c, sampler);
+    cr_assert_eq(load(a, NULL, NULL), BISE_OK, "as many as its ring has");
+    cr_assert_eq(bise_truncate(a, 144 + 22, NULL), BISE_ERR_CONTEXT);
+    cr_assert_eq(bise_truncate(a, 144 + 23, NULL), BISE_OK);
+    cr_assert_eq(bise_truncate(b, 144 + 23, NULL), BISE_OK);
+    cr_assert_eq(bise_truncate(c, 144 + 23, NULL), BISE_OK);
+    cr_assert_eq(bise_decode(a, id, NULL), BISE_OK);
+    cr_assert_eq(bise_decode(b, id, NULL), BISE_OK);
+    cr_assert_eq(bise_decode(c, id, NULL), BISE_OK);
+    cr_assert_eq(memcmp(bise_logits(b), bise_logits(c), VOCAB * sizeof(float)), 0);
+    cr_assert_eq(memcmp(bise_logits(a), bise_logits(c), VOCAB * sizeof(float)), 0);
+    bise_session_close(&a);
+    bise_session_close(&b);
+    bise_session_close(&c);
+    bise_sampler_close(&sampler);
 }
 
 Test(session_file, the_note_survives_damage_behind_it) {

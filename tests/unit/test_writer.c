@@ -2,6 +2,7 @@
 #include "src/bytes.h"
 #include "src/crc32c.h"
 #include "src/format.h"
+#include "src/part_journal.h"
 #include "tiny_model.h"
 #include "toy_tokenizer.h"
 
@@ -175,6 +176,51 @@ Test(writer, bytes_missing_twice_or_outside_are_refused) {
     cr_assert_null(o.w);
     free_opened(&o);
     cr_assert_eq(files_in(folder), 0);
+}
+
+static void open_again(struct opened *o) {
+    const struct model_config c = tiny_config();
+    cr_assert_eq(writer_open_resumable(&o->w, path, &c, &tiny_provenance, NULL, 0, o->tensors, o->n,
+                                       5, &err),
+                 BISE_OK, "%s", err.detail);
+}
+
+static void put_done(const struct opened *o, size_t i) {
+    cr_assert_eq(tiny_put(o->w, i, &err), BISE_OK);
+    writer_set_tensor(o->w, i, NULL, 0.07f);
+    cr_assert_eq(writer_tensor_done(o->w, i, &err), BISE_OK, "%s", err.detail);
+}
+
+Test(writer, goes_on_with_what_an_earlier_one_finished) {
+    struct opened o = open_tiny(TYPE_I8);
+    char journal[320];
+    size_t n;
+    writer_abort(&o.w);
+    open_again(&o);
+    put_done(&o, 0);
+    put_done(&o, 1);
+    put_done(&o, 2);
+    cr_assert_eq(put(o.w, 3, 0, 100), BISE_OK);
+    cr_assert_eq(writer_tensor_done(o.w, 3, &err), BISE_ERR_ARG, "its end is missing");
+    cr_assert_eq(put(o.w, 4, 100, writer_tensor_bytes(o.w, 4)), BISE_OK);
+    cr_assert_eq(writer_tensor_done(o.w, 4, &err), BISE_ERR_ARG, "its beginning is missing");
+    snprintf(journal, sizeof journal, "%s.journal", writer_temp_path(o.w));
+    writer_suspend(&o.w);
+    uint8_t *const bytes = tiny_slurp(journal, &n);
+    cr_assert_not_null(bytes);
+    put_u32(bytes + n - PART_ENTRY, INT32_MAX); /* a number that no tensor has */
+    put_u32(bytes + n - 4, crc32c(0, bytes + n - PART_ENTRY, PART_ENTRY - 4));
+    cr_assert(tiny_dump(journal, bytes, n));
+    free(bytes);
+    open_again(&o);
+    cr_assert_eq(writer_finished(o.w), 2);
+    cr_assert(writer_has_tensor(o.w, 1) && !writer_has_tensor(o.w, 2));
+    for (size_t i = 2; i < o.n; i++)
+        put_done(&o, i);
+    cr_assert_eq(writer_finish(&o.w, &err), BISE_OK, "%s", err.detail);
+    free_opened(&o);
+    check_sound();
+    cr_assert_eq(files_in(folder), 1);
 }
 
 Test(writer, an_older_file_stays_until_the_new_one_is_whole) {
