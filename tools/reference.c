@@ -2,35 +2,27 @@
 
 #include "convert.h"
 #include "error.h"
-#include "shape.h"
+#include "types.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Everything of one type but vectors and routers. */
-static struct writer_tensor *all_of(enum tensor_type type, const struct tensor_shape *shapes,
-                                    size_t n) {
-    struct writer_tensor *t = calloc(n, sizeof *t);
-    for (size_t i = 0; t && i < n; i++)
-        t[i] = (struct writer_tensor){shapes[i].name,
-                                      shapes[i].is_vector || shapes[i].is_router ? TYPE_F32 : type,
-                                      shapes[i].rows, shapes[i].cols, shapes[i].is_vector};
-    return t;
-}
-
 static enum bise_status write_model(const struct source *source, enum tensor_type type,
                                     const struct model_config *config,
                                     const struct bundle *tokenizer, const char *path, int n_threads,
                                     struct bise_error *err) {
     struct convert c = {.source = source, .n_threads = n_threads, .quiet = true};
+    const char *const name = tensor_type_name(type);
+    const struct type_options all = {.type = name, .attention = name};
+    struct types types;
     struct tensor_shape *shapes = NULL;
     struct writer_tensor *tensors = NULL;
     size_t n;
-    enum bise_status s = config_shapes(config, &shapes, &n, err);
-    if (!s && !(tensors = all_of(type, shapes, n)))
-        s = bise_fail(err, BISE_ERR_MEMORY, "no memory for a list of %zu tensors", n);
+    enum bise_status s = types_parse(&types, &all, err);
+    if (!s)
+        s = types_apply(&types, &all, config, &shapes, &tensors, &n, err);
     if (!s)
         s = writer_open(&c.writer, path, config, NULL, tokenizer->bytes, tokenizer->len, tensors, n,
                         err);
@@ -40,6 +32,7 @@ static enum bise_status write_model(const struct source *source, enum tensor_typ
     if (!s)
         s = writer_finish(&c.writer, err);
     writer_abort(&c.writer);
+    types_close(&types);
     free(tensors);
     free(shapes);
     return s;

@@ -5,7 +5,7 @@
 #include "mem.h"
 #include "pool.h"
 #include "quant/quantize.h"
-#include "shape.h"
+#include "types.h"
 #include "writer.h"
 
 #include <math.h>
@@ -144,19 +144,6 @@ static enum bise_status write_tensor(struct job *job, struct pool *pool, struct 
     return BISE_OK;
 }
 
-/* As quantize chooses: embedding and head of i4 files in i8, attention of i8 mixtures in bf16, the
- * router in f32. */
-static enum tensor_type type_of(const struct tensor_shape *shape, const struct synth *s) {
-    const bool ends =
-        strcmp(shape->name, "tok_embeddings") == 0 || strcmp(shape->name, "output") == 0;
-    const bool attention = strstr(shape->name, ".attention.") != NULL;
-    if (shape->is_vector || shape->is_router)
-        return TYPE_F32;
-    if (attention && s->type == TYPE_I8 && s->config.n_experts > 0)
-        return TYPE_BF16;
-    return ends && s->type == TYPE_I4 ? TYPE_I8 : s->type;
-}
-
 static enum bise_status write_all_tensors(struct synth *s, struct job *job,
                                           const struct writer_tensor *tensors, size_t n,
                                           struct pool *pool, struct bise_error *err) {
@@ -176,6 +163,8 @@ static enum bise_status write_all_tensors(struct synth *s, struct job *job,
 }
 
 enum bise_status synth_write_bise(struct synth *s, const char *path, struct bise_error *err) {
+    const struct type_options options = {.type = tensor_type_name(s->type)}; /* as quantize's */
+    struct types types;
     struct tensor_shape *shapes = NULL;
     struct writer_tensor *tensors = NULL;
     struct pool *pool = NULL;
@@ -183,22 +172,19 @@ enum bise_status synth_write_bise(struct synth *s, const char *path, struct bise
     struct job job = {.synth = s};
     size_t n = 0, largest = 0;
     const size_t n_threads = (size_t)s->n_threads;
-    enum bise_status status = config_shapes(&s->config, &shapes, &n, err);
-    if (status != BISE_OK)
-        return status;
-    tensors = calloc(n, sizeof *tensors);
+    enum bise_status status = types_parse(&types, &options, err);
+    if (status == BISE_OK)
+        status = types_apply(&types, &options, &s->config, &shapes, &tensors, &n, err);
     job.statuses = calloc(n_threads, sizeof *job.statuses);
     job.errors = calloc(n_threads, sizeof *job.errors);
-    for (size_t i = 0; tensors && i < n; i++) {
-        const struct tensor_shape *shape = &shapes[i];
-        tensors[i] = (struct writer_tensor){shape->name, type_of(shape, s), shape->rows,
-                                            shape->cols, shape->is_vector};
-        const size_t one = tensor_bytes(tensors[i].type, 1, shape->cols, shape->is_vector);
+    for (size_t i = 0; status == BISE_OK && i < n; i++) {
+        const struct writer_tensor *t = &tensors[i];
+        const size_t one = tensor_bytes(t->type, 1, t->cols, t->is_vector);
         largest = one > largest ? one : largest;
     }
     job.buffer_bytes = round_up(largest < PIECE_BYTES ? PIECE_BYTES : largest, 64);
     job.buffers = mem_alloc(n_threads * job.buffer_bytes);
-    if (!tensors || !job.statuses || !job.errors || !job.buffers)
+    if (status == BISE_OK && (!job.statuses || !job.errors || !job.buffers))
         status = bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for %zu buffers", path, n_threads);
     snprintf(provenance.source, sizeof provenance.source, "random weights, seed %llu",
              (unsigned long long)s->seed);
@@ -217,6 +203,7 @@ enum bise_status synth_write_bise(struct synth *s, const char *path, struct bise
     mem_free(job.buffers, n_threads * job.buffer_bytes);
     free(job.errors);
     free(job.statuses);
+    types_close(&types);
     free(tensors);
     free(shapes);
     return status;
