@@ -47,7 +47,7 @@ void file_sync_folder(const char *path) {
 
 enum bise_status file_open(const char *path, int *fd, uint64_t *size, struct bise_error *err) {
     struct stat st;
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
     if (*fd < 0)
         return bise_fail(err, BISE_ERR_IO, "%s: %s", path, strerror(errno));
     if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {

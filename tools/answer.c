@@ -34,15 +34,20 @@ static void write_shown(struct text_out *out, const char *text, size_t n) {
     write_bytes(out, text + from, n - from);
 }
 
+static void write_out(struct text_out *out, const char *text, size_t n) {
+    if (out->terminal)
+        write_shown(out, text, n);
+    else
+        write_bytes(out, text, n);
+}
+
 static void write_all(struct text_out *out, const char *text, size_t n) {
     if (n)
         out->last = text[n - 1];
     if (out->hold)
         buffer_put(out->hold, text, n);
-    else if (out->terminal)
-        write_shown(out, text, n);
     else
-        write_bytes(out, text, n);
+        write_out(out, text, n);
 }
 
 void text_out_begin(struct text_out *out) {
@@ -83,6 +88,11 @@ void text_out_end(struct text_out *out) {
         write_all(out, text, utf8_stream_put(&out->utf8, held, n, text));
     }
     write_all(out, text, utf8_stream_end(&out->utf8, text));
+}
+
+void text_out_release(struct text_out *out) {
+    write_out(out, out->hold->bytes, out->hold->len);
+    buffer_clear(out->hold);
 }
 
 int constraint_open(struct constraint *c, const struct engine *e,

@@ -27,6 +27,8 @@ struct text_out {
 void text_out_begin(struct text_out *out);
 void text_out_put(struct text_out *out, const char *bytes, size_t n);
 void text_out_end(struct text_out *out);
+/* Writes what was held back, and empties hold. */
+void text_out_release(struct text_out *out);
 
 /* Where a grammar comes from: at most one is not NULL. */
 struct constraint_source {

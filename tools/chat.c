@@ -97,7 +97,7 @@ static int answer(struct talk *t) {
     explain(c, finish);
     interrupt_clear();
     if (code)
-        return code;
+        return isatty(STDIN_FILENO) && code != EXIT_FAILED ? EXIT_DONE : code;
     if (finish == FINISH_CONTEXT && !isatty(STDIN_FILENO))
         return EXIT_USAGE;
     return finish == FINISH_OUTPUT || finish == FINISH_ERROR ? EXIT_FAILED : EXIT_DONE;
@@ -107,8 +107,10 @@ static int answer(struct talk *t) {
 static int send(struct talk *t, const char *text, size_t len) {
     struct bise_error err = {0};
     int code;
-    if (!chat_moderation_message(t, text, len, &code))
+    if (!chat_moderation_message(t, text, len, &code)) {
+        interrupt_clear();
         return isatty(STDIN_FILENO) ? EXIT_DONE : code;
+    }
     const enum bise_status status = chat_add(t->conversation.chat, CHAT_USER, text, len, &err);
     if (!status)
         return answer(t);

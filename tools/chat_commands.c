@@ -47,10 +47,11 @@ static enum command_result do_regen(struct talk *t, const char *arg) {
 static enum command_result do_system(struct talk *t, const char *arg) {
     struct bise_error err = {0};
     const enum bise_status status = guard_set_system(t->conversation.chat, arg, &err);
-    if (status)
+    if (status) {
         report(status, &err);
-    else
-        fprintf(stderr, *arg ? "the system prompt is set\n" : "there is no system prompt now\n");
+        return COMMAND_FAILED;
+    }
+    fprintf(stderr, *arg ? "the system prompt is set\n" : "there is no system prompt now\n");
     return COMMAND_DONE;
 }
 
@@ -60,13 +61,14 @@ static enum command_result do_guard(struct talk *t, const char *arg) {
     struct bise_error err = {0};
     if (*arg && !on && strcmp(arg, "off") != 0) {
         fprintf(stderr, "expected /guard on or /guard off, found \"%s\"\n", arg);
-        return COMMAND_DONE;
+        return COMMAND_FAILED;
     }
     const enum bise_status status = *arg ? guard_set(chat, on, &err) : BISE_OK;
-    if (status)
+    if (status) {
         report(status, &err);
-    else
-        fprintf(stderr, "the guard is %s\n", guard_is_on(chat) ? "on" : "off");
+        return COMMAND_FAILED;
+    }
+    fprintf(stderr, "the guard is %s\n", guard_is_on(chat) ? "on" : "off");
     return COMMAND_DONE;
 }
 
@@ -223,7 +225,7 @@ enum command_result chat_command(struct talk *t, const char *line) {
     const struct command *command = find_command(line, len);
     if (!command) {
         explain_unknown(line, len);
-        return COMMAND_DONE;
+        return COMMAND_FAILED;
     }
     const char *arg = line + len + strspn(line + len, " \t\n");
     size_t n = strlen(arg);
@@ -231,14 +233,14 @@ enum command_result chat_command(struct talk *t, const char *line) {
         n--;
     if (n && !command->arg[0]) {
         fprintf(stderr, "%s takes no argument\n", command->name);
-        return COMMAND_DONE;
+        return COMMAND_FAILED;
     }
     const char *home = command->complete == complete_file ? getenv("HOME") : NULL;
     const bool tilde = home && n > 1 && arg[0] == '~' && arg[1] == '/';
     char *copy = NULL;
     if (asprintf(&copy, "%s%.*s", tilde ? home : "", (int)(n - tilde), arg + tilde) < 0) {
         report(BISE_ERR_MEMORY, NULL);
-        return COMMAND_DONE;
+        return COMMAND_FAILED;
     }
     const enum command_result result = command->run(t, copy);
     free(copy);

@@ -8,16 +8,17 @@ enum command_result do_save(struct talk *t, const char *arg) {
     struct session_store *store = &t->store;
     if (!*arg && !store->path) {
         fprintf(stderr, "there is no session file yet: /save FILE makes one\n");
-        return COMMAND_DONE;
+        return COMMAND_FAILED;
     }
-    if (!*arg || (store->path && strcmp(arg, store->path) == 0)) {
-        session_store_save(store, false);
+    if (!*arg || (store->path && strcmp(arg, store->path) == 0))
+        return session_store_save(store, false) == EXIT_DONE ? COMMAND_DONE : COMMAND_FAILED;
+    if (session_store_copy(&t->conversation, t->format, arg) != EXIT_DONE)
+        return COMMAND_FAILED;
+    if (store->path)
         return COMMAND_DONE;
-    }
-    if (session_store_copy(&t->conversation, t->format, arg) != EXIT_DONE || store->path)
-        return COMMAND_DONE;
-    if (session_store_adopt(store, &t->conversation, t->format, arg) == EXIT_DONE)
-        fprintf(stderr, "the chat goes on there; it is saved again when you leave\n");
+    if (session_store_adopt(store, &t->conversation, t->format, arg) != EXIT_DONE)
+        return COMMAND_FAILED;
+    fprintf(stderr, "the chat goes on there; it is saved again when you leave\n");
     return COMMAND_DONE;
 }
 
@@ -25,7 +26,7 @@ enum command_result do_load(struct talk *t, const char *arg) {
     struct conversation *c = &t->conversation;
     if (!*arg) {
         fprintf(stderr, "/load needs the name of a session's file\n");
-        return COMMAND_DONE;
+        return COMMAND_FAILED;
     }
     if (t->store.path && strcmp(arg, t->store.path) == 0) {
         fprintf(stderr, "%s is the session of this chat\n", arg);
@@ -33,14 +34,14 @@ enum command_result do_load(struct talk *t, const char *arg) {
     }
     if (!t->store.path && chat_messages(c->chat)) {
         fprintf(stderr, "what was said here is in no file: /save it first, or /clear it\n");
-        return COMMAND_DONE;
+        return COMMAND_FAILED;
     }
     if (session_store_check(c, t->format, arg) != EXIT_DONE || talk_leave_session(t) != EXIT_DONE)
-        return COMMAND_DONE;
+        return COMMAND_FAILED;
     conversation_clear(c);
     if (session_store_open(&t->store, c, t->format, arg, true, false, false) != EXIT_DONE) {
         conversation_clear(c);
-        return COMMAND_DONE;
+        return COMMAND_FAILED;
     }
     return chat_messages(c->chat) % 2 ? COMMAND_ANSWER : COMMAND_DONE;
 }

@@ -92,10 +92,12 @@ enum command_result do_set(struct talk *t, const char *arg) {
         return COMMAND_FAILED;
     }
     if (*value) {
+        const bool is_length = defs[i].out == &length;
         if (!option_set(&defs[i], settings[i], value) ||
-            (strcmp(settings[i], "n-predict") != 0 && renew_sampler(t, &changed) != EXIT_DONE))
+            (!is_length && renew_sampler(t, &changed) != EXIT_DONE))
             return COMMAND_FAILED;
-        t->conversation.max_tokens = length;
+        if (is_length)
+            t->options.n_predict = t->conversation.max_tokens = length;
     }
     print_setting(settings[i], &defs[i]);
     return COMMAND_DONE;

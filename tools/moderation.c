@@ -1,6 +1,7 @@
 #include "moderation.h"
 
 #include "buffer.h"
+#include "interrupt.h"
 #include "kernels/dmath.h"
 #include "src/error.h"
 #include "src/model.h"
@@ -185,6 +186,14 @@ static bool within_reach(const struct moderation *m, size_t n) {
     return !window || n <= window * bise_model_info(m->model)->n_layers;
 }
 
+/* A bise_progress_fn. */
+static bool stop_if_interrupted(void *user, size_t done, size_t total) {
+    (void)user;
+    (void)done;
+    (void)total;
+    return interrupted();
+}
+
 static int decide(const struct moderation *m, const struct verdict *v) {
     int worst = 1;
     for (int i = 2; i < N_CATEGORIES; i++)
@@ -214,7 +223,7 @@ enum bise_status moderation_judge(struct moderation *m, enum chat_role role, con
                            n);
     bise_reset(m->session);
     if (!status)
-        status = bise_prefill(m->session, ids, n, NULL, NULL, err);
+        status = bise_prefill(m->session, ids, n, stop_if_interrupted, NULL, err);
     if (!status)
         status = weigh(m, v, err);
     v->category = decide(m, v);

@@ -220,7 +220,7 @@ int run_lines(struct run *r) {
         any_faulty |= faulty;
         line_free(&l);
     }
-    const bool failed = ferror(f);
+    const bool failed = ferror(f) && !interrupted();
     if (failed)
         fprintf(stderr, "bise: %s: reading failed: %s\n", path, strerror(errno));
     free(text);

@@ -48,11 +48,17 @@ static enum bise_status write_session(const struct conversation *c, enum chat_fo
     return status;
 }
 
-static void say_unsaved(const struct session_store *s, const char *detail) {
-    fprintf(stderr,
-            "bise: the session could not be saved: %s\n"
-            "bise: nothing is lost: %s and %s are kept, and are read at the next start\n",
-            detail, s->path, s->journal.path);
+static void say_unsaved(struct session_store *s, const char *detail) {
+    struct bise_error err = {0};
+    fprintf(stderr, "bise: the session could not be saved: %s\n", detail);
+    if (journal_flush(&s->journal, &err) == BISE_OK)
+        fprintf(stderr,
+                "bise: nothing is lost: %s and %s are kept, and are read at the next start\n",
+                s->path, s->journal.path);
+    else
+        fprintf(stderr,
+                "bise: nor could the journal: %s; what it does not hold is lost on leaving\n",
+                err.detail);
 }
 
 int session_store_save(struct session_store *s, bool quiet) {

@@ -29,8 +29,9 @@ int talk_format(const struct engine *e, const char *asked, enum chat_format *for
 
 /* Tokens that stay: BOS and the beginning of the format, and with them the system prompt, which has
  * no more tokens than bytes. */
-static uint32_t sinks_for(const char *system) {
-    const size_t n = 16 + (system ? strlen(system) : 0);
+static uint32_t sinks_for(const struct chat_options *o) {
+    const size_t n =
+        16 + (o->guard ? strlen(GUARD_PROMPT) : 0) + (o->system ? strlen(o->system) : 0);
     return n < MAX_SINKS ? (uint32_t)n : MAX_SINKS;
 }
 
@@ -46,7 +47,7 @@ static bool choose_overflow(struct talk *t) {
         if (strcmp(asked, names[i]) == 0) {
             t->conversation.overflow = values[i];
             if (i == SINK)
-                t->options.engine.n_sinks = sinks_for(t->options.system);
+                t->options.engine.n_sinks = sinks_for(&t->options);
             return true;
         }
     fprintf(stderr, "bise: --overflow: expected drop, stop or sink, found \"%s\"\n", asked);

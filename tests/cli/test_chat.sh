@@ -57,10 +57,9 @@ same "/undo and /regen give the same answer again" "1" "$(sort -u "$T/out" | wc 
 same "three answers" "3" "$(wc -l <"$T/out")"
 chat 'Hello\n/clear\n/system Be kind.\nHello\n' --dump-tokens
 same "/clear and /system" "1 $(enc '[INST] Be kind.\n\nHello [/INST]')" "$(prompt_ids 2)"
-chat '/frobnicate\n/help\n/context\n/stats\n/undo\n/regen\n'
+chat '/help\n/context\n/stats\n/undo\n/regen\n'
 same "commands alone need no answer" "0" "$(wc -c <"$T/out")"
-for text in "no command /frobnicate" "/regen" "tokens" "resident" "nothing to take back" \
-    "no answer yet"; do
+for text in "/regen" "tokens" "resident" "nothing to take back" "no answer yet"; do
     expect "commands say: $text" grep -q -- "$text" "$T/err"
 done
 chat '//etc\n' --dump-tokens -n 3
@@ -70,10 +69,25 @@ same "empty lines and carriage returns" "1 $(enc '[INST] Hello [/INST]')" "$(pro
 printf 'Hello' | "$BISE" chat -m $M --temp 0 -n 3 >"$T/out" 2>"$T/err"
 same "a last line without its end" 1 "$(wc -l <"$T/out")"
 
-chat '/frob\n/sett temp\n/quti\n/undo all\n'
-for text in "no command /frob;" "do you mean /set?" "do you mean /quit?" "/undo takes no argument"; do
-    expect "commands say: $text" grep -q -- "$text" "$T/err"
-done
+# refused LINE TEXT: what is said of a command, behind which a script does not go on
+refused() {
+    chat "$1\nnever\n"
+    same "$1 ends a script" "1 0" "$? $(wc -c <"$T/out" | tr -d ' ')"
+    expect "$1: $2" grep -q -- "$2" "$T/err"
+}
+refused /frobnicate "no command /frobnicate;"
+refused "/sett temp" "do you mean /set?"
+refused /quti "do you mean /quit?"
+refused "/undo all" "/undo takes no argument"
+refused "/guard maybe" "expected /guard on or /guard off"
+refused "/system \xff" "0xff at offset 0"
+refused "/set temp x" "expected"
+refused "/read no-such-file" "no-such-file"
+refused "/model $T/no.bise" "no.bise"
+refused /save "/save FILE makes one"
+refused "/save $T/none/x" "none/x"
+refused /load "needs the name"
+refused "/load $T/none" "no such session"
 chat '/set temp 1\n/set seed=7\n/set\nHello\n/stats\n'
 expect "/set shows what it has set" grep -q "^  temp  *1 " "$T/err"
 expect "/set knows all settings" test "$(grep -c '^  [a-z-]* *[-0-9.]* ' "$T/err")" -ge 13
@@ -82,9 +96,6 @@ expect "/stats tells of speed" grep -q -E "prefill .* tokens/s; decode .* tokens
 cp "$T/out" "$T/set"
 printf 'Hello\n' | "$BISE" chat -m $M -q --temp 1 -s 7 >"$T/out" 2>"$T/err"
 expect "/set is as good as options" cmp "$T/set" "$T/out"
-chat '/set temp x\nnever\n'
-same "a script does not go on behind a fault" 1 $?
-same "and says nothing" 0 "$(wc -c <"$T/out")"
 chat '/set n-predict 3\nHello\n' --dump-tokens
 same "/set n-predict" 3 "$(answer_ids 1 | wc -w)"
 printf 'one\ntwo' >"$T/text"
@@ -93,8 +104,6 @@ same "/read goes before the message" "1 $(enc '[INST] one\ntwo\n\nthree [/INST]'
 expect "or alone" grep -q -- "$(enc '[INST] one\ntwo [/INST]')\$" <(prompt_ids 2)
 chat "/read $T/text\n/read\nthree\n" --dump-tokens -n 3
 same "/read alone forgets it" "1 $(enc '[INST] three [/INST]')" "$(prompt_ids 1)"
-chat '/read no-such-file\nnever\n'
-same "a file that is not there" 1 $?
 printf 'a\xff' >"$T/bad"
 chat "/read $T/bad\nnever\n"
 expect "a file that is no text" grep -q "0xff at offset 1" "$T/err"
@@ -108,8 +117,8 @@ chat "Hello\n/model $T/other.bise v1\n/tokens\nAnd you?\n" --dump-tokens
 same "/model keeps the conversation" "1 $(enc '[INST] Hello [/INST]') $(answer_ids 1)" \
     "$(sed -n 's/^1 /1 /p' "$T/err" | sed -n 1p)"
 same "and goes on" 2 "$(wc -l <"$T/out")"
-chat "Hello\n/model $T/no.bise\nnever\n"
-same "a model that is not there" 1 $?
+chat "/set n-predict 3\n/model $T/other.bise v1\nHello\n" --dump-tokens
+same "and with what was set" 3 "$(answer_ids 1 | wc -w)"
 
 printf 'Hello\n/model %s v1\n' "$T/other.bise" |
     "$BISE" chat -m $M -q --temp 0 -n 3 --session "$T/diary" >"$T/out" 2>"$T/err"

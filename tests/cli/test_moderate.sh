@@ -69,9 +69,12 @@ printf '/guard off\nHello\n' >"$T/off"
 same "/guard off" "$(prompts -sys "Be brief." <"$T/hello")" "$(prompts --guard -sys "Be brief." <"$T/off")"
 printf '/guard on\n/system Be brief.\nHello\n' >"$T/on"
 same "/guard on, and /system behind it" "$(prompts --guard -sys "Be brief." <"$T/hello")" "$(prompts <"$T/on")"
-printf '/guard on\n/guard on\n/guard\n/guard maybe\n' | "$BISE" chat -m $M -q 2>"$T/err"
+printf '/guard on\n/guard on\n/guard\n' | "$BISE" chat -m $M -q 2>"$T/err"
 expect "/guard says what it is" grep -q "the guard is on" "$T/err"
-expect "/guard maybe is refused" grep -q "expected /guard on or /guard off" "$T/err"
+printf '/context\n' | "$BISE" chat -m $M -q --guard --overflow sink --window 0 -c 1000 2>"$T/err"
+sinks=$(sed -n 's/.*sees the first \([0-9]*\) and .*/\1/p' "$T/err")
+expect "all of the guard stays where the beginning does" \
+    test "${sinks:-0}" -gt "$(printf '%s' "$guard" | "$BISE" tokenize -m $M | wc -w)"
 
 # A moderated chat: the same answers where nothing is found, none where something is.
 printf 'Hello\nAnd then?\n' >"$T/two"

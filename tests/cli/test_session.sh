@@ -114,15 +114,26 @@ expect_exit "another chat format" 2 "--chat-format v1" "$BISE" chat -m $M --sess
 expect_exit "something else" 3 "is not a session" "$BISE" chat -m $M --session README.md </dev/null
 rm -f README.md.journal
 
+mkfifo "$T/pipe"
+expect_exit "a pipe" 3 "expected a regular file" timeout 60 "$BISE" chat -m $M --session "$T/pipe" </dev/null
+
+# Where nothing can be written, nothing is said to be kept.
+printf 'Hello\n' | (
+    trap '' XFSZ
+    ulimit -f 0
+    "$BISE" chat -m $M -q -n 3 --session "$T/unwritten" 2>&1
+    echo "exit $?"
+) | cat >"$T/out"
+expect "a session that cannot be written is an error" grep -q '^exit [34]$' "$T/out"
+expect "which says that it is lost" grep -q "nor could the journal: .*unwritten.journal" "$T/out"
+
 # /save and /load.
 rm -f "$S" "$T/copy"
-chat "Hello\n/save\n/save $T/copy\nMore\n/tokens\n" -s 1
-expect "/save needs a name" grep -q "/save FILE makes one" "$T/err"
+chat "Hello\n/save $T/copy\nMore\n/tokens\n" -s 1
 expect "/save FILE goes on there" grep -q "goes on there" "$T/err"
-chat "/load $T/copy\n/tokens\n/load $T/none\n/load\n" -q
+chat "/load $T/copy\n/tokens\n" -q
 same "/load goes on" 0 $?
 same "with what was said after /save" 2 "$(grep '^1 ' "$T/err" | tr ' ' '\n' | grep -c -x 2)"
-expect "/load of what is not there" grep -q "no such session" "$T/err"
 chat "Hello\n/load $T/copy\n" -q
 expect "/load loses nothing" grep -q "is in no file" "$T/err"
 chat "/save README.md\n" -q --session "$S"

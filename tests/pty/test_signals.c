@@ -3,6 +3,7 @@
 #include "pty.h"
 
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Answers without an end, until they are stopped. */
@@ -152,12 +153,31 @@ static void readers(void) {
 
 /* What a model writes cannot steer the terminal: <0x1B> is token 30. */
 static void escapes_in_answers(void) {
-    static const char *const args[] = {"chat", "-q", "-n", "3", "--logit-bias", "30+1000", NULL};
+    static const char *const args[] = {"chat",    "-q", "-n",          "3", "--logit-bias",
+                                       "30+1000", NULL, "--threshold", "1", NULL};
+    const char *moderated[10];
+    memcpy(moderated, args, sizeof moderated);
+    moderated[6] = "--moderate";
+    for (int i = 0; i < 2; i++) {
+        struct pty p;
+        open_with(&p, i ? moderated : args, &(struct pty_start){.cols = 80});
+        pty_type(&p, "Hello\r");
+        pty_check(&p, pty_wait(&p, "^[^[^[\r\n"), "an Escape in an answer is shown as ^[");
+        pty_check(&p, pty_wait_prompt(&p), "and nothing else happens");
+        leave(&p, "\x04", 0, "the chat goes on");
+    }
+}
+
+/* The question about it is longer than what the demo model sees. */
+static void answer_that_cannot_be_judged(void) {
+    static const char *const args[] = {"chat",        "-q", "-n",           "400",   "--moderate",
+                                       "--threshold", "1",  "--logit-bias", "2-inf", NULL};
     struct pty p;
     open_with(&p, args, &(struct pty_start){.cols = 80});
     pty_type(&p, "Hello\r");
-    pty_check(&p, pty_wait(&p, "^[^[^[\r\n"), "an Escape in an answer is shown as ^[");
-    pty_check(&p, pty_wait_prompt(&p), "and nothing else happens");
+    pty_check(&p, pty_wait(&p, "the answer is withheld: it could not be judged"),
+              "an answer too long to be judged is withheld");
+    pty_check(&p, pty_wait_prompt(&p), "which is no reason to leave");
     leave(&p, "\x04", 0, "the chat goes on");
 }
 
@@ -181,6 +201,7 @@ int main(void) {
     typing_ahead();
     readers();
     escapes_in_answers();
+    answer_that_cannot_be_judged();
     stuck_reader();
     return pty_end();
 }
