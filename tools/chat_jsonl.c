@@ -42,6 +42,8 @@ static enum bise_status obey(struct talk *t, const struct json_value *line, stru
     if (!content || content->kind != JSON_STRING)
         return bise_fail(err, BISE_ERR_ARG, "\"content\": expected a string, found %s",
                          json_describe(content));
+    if (json_is(role, "system") && strlen(content->string) != content->len)
+        return bise_fail(err, BISE_ERR_ARG, "\"content\": expected a system prompt without NULs");
     if (json_is(role, "system")) {
         const enum bise_status status =
             guard_set_system(t->conversation.chat, content->string, err);

@@ -39,7 +39,8 @@ int moderation_open(struct moderation *m, const struct engine *e, const struct e
 void moderation_close(struct moderation *m);
 
 /* Judges text (len bytes of UTF-8), which a user or the assistant wrote. Errors: ARG (not UTF-8),
- * CONTEXT (longer than the model can see at once: nothing is cut), INTERRUPTED, MEMORY, NONFINITE. */
+ * CONTEXT (longer than the model can see at once: nothing is cut), INTERRUPTED, MEMORY,
+ * NONFINITE. */
 enum bise_status moderation_judge(struct moderation *m, enum chat_role role, const char *text,
                                   size_t len, struct verdict *v, struct bise_error *err);
 
