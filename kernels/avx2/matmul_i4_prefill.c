@@ -1,5 +1,5 @@
 /*
- * i4 weights, many columns: the inner steps of prefill.h.
+ * i4 weights, many columns: the inner steps of kernels/avx2/prefill.h.
  *
  * maddubs wants one unsigned operand: the activations, as q + 128. A pair (q + 128) * r is at most
  * 2 * 255 * 64 and does not saturate. The sum of two pairs may wrap in 16 bits; but less 128 times
@@ -8,7 +8,6 @@
  */
 #include "kernels/avx2/matmul.h"
 #include "kernels/avx2/requantize.h"
-#include "kernels/avx2/sums.h"
 #include "kernels/prefill.h"
 
 #define COLS       3   /* columns of a register tile: 6 sums, 6 weights, 4 others */
@@ -23,15 +22,16 @@ struct wblock {
 };
 
 /* Rows 8h .. 8h + 7 of a tile. */
-static void requantize_half(int8_t *r, float *t, const uint8_t *tile, size_t h, __m256i table) {
-    const __m256 g = requantize_scales(t + 8 * h, tile, h);
+static void requantize_half(struct wblock *w, size_t i, const uint8_t *tile, size_t h,
+                            __m256i table) {
+    const __m256 g = requantize_scales(w->t[i] + 8 * h, tile, h);
     const __m256i bias = _mm256_set1_epi8((char)128);
     for (size_t b = 0; b < 4; b++) {
         const struct factors f = requantize_factors(tile, b, h, g);
         for (size_t j = 0; j < 4; j++) {
             __m256i v[2];
             requantize_codes(v, tile + TILE_SCALES + (4 * b + j) * 64 + 32 * h, table, f);
-            __m256i *out = (__m256i *)(r + (4 * b + j) * PAIR_BYTES + 96 * h);
+            __m256i *out = (__m256i *)(w->r[i] + (4 * b + j) * PAIR_BYTES + 96 * h);
             _mm256_store_si256(out, v[0]);
             _mm256_store_si256(out + 1, v[1]);
             _mm256_store_si256(out + 2, _mm256_add_epi16(_mm256_maddubs_epi16(bias, v[0]),
@@ -40,49 +40,27 @@ static void requantize_half(int8_t *r, float *t, const uint8_t *tile, size_t h, 
     }
 }
 
-static void requantize_panel(uint8_t *w, const uint8_t *tiles, size_t n_tiles,
-                             const int8_t *codebook) {
-    struct wblock *b = (struct wblock *)w;
-    const __m256i table = load_codebook(codebook, 0);
-    for (size_t i = 0; i < n_tiles; i++) {
-        requantize_half(b->r[i], b->t[i], tiles + i * I4_TILE_BYTES, 0, table);
-        requantize_half(b->r[i], b->t[i], tiles + i * I4_TILE_BYTES, 1, table);
-    }
-}
-
-/* isum of one tile: [cols][2 halves of the rows]. */
-TILE_HELPER void multiply_tile(__m256i (*acc)[2], const int8_t *r, const uint8_t *a,
-                               const size_t cols) {
+TILE_HELPER void multiply_tile(__m256i (*acc)[2], const struct wblock *w, size_t i,
+                               const uint8_t *a, const size_t cols) {
     const __m256i ones = _mm256_set1_epi16(1);
+    const int8_t *r = w->r[i];
     UNROLL for (size_t c = 0; c < cols; c++) acc[c][0] = acc[c][1] = _mm256_setzero_si256();
-    for (size_t i = 0; i < PAIRS; i++, r += PAIR_BYTES, a += 8) {
-        if (i == PAIRS / 2)
+    for (size_t pair = 0; pair < PAIRS; pair++, r += PAIR_BYTES, a += 8) {
+        if (pair == PAIRS / 2)
             a += PACK_K * (cols - 1);
-        const __m256i *w = (const __m256i *)r;
+        const __m256i *v = (const __m256i *)r;
         UNROLL for (size_t c = 0; c < cols; c++) {
             __m256i a0 = broadcast4(a + PACK_K * c), a1 = broadcast4(a + PACK_K * c + 4);
             UNROLL for (size_t h = 0; h < 2; h++) {
-                __m256i s = _mm256_sub_epi16(_mm256_maddubs_epi16(a0, w[3 * h]), w[3 * h + 2]);
-                s = _mm256_add_epi16(s, _mm256_maddubs_epi16(a1, w[3 * h + 1]));
+                __m256i s = _mm256_sub_epi16(_mm256_maddubs_epi16(a0, v[3 * h]), v[3 * h + 2]);
+                s = _mm256_add_epi16(s, _mm256_maddubs_epi16(a1, v[3 * h + 1]));
                 acc[c][h] = _mm256_add_epi32(acc[c][h], _mm256_madd_epi16(s, ones));
             }
         }
     }
 }
 
-/* y continues through one block of k. */
-TILE_HELPER void multiply_columns(const struct prefill_tile *t, const size_t cols) {
-    const struct wblock *w = (const struct wblock *)t->w;
-    __m256 f[COLS][2];
-    load_sums(f, t->first ? NULL : t->y, t->ldy, cols);
-    for (size_t i = 0; i < t->n_tiles; i++) {
-        const __m256 scale[2] = {_mm256_load_ps(w->t[i]), _mm256_load_ps(w->t[i] + 8)};
-        __m256i acc[COLS][2];
-        multiply_tile(acc, w->r[i], t->a + i * TILE_K * cols, cols);
-        add_products(f, acc, scale, t->d + i, t->ldd, cols);
-    }
-    store_sums(t->y, t->ldy, f, t->row_scale[0], cols);
-}
+#include "kernels/avx2/prefill.h"
 
 static void multiply(const struct prefill_tile *t) {
     switch (t->cols) {
@@ -99,12 +77,6 @@ static void multiply(const struct prefill_tile *t) {
 
 void matmul_f32_q128_i4_avx2(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                              const struct wmat *w, size_t p0, size_t p1, void *scratch) {
-    static const struct prefill how = {.cols = COLS,
-                                       .multiple = 1,
-                                       .panels = 1,
-                                       .block_bytes = sizeof(struct wblock),
-                                       .flip = 0x80,
-                                       .requantize = requantize_panel,
-                                       .multiply = multiply};
+    const struct prefill how = prefill_256(multiply);
     prefill_i4(&how, y, ldy, x, n, w, p0, p1, scratch);
 }

@@ -27,8 +27,10 @@ TILE_HELPER void dot_block(__m256i (*acc)[2], const uint8_t *tile, size_t b, con
 }
 
 /* One panel times cols columns. */
-TILE_HELPER void multiply_panel(float *y, size_t ldy, const uint8_t *panel, const struct columns *x,
-                                const size_t cols) {
+TILE_HELPER void multiply_panel(float *y, size_t ldy, const uint8_t *panel, __m256i table,
+                                const struct columns *x, enum tensor_type type, const size_t cols) {
+    (void)table;
+    (void)type;
     const size_t n_blocks = x->k / BLOCK_K;
     __m256 f[COLS][2];
     load_sums(f, NULL, 0, cols);
@@ -41,31 +43,10 @@ TILE_HELPER void multiply_panel(float *y, size_t ldy, const uint8_t *panel, cons
     store_sums(y, ldy, f, (const float *)panel, cols);
 }
 
-static void multiply(float *y, size_t ldy, const uint8_t *panel, const struct columns *x,
-                     size_t cols) {
-    switch (cols) {
-    case 1:
-        multiply_panel(y, ldy, panel, x, 1);
-        break;
-    case 2:
-        multiply_panel(y, ldy, panel, x, 2);
-        break;
-    case 3:
-        multiply_panel(y, ldy, panel, x, 3);
-        break;
-    default:
-        multiply_panel(y, ldy, panel, x, 4);
-    }
-}
+#include "kernels/avx2/decode.h"
 
 void matmul_f32_q32_i8_avx2(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                             const struct wmat *w, size_t p0, size_t p1, void *scratch) {
     (void)scratch;
-    for (size_t p = p0; p < p1; p++) {
-        for (size_t c = 0, cols; c < n; c += cols) {
-            cols = next_columns(n - c, COLS);
-            const struct columns group = columns_from(x, c, w->k);
-            multiply(y + c * ldy + p * PANEL_ROWS, ldy, panel_at(w, TYPE_I8, p), &group, cols);
-        }
-    }
+    matmul(y, ldy, x, n, w, p0, p1, TYPE_I8);
 }

@@ -1,11 +1,10 @@
 /*
- * i4 weights, many columns: the inner steps of prefill.h.
+ * i4 weights, many columns: the inner steps of kernels/avx2/prefill.h.
  *
  * vpdpbusd takes the activations as q + 128, unsigned; sums start at -128 * sum(r), which is the
  * same for all columns, so that the bias is gone when they end.
  */
 #include "kernels/avx2/requantize.h"
-#include "kernels/avx2/sums.h"
 #include "kernels/avxvnni/matmul.h"
 #include "kernels/avxvnni/vnni.h"
 #include "kernels/prefill.h"
@@ -41,17 +40,6 @@ static void requantize_half(struct wblock *w, size_t i, const uint8_t *tile, siz
                        _mm256_sub_epi32(_mm256_setzero_si256(), sum));
 }
 
-static void requantize_panel(uint8_t *w, const uint8_t *tiles, size_t n_tiles,
-                             const int8_t *codebook) {
-    struct wblock *b = (struct wblock *)w;
-    const __m256i table = load_codebook(codebook, 0);
-    for (size_t i = 0; i < n_tiles; i++) {
-        requantize_half(b, i, tiles + i * I4_TILE_BYTES, 0, table);
-        requantize_half(b, i, tiles + i * I4_TILE_BYTES, 1, table);
-    }
-}
-
-/* isum of one tile of 128 k: [cols][2 halves of the rows]. */
 TILE_HELPER void multiply_tile(__m256i (*acc)[2], const struct wblock *w, size_t i,
                                const uint8_t *a, const size_t cols) {
     UNROLL for (size_t c = 0; c < cols; c++) {
@@ -73,19 +61,7 @@ TILE_HELPER void multiply_tile(__m256i (*acc)[2], const struct wblock *w, size_t
     }
 }
 
-/* y continues through one block of k. */
-TILE_HELPER void multiply_columns(const struct prefill_tile *t, const size_t cols) {
-    const struct wblock *w = (const struct wblock *)t->w;
-    __m256 f[COLS][2];
-    load_sums(f, t->first ? NULL : t->y, t->ldy, cols);
-    for (size_t i = 0; i < t->n_tiles; i++) {
-        const __m256 scale[2] = {_mm256_load_ps(w->t[i]), _mm256_load_ps(w->t[i] + 8)};
-        __m256i acc[COLS][2];
-        multiply_tile(acc, w, i, t->a + i * TILE_K * cols, cols);
-        add_products(f, acc, scale, t->d + i, t->ldd, cols);
-    }
-    store_sums(t->y, t->ldy, f, t->row_scale[0], cols);
-}
+#include "kernels/avx2/prefill.h"
 
 static void multiply(const struct prefill_tile *t) {
     switch (t->cols) {
@@ -111,12 +87,6 @@ static void multiply(const struct prefill_tile *t) {
 
 void matmul_f32_q128_i4_avxvnni(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                                 const struct wmat *w, size_t p0, size_t p1, void *scratch) {
-    static const struct prefill how = {.cols = COLS,
-                                       .multiple = 1,
-                                       .panels = 1,
-                                       .block_bytes = sizeof(struct wblock),
-                                       .flip = 0x80,
-                                       .requantize = requantize_panel,
-                                       .multiply = multiply};
+    const struct prefill how = prefill_256(multiply);
     prefill_i4(&how, y, ldy, x, n, w, p0, p1, scratch);
 }
