@@ -123,11 +123,12 @@ struct kernels {
      * possibly of several tokens) are served by one pass. hd: head_dim padded to 32, padding zero.
      *
      * scores: s[q][16g + lane] for n_groups contiguous groups.
-     *   i8:  k [n_groups][hd/4][16][4], kd [n_groups][16] scales; q [n_q][hd] codes, qd [n_q]
-     * scales (1/sqrt(head_dim) already in qd): s = ((float)isum * kd) * qd f32: k
-     * [n_groups][hd][16]; q [n_q][hd]: acc = +0; ascending d: acc = fma(k, q, acc); s = acc *
-     * scale.       f16: the same, k IEEE half, converted exactly. lds: row stride of s in floats, a
-     * multiple of 16; s 64-byte aligned. */
+     *   i8:  k [n_groups][hd/4][16][4], kd [n_groups][16] scales; q [n_q][hd] codes, qd [n_q] scales
+     *        (1/sqrt(head_dim) already in qd): s = ((float)isum * kd) * qd
+     *   f32: k [n_groups][hd][16]; q [n_q][hd]:
+     *        acc = +0; ascending d: acc = fma(k, q, acc); s = acc * scale
+     *   f16: the same, k IEEE half, converted exactly.
+     * lds: row stride of s in floats, a multiple of 16; s 64-byte aligned. */
     void (*scores_i8)(float *s, size_t lds, const int8_t *q, const float *qd, size_t n_q,
                       const int8_t *k, const float *kd, size_t hd, size_t n_groups);
     void (*scores_f32)(float *s, size_t lds, const float *q, float scale, size_t n_q,

@@ -6,7 +6,7 @@
  *
  *   ALWAYS_INLINE void store_16k(int8_t *tile, int part, int8x16_t w[4][4]);
  *       lays 16 k of 16 rows, w[i][g] = k 16 * part + 4i .. + 3 of rows 4g..4g+3, into a tile of
- *       2048 bytes, in the order its dot_columns reads
+ *       2048 bytes, in the order its dot_block reads
  */
 #ifndef BISE_NEON_LAYOUT_H
 #define BISE_NEON_LAYOUT_H

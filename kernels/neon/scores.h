@@ -1,5 +1,5 @@
 /*
- * Scores over int8 keys: the loop that plain NEON and the dot product share. Before including it, a
+ * Scores over int8 keys: the loop that the three ARM folders share. Before including it, a
  * folder defines
  *
  *   SCORE_COLUMNS   query heads that meet a group of keys at once

@@ -57,9 +57,9 @@ static float *floats(struct run *r, size_t n, enum floats kind) {
     return x;
 }
 
-static int8_t *codes(struct run *r, size_t n, enum codes kind) {
+static int8_t *codes(struct run *r, size_t n, int limit, enum codes kind) {
     int8_t *q = case_alloc(r, n);
-    fill_codes(r, q, n, 127, kind);
+    fill_codes(r, q, n, limit, kind);
     case_seal(r, q);
     return q;
 }
@@ -78,7 +78,7 @@ static struct stored stored(struct run *r, size_t n, size_t hd, const struct con
     } else if (s.cache == CACHE_F16) {
         s.data = halves(r, n, c->floats);
     } else {
-        s.data = codes(r, n, c->codes);
+        s.data = codes(r, n, c->codes == CODES_MIN ? 128 : 127, c->codes); /* as from a file */
         s.scale = floats(r, n / hd, c->floats);
     }
     return s;
@@ -121,7 +121,7 @@ static struct scores make_scores(struct run *r, size_t n_q, size_t hd, size_t n_
     struct scores s = {.k = r->k, .n_q = n_q, .hd = hd, .n_groups = n_groups, .lds = lds};
     s.keys = stored(r, n_groups * ATTN_GROUP * hd, hd, c);
     if (s.keys.cache == CACHE_I8) {
-        s.q8 = codes(r, n_q * hd, c->codes);
+        s.q8 = codes(r, n_q * hd, 127, c->codes);
         s.qd = floats(r, n_q, c->floats);
     } else {
         s.q = floats(r, n_q * hd, c->floats);

@@ -94,6 +94,11 @@ static const struct content contents[] = {
 };
 #define N_CONTENTS (sizeof contents / sizeof *contents)
 
+/* What a file holds is not checked: bytes may be -128. */
+static int limit_of(enum codes kind) {
+    return kind == CODES_MIN ? 128 : 127;
+}
+
 static void fill_quantized_panel(struct run *r, uint8_t *panel, enum tensor_type type, size_t k,
                                  const struct content *c) {
     const size_t tile_bytes = type == TYPE_I4 ? I4_TILE_BYTES : I8_TILE_BYTES;
@@ -103,10 +108,11 @@ static void fill_quantized_panel(struct run *r, uint8_t *panel, enum tensor_type
     memcpy(panel, row_scales, sizeof row_scales);
     for (size_t tile = 0; tile < k / TILE_K; tile++) {
         uint8_t *t = panel + PANEL_HEAD + tile * tile_bytes;
-        fill_codes(r, (int8_t *)t, TILE_SCALES, 127, c->scales);
+        fill_codes(r, (int8_t *)t, TILE_SCALES, limit_of(c->scales), c->scales);
         t[random_size(r, 0, TILE_SCALES - 1)] = 0;
         if (type == TYPE_I8)
-            fill_codes(r, (int8_t *)t + TILE_SCALES, tile_bytes - TILE_SCALES, 127, c->values);
+            fill_codes(r, (int8_t *)t + TILE_SCALES, tile_bytes - TILE_SCALES, limit_of(c->values),
+                       c->values);
         for (size_t i = TILE_SCALES; type == TYPE_I4 && i < tile_bytes; i++)
             t[i] = (uint8_t)random_u64(r);
     }

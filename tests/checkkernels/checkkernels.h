@@ -3,12 +3,15 @@
  * bit, and the scalar table against double precision.
  *
  * A check is a slot with three functions, each of which takes the run it belongs to:
+ *
  *   compare  runs r->k and r->ref on the same inputs in buffers from case_alloc and hands the
- * outputs to case_same_*. The harness calls it for every place a buffer can have. oracle   runs
- * r->k (the scalar table) and hands outputs to case_near with bounds of its own. bench    sizes of
- * a 7B model, timed by bench_time. Never called for a kernel that failed. The numbers drawn depend
- * on the seed and the slot alone: not on the instruction set or on what ran before. Lists of checks
- * end with an entry without a name and are named in main.c.
+ *            outputs to case_same_*. The harness calls it for every place a buffer can have.
+ *   oracle   runs r->k (the scalar table) and hands outputs to case_near with bounds of its own.
+ *   bench    sizes of a 7B model, timed by bench_time. Never called for a kernel that failed.
+ *
+ * The numbers drawn depend on the seed and the slot alone: not on the instruction set or on what
+ * ran before. Lists of checks end with an entry without a name and are named in main.c, which
+ * fails if a slot is on none of them.
  */
 #ifndef CHECKKERNELS_H
 #define CHECKKERNELS_H
