@@ -123,8 +123,8 @@ struct kernels {
      * possibly of several tokens) are served by one pass. hd: head_dim padded to 32, padding zero.
      *
      * scores: s[q][16g + lane] for n_groups contiguous groups.
-     *   i8:  k [n_groups][hd/4][16][4], kd [n_groups][16] scales; q [n_q][hd] codes, qd [n_q] scales
-     *        (1/sqrt(head_dim) already in qd): s = ((float)isum * kd) * qd
+     *   i8:  k [n_groups][hd/4][16][4], scales kd [n_groups][16]; codes q [n_q][hd], scales qd
+     *        [n_q], 1/sqrt(head_dim) among them: s = ((float)isum * kd) * qd
      *   f32: k [n_groups][hd][16]; q [n_q][hd]:
      *        acc = +0; ascending d: acc = fma(k, q, acc); s = acc * scale
      *   f16: the same, k IEEE half, converted exactly.

@@ -1,6 +1,6 @@
 /*
- * Few columns against weights with one scale per block of 32 k, with registers of 256 bits: the loop
- * over panels and groups of columns that this folder and avxvnni share. Before including it, a
+ * Few columns against weights with one scale per block of 32 k, with registers of 256 bits: the
+ * loop over panels and groups of columns that this folder and avxvnni share. Before including it, a
  * folder defines
  *
  *   COLS   columns in one pass over the weights: 4

@@ -9,7 +9,8 @@
  *       rows 8h .. 8h + 7 of a file's tile become tile i of the block
  *   TILE_HELPER void multiply_tile(__m256i (*acc)[2], const struct wblock *w, size_t i,
  *                                  const uint8_t *a, const size_t cols);
- *       acc = isum of tile i and cols (a constant) columns packed at a: [cols][2 halves of the rows]
+ *       acc = isum of tile i and the columns packed at a: [cols][2 halves of the rows]; cols is
+ *       a constant
  */
 #ifndef BISE_AVX2_PREFILL_H
 #define BISE_AVX2_PREFILL_H
