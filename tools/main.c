@@ -1,8 +1,10 @@
 /* The bise program: picks the subcommand. */
 #include "tools.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifndef BISE_VERSION
 #define BISE_VERSION "0.1.0"
@@ -36,7 +38,19 @@ static void print_usage(FILE *to) {
         fprintf(to, "  %-12s %s\n", commands[i].name, commands[i].help);
 }
 
+/* One that is closed would become the next file that is opened, and what is printed would go there.
+ * Reading from what takes its place gives the end, writing to it fails. */
+static void fill_standard_descriptors(void) {
+    int fd;
+    do
+        fd = open("/dev/null", O_RDONLY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv) {
+    fill_standard_descriptors();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error, said as one */
     if (argc < 2) {
         print_usage(stderr);

@@ -127,6 +127,11 @@ printf 'Hello\n' | (
 expect "a session that cannot be written is an error" grep -q '^exit [34]$' "$T/out"
 expect "which says that it is lost" grep -q "nor could the journal: .*unwritten.journal" "$T/out"
 
+# Nor does an answer go into the journal where standard output is closed.
+"$BISE" chat -m $M -q -n 3 --session "$T/closed" <<<Hello 2>"$T/err" >&-
+same "a closed standard output is an error" 1 $?
+expect "which is said" grep -q "writing the answer failed" "$T/err"
+
 # /save and /load.
 rm -f "$S" "$T/copy"
 chat "Hello\n/save $T/copy\nMore\n/tokens\n" -s 1
