@@ -51,7 +51,7 @@ LIB_SRC  := $(wildcard quant/*.c kernels/*.c kernels/scalar/*.c src/*.c src/*/*.
             $(foreach isa,$(ISAS),$(wildcard kernels/$(isa)/*.c))
 TOOL_SRC := $(wildcard tools/*.c)
 BENCH    := $(BUILD)/membw $(BUILD)/peak $(BUILD)/load $(BUILD)/verify $(BUILD)/lookup \
-            $(BUILD)/regions
+            $(BUILD)/regions $(BUILD)/window
 LIMIT_OBJ := $(BUILD)/bench/bandwidth.o $(BUILD)/bench/peak_rate.o $(ISAS:%=$(BUILD)/bench/peak_%.o)
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o) $(LIMIT_OBJ)
