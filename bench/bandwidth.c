@@ -7,7 +7,7 @@ struct read_job {
     const uint64_t *words;
     size_t n_lines; /* of 64 bytes */
     size_t n_shares;
-    volatile uint64_t sink;
+    _Atomic uint64_t sink; /* so that nothing is left out */
 };
 
 /* One word of each line: memory gives whole lines, and the fewer instructions a line takes, the more
