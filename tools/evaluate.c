@@ -81,7 +81,7 @@ static enum bise_status count_row(struct evaluation *e, const struct rows *r, si
     const struct softmax model = softmax_of(r->logits + i * vocab, vocab);
     float *const base_logits = r->base ? r->base + i * vocab : NULL;
     enum bise_status s = BISE_OK;
-    moments_add(&e->nll, softmax_nll(&model, next));
+    tally_add(&e->nll, softmax_nll(&model, next));
     if (e->save)
         s = kl_base_put(e->save, model.logits, err);
     if (!s && e->base)
@@ -91,12 +91,12 @@ static enum bise_status count_row(struct evaluation *e, const struct rows *r, si
     const struct softmax base = softmax_of(base_logits, vocab);
     divergence_add(&e->kl, &base, &model, next);
     if (e->base_session)
-        moments_add(&e->base_nll, softmax_nll(&base, next));
+        tally_add(&e->base_nll, softmax_nll(&base, next));
     return BISE_OK;
 }
 
 static void say_progress(const struct evaluation *e, uint64_t done, double started) {
-    const struct estimate nll = moments_mean(&e->nll), kl = moments_mean(&e->kl.mean);
+    const struct estimate nll = tally_mean(&e->nll), kl = tally_mean(&e->kl.mean);
     if (!e->what)
         return;
     fprintf(stderr, "%s%llu of %llu tokens, perplexity %.4f, ", e->what, (unsigned long long)done,

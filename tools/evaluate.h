@@ -21,8 +21,8 @@ struct evaluation {
     struct bise_session *base_session; /* or one that runs beside */
     const char *what;                  /* said in front of the progress; NULL: no progress */
 
-    struct moments nll, base_nll; /* in nats; base_nll: of base_session */
-    struct divergence kl;         /* of a baseline */
+    struct tally nll, base_nll; /* in nats; base_nll: of base_session */
+    struct divergence kl;       /* of a baseline */
 };
 
 /* Ids of a text [n], cut into windows of `window` ids that begin with BOS (bos < 0: with nothing

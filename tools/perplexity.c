@@ -201,7 +201,7 @@ static int prepare(struct perplexity_options *o, struct work *w) {
 
 static void print_json(const struct work *w, const struct divergence_result *kl) {
     const struct eval_shape *s = &w->run.shape;
-    const struct estimate nll = moments_mean(&w->run.nll);
+    const struct estimate nll = tally_mean(&w->run.nll);
     const double ppl = exp64(nll.value);
     printf("{\"tokens\": %llu, \"windows\": %llu, \"window\": %u, \"predicted\": %llu, "
            "\"nll\": %.9g, \"nll_error\": %.9g, \"perplexity\": %.9g, "
@@ -220,7 +220,7 @@ static void print_json(const struct work *w, const struct divergence_result *kl)
 
 static void print_text(const struct work *w, const struct divergence_result *kl) {
     const struct eval_shape *s = &w->run.shape;
-    const struct estimate nll = moments_mean(&w->run.nll);
+    const struct estimate nll = tally_mean(&w->run.nll);
     const double ppl = exp64(nll.value);
     printf("perplexity %.4f +- %.4f, nll %.6f +- %.6f nats, %llu tokens predicted in %llu "
            "windows of %u\n",

@@ -32,7 +32,7 @@ void eval_placeholder(char *out, size_t cap) {
 }
 
 static void describe(const struct eval_text *t, struct evaluation *e, char *out, size_t cap) {
-    const struct estimate before = moments_mean(&e->base_nll), after = moments_mean(&e->nll);
+    const struct estimate before = tally_mean(&e->base_nll), after = tally_mean(&e->nll);
     const struct divergence_result kl = divergence_summary(&e->kl);
     const double ppl[2] = {exp64(before.value), exp64(after.value)};
     snprintf(out, cap,

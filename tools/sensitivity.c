@@ -119,7 +119,7 @@ static enum bise_status measure_unit(const struct measure *m, size_t unit, struc
         }
     }
     exchange(m, unit, true);
-    m->mix->units[unit].loss = moments_mean(&d.mean).value;
+    m->mix->units[unit].loss = tally_mean(&d.mean).value;
     divergence_free(&d);
     return s;
 }

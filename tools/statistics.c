@@ -5,13 +5,13 @@
 #include <math.h>
 #include <stdlib.h>
 
-void moments_add(struct moments *m, double x) {
+void tally_add(struct tally *m, double x) {
     m->sum += x;
     m->sum2 += x * x;
     m->n++;
 }
 
-struct estimate moments_mean(const struct moments *m) {
+struct estimate tally_mean(const struct tally *m) {
     if (m->n == 0)
         return (struct estimate){0, 0};
     const double n = (double)m->n, mean = m->sum / n, variance = m->sum2 / n - mean * mean;
@@ -53,8 +53,8 @@ void divergence_add(struct divergence *d, const struct softmax *base, const stru
     }
     if (d->n < d->cap)
         d->kl[d->n++] = (float)kl;
-    moments_add(&d->mean, kl);
-    moments_add(&d->nll, softmax_nll(model, next) - softmax_nll(base, next));
+    tally_add(&d->mean, kl);
+    tally_add(&d->nll, softmax_nll(model, next) - softmax_nll(base, next));
     d->n_same_top += base->top == model->top;
 }
 
@@ -76,8 +76,7 @@ static struct estimate quantile(const float *sorted, size_t n, double share) {
 }
 
 struct divergence_result divergence_summary(struct divergence *d) {
-    struct divergence_result r = {.mean = moments_mean(&d->mean),
-                                  .log_ratio = moments_mean(&d->nll)};
+    struct divergence_result r = {.mean = tally_mean(&d->mean), .log_ratio = tally_mean(&d->nll)};
     if (d->n == 0)
         return r;
     const double n = (double)d->n, share = (double)d->n_same_top / n;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct moments {
+struct tally {
     double sum, sum2;
     uint64_t n;
 };
@@ -16,8 +16,8 @@ struct estimate {
     double value, error; /* error: standard error; 0 where there are too few */
 };
 
-void moments_add(struct moments *m, double x);
-struct estimate moments_mean(const struct moments *m);
+void tally_add(struct tally *m, double x);
+struct estimate tally_mean(const struct tally *m);
 
 /* What makes probabilities of logits [vocab]: that of id is exp(logits[id] - log_sum). */
 struct softmax {
@@ -34,7 +34,7 @@ double softmax_nll(const struct softmax *s, int32_t id);
 struct divergence {
     float *kl; /* [cap] */
     size_t n, cap;
-    struct moments mean, nll; /* of kl; of nll - the baseline's nll */
+    struct tally mean, nll; /* of kl; of nll - the baseline's nll */
     uint64_t n_same_top;
 };
 

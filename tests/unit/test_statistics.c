@@ -4,14 +4,14 @@
 #include <math.h>
 
 Test(statistics, moments) {
-    struct moments m = {0};
-    cr_assert_eq(moments_mean(&m).value, 0);
-    moments_add(&m, 1);
-    cr_assert_eq(moments_mean(&m).error, 0);
-    moments_add(&m, 2);
-    moments_add(&m, 3);
-    moments_add(&m, 4);
-    const struct estimate e = moments_mean(&m);
+    struct tally m = {0};
+    cr_assert_eq(tally_mean(&m).value, 0);
+    tally_add(&m, 1);
+    cr_assert_eq(tally_mean(&m).error, 0);
+    tally_add(&m, 2);
+    tally_add(&m, 3);
+    tally_add(&m, 4);
+    const struct estimate e = tally_mean(&m);
     cr_assert_eq(e.value, 2.5);
     cr_assert_float_eq(e.error, sqrt(1.25 / 3), 1e-15);
 }
