@@ -29,6 +29,24 @@ same() { # same NAME EXPECTED FOUND
     if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "expected \"$2\", found \"$3\""; fi
 }
 
+same_files() { # same_files NAME FILE FILE: of the same bytes, and not empty
+    if [ ! -s "$2" ]; then
+        not_ok "$1" "$2 is empty"
+    else
+        expect "$1" cmp "$2" "$3"
+    fi
+}
+
+differ() { # differ NAME FILE FILE: neither is empty
+    if [ ! -s "$2" ] || [ ! -s "$3" ]; then
+        not_ok "$1" "$2 or $3 is empty"
+    elif cmp -s "$2" "$3"; then
+        not_ok "$1"
+    else
+        ok "$1"
+    fi
+}
+
 # wait_for COMMAND...: until it succeeds, 20 seconds at most
 wait_for() {
     for _ in $(seq 400); do

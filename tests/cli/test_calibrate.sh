@@ -15,17 +15,10 @@ for m in dense mixture; do
     expect "$m in i8" "$BISE" quantize "$T/$m" -o "$T/$m.bise" --type i8 --chat-format none
 done
 
-same() { # same NAME FILE FILE
-    if cmp -s "$2" "$3"; then ok "$1"; else not_ok "$1"; fi
-}
-differ() {
-    if cmp -s "$2" "$3"; then not_ok "$1"; else ok "$1"; fi
-}
-
 expect statistics "$BISE" calibrate -m "$T/dense.bise" -f "$T/text" -o "$T/stats" -c 64
 for threads in 1 3; do
     "$BISE" calibrate -m "$T/dense.bise" -f "$T/text" -o "$T/stats$threads" -c 64 -t $threads 2>"$T/err"
-    same "statistics, $threads threads" "$T/stats" "$T/stats$threads"
+    same_files "statistics, $threads threads" "$T/stats" "$T/stats$threads"
 done
 expect "statistics of its own text" "$BISE" calibrate -m "$T/dense.bise" --self 1024 -o "$T/self"
 differ "the model's own text is another" "$T/stats" "$T/self"
@@ -62,7 +55,7 @@ feedback() { # feedback NAME CHECKPOINT OPTION...
 for m in dense mixture; do
     expect "$m with error feedback" feedback "$m-text" $m --calib-text "$T/text" -t 2
     expect "$m with error feedback, 1 thread" feedback "$m-1" $m --calib-text "$T/text" -t 1
-    same "$m: the same bytes with 1 thread" "$T/$m-text.bise" "$T/$m-1.bise"
+    same_files "$m: the same bytes with 1 thread" "$T/$m-text.bise" "$T/$m-1.bise"
 done
 differ "error feedback changes the file" "$T/plain.bise" "$T/dense-text.bise"
 expect "error feedback by its own text" feedback dense-self dense --calib-self 1024

@@ -30,7 +30,7 @@ same "an answer ends with EOS" 2 "$(answer_ids 1 | sed 's/.* //')"
 cp "$T/out" "$T/first"
 
 chat 'Hello\nI want to book a flight.\n' -t 1 --isa scalar
-expect "the same on one thread in scalar code" cmp "$T/first" "$T/out"
+same_files "the same on one thread in scalar code" "$T/first" "$T/out"
 chat 'Hello\n' -sys 'Be kind.' --dump-tokens
 same "the system prompt" "1 $(enc '[INST] Be kind.\n\nHello [/INST]')" "$(prompt_ids 1)"
 chat 'Hello\n' --chat-format llama2 -sys 'Be kind.' --dump-tokens
@@ -95,7 +95,7 @@ expect "/stats tells of the window" grep -q "tokens in the window of 128" "$T/er
 expect "/stats tells of speed" grep -q -E "prefill .* tokens/s; decode .* tokens/s" "$T/err"
 cp "$T/out" "$T/set"
 printf 'Hello\n' | "$BISE" chat -m $M -q --temp 1 -s 7 >"$T/out" 2>"$T/err"
-expect "/set is as good as options" cmp "$T/set" "$T/out"
+same_files "/set is as good as options" "$T/set" "$T/out"
 chat '/set n-predict 3\nHello\n' --dump-tokens
 same "/set n-predict" 3 "$(answer_ids 1 | wc -w)"
 printf 'one\ntwo' >"$T/text"

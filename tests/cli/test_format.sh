@@ -15,9 +15,9 @@ for type in i4 i8 bf16 f32; do
 done
 expect synth_mixture "$BISE" synth --shape $shape,experts=3,top=2 -t 3 -o "$T/moe.bise"
 expect synth_mixture_again "$BISE" synth --shape $shape,experts=3,top=2 -t 1 -o "$T/moe2.bise"
-expect same_for_any_threads cmp "$T/moe.bise" "$T/moe2.bise"
+same_files same_for_any_threads "$T/moe.bise" "$T/moe2.bise"
 expect synth_other_seed "$BISE" synth --shape $shape,experts=3,top=2 --seed 2 -o "$T/moe3.bise"
-if cmp -s "$T/moe.bise" "$T/moe3.bise"; then not_ok seed_matters; else ok seed_matters; fi
+differ seed_matters "$T/moe.bise" "$T/moe3.bise"
 
 if command -v python3 >/dev/null; then
     "$BISE" inspect --json "$T/moe.bise" >"$T/moe.json"

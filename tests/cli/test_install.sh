@@ -63,7 +63,7 @@ else
     not_ok example_runs "$(cat "$T/out.shared" "$T/err")"
 fi
 "$T/static" models/demo.bise "$text" >"$T/out.static" 2>&1
-expect example_static_prints_the_same cmp "$T/out.shared" "$T/out.static"
+same_files example_static_prints_the_same "$T/out.shared" "$T/out.static"
 expect_exit example_says_what_is_wrong 1 "$T/none.bise" "$T/static" "$T/none.bise" "$text"
 
 # The installed program finds the installed model, from anywhere and without an environment.

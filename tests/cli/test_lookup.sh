@@ -14,7 +14,7 @@ same() { # same NAME OPTIONS...: with drafts as without
     for n in 1 5 14; do
         "$BISE" run -m $M -f "$T/prompt" --ignore-eos "$@" --lookup $n >"$T/out" 2>"$T/err"
         n_drafts=$((n_drafts + $(grep -c '^lookup: ' "$T/err")))
-        expect "$name, drafts of $n" cmp "$T/plain" "$T/out"
+        same_files "$name, drafts of $n" "$T/plain" "$T/out"
     done
 }
 same "greedy" --temp 0 -n 200
@@ -22,7 +22,7 @@ same "sampled" --temp 0.5 -s 3 -n 150
 same "sampled hot" --temp 1 --top-k 0 --top-p 1 --min-p 0 -s 4 -n 150
 same "through the window, over and over" --temp 0 -n 700
 same "a window of 16" --temp 0 --window 16 -n 100
-same "a context of 60, filled" --temp 0 --window 0 -c 60 -n 100
+same "a context of 250, filled" --temp 0 --window 0 -c 250 -n 300
 same "penalties" --temp 0.7 -s 5 --repeat-penalty 1.2 --presence-penalty 0.3 -n 100
 same "a stop string" --temp 0 --stop "happy" -n 200
 same "a chunk of 1" --temp 0 --chunk 1 -n 40
@@ -35,13 +35,13 @@ if [ $n_drafts -ge 20 ]; then ok "there were drafts"; else not_ok "there were dr
 printf 'Tell me a story.\nTell me a story.\n/regen\n/undo\nAgain, please.\n' >"$T/talk"
 "$BISE" chat -m $M -q --temp 0.3 -s 2 -n 80 <"$T/talk" >"$T/plain" 2>/dev/null
 "$BISE" chat -m $M -q --temp 0.3 -s 2 -n 80 --lookup 10 <"$T/talk" >"$T/out" 2>/dev/null
-expect "a chat" cmp "$T/plain" "$T/out"
+same_files "a chat" "$T/plain" "$T/out"
 for overflow in sink drop; do
     for lookup in 0 9; do
         "$BISE" chat -m $M -q --temp 0.2 -s 2 -n 60 --window 0 -c 96 --overflow $overflow --lookup $lookup \
             <"$T/talk" >"$T/$lookup" 2>/dev/null
     done
-    expect "a chat in a full context: --overflow $overflow" cmp "$T/0" "$T/9"
+    same_files "a chat in a full context: --overflow $overflow" "$T/0" "$T/9"
 done
 expect_exit "drafts too long" 2 "--lookup: expected 0 to 14" "$BISE" run -m $M -p a --lookup 15
 finish

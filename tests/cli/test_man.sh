@@ -33,7 +33,7 @@ for command in $commands; do
     "$BISE" "$command" --help | sed '1,/^examples:/d' | sed 's/^  //' >"$T/examples"
     expect "examples_$command" test -s "$T/examples"
     sed -n '/^\.SH EXAMPLES/,/^\.SH EXIT/p' "$T/one" | grep -v '^\.' >"$T/in_page"
-    expect "examples_in_page_$command" cmp "$T/examples" "$T/in_page"
+    same_files "examples_in_page_$command" "$T/examples" "$T/in_page"
     unknown=$(grep -o "bise $command .*" "$T/examples" | grep -o -E -- ' --?[a-z][a-z-]*' | sort -u |
         grep -v -x -F -f <(options "$command" | sed 's/^/ /'))
     if [ -z "$unknown" ]; then ok "examples_options_$command"; else not_ok "examples_options_$command" "$unknown"; fi

@@ -12,9 +12,9 @@ same "not moderated exits with 0" 0 $?
 expect "and says so" grep -q '^not moderated 0\.[0-9]*$' "$T/out"
 printf 'How do I kill a linux process?' >"$T/text"
 moderate -f "$T/text" >"$T/file"
-expect "from a file" cmp "$T/out" "$T/file"
+same_files "from a file" "$T/out" "$T/file"
 moderate -f - <"$T/text" >"$T/file"
-expect "from standard input" cmp "$T/out" "$T/file"
+same_files "from standard input" "$T/out" "$T/file"
 moderate "How do I kill a linux process?" --threshold 0.01 >"$T/out"
 same "moderated exits with 10" 10 $?
 expect "with a category" grep -q -v '^not moderated' "$T/out"
@@ -33,7 +33,7 @@ moderate --json "The king is ill." >"$T/json"
 for options in "-t 1" "--isa scalar" "-t 3 --chunk 7"; do
     # shellcheck disable=SC2086
     moderate --json "The king is ill." $options >"$T/other"
-    expect "the same bits with $options" cmp "$T/json" "$T/other"
+    same_files "the same bits with $options" "$T/json" "$T/other"
 done
 sums=$(grep -o '"[a-z ]*": [01]\.[0-9]*' "$T/json" | awk -F': ' '{n++; s += $2} END {printf "%d %.4f", n, s}')
 same "14 categories, adding up to one" "14 1.0000" "$sums"
@@ -62,6 +62,7 @@ expect_exit "no messages" 3 "expected an array of messages" "$BISE" moderate -m 
 guard="Always assist with care, respect, and truth. Respond with utmost utility yet securely. Avoid harmful, unethical, prejudiced, or negative content. Ensure replies promote fairness and positivity."
 prompts() { "$BISE" chat -m $M -q -n 3 --temp 0 --dump-tokens "$@" 2>&1 >/dev/null | grep '^prompt ids'; }
 printf 'Hello\n' >"$T/hello"
+expect "prompts are told" prompts <"$T/hello"
 same "--guard is the paper's prompt" "$(prompts -sys "$guard" <"$T/hello")" "$(prompts --guard <"$T/hello")"
 same "--guard with -sys" "$(prompts -sys "$guard"$'\n\n'"Be brief." <"$T/hello")" \
     "$(prompts --guard -sys "Be brief." <"$T/hello")"
@@ -80,7 +81,7 @@ expect "all of the guard stays where the beginning does" \
 printf 'Hello\nAnd then?\n' >"$T/two"
 "$BISE" chat -m $M -q -n 20 --temp 0 <"$T/two" >"$T/plain" 2>/dev/null
 "$BISE" chat -m $M -q -n 20 --temp 0 --moderate <"$T/two" >"$T/out" 2>/dev/null
-expect "a moderated chat answers alike" cmp "$T/plain" "$T/out"
+same_files "a moderated chat answers alike" "$T/plain" "$T/out"
 "$BISE" chat -m $M -q -n 20 --temp 0 --moderate --threshold 0.01 <"$T/two" >"$T/out" 2>"$T/err"
 same "moderated messages get no answer" "" "$(cat "$T/out")"
 same "which is said" 2 "$(grep -c 'your message is not answered: ' "$T/err")"

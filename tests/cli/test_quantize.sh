@@ -60,11 +60,7 @@ fi
 for threads in 1 3; do
     "$BISE" quantize "$golden/mixtral" -o "$T/t$threads.bise" --type i4 -t $threads 2>/dev/null
 done
-if cmp -s "$T/t1.bise" "$T/t3.bise"; then
-    ok "the number of threads does not change the file"
-else
-    not_ok "the number of threads does not change the file"
-fi
+same_files "the number of threads does not change the file" "$T/t1.bise" "$T/t3.bise"
 
 "$BISE" quantize "$golden/gqa-swa" -o "$T/lines.bise" --type i4 --head f32 --embed bf16 2>"$T/lines"
 if grep -Eq '^layers\.0\.attention\.wq +i4 +[0-9.]+ MB -> +[0-9.]+ MB +error [0-9.]+e-02$' \
@@ -152,11 +148,7 @@ rm "$tuned/tokenizer.model"
 expect_exit "a tokenizer from elsewhere, the tokens beside the weights" 0 "$tuned/added_tokens.json" \
     "$BISE" quantize "$tuned" -o "$T/tuned2.bise" \
     --tokenizer "$T/elsewhere/tokenizer.model"
-if cmp -s "$tuned.bise" "$T/tuned2.bise"; then
-    ok "and the same file"
-else
-    not_ok "and the same file"
-fi
+same_files "and the same file" "$tuned.bise" "$T/tuned2.bise"
 echo '{"<a>": 4097}' >"$T/elsewhere/added_tokens.json"
 expect_exit "those beside the tokenizer come first, gaps are filled" 0 \
     "tokens added to the tokenizer: 1, ids 4096 to 4097, unused pieces between them: 1" \

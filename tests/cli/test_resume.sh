@@ -35,7 +35,7 @@ goes_on() {
     else
         not_ok "$1" "kept ${n:-0}, done $(lines) of $total"
     fi
-    expect "$1: the same file" cmp "$T/whole.bise" "$T/m.bise"
+    same_files "$1: the same file" "$T/whole.bise" "$T/m.bise"
     [ ! -e "$T/m.bise.part" ] && [ ! -e "$T/m.bise.part.journal" ] && ok "$1: nothing is left behind" ||
         not_ok "$1: nothing is left behind"
     rm -f "$T/m.bise"

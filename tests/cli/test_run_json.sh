@@ -14,7 +14,7 @@ expect "a seed is said" test -n "$seed"
 for options in "" "-t 1" "-t 3" "--isa scalar" "--isa avx2" "--isa avx512" "--isa neon" "--lookup 6" "--chunk 2"; do
     # shellcheck disable=SC2086
     if run -p "The king" -n 30 --temp 1 -s "$seed" $options >"$T/again" 2>"$T/err"; then
-        expect "the same text with -s and ${options:-nothing else}" cmp "$T/text" "$T/again"
+        same_files "the same text with -s and ${options:-nothing else}" "$T/text" "$T/again"
     else
         expect "this CPU lacks it: $options" grep -q "instruction set" "$T/err"
     fi

@@ -6,7 +6,9 @@ expect_exit no_command 2 'usage: bise COMMAND' "$BISE"
 expect_exit unknown_command 2 'unknown command "frobnicate"' "$BISE" frobnicate
 expect help "$BISE" --help
 expect version "$BISE" --version
-for command in $("$BISE" --help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
+commands=$("$BISE" --help | sed -n 's/^  \([a-z]*\) .*/\1/p')
+if [ "$(wc -w <<<"$commands")" -ge 13 ]; then ok commands_found; else not_ok commands_found "$commands"; fi
+for command in $commands; do
     expect "help_$command" "$BISE" "$command" --help
     expect_exit "unknown_option_$command" 2 'unknown option --frobnicate' \
         "$BISE" "$command" --frobnicate

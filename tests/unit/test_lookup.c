@@ -74,6 +74,14 @@ Test(lookup, nothing_is_chosen_before_a_call_was_timed) {
     cr_expect_eq(lookup_choose(&l, LOOKUP_MATCH, 0), 0);
 }
 
+Test(lookup, one_slow_call_does_not_count_in_full) {
+    struct lookup l;
+    lookup_begin(&l);
+    lookup_timed(&l, 2, 0.1);
+    lookup_timed(&l, 2, 1000);
+    cr_expect_float_eq(l.seconds[2], 0.125, 1e-12);
+}
+
 /* A length whose first call was slow by bad luck is tried again. */
 Test(lookup, a_slow_call_is_forgotten) {
     struct lookup l;
