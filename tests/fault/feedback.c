@@ -2,12 +2,8 @@
 #include "fault.h"
 
 #include "error.h"
-#include "shape.h"
+#include "tests/unit/tiny_model.h"
 #include "tools/convert_layers.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #define FOLDER "tests/data/format/example.bise"
 #define LENGTH 32 /* of a sequence; four of them: more than STATS_LEAST */
@@ -52,14 +48,8 @@ static enum bise_status run_feedback(const char *dir, struct bise_error *err) {
     size_t n = 0;
     char note[256];
     enum bise_status s = source_open(&source, FOLDER, note, sizeof note, err);
-    if (s == BISE_OK)
-        s = config_shapes(source_config(source), &shapes, &n, err);
-    if (s == BISE_OK && !(tensors = calloc(n, sizeof *tensors)))
-        s = bise_fail(err, BISE_ERR_MEMORY, "no memory for a test's tensors");
-    for (size_t i = 0; s == BISE_OK && i < n; i++)
-        tensors[i] = (struct writer_tensor){
-            shapes[i].name, shapes[i].is_vector || shapes[i].is_router ? TYPE_F32 : TYPE_I4,
-            shapes[i].rows, shapes[i].cols, shapes[i].is_vector};
+    if (s == BISE_OK && !(tensors = tiny_tensors(source_config(source), TYPE_I4, &shapes, &n, err)))
+        s = BISE_ERR_MEMORY;
     c.source = source;
     c.tensors = tensors;
     if (s == BISE_OK)

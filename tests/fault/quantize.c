@@ -1,33 +1,23 @@
 /* Faults while a checkpoint is read and becomes a .bise file. */
 #include "fault.h"
 
-#include "shape.h"
 #include "source/source.h"
+#include "tests/unit/tiny_model.h"
 #include "tools/convert.h"
 #include "tools/reference.h"
 
 #include <dirent.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 static bool left_behind(const char *dir) {
     return fault_file_exists(dir, "out.bise");
 }
 
 static enum bise_status convert(const char *dir, const struct source *source,
-                                const struct tensor_shape *shapes, size_t n, enum tensor_type type,
+                                const struct writer_tensor *tensors, size_t n,
                                 struct bise_error *err) {
-    static struct writer_tensor tensors[64];
     struct convert c = {.source = source, .tensors = tensors, .n_threads = 2, .quiet = true};
     char path[4096];
     snprintf(path, sizeof path, "%s/out.bise", dir);
-    for (size_t i = 0; i < n; i++) {
-        const bool f32 = shapes[i].is_vector || shapes[i].is_router;
-        tensors[i] = (struct writer_tensor){shapes[i].name, f32 ? TYPE_F32 : type, shapes[i].rows,
-                                            shapes[i].cols, shapes[i].is_vector};
-    }
     enum bise_status s =
         writer_open(&c.writer, path, source_config(source), NULL, NULL, 0, tensors, n, err);
     if (s == BISE_OK)
@@ -44,13 +34,15 @@ static enum bise_status run_folder(const char *dir, const char *folder, enum ten
                                    struct bise_error *err) {
     struct source *source = NULL;
     struct tensor_shape *shapes = NULL;
+    struct writer_tensor *tensors = NULL;
     size_t n = 0;
     char note[256];
     enum bise_status s = source_open(&source, folder, note, sizeof note, err);
+    if (s == BISE_OK && !(tensors = tiny_tensors(source_config(source), type, &shapes, &n, err)))
+        s = BISE_ERR_MEMORY;
     if (s == BISE_OK)
-        s = config_shapes(source_config(source), &shapes, &n, err);
-    if (s == BISE_OK)
-        s = n <= 64 ? convert(dir, source, shapes, n, type, err) : BISE_STATUS_COUNT;
+        s = convert(dir, source, tensors, n, err);
+    free(tensors);
     free(shapes);
     source_close(&source);
     return s;

@@ -1,11 +1,9 @@
 /* Faults while a .bise file is written: nothing that looks finished may be left. */
 #include "writer.h"
 #include "fault.h"
+#include "tests/unit/tiny_model.h"
 
-#include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 static const struct writer_tensor tensors[] = {
     {"norm", TYPE_F32, 1, 200, true},
@@ -13,20 +11,6 @@ static const struct writer_tensor tensors[] = {
     {"tok_embeddings", TYPE_I8, 40, 200, false},
 };
 #define N_TENSORS (sizeof tensors / sizeof tensors[0])
-
-static const struct model_config config = {.dim = 200,
-                                           .n_layers = 1,
-                                           .n_heads = 4,
-                                           .n_kv_heads = 2,
-                                           .head_dim = 50,
-                                           .ffn_dim = 40,
-                                           .vocab_size = 40,
-                                           .rope_theta = 1e4,
-                                           .norm_eps = 1e-5f,
-                                           .bos_id = 1,
-                                           .n_eos = 1,
-                                           .eos_ids = {2},
-                                           .chat = CHAT_NONE};
 
 static void out_path(const char *dir, char *path, size_t cap) {
     snprintf(path, cap, "%s/out.bise", dir);
@@ -49,13 +33,13 @@ static enum bise_status put_tensor(struct writer *w, size_t i, struct bise_error
 }
 
 static enum bise_status run(const char *dir, struct bise_error *err) {
-    static const struct provenance provenance = {.source = "none"};
+    const struct model_config config = tiny_config();
     char path[4096];
     struct writer *w = NULL;
     struct stat st;
     out_path(dir, path, sizeof path);
     enum bise_status status =
-        writer_open(&w, path, &config, &provenance, "tokenizer", 9, tensors, N_TENSORS, err);
+        writer_open(&w, path, &config, &tiny_provenance, "tokenizer", 9, tensors, N_TENSORS, err);
     const uint64_t bytes = status == BISE_OK ? writer_file_bytes(w) : 0;
     for (size_t i = 0; i < N_TENSORS && status == BISE_OK; i++)
         status = put_tensor(w, i, err);
@@ -75,6 +59,7 @@ static enum bise_status run(const char *dir, struct bise_error *err) {
 /* A first writer stops after two tensors, a second one finishes. What a fault leaves for the next
  * run is removed here. */
 static enum bise_status run_resumed(const char *dir, struct bise_error *err) {
+    const struct model_config config = tiny_config();
     char path[4096], part[4096 + 16], journal[4096 + 32];
     enum bise_status status = BISE_OK;
     out_path(dir, path, sizeof path);
