@@ -110,7 +110,8 @@ static void update_task(void *arg, size_t task, int thread) {
     for (size_t p = 0; p < cols; p += PANEL_ROWS)
         for (size_t i = 0; i < BLOCK; i++) {
             float *const to = hessian_at(a->h, row + i, col + p);
-            for (size_t c = 0; c < PANEL_ROWS; c++)
+            const size_t below = row + i > col + p ? row + i - col - p : 0; /* the diagonal: kept */
+            for (size_t c = below; c < PANEL_ROWS; c++)
                 to[c] -= y[i * COLS + p + c];
         }
 }
@@ -128,7 +129,8 @@ static bool factor(struct factor_arg *a) {
     return true;
 }
 
-/* Copies one triangle over the other, 16 columns of the upper one and as many rows of the lower. */
+/* Copies one triangle over the other, 16 columns of the upper one and as many rows of the lower.
+ * The lower one is not touched by factoring. */
 static void keep_task(void *arg, size_t panel, int thread) {
     const struct factor_arg *const a = arg;
     (void)thread;
