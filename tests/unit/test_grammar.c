@@ -105,6 +105,9 @@ Test(grammar, rules) {
     /* Palindromes are ambiguous at every byte. */
     expect_texts("root ::= \"a\" root \"a\" | \"b\" root \"b\" | \"\"",
                  TEXTS("", "abba", "aaaaaaaa"), TEXTS("ab", "aba", "abab"));
+    /* So are these, and the same stacks come again and again. */
+    expect_texts("root ::= (\"a\" | [ab] | \"a\")*", TEXTS("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"),
+                 TEXTS("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaac"));
     expect_texts("root ::= x y\nx ::= \"a\"?\ny ::= \"b\" | x", TEXTS("", "a", "ab", "aa", "b"),
                  TEXTS("ba", "aaa"));
 }
@@ -283,6 +286,24 @@ Test(grammar, allowed_tokens_are_those_that_can_be_taken) {
     cr_assert_gt(n_text, 10u);
     matcher_close(&m);
     grammar_free(&plain);
+    bise_grammar_close(&g);
+    bise_model_close(&model);
+    free(allowed);
+}
+
+/* No room for all that may follow "a": said each time, not the second time forgotten. */
+Test(grammar, tokens_that_lead_to_too_much) {
+    static char gbnf[26 + 70000 * 4];
+    struct bise_model *model = open_demo();
+    struct bise_grammar *g;
+    uint8_t *allowed = malloc(bise_model_info(model)->vocab_size);
+    cr_assert_not_null(allowed);
+    memcpy(gbnf, "root ::= \"a\" more\nmore ::=", 26);
+    for (size_t i = 26; i < sizeof gbnf; i += 4)
+        memcpy(gbnf + i, "|\"a\"", 4);
+    cr_assert_eq(bise_grammar_open(&g, model, gbnf, sizeof gbnf, NULL), BISE_OK);
+    for (int i = 0; i < 2; i++)
+        cr_expect_eq(bise_grammar_allowed(g, allowed, NULL), BISE_ERR_MEMORY, "time %d", i);
     bise_grammar_close(&g);
     bise_model_close(&model);
     free(allowed);

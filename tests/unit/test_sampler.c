@@ -76,6 +76,11 @@ Test(sampler, extreme_logits) {
     cr_assert_eq(picked(warm, big), 5u);
     cr_assert_eq(picked(warm, (float[N]){0, -inf, 0, -inf, -inf, NAN, -inf, 0}), 0x85u);
     cr_assert_eq(picked(warm, (float[N]){0, 1, inf, 2, inf, 0, 0, 0}), 4u);
+    const struct bise_sampler_params cold = {.temp = 0};
+    struct bise_sampler *s = NULL;
+    cr_assert_eq(bise_sampler_open(&s, N, &cold, NULL), BISE_OK);
+    cr_assert_eq(bise_sample_allowed(s, none, (const uint8_t[N]){0, 0, 0, 1, 1}), 3);
+    bise_sampler_close(&s);
     const struct bise_sampler_params all = {
         .temp = 1e-30f, .top_k = 5, .top_p = 0.9f, .min_p = 0.1f, .typical_p = 0.9f};
     cr_assert_eq(picked(all, big), 5u);

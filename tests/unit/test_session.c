@@ -88,6 +88,24 @@ Test(session, going_back_too_far_is_refused_and_changes_nothing) {
     bise_session_close(&s);
 }
 
+/* Around where the ring begins to overwrite: what may still be gone back to is there. */
+Test(session, all_that_is_held_is_sound) {
+    const struct bise_session_params p = {.chunk = 8, .window = -1};
+    for (size_t n = 60; n < 120; n++) {
+        struct bise_session *s = open_with(model, p);
+        float want[VOCAB];
+        size_t pos = 16; /* fewer tokens use decode arithmetic */
+        feed(s, 0, n);
+        while (pos < n && bise_truncate(s, pos, NULL) != BISE_OK)
+            pos++;
+        cr_assert_lt(pos, n);
+        feed(s, pos, pos + 16);
+        fresh(model, p, pos + 16, want);
+        cr_assert_eq(memcmp(want, bise_logits(s), sizeof want), 0, "%zu to %zu", n, pos);
+        bise_session_close(&s);
+    }
+}
+
 Test(session, whole_context_can_be_gone_back_through) {
     const struct bise_session_params p = {.n_ctx = 100, .chunk = 16};
     struct bise_session *s = open_with(model, p);

@@ -255,6 +255,7 @@ Test(session_file, damage_anywhere_is_found) {
     struct bise_sampler *sampler = open_sampler(8);
     size_t n;
     feed(s, sampler, 40);
+    (void)next_of(s, sampler); /* random numbers are drawn */
     save(s, sampler);
     uint8_t *const bytes = tiny_slurp(path, &n);
     cr_assert_not_null(bytes);

@@ -71,6 +71,7 @@ Test(thermal, big_cores_count) {
     put("class/thermal/thermal_zone2/temp", "99000\n");
     put_cpu(0, "1800000\n", "1800000\n");
     put_cpu(1, "2400000\n", "2400000\n");
+    put_cpu(2, "1200000\n", "1800000\n");
     thermal_read(&t, root);
     cr_assert_float_eq(t.celsius, 63.0, 1e-9);
     cr_assert_eq(t.mhz, 2400);
