@@ -90,6 +90,8 @@ int moderation_open(struct moderation *m, const struct engine *e, const struct e
 void moderation_close(struct moderation *m) {
     chat_close(&m->chat);
     bise_session_close(&m->own);
+    free(m->held);
+    m->held = NULL;
 }
 
 /* ---- judging ---- */
@@ -194,6 +196,31 @@ static bool stop_if_interrupted(void *user, size_t done, size_t total) {
     return interrupted();
 }
 
+#define PREFILL_MIN 16 /* bise_prefill: calls of fewer have decode's arithmetic, so other bits */
+
+/* The session is to hold the ids [n] of a question. Questions begin alike: what it holds of the
+ * last one is not read again. */
+static enum bise_status read_question(struct moderation *m, const int32_t *ids, size_t n,
+                                      struct bise_error *err) {
+    size_t common = 0;
+    while (common < m->n_held && common + PREFILL_MIN < n && m->held[common] == ids[common])
+        common++;
+    m->n_held = 0;
+    if (bise_truncate(m->session, common, NULL) != BISE_OK) {
+        bise_reset(m->session);
+        common = 0;
+    }
+    int32_t *held = realloc(m->held, n * sizeof *held);
+    if (!held)
+        return bise_fail(err, BISE_ERR_MEMORY, "no memory for the question");
+    m->held = held;
+    memcpy(held, ids, n * sizeof *held);
+    const enum bise_status status =
+        bise_prefill(m->session, ids + common, n - common, stop_if_interrupted, NULL, err);
+    m->n_held = status ? 0 : n;
+    return status;
+}
+
 static int decide(const struct moderation *m, const struct verdict *v) {
     int worst = 1;
     for (int i = 2; i < N_CATEGORIES; i++)
@@ -221,9 +248,8 @@ enum bise_status moderation_judge(struct moderation *m, enum chat_role role, con
                            "the text and the question about it have %zu tokens, more than the "
                            "model's windows reach over",
                            n);
-    bise_reset(m->session);
     if (!status)
-        status = bise_prefill(m->session, ids, n, stop_if_interrupted, NULL, err);
+        status = read_question(m, ids, n, err);
     if (!status)
         status = weigh(m, v, err);
     v->category = decide(m, v);

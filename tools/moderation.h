@@ -25,6 +25,8 @@ struct moderation {
     double threshold; /* what all categories together must have to count; 0: one beats none */
     int32_t names[N_CATEGORIES][MODERATION_NAME_IDS]; /* [n_name] ids, the end's last */
     size_t n_name[N_CATEGORIES];
+    int32_t *held; /* [n_held] ids of the last question */
+    size_t n_held;
 };
 
 struct verdict {
@@ -32,7 +34,8 @@ struct verdict {
     int category; /* NOT_MODERATED, or the likeliest of the others */
 };
 
-/* o: those of the engine, for a session beside the engine's; NULL: the engine's own is used.
+/* o: those of the engine, for a session beside the engine's; NULL: the engine's own is used,
+ * which then must not be used otherwise.
  * Returns an exit code, the fault said on stderr; moderation_close is due in any case. */
 int moderation_open(struct moderation *m, const struct engine *e, const struct engine_options *o,
                     enum chat_format format);

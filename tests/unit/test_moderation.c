@@ -64,3 +64,54 @@ Test(moderation, a_tree_of_names_gives_what_each_name_gives_alone) {
     moderation_close(&m);
     engine_close(&e);
 }
+
+/* A model and what judges by it; window -1: the model's. */
+struct judge {
+    struct engine engine;
+    struct moderation m;
+};
+
+static void judge_open(struct judge *j, int64_t window) {
+    struct engine_options o = ENGINE_DEFAULTS;
+    o.model = "models/demo.bise";
+    o.threads = 1;
+    o.window = window;
+    o.n_ctx = 2048;
+    cr_assert_eq(engine_open(&j->engine, &o), EXIT_DONE);
+    cr_assert_eq(moderation_open(&j->m, &j->engine, NULL, CHAT_V1), EXIT_DONE);
+}
+
+static struct verdict judge(struct judge *j, enum chat_role role, const char *text) {
+    struct bise_error err = {0};
+    struct verdict v;
+    cr_assert_eq(moderation_judge(&j->m, role, text, strlen(text), &v, &err), BISE_OK, "%s",
+                 err.detail);
+    return v;
+}
+
+static void judge_close(struct judge *j) {
+    moderation_close(&j->m);
+    engine_close(&j->engine);
+}
+
+Test(moderation, what_was_judged_before_changes_nothing) {
+    static const char *const texts[] = {"The king has three sons.",
+                                        "The king has",
+                                        "The king has three sons. The king has three sons. Now two",
+                                        "The king has three sons. The king has three sons. Now one",
+                                        "",
+                                        "A dog"};
+    for (int64_t window = -1; window <= 0; window++) {
+        struct judge all, alone;
+        judge_open(&all, window);
+        for (size_t i = 0; i < 2 * sizeof texts / sizeof texts[0]; i++) {
+            const enum chat_role role = i % 4 == 3 ? CHAT_ASSISTANT : CHAT_USER;
+            const char *text = texts[i / 2];
+            judge_open(&alone, window);
+            const struct verdict v = judge(&all, role, text), expected = judge(&alone, role, text);
+            cr_expect_eq(memcmp(&v, &expected, sizeof v), 0, "judgement %zu", i);
+            judge_close(&alone);
+        }
+        judge_close(&all);
+    }
+}
