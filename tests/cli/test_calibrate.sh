@@ -67,6 +67,23 @@ if "$BISE" inspect "$T/dense-text.bise" | grep -q "error feedback by [0-9]* toke
 else
     not_ok "the recipe tells of error feedback" "$("$BISE" inspect "$T/dense-text.bise" | head -20)"
 fi
+# The layers that a text runs through are those of the whole model: the same statistics to the bit.
+as_the_whole() { # as_the_whole CHECKPOINT
+    local base=$T/$1-base.bise
+    "$BISE" quantize "$T/$1" -o "$base" --type i8 --embed f32 --attention i8 --chat-format none &&
+        "$BISE" calibrate -m "$base" -f "$T/text" -o "$T/$1-stats" -c 512 --kv f32 &&
+        "$BISE" quantize "$T/$1" -o "$T/$1-a.bise" --type i8 --chat-format none --calib "$T/$1-stats" &&
+        "$BISE" quantize "$T/$1" -o "$T/$1-b.bise" --type i8 --chat-format none --calib-text "$T/text" &&
+        "$BISE" diff "$T/$1-a.bise" "$T/$1-b.bise" >"$T/diff" && grep -q "^\([0-9]*\) tensors compared, \1 of" "$T/diff"
+}
+for m in dense mixture; do
+    expect "$m: a layer at a time sees what the whole model sees" as_the_whole $m
+    if "$BISE" diff "$T/$m-a.bise" "$T/$m.bise" | grep -q "^\([0-9]*\) tensors compared, \1 of"; then
+        not_ok "$m: and that matters"
+    else
+        ok "$m: and that matters"
+    fi
+done
 expect "i8 with a text" feedback i8-text dense --type i8 --calib-text "$T/text"
 expect "its recipe tells of no feedback" grep -q "columns weighted by [0-9]* tokens of a text" \
     <("$BISE" inspect "$T/i8-text.bise")

@@ -35,6 +35,18 @@ else
     skipped inspect_json "no python3"
 fi
 
+expect synth_padding "$BISE" synth --shape dim=72,ffn=200,layers=2,heads=6,kv=2,vocab=100 -o "$T/gap.bise"
+gap=$("$BISE" inspect --json "$T/gap.bise" |
+    sed -n 's/.*"layers.0.attention_norm".*"offset":\([0-9]*\),"bytes":\([0-9]*\),.*/\1 \2/p' | awk '{ print $1 + $2 }')
+printf x | dd of="$T/gap.bise" bs=1 seek="$gap" conv=notrunc 2>/dev/null
+"$BISE" verify "$T/gap.bise" >"$T/out"
+status=$?
+if [ $status -eq 3 ] && grep -q "^damaged: padding at offset $gap:" "$T/out"; then
+    ok verify_names_padding
+else
+    not_ok verify_names_padding "exit status $status: $(cat "$T/out")"
+fi
+
 expect checkpoint "$BISE" synth --shape $shape --checkpoint "$T/ck"
 expect_exit checkpoint_exists 3 'File exists' "$BISE" synth --shape $shape --checkpoint "$T/ck"
 if [ -s "$T/ck/config.json" ] && [ -s "$T/ck/model-00001-of-00001.safetensors" ] &&

@@ -74,6 +74,15 @@ expect "other options begin anew" quantize
 [ -z "$(kept)" ] && cmp -s "$T/whole.bise" "$T/m.bise" && ok "and keep nothing" || not_ok "and keep nothing"
 rm "$T/m.bise"
 
+expect "a model to calibrate" "$BISE" quantize "$T/ck" -o "$T/i8.bise" --no-tokenizer --type i8
+for n in 1024 2048; do
+    expect "$n tokens" "$BISE" calibrate -m "$T/i8.bise" --self $n -c 64 -o "$T/stats$n"
+done
+stopped KILL 100 --calib "$T/stats1024"
+expect "other statistics begin anew" quantize --calib "$T/stats2048"
+[ -z "$(kept)" ] && ok "though all else is the same" || not_ok "though all else is the same"
+rm "$T/m.bise"
+
 stopped KILL 100
 for f in "$T"/ck/*.safetensors; do cp "$f" "$T/copy" && mv "$T/copy" "$f"; done
 expect "another source begins anew" quantize
