@@ -21,15 +21,20 @@ static void *take(struct arena *a, size_t count, size_t each, size_t size) {
     return p;
 }
 
-unsigned forms_of(enum tensor_type type) {
+unsigned form_of(enum tensor_type type, bool prefill) {
     switch (type) {
     case TYPE_I4:
-        return FORM_Q32 | FORM_Q128;
+        return prefill ? FORM_Q128 : FORM_Q32;
     case TYPE_I8:
         return FORM_Q32;
     default:
         return FORM_F32;
     }
+}
+
+/* Those it wants whatever the call. */
+static unsigned forms_of(enum tensor_type type) {
+    return form_of(type, false) | form_of(type, true);
 }
 
 static void take_act(struct arena *a, struct act *act, size_t n, size_t k, unsigned forms) {

@@ -56,8 +56,8 @@ struct buffers {
     struct thread_scratch *threads; /* [n_threads] */
 };
 
-/* Forms a matrix of this type wants, whatever the length of the call. */
-unsigned forms_of(enum tensor_type type);
+/* The one form a matrix of this type wants in a call of this arithmetic. */
+unsigned form_of(enum tensor_type type, bool prefill);
 
 /* Places everything in memory of *bytes at base; with base NULL only counts *bytes. False if sizes
  * overflow. threads: [n_threads], may be NULL when counting. */

@@ -22,10 +22,6 @@ struct ffn_arg {
     bool mixed;   /* sum by weight; else the one expert's output as it is */
 };
 
-static size_t min_size(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
 unsigned ffn_forms(const struct pass *p, const struct layer *w) {
     const uint32_t n = p->s->model->config.n_experts;
     return pass_forms(p, w->w1, n > 0 ? n : 1) | pass_forms(p, w->w3, n > 0 ? n : 1) |

@@ -72,9 +72,8 @@ void matcher_begin(struct matcher *m, bool space);
 /* Goes on by bytes. False if they cannot follow (the state is then the one before), or if stacks
  * take more memory than there is. */
 bool matcher_accept(struct matcher *m, const char *bytes, size_t n);
-/* Whether the text may end here; whether it must. */
+/* Whether the text may end here. */
 bool matcher_may_end(const struct matcher *m);
-bool matcher_must_end(const struct matcher *m);
 
 /* The state as numbers, in out [cap]; returns how many, 0 if there are more than cap. Equal numbers
  * are equal states. */

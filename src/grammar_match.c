@@ -267,10 +267,6 @@ bool matcher_may_end(const struct matcher *m) {
     return false;
 }
 
-bool matcher_must_end(const struct matcher *m) {
-    return m->levels[0].end == 1 && !m->tops[0];
-}
-
 size_t matcher_state(const struct matcher *m, uint32_t *out, size_t cap) {
     const size_t n_nodes = m->levels[0].n_nodes, n_tops = m->levels[0].end;
     size_t n = 0;

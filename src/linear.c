@@ -14,21 +14,6 @@ size_t panel_count(const struct tensor *t) {
     return (t->rows + PANEL_ROWS - 1) / PANEL_ROWS;
 }
 
-static size_t min_size(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-unsigned form_of(enum tensor_type type, bool prefill) {
-    switch (type) {
-    case TYPE_I4:
-        return prefill ? FORM_Q128 : FORM_Q32;
-    case TYPE_I8:
-        return FORM_Q32;
-    default:
-        return FORM_F32;
-    }
-}
-
 unsigned pass_forms(const struct pass *p, const struct tensor *const *w, size_t n) {
     unsigned forms = 0;
     for (size_t i = 0; i < n; i++)

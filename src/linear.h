@@ -4,8 +4,9 @@
 
 #include "session.h"
 
-/* The one form a matrix wants in a call of this arithmetic. */
-unsigned form_of(enum tensor_type type, bool prefill);
+static inline size_t min_size(size_t a, size_t b) {
+    return a < b ? a : b;
+}
 
 /* Quantizes elements [at, at + len) of vector i from x [len] into the forms asked for (f: copied).
  * at and len: multiples of TILE_K. False if x is not finite (f is not looked at). */

@@ -259,7 +259,7 @@ Test(json_schema, random_texts_are_json) {
         char text[200];
         size_t n = 0;
         matcher_begin(m, false);
-        while (n < sizeof text && !matcher_must_end(m)) {
+        while (n < sizeof text) {
             static const char likely[] = "{}[]\"\"\"::,,01.-etrufalsn\\u0 \n";
             char c = likely[random_u64(&random) % (sizeof likely - 1)];
             if (matcher_accept(m, &c, 1))
