@@ -109,7 +109,8 @@ Test(moderation, what_was_judged_before_changes_nothing) {
             const char *text = texts[i / 2];
             judge_open(&alone, window);
             const struct verdict v = judge(&all, role, text), expected = judge(&alone, role, text);
-            cr_expect_eq(memcmp(&v, &expected, sizeof v), 0, "judgement %zu", i);
+            for (int k = 0; k < N_CATEGORIES; k++)
+                cr_expect_eq(v.p[k], expected.p[k], "judgement %zu", i);
             judge_close(&alone);
         }
         judge_close(&all);
