@@ -215,6 +215,11 @@ Test(session_store, a_crash_between_saving_and_emptying_the_journal) {
     cr_assert_eq(open_kept(&k), EXIT_DONE, "as before the first save");
     check_same(&k, ids, n_ids);
     cr_assert_eq(session_store_save(&k.s, true), EXIT_DONE);
+    drop_kept(&k);
+    cr_assert(tiny_dump(journal_path, bytes, n));
+    cr_assert_eq(open_kept(&k), EXIT_DONE,
+                 "and the file made of a journal alone is of its session");
+    check_same(&k, ids, n_ids);
     say(&k, "After it was saved");
     free(bytes);
     uint8_t *const later = tiny_slurp(journal_path, &n);
