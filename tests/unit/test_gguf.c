@@ -77,6 +77,91 @@ Test(gguf, damaged) {
     tiny_remove(&t);
 }
 
+/* Adds a value before those of m.gguf, and a filler, so that what follows stays aligned. */
+static void put_first(const struct tiny *t, struct tiny_bytes *value) {
+    static const char spaces[] = "                                ";
+    struct tiny_bytes file = {0};
+    char path[128];
+    uint8_t *bytes;
+    size_t len;
+    const size_t filler = 8 + strlen("filler") + 4 + 8;
+    tiny_gguf_string(value, "filler", spaces + (value->n + filler) % 32);
+    snprintf(path, sizeof path, "%s/m.gguf", t->folder);
+    cr_assert_eq(file_read_whole(path, 1 << 20, &bytes, &len, &err), BISE_OK);
+    put_u64(bytes + 16, get_u64(bytes + 16) + 2);
+    tiny_add(&file, bytes, 24);
+    tiny_add(&file, value->at, value->n);
+    tiny_add(&file, bytes + 24, len - 24);
+    tiny_write_file(t->folder, "m.gguf", file.at, file.n);
+    free(file.at);
+    free(value->at);
+    free(bytes);
+}
+
+/* What the metadata say is taken at its word or refused by name; the first of two values counts. */
+Test(gguf, metadata) {
+    static const struct {
+        const char *key, *text; /* text NULL: number */
+        uint32_t number;
+        enum bise_status status;
+        const char *message;
+    } cases[] = {
+        {"llama.vocab_size", NULL, 40, BISE_OK, ""},
+        {"llama.rope.dimension_count", NULL, 8, BISE_OK, ""},
+        {"llama.rope.dimension_count", NULL, 4, BISE_ERR_UNSUPPORTED, "head's 8, found 4"},
+        {"llama.rope.scaling.type", "none", 0, BISE_OK, ""},
+        {"llama.rope.scaling.type", "linear", 0, BISE_ERR_UNSUPPORTED, "rope scaling"},
+        {"general.architecture", "qwen2", 0, BISE_ERR_UNSUPPORTED, "expected llama, found qwen2"},
+        {"general.alignment", NULL, 24, BISE_ERR_FORMAT, "general.alignment: expected"},
+        {"general.alignment", "32", 0, BISE_ERR_FORMAT, "general.alignment: expected"},
+        {"llama.context_length", "many", 0, BISE_ERR_FORMAT, "expected a whole number"},
+        {"llama.rope.freq_base", NULL, 10000, BISE_ERR_FORMAT, "freq_base: expected a number"},
+        {"tokenizer.ggml.scores", NULL, 0, BISE_ERR_FORMAT, "tokens, scores and token_type"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct tiny t = {0};
+        struct tiny_bytes value = {0};
+        struct source *s = NULL;
+        char path[128];
+        tiny_write(&t);
+        tiny_write_gguf(&t, "m.gguf");
+        if (cases[i].text)
+            tiny_gguf_string(&value, cases[i].key, cases[i].text);
+        else
+            tiny_gguf_u32(&value, cases[i].key, cases[i].number);
+        put_first(&t, &value);
+        snprintf(path, sizeof path, "%s/m.gguf", t.folder);
+        const enum bise_status status = source_open(&s, path, note, sizeof note, &err);
+        cr_assert_eq(status, cases[i].status, "%s: %s", cases[i].key, err.detail);
+        cr_assert(!status || strstr(err.detail, cases[i].message), "%s", err.detail);
+        source_close(&s);
+        tiny_remove(&t);
+    }
+}
+
+/* The normalizer's dummy prefix, fifth byte from the end: on unless the metadata turn it off. */
+Test(gguf, space_before_the_text) {
+    for (uint8_t prefix = 0; prefix < 3; prefix++) {
+        struct tiny t = {0};
+        struct tiny_bytes value = {0};
+        struct source *s = NULL;
+        char path[128];
+        size_t len;
+        tiny_write(&t);
+        tiny_write_gguf(&t, "m.gguf");
+        tiny_gguf_text(&value, prefix < 2 ? "tokenizer.ggml.add_space_prefix" : "other");
+        tiny_u(&value, 7, 4);
+        tiny_u(&value, prefix, 1);
+        put_first(&t, &value);
+        snprintf(path, sizeof path, "%s/m.gguf", t.folder);
+        cr_assert_eq(source_open(&s, path, note, sizeof note, &err), BISE_OK, "%s", err.detail);
+        const uint8_t *bytes = source_tokenizer_bytes(s, &len);
+        cr_assert_eq(bytes[len - 5], prefix > 0);
+        source_close(&s);
+        tiny_remove(&t);
+    }
+}
+
 static void fill(uint8_t *block, unsigned n, unsigned seed) {
     for (unsigned i = 0; i < n; i++)
         block[i] = (uint8_t)((i * 151 + seed * 77 + i * i * 13) >> 2);
