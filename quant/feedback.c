@@ -113,7 +113,7 @@ static void choose_scales(struct work *t, uint8_t *tile, size_t b) {
         struct fit fit;
         int s = 0;
         for (size_t i = 0; i < BLOCK_K; i++)
-            x[i] = t->at + first + i < t->f->cols ? lane(&t->v[first + i], r) : 0;
+            x[i] = lane(&t->v[first + i], r);
         const struct block block = {x, t->f->weights + t->at + first, peak_of(x, BLOCK_K)};
         const float row_scale = t->rows[r].scale;
         if (row_scale > 0 && block.peak > NEGLIGIBLE)

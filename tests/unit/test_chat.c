@@ -254,6 +254,35 @@ Test(chat, chatml_as_plain_text) {
     tokenizer_close(&t);
 }
 
+/* What a record of another program, or a damaged one, may tell. */
+Test(chat, events_that_make_no_sense) {
+    struct tokenizer *t = open_toy(false, false);
+    struct chat *c = open_chat(t, CHAT_V1);
+    static const uint8_t beyond[4] = {0xff, 0xff, 0xff}, drop[9] = {2};
+    static const struct {
+        uint32_t event;
+        const uint8_t *data;
+        size_t len;
+    } bad[] = {{CHAT_EV_DROP, drop, 8},  {CHAT_EV_DROP, drop, 7},   {CHAT_EV_DROP, drop, 9},
+               {CHAT_EV_TEXT, drop, 1},  {CHAT_EV_ANSWER, drop, 4}, {CHAT_EV_COUNT, drop, 0},
+               {CHAT_EV_USER, beyond, 1}};
+    cr_assert_eq(chat_apply(c, CHAT_EV_POP, NULL, 0, 100, NULL), BISE_ERR_FORMAT);
+    add_user(c, "a");
+    cr_assert_eq(chat_apply(c, CHAT_EV_USER, drop, 1, 100, NULL), BISE_ERR_FORMAT);
+    cr_assert_eq(chat_apply(c, CHAT_EV_ANSWER, beyond, 4, 100, NULL), BISE_ERR_FORMAT);
+    cr_assert_eq(chat_apply(c, CHAT_EV_ANSWER, drop, 3, 100, NULL), BISE_ERR_FORMAT);
+    cr_assert_eq(chat_apply(c, CHAT_EV_ANSWER, drop, 4, 100, NULL), BISE_OK);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        cr_expect_neq(chat_apply(c, bad[i].event, bad[i].data, bad[i].len, 100, NULL), BISE_OK,
+                      "%zu", i);
+    cr_assert_eq(chat_messages(c), 2);
+    cr_assert_eq(chat_dropped(c), 0);
+    add_user(c, "b");
+    cr_assert_eq(chat_apply(c, CHAT_EV_DROP, drop, 8, 100, NULL), BISE_OK);
+    chat_close(&c);
+    tokenizer_close(&t);
+}
+
 Test(chat, zephyr) {
     struct tokenizer *t = open_toy(false, false);
     struct chat *c = open_chat(t, CHAT_ZEPHYR);

@@ -1,5 +1,6 @@
 /* Rounding with error feedback: the factor, and what it is good for. */
 #include "gptq.h"
+#include "kernels/panel.h"
 #include "random.h"
 #include "src/cpu.h"
 #include "src/mem.h"
@@ -169,6 +170,18 @@ Test(gptq, sums_of_zeros_are_refused) {
     free(x);
 }
 
+Test(gptq, sums_of_no_inputs_are_refused) {
+    enum { COLS = 40 };
+    struct bench b;
+    random_seed(&state, 5);
+    float *const x = correlated(COLS);
+    sum_up(&b, ISA_SCALAR, 1, x, COLS);
+    *hessian_at(&b.hessian, 3, 30) = 1e6f * *hessian_at(&b.hessian, 3, 3);
+    cr_assert_not(hessian_factor(&b.hessian, &b.work), "more in common than each has");
+    close_bench(&b);
+    free(x);
+}
+
 /* Panels of [rows][cols] rounded with feedback; b was summed up. */
 static uint8_t *round_rows(struct bench *b, const float *rows, size_t n_rows, size_t cols,
                            struct rounding_sums *sums, size_t *len) {
@@ -177,6 +190,7 @@ static uint8_t *round_rows(struct bench *b, const float *rows, size_t n_rows, si
     *len = n_panels * panel_bytes(TYPE_I4, b->hessian.k);
     uint8_t *const panels = mem_alloc(*len), *const work = mem_alloc(gptq_work_bytes(cols));
     cr_assert(panels && work);
+    memset(work, 0xff, gptq_work_bytes(cols)); /* what tasks before left there */
     cr_assert(hessian_factor(&b->hessian, &b->work));
     cr_assert_eq(gptq_open(&g, &b->hessian, &b->kernels, codebook_default, NULL, NULL), BISE_OK);
     gptq_round(&g, panels, rows, n_rows, work, sums);
@@ -244,6 +258,67 @@ Test(gptq, beats_plain_rounding_on_correlated_inputs) {
         free(rows);
         free(x);
     }
+}
+
+/* The sum over columns i < j of x[i] U[i][j]. */
+static double fed(const struct bench *b, const double *x, size_t j) {
+    double sum = 0;
+    for (size_t i = 0; i < j; i++)
+        sum += x[i] * (double)*hessian_at(&b->hessian, i, j);
+    return sum;
+}
+
+/* One row by its definition: each code is the nearest to the weight and what the errors before it
+ * feed back, under the row scale that plain rounding finds; the one stored is then the best there
+ * is for these codes. */
+static void check_row(const struct bench *b, const uint8_t *panel, const uint8_t *plain, size_t r,
+                      const float *w, size_t cols) {
+    const double scale = (double)panel_row_scale(plain, r);
+    const double stored = (double)panel_row_scale(panel, r);
+    double code[256], e[256], lost[256], dot = 0, square = 0; /* code: times the block's scale */
+    for (size_t j = 0; j < cols; j++) {
+        const uint8_t *const tile = panel_tile(panel, I4_TILE_BYTES, j / TILE_K);
+        const double s = tile_scale(tile, j % TILE_K / BLOCK_K, r);
+        code[j] = s * tile_value_i4(tile, r, j % TILE_K, codebook_default);
+        const double v = (double)w[j] + (j ? fed(b, e, j) : 0);
+        e[j] = (double)w[j] - scale * code[j];
+        lost[j] = (double)w[j] - stored * code[j];
+        for (size_t c = 0; c < CODEBOOK_SIZE; c++)
+            cr_assert_leq(fabs(v - scale * code[j]),
+                          fabs(v - scale * s * codebook_default[c]) + 1e-4 * scale * fabs(s),
+                          "row %zu, column %zu", r, j);
+    }
+    for (size_t j = 0; j < cols; j++) {
+        const double z = stored * (code[j] + fed(b, code, j));
+        dot += (double)b->hessian.diag[j] * (lost[j] + fed(b, lost, j)) * z;
+        square += (double)b->hessian.diag[j] * z * z;
+    }
+    cr_assert_lt(fabs(dot), 1e-5 * square, "row %zu: %g of %g", r, dot, square);
+    cr_assert_neq(stored, scale);
+}
+
+Test(gptq, rounds_as_defined) {
+    enum { COLS = 200, ROWS = PANEL_ROWS };
+    struct bench b;
+    struct rounding_sums sums = {0};
+    size_t len;
+    random_seed(&state, 11);
+    float *const x = correlated(COLS), *const rows = random_rows(ROWS, COLS);
+    float *const scratch = malloc(quantize_scratch_floats(COLS) * sizeof *scratch);
+    sum_up(&b, ISA_SCALAR, 1, x, COLS);
+    uint8_t *const panel = round_rows(&b, rows, ROWS, COLS, &sums, &len);
+    uint8_t *const plain = mem_alloc(len);
+    const struct rounding how = {
+        .type = TYPE_I4, .codebook = codebook_default, .weights = b.hessian.diag};
+    quantize_panel(plain, &how, rows, ROWS, COLS, scratch, &sums);
+    for (size_t r = 0; r < ROWS; r++)
+        check_row(&b, panel, plain, r, rows + r * COLS, COLS);
+    mem_free(panel, len);
+    mem_free(plain, len);
+    close_bench(&b);
+    free(scratch);
+    free(rows);
+    free(x);
 }
 
 /* What is told of the error is what the panels hold. */

@@ -185,3 +185,24 @@ Test(kl_base, hostile_headers) {
     check_header(44, WINDOW, BISE_ERR_FORMAT, "predictions from 5 on");
     check_header(KL_BASE_HEADER + 4, VOCAB, BISE_ERR_FORMAT, "ids below 50, found 50");
 }
+
+/* A window's checksum may be right and its numbers none all the same. */
+Test(kl_base, records_that_are_no_logits) {
+    static const float bad[][2] = {{1, NAN},      {1, -1},  {1, 1e38f},
+                                   {INFINITY, 1}, {NAN, 1}, {-3e38f, 1e34f}};
+    const size_t at = KL_BASE_HEADER + 4 * shape.n_windows * shape.window;
+    const size_t len = eval_predicted(&shape) * (8 + 2 * (size_t)VOCAB);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        uint8_t *bytes;
+        size_t n;
+        write_base();
+        cr_assert_eq(file_read_whole(path, 1 << 20, &bytes, &n, &err), BISE_OK);
+        put_f32(bytes + at, bad[i][0]);
+        put_f32(bytes + at + 4, bad[i][1]);
+        put_u32(bytes + at + len, crc32c(0, bytes + at, len));
+        put_file(bytes, n);
+        cr_assert_eq(read_all(), BISE_ERR_FORMAT, "%zu", i);
+        cr_assert_not_null(strstr(err.detail, "window 0 is damaged"), "%s", err.detail);
+        free(bytes);
+    }
+}

@@ -4,7 +4,9 @@
 #include "src/crc32c.h"
 #include "synth_model.h"
 #include "tiny_model.h"
+#include "tools/calib.h"
 
+#include <float.h>
 #include <math.h>
 
 #define DENSE   "dim=160,ffn=200,layers=2,heads=4,kv=2,head_dim=32,vocab=96"
@@ -223,4 +225,37 @@ Test(stats, hostile_numbers_are_refused_by_name) {
         cr_assert_not_null(strstr(err.detail, cases[i].says), "case %zu: %s", i, err.detail);
         free(data);
     }
+}
+
+Test(stats, sums_beyond_floats_stay_numbers) {
+    struct moments m;
+    model = synth_model(path, DENSE, TYPE_I8);
+    cr_assert_eq(moments_open(&m, &model->config, NULL), BISE_OK);
+    m.stats.entries[0].count = 1;
+    m.sums[0][0] = 1e300;
+    m.sums[0][1] = 2;
+    const struct stats_entry *const e = &moments_take(&m)->entries[0];
+    cr_assert(e->moments[0] == FLT_MAX && e->moments[1] == 2);
+    moments_close(&m);
+}
+
+/* Whatever a file is calibrated by, another of it does not go on with what was begun. */
+Test(stats, the_identity_of_a_calibration) {
+    float moments[] = {1, 2, 3};
+    int32_t ids[] = {5, 6, 7};
+    struct stats_entry entry = {.cols = 3, .count = 10, .moments = moments};
+    struct calib c = {.stats = {.entries = &entry, .n = 1}};
+    uint64_t seen[5];
+    seen[0] = calib_identity(&c);
+    moments[2] = 4;
+    seen[1] = calib_identity(&c);
+    entry.count++;
+    seen[2] = calib_identity(&c);
+    c.tokens = (struct calibration){.ids = ids, .n = 3};
+    seen[3] = calib_identity(&c);
+    ids[2]++;
+    seen[4] = calib_identity(&c);
+    for (size_t i = 0; i < 5; i++)
+        for (size_t j = 0; j < i; j++)
+            cr_assert_neq(seen[i], seen[j], "%zu and %zu", i, j);
 }
