@@ -306,6 +306,31 @@ else
 fi
 rm -f "$T"/stopped.bise.*
 
+## A matrix of heavy tails gets the codebook made for them, one of light tails the usual one
+
+if command -v python3 >/dev/null; then
+    "$BISE" synth --shape dim=128,ffn=256,layers=2,heads=2,vocab=64 --checkpoint "$T/tails" 2>/dev/null
+    python3 - "$T/tails/model-00001-of-00001.safetensors" <<'END'
+import json, struct, sys
+data = bytearray(open(sys.argv[1], "rb").read())
+n = struct.unpack("<Q", data[:8])[0]
+tensors = json.loads(data[8 : 8 + n])
+for name, power in (("up_proj", 2), ("gate_proj", 0.5)):
+    begin, end = tensors[f"model.layers.1.mlp.{name}.weight"]["data_offsets"]
+    for at in range(8 + n + begin, 8 + n + end, 2):
+        x = struct.unpack("<f", bytes(2) + data[at : at + 2])[0]
+        data[at : at + 2] = struct.pack("<f", x * (abs(x) + 1e-9) ** (power - 1))[2:]
+open(sys.argv[1], "wb").write(data)
+END
+    expect "heavy tails" "$BISE" quantize "$T/tails" -o "$T/tails.bise" --chat-format none
+    "$BISE" inspect --json "$T/tails.bise" |
+        sed -n 's/.*"name":"layers.1.feed_forward.\(w[13]\)",.*"codebook":\[\(-32,-[0-9]*\),.*/\1 \2/p' |
+        sort >"$T/codebooks"
+    expect "the codebooks" diff "$T/codebooks" - <<<$'w1 -32,-24\nw3 -32,-23'
+else
+    skipped "heavy tails" "no python3"
+fi
+
 ## A full disk
 
 mkdir "$T/tmpfs"
