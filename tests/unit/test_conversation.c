@@ -93,6 +93,49 @@ Test(conversation, an_answer_is_that_of_a_fresh_session) {
     rmdir(folder);
 }
 
+/* The first id of an answer whose piece is one byte that none before it has. */
+static size_t first_of_its_byte(const struct toy_talk *t, char stop[2]) {
+    bool seen[256] = {false};
+    for (size_t i = 0; i < t->c.answer.n; i++) {
+        size_t len;
+        const char *const piece = bise_token_piece(t->engine.model, t->c.answer.ids[i], &len);
+        if (i > 2 && len == 1 && *piece && !seen[(uint8_t)*piece]) {
+            stop[0] = *piece;
+            return i;
+        }
+        for (size_t at = 0; at < len; at++)
+            seen[(uint8_t)piece[at]] = true;
+    }
+    return 0;
+}
+
+Test(conversation, what_a_stop_string_cuts_is_not_kept) {
+    char folder[256], stop[2] = {0};
+    int32_t ids[12];
+    size_t n = 0;
+    cr_assert(tiny_folder(folder));
+    for (int stopped = 0; stopped < 2; stopped++) {
+        struct toy_talk t;
+        snprintf(t.path, sizeof t.path, "%s/toy.bise", folder);
+        toy_write_model(t.path, 0, TYPE_I4);
+        toy_talk_begin(&t, CHAT_V3, 0, 1);
+        if (stopped)
+            cr_assert(stop_add(&t.c.stop, stop));
+        cr_assert_eq(toy_say(&t, "Hi"), BISE_OK);
+        if (stopped) {
+            cr_assert_eq(t.c.answer.n, n);
+            cr_assert_arr_eq(t.c.answer.ids, ids, n * sizeof *ids);
+        } else {
+            n = first_of_its_byte(&t, stop);
+            cr_assert(n > 0 && t.c.answer.n <= 12);
+            memcpy(ids, t.c.answer.ids, n * sizeof *ids);
+        }
+        toy_talk_close(&t);
+        unlink(t.path);
+    }
+    rmdir(folder);
+}
+
 Test(conversation, a_full_context_refuses_and_keeps_the_rest) {
     char folder[256];
     struct toy_talk t;

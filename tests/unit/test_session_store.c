@@ -2,6 +2,7 @@
  * bits where the file was written; what does not belong together is refused. */
 #include "toy_talk.h"
 
+#include "src/sampler.h"
 #include "tools/session_store.h"
 
 #include <signal.h>
@@ -90,14 +91,20 @@ Test(session_store, goes_on_with_the_same_bits) {
 Test(session_store, the_journal_keeps_what_was_not_saved) {
     struct kept k;
     size_t n;
+    uint64_t first[4], last[4], found[4]; /* random numbers */
     cr_assert_eq(open_kept(&k), EXIT_DONE);
+    sampler_random(k.t.c.sampler, first);
     cr_assert_eq(chat_set_system(k.t.c.chat, "Be kind.", 8, NULL), BISE_OK);
     say(&k, "First");
     say(&k, "Second");
+    sampler_random(k.t.c.sampler, last);
     int32_t *ids = toy_ids(&k.t, &n);
     drop_kept(&k);
     cr_assert_eq(open_kept(&k), EXIT_DONE);
     check_same(&k, ids, n);
+    sampler_random(k.t.c.sampler, found);
+    cr_assert_arr_eq(found, last, sizeof last);
+    cr_assert_arr_neq(found, first, sizeof first);
     free(ids);
     cr_assert_eq(session_store_save(&k.s, true), EXIT_DONE);
     chat_pop(k.t.c.chat);
