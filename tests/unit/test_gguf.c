@@ -113,6 +113,7 @@ Test(gguf, metadata) {
         {"llama.rope.scaling.type", "linear", 0, BISE_ERR_UNSUPPORTED, "rope scaling"},
         {"general.architecture", "qwen2", 0, BISE_ERR_UNSUPPORTED, "expected llama, found qwen2"},
         {"general.alignment", NULL, 24, BISE_ERR_FORMAT, "general.alignment: expected"},
+        {"general.alignment", NULL, 4096, BISE_ERR_FORMAT, "an aligned offset"},
         {"general.alignment", "32", 0, BISE_ERR_FORMAT, "general.alignment: expected"},
         {"llama.context_length", "many", 0, BISE_ERR_FORMAT, "expected a whole number"},
         {"llama.rope.freq_base", NULL, 10000, BISE_ERR_FORMAT, "freq_base: expected a number"},
