@@ -114,10 +114,11 @@ static enum bise_status take_value(struct reader *r, struct gguf_value *v) {
     return type == GGUF_ARRAY ? take_array(r, v) : take(r, number_bytes(type), &v->data);
 }
 
-/* One entry of the table; offset is still relative to the data. dims: [cols, rows, ...]. */
+/* One entry of the table; offset is still relative to the data. dims: [cols, rows, ...]. bytes:
+ * check_entry's. */
 struct entry {
     char name[MAX_NAME];
-    uint64_t dims[MAX_DIMS], offset;
+    uint64_t dims[MAX_DIMS], offset, bytes;
     unsigned n_dims;
     const char *dtype;
     enum raw_type type;
@@ -156,25 +157,25 @@ static enum bise_status take_entry(struct reader *r, struct entry *e) {
                      r->file, e->name, number);
 }
 
-/* Bytes of the tensor, and of one matrix of it; its place against the file. */
-static enum bise_status check_entry(const struct reader *r, const struct entry *e,
-                                    uint64_t data_size, uint64_t alignment, uint64_t *bytes) {
+/* Fills bytes; its place against the file. */
+static enum bise_status check_entry(const struct reader *r, struct entry *e, uint64_t data_size,
+                                    uint64_t alignment) {
     const struct block_shape shape = block_shape(e->type);
-    *bytes = e->dims[0] / shape.values;
+    e->bytes = e->dims[0] / shape.values;
     bool ok = e->dims[0] % shape.values == 0 && e->dims[0] > 0 && e->offset % alignment == 0 &&
-              !__builtin_mul_overflow(*bytes, shape.bytes, bytes);
+              !__builtin_mul_overflow(e->bytes, shape.bytes, &e->bytes);
     for (unsigned i = 1; i < e->n_dims && ok; i++)
-        ok = e->dims[i] > 0 && !__builtin_mul_overflow(*bytes, e->dims[i], bytes);
+        ok = e->dims[i] > 0 && !__builtin_mul_overflow(e->bytes, e->dims[i], &e->bytes);
     if (!ok)
         return bise_fail(r->err, BISE_ERR_FORMAT,
                          "%s: tensor %s: expected rows of whole blocks of %u, an aligned offset, "
                          "and a product that fits in 64 bits",
                          r->file, e->name, shape.values);
-    if (e->offset > data_size || *bytes > data_size - e->offset)
+    if (e->offset > data_size || e->bytes > data_size - e->offset)
         return bise_fail(r->err, BISE_ERR_FORMAT,
                          "%s: tensor %s: %llu bytes at %llu lie outside the %llu bytes of data (is "
                          "the file truncated?)",
-                         r->file, e->name, (unsigned long long)*bytes,
+                         r->file, e->name, (unsigned long long)e->bytes,
                          (unsigned long long)e->offset, (unsigned long long)data_size);
     return BISE_OK;
 }
@@ -182,7 +183,7 @@ static enum bise_status check_entry(const struct reader *r, const struct entry *
 /* Adds one tensor, or one for each expert of a stack blk.N.ffn_X_exps.weight. names [..] has room
  * for MAX_NAME bytes for each. */
 static void add_entry(struct raw_set *set, unsigned file, const struct entry *e, uint64_t n_parts,
-                      uint64_t bytes, uint64_t data_start, char *names) {
+                      uint64_t data_start, char *names) {
     static const char stack[] = "_exps.weight";
     const size_t stem = strlen(e->name) - (n_parts > 1 ? strlen(stack) : 0);
     for (uint64_t i = 0; i < n_parts; i++) {
@@ -197,7 +198,7 @@ static void add_entry(struct raw_set *set, unsigned file, const struct entry *e,
                                  .type = e->type,
                                  .n_dims = n_parts > 1 ? 2 : e->n_dims,
                                  .file = file,
-                                 .bytes = bytes / n_parts};
+                                 .bytes = e->bytes / n_parts};
         t->offset = data_start + e->offset + i * t->bytes;
         t->shape[0] = e->n_dims > 1 ? e->dims[1] : e->dims[0];
         t->shape[1] = e->n_dims > 1 ? e->dims[0] : 0;
@@ -223,9 +224,8 @@ static enum bise_status take_tensors(struct reader *r, struct raw_set *set, unsi
     }
     const uint64_t start = (r->at + alignment - 1) / alignment * alignment;
     const uint64_t data_size = start < file_size ? file_size - start : 0;
-    uint64_t bytes;
     for (size_t i = 0; i < n && !s; i++)
-        s = check_entry(r, &entries[i], data_size, alignment, &bytes);
+        s = check_entry(r, &entries[i], data_size, alignment);
     if (!s)
         s = raw_reserve(set, n_parts, r->err);
     if (!s && !(*names = calloc(n_parts + 1, MAX_NAME)))
@@ -233,8 +233,7 @@ static enum bise_status take_tensors(struct reader *r, struct raw_set *set, unsi
     char *name = *names;
     for (size_t i = 0; i < n && !s; i++) {
         const uint64_t parts = parts_of(&entries[i]);
-        s = check_entry(r, &entries[i], data_size, alignment, &bytes);
-        add_entry(set, file, &entries[i], parts, bytes, start, name);
+        add_entry(set, file, &entries[i], parts, start, name);
         name += parts * MAX_NAME;
     }
     free(entries);
