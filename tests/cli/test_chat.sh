@@ -96,6 +96,10 @@ expect "/stats tells of speed" grep -q -E "prefill .* tokens/s; decode .* tokens
 cp "$T/out" "$T/set"
 printf 'Hello\n' | "$BISE" chat -m $M -q --temp 1 -s 7 >"$T/out" 2>"$T/err"
 same_files "/set is as good as options" "$T/set" "$T/out"
+printf 'Hello\nAnd you?\n' | "$BISE" chat -m $M -q --temp 1 -s 7 --repeat-penalty 1.5 >"$T/set" 2>"$T/err"
+printf 'Hello\n/set temp 1\nAnd you?\n' |
+    "$BISE" chat -m $M -q --temp 1 -s 7 --repeat-penalty 1.5 >"$T/out" 2>"$T/err"
+expect "random numbers and penalties go on behind /set" cmp "$T/set" "$T/out"
 chat '/set n-predict 3\nHello\n' --dump-tokens
 same "/set n-predict" 3 "$(answer_ids 1 | wc -w)"
 printf 'one\ntwo' >"$T/text"
