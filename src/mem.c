@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MEM_ALIGN  64u
+#define MEM_ALIGN  128u
 #define MMAP_FROM  ((size_t)1 << 20) /* blocks of at least this many bytes come from mmap */
 #define HUGE_BYTES ((size_t)2 << 20)
 

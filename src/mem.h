@@ -4,7 +4,7 @@
 
 #include "bise.h"
 
-/* Zeroed, 64-byte aligned, in huge pages where large (madvise). NULL if there is none. Freed by
+/* Zeroed, 128-byte aligned, in huge pages where large (madvise). NULL if there is none. Freed by
  * mem_free with the same size (NULL is fine). Small parsing structures use malloc directly. */
 void *mem_alloc(size_t bytes);
 void mem_free(void *p, size_t bytes);
