@@ -68,12 +68,28 @@ struct wmat {
     const int8_t *codebook; /* i4 only: [CODEBOOK_SIZE], values -32..31 */
 };
 
-/* n quantized activation vectors. */
+/* n activation vectors with one scale per BLOCK_K. */
 struct act_q8 {
     const int8_t *q;    /* [n][k] */
-    const float *d;     /* [n][k / block] */
-    const int32_t *sum; /* [n][k / block] */
+    const float *d;     /* [n][k / 32] */
+    const int32_t *sum; /* [n][k / 32] */
 };
+
+#define PACK_K       64 /* codes of a vector side by side for prefill */
+#define PACKED_SLACK 15 /* vectors behind the last of the last k that may be read */
+
+/* n activation vectors with one scale per TILE_K, in the order in which register tiles of several
+ * vectors read them. */
+struct act_q128 {
+    const uint8_t *q; /* [k / 64][ld][64]: codes exclusive-or the table's q128_flip; ld >= n */
+    size_t ld;
+    const float *d; /* [n][k / 128] */
+};
+
+/* Those from vector c on. */
+static inline struct act_q128 act_q128_from(const struct act_q128 *x, size_t c, size_t k) {
+    return (struct act_q128){x->q + c * PACK_K, x->ld, x->d + c * (k / TILE_K)};
+}
 
 /* Bytes of scratch, 64-byte aligned, that a matrix slot may use for a matrix of k columns. */
 static inline size_t kernel_scratch_bytes(size_t k) {
@@ -84,12 +100,13 @@ static inline size_t kernel_scratch_bytes(size_t k) {
 
 struct kernels {
     enum isa isa;
+    uint8_t q128_flip; /* 0x80 where prefill multiplies codes + 128, unsigned; else 0 */
     const char *name;
 
     /* y [n][ldy], ldy >= 16 * p1. x as its type says. scratch: kernel_scratch_bytes(w->k). */
     void (*matmul_f32_q32_i4)(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                               const struct wmat *w, size_t p0, size_t p1, void *scratch);
-    void (*matmul_f32_q128_i4)(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+    void (*matmul_f32_q128_i4)(float *y, size_t ldy, const struct act_q128 *x, size_t n,
                                const struct wmat *w, size_t p0, size_t p1, void *scratch);
     void (*matmul_f32_q32_i8)(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                               const struct wmat *w, size_t p0, size_t p1, void *scratch);

@@ -47,9 +47,10 @@ static void take_act(struct arena *a, struct act *act, size_t n, size_t k, unsig
         act->sum32 = take(a, n, k / BLOCK_K, sizeof *act->sum32);
     }
     if (forms & FORM_Q128) {
-        act->q128 = take(a, n, k, 1);
+        act->ld128 = n | 1; /* an odd number spreads over the sets of a cache */
+        act->q128 = take(a, k / PACK_K, act->ld128, PACK_K);
+        (void)take(a, PACKED_SLACK, PACK_K, 1);
         act->d128 = take(a, n, k / TILE_K, sizeof *act->d128);
-        act->sum128 = take(a, n, k / TILE_K, sizeof *act->sum128);
     }
 }
 

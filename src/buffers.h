@@ -16,11 +16,14 @@ enum { FORM_F32 = 1, FORM_Q32 = 2, FORM_Q128 = 4 };
 
 /* Input vectors of a matrix, in the forms some matrix wants (NULL where none does). */
 struct act {
-    size_t k;           /* length of a vector, padded to TILE_K */
-    float *f;           /* [n][k] */
-    int8_t *q32, *q128; /* [n][k] */
-    float *d32, *d128;  /* [n][k / 32], [n][k / 128] */
-    int32_t *sum32, *sum128;
+    size_t k;       /* length of a vector, padded to TILE_K */
+    float *f;       /* [n][k] */
+    int8_t *q32;    /* [n][k], */
+    float *d32;     /* [n][k / 32], */
+    int32_t *sum32; /* [n][k / 32]: act_q8 */
+    uint8_t *q128;  /* [k / 64][ld128][64], */
+    size_t ld128;
+    float *d128; /* [n][k / 128]: act_q128 */
 };
 
 /* What one thread needs for itself. */

@@ -171,10 +171,10 @@ static void gather_task(void *arg, size_t block, int thread) {
         }
         if (b->in.q128) {
             const size_t n = k / TILE_K;
-            memcpy(b->gathered.q128 + to, b->in.q128 + from, k);
+            for (size_t i = 0; i < k / PACK_K; i++)
+                memcpy(b->gathered.q128 + (i * b->gathered.ld128 + c) * PACK_K,
+                       b->in.q128 + (i * b->in.ld128 + b->columns[c]) * PACK_K, PACK_K);
             memcpy(b->gathered.d128 + c * n, b->in.d128 + b->columns[c] * n, n * sizeof(float));
-            memcpy(b->gathered.sum128 + c * n, b->in.sum128 + b->columns[c] * n,
-                   n * sizeof(int32_t));
         }
     }
 }

@@ -21,16 +21,38 @@ unsigned pass_forms(const struct pass *p, const struct tensor *const *w, size_t 
     return forms;
 }
 
+/* The same for what prefill reads, which wants the codes of several vectors side by side. */
+static bool put_q128(const struct kernels *k, struct act *act, size_t i, size_t at, size_t len,
+                     const float *x) {
+    const uint64_t flip = k->q128_flip * UINT64_C(0x0101010101010101);
+    float *const d = act->d128 + (i * act->k + at) / TILE_K;
+    bool ok = true;
+    for (size_t tile = 0; tile < len / TILE_K; tile++) {
+        _Alignas(64) int8_t codes[TILE_K];
+        int32_t sum;
+        ok = k->quantize_q128(codes, d + tile, &sum, x + tile * TILE_K, TILE_K) && ok;
+        uint8_t *to = act->q128 + ((at + tile * TILE_K) / PACK_K * act->ld128 + i) * PACK_K;
+        for (size_t j = 0; j < TILE_K; j += PACK_K, to += act->ld128 * PACK_K) {
+            uint64_t words[PACK_K / 8];
+            memcpy(words, codes + j, sizeof words);
+            for (size_t b = 0; b < PACK_K / 8; b++)
+                words[b] ^= flip;
+            memcpy(to, words, sizeof words);
+        }
+    }
+    return ok;
+}
+
 bool act_put(const struct kernels *k, struct act *act, size_t i, size_t at, size_t len,
              const float *x, unsigned forms) {
-    const size_t e = i * act->k + at, b32 = e / BLOCK_K, b128 = e / TILE_K;
+    const size_t e = i * act->k + at, b32 = e / BLOCK_K;
     bool ok = true;
     if ((forms & FORM_F32) && act->f + e != x)
         memcpy(act->f + e, x, len * sizeof *x);
     if (forms & FORM_Q32)
         ok = k->quantize_q32(act->q32 + e, act->d32 + b32, act->sum32 + b32, x, len) && ok;
     if (forms & FORM_Q128)
-        ok = k->quantize_q128(act->q128 + e, act->d128 + b128, act->sum128 + b128, x, len) && ok;
+        ok = put_q128(k, act, i, at, len, x) && ok;
     return ok;
 }
 
@@ -45,7 +67,8 @@ void linear_panels(const struct pass *p, float *y, size_t ldy, const struct act 
     } else if (t->type == TYPE_BF16) {
         k->matmul_f32_f32_bf16(y, ldy, x->f + e, x->k, n, &w, 0, panels, scratch);
     } else if (t->type == TYPE_I4 && p->prefill) {
-        const struct act_q8 q = {x->q128 + e, x->d128 + e / TILE_K, x->sum128 + e / TILE_K};
+        const struct act_q128 all = {x->q128, x->ld128, x->d128},
+                              q = act_q128_from(&all, first, x->k);
         k->matmul_f32_q128_i4(y, ldy, &q, n, &w, 0, panels, scratch);
     } else {
         const struct act_q8 q = {x->q32 + e, x->d32 + e / BLOCK_K, x->sum32 + e / BLOCK_K};

@@ -9,14 +9,24 @@ void session_observe(struct bise_session *s, const struct observer *observer) {
 void pass_observe(const struct pass *p, enum input input, size_t expert, const struct act *act,
                   unsigned form, size_t first, size_t n) {
     const struct observer *const to = p->s->observer;
-    const struct observation seen = {p->layer, input, expert, act, form, first, n};
+    const struct observation seen = {p->layer, input, expert, act,
+                                     form,     first, n,      p->s->kernels.q128_flip};
     if (to != NULL)
         to->see(to->user, p->s->pool, &seen);
 }
 
-static void dequantize(float *out, const int8_t *q, const float *d, size_t len, size_t block) {
-    for (size_t i = 0; i < len; i++)
-        out[i] = (float)q[i] * d[i / block];
+static void get_q32(float *out, const struct act *act, size_t e, size_t len) {
+    for (size_t i = e; i < e + len; i++)
+        *out++ = (float)act->q32[i] * act->d32[i / BLOCK_K];
+}
+
+static void get_q128(float *out, const struct observation *o, size_t column, size_t at,
+                     size_t len) {
+    const struct act *const act = o->act;
+    for (size_t i = at; i < at + len; i++) {
+        const uint8_t code = act->q128[(i / PACK_K * act->ld128 + column) * PACK_K + i % PACK_K];
+        *out++ = (float)(int8_t)(code ^ o->q128_flip) * act->d128[(column * act->k + i) / TILE_K];
+    }
 }
 
 void observed_get(float *out, const struct observation *o, size_t i, size_t at, size_t len) {
@@ -25,7 +35,7 @@ void observed_get(float *out, const struct observation *o, size_t i, size_t at, 
     if (o->form == FORM_F32)
         memcpy(out, act->f + e, len * sizeof *out);
     else if (o->form == FORM_Q32)
-        dequantize(out, act->q32 + e, act->d32 + e / BLOCK_K, len, BLOCK_K);
+        get_q32(out, act, e, len);
     else
-        dequantize(out, act->q128 + e, act->d128 + e / TILE_K, len, TILE_K);
+        get_q128(out, o, o->first + i, at, len);
 }

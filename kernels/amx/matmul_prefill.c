@@ -1,10 +1,10 @@
 /*
  * i4 weights, many columns: the inner steps of prefill.h.
  *
- * A tile of activations is 16 columns x 64 k as packed, one of weights 16 lines of 16 rows x 4 k of
- * a panel as requantized; their product is 16 columns x 16 rows. A register tile is 32 columns x 2
- * panels: four products, two tiles of either operand. Columns that a call lacks are multiplied as
- * the scratch happens to hold them, and dropped.
+ * A tile of activations is 16 columns x 64 k, one of weights 16 lines of 16 rows x 4 k of a panel
+ * as requantized; their product is 16 columns x 16 rows. A register tile is 32 columns x 2 panels:
+ * four products, two tiles of either operand. Columns that a call lacks are multiplied as memory
+ * happens to hold them (PACKED_SLACK), and dropped.
  */
 #include "kernels/amx/matmul.h"
 #include "kernels/amx/tiles.h"
@@ -36,14 +36,14 @@ static void requantize_panel(uint8_t *w, const uint8_t *tiles, size_t n_tiles,
 }
 
 /* isum of one tile of 128 k: tiles 0..3 are products [panel][group], 4 and 5 columns, 6 and 7
- * weights. a: [2 halves of k][cols][64 k]. */
+ * weights. a: [2 halves of k] times lda bytes, 64 k of each column. */
 TILE_HELPER void multiply_tile(struct sums *s, const struct wblock *w, size_t i, const uint8_t *a,
-                               size_t cols, const size_t panels, const size_t groups) {
+                               size_t lda, const size_t panels, const size_t groups) {
     tile_zero(0);
     tile_zero(1);
     tile_zero(2);
     tile_zero(3);
-    for (size_t half = 0; half < 2; half++, a += cols * TILE_ROW) {
+    for (size_t half = 0; half < 2; half++, a += lda) {
         tile_load(4, a);
         tile_load(6, w[0].r[i] + half * TILE_SIZE);
         tile_dpbssd(0, 4, 6);
@@ -93,7 +93,7 @@ TILE_HELPER void multiply_columns(const struct prefill_tile *t, const size_t pan
                                                 : _mm512_loadu_ps(t->y + c * t->ldy + 16 * p));
     tiles_see_memory();
     for (size_t i = 0; i < t->n_tiles; i++) {
-        multiply_tile(&s, w, i, t->a + i * TILE_K * t->cols, t->cols, panels, groups);
+        multiply_tile(&s, w, i, t->a + 2 * i * t->lda, t->lda, panels, groups);
         add_tile(&s, t, i, panels);
     }
     for (size_t p = 0; p < panels; p++) {
@@ -117,7 +117,7 @@ static void multiply(const struct prefill_tile *t) {
         multiply_columns(t, 1, 1);
 }
 
-void matmul_f32_q128_i4_amx(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+void matmul_f32_q128_i4_amx(float *y, size_t ldy, const struct act_q128 *x, size_t n,
                             const struct wmat *w, size_t p0, size_t p1, void *scratch) {
     static const struct prefill how = {.cols = COLS,
                                        .multiple = GROUP,

@@ -41,13 +41,13 @@ static void requantize_half(struct wblock *w, size_t i, const uint8_t *tile, siz
 }
 
 TILE_HELPER void multiply_tile(__m256i (*acc)[2], const struct wblock *w, size_t i,
-                               const uint8_t *a, const size_t cols) {
+                               const uint8_t *a, size_t lda, const size_t cols) {
     const __m256i ones = _mm256_set1_epi16(1);
     const int8_t *r = w->r[i];
     UNROLL for (size_t c = 0; c < cols; c++) acc[c][0] = acc[c][1] = _mm256_setzero_si256();
     for (size_t pair = 0; pair < PAIRS; pair++, r += PAIR_BYTES, a += 8) {
         if (pair == PAIRS / 2)
-            a += PACK_K * (cols - 1);
+            a += lda - PACK_K;
         const __m256i *v = (const __m256i *)r;
         UNROLL for (size_t c = 0; c < cols; c++) {
             __m256i a0 = broadcast4(a + PACK_K * c), a1 = broadcast4(a + PACK_K * c + 4);
@@ -75,7 +75,7 @@ static void multiply(const struct prefill_tile *t) {
     }
 }
 
-void matmul_f32_q128_i4_avx2(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+void matmul_f32_q128_i4_avx2(float *y, size_t ldy, const struct act_q128 *x, size_t n,
                              const struct wmat *w, size_t p0, size_t p1, void *scratch) {
     const struct prefill how = prefill_256(multiply);
     prefill_i4(&how, y, ldy, x, n, w, p0, p1, scratch);

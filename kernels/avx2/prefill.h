@@ -8,9 +8,9 @@
  *                               __m256i table);
  *       rows 8h .. 8h + 7 of a file's tile become tile i of the block
  *   TILE_HELPER void multiply_tile(__m256i (*acc)[2], const struct wblock *w, size_t i,
- *                                  const uint8_t *a, const size_t cols);
- *       acc = isum of tile i and the columns packed at a: [cols][2 halves of the rows]; cols is
- *       a constant
+ *                                  const uint8_t *a, size_t lda, const size_t cols);
+ *       acc = isum of tile i and the columns at a, [2] times lda bytes, 64 k of each column:
+ *       [cols][2 halves of the rows]; cols is a constant
  */
 #ifndef BISE_AVX2_PREFILL_H
 #define BISE_AVX2_PREFILL_H
@@ -36,7 +36,7 @@ TILE_HELPER void multiply_columns(const struct prefill_tile *t, const size_t col
     for (size_t i = 0; i < t->n_tiles; i++) {
         const __m256 scale[2] = {_mm256_load_ps(w->t[i]), _mm256_load_ps(w->t[i] + 8)};
         __m256i acc[COLS][2];
-        multiply_tile(acc, w, i, t->a + i * TILE_K * cols, cols);
+        multiply_tile(acc, w, i, t->a + 2 * i * t->lda, t->lda, cols);
         add_products(f, acc, scale, t->d + i, t->ldd, cols);
     }
     store_sums(t->y, t->ldy, f, t->row_scale[0], cols);
@@ -48,7 +48,6 @@ static inline struct prefill prefill_256(void (*multiply)(const struct prefill_t
                             .multiple = 1,
                             .panels = 1,
                             .block_bytes = sizeof(struct wblock),
-                            .flip = 0x80,
                             .requantize = requantize_panel,
                             .multiply = multiply};
 }

@@ -36,10 +36,11 @@ static void requantize_panel(uint8_t *w, const uint8_t *tiles, size_t n_tiles,
 
 /* Adds one tile of 128 k to acc: [cols][panels]. */
 TILE_HELPER void multiply_tile(__m512i (*acc)[2], const struct wblock *w, size_t i,
-                               const uint8_t *a, const size_t panels, const size_t cols) {
+                               const uint8_t *a, size_t lda, const size_t panels,
+                               const size_t cols) {
     for (size_t line = 0; line < TILE_BYTES; line += 128, a += 8) {
         if (line == TILE_BYTES / 2)
-            a += PACK_K * (cols - 1);
+            a += lda - PACK_K;
         UNROLL for (size_t half = 0; half < 2; half++) { /* k 0..3, k 4..7 */
             __m512i r[2];
             UNROLL for (size_t p = 0; p < panels; p++) r[p] =
@@ -67,7 +68,7 @@ TILE_HELPER void multiply_columns(const struct prefill_tile *t, const size_t pan
         UNROLL for (size_t c = 0; c < cols; c++) {
             UNROLL for (size_t p = 0; p < panels; p++) acc[c][p] = _mm512_load_si512(w[p].start[i]);
         }
-        multiply_tile(acc, w, i, t->a + i * TILE_K * cols, panels, cols);
+        multiply_tile(acc, w, i, t->a + 2 * i * t->lda, t->lda, panels, cols);
         UNROLL for (size_t p = 0; p < panels; p++) {
             const __m512 scale = _mm512_load_ps(w[p].t[i]);
             UNROLL for (size_t c = 0; c < cols; c++) {
@@ -120,14 +121,13 @@ static void multiply(const struct prefill_tile *t) {
         multiply_panels(t, 1);
 }
 
-void matmul_f32_q128_i4_avx512(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+void matmul_f32_q128_i4_avx512(float *y, size_t ldy, const struct act_q128 *x, size_t n,
                                const struct wmat *w, size_t p0, size_t p1, void *scratch) {
     static const struct prefill how = {.cols = COLS,
                                        .multiple = 1,
                                        .panels = 2,
                                        .block_bytes = sizeof(struct wblock),
                                        .requantize = requantize_panel,
-                                       .flip = 0x80,
                                        .multiply = multiply};
     prefill_i4(&how, y, ldy, x, n, w, p0, p1, scratch);
 }

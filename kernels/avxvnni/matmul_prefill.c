@@ -41,14 +41,14 @@ static void requantize_half(struct wblock *w, size_t i, const uint8_t *tile, siz
 }
 
 TILE_HELPER void multiply_tile(__m256i (*acc)[2], const struct wblock *w, size_t i,
-                               const uint8_t *a, const size_t cols) {
+                               const uint8_t *a, size_t lda, const size_t cols) {
     UNROLL for (size_t c = 0; c < cols; c++) {
         acc[c][0] = load32(w->start[i]);
         acc[c][1] = load32(w->start[i] + 8);
     }
     for (size_t line = 0; line < TILE_BYTES; line += 128, a += 8) {
         if (line == TILE_BYTES / 2)
-            a += PACK_K * (cols - 1);
+            a += lda - PACK_K;
         UNROLL for (size_t part = 0; part < 2; part++) { /* k 0..3, k 4..7 */
             const int8_t *r = w->r[i] + line + 64 * part;
             const __m256i r0 = load32(r), r1 = load32(r + 32);
@@ -85,7 +85,7 @@ static void multiply(const struct prefill_tile *t) {
     }
 }
 
-void matmul_f32_q128_i4_avxvnni(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+void matmul_f32_q128_i4_avxvnni(float *y, size_t ldy, const struct act_q128 *x, size_t n,
                                 const struct wmat *w, size_t p0, size_t p1, void *scratch) {
     const struct prefill how = prefill_256(multiply);
     prefill_i4(&how, y, ldy, x, n, w, p0, p1, scratch);

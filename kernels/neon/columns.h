@@ -28,6 +28,21 @@
 #define PANELS 8
 #define RUN    6
 
+/* Activations as they come: value k of column c at q[c * column + k / 64 * step + k % 64]. */
+struct input {
+    const int8_t *q;
+    size_t column, step;
+    const float *d; /* [n][k / block] */
+};
+
+ALWAYS_INLINE struct input input_q32(const struct act_q8 *x, size_t k) {
+    return (struct input){x->q, k, 64, x->d};
+}
+
+ALWAYS_INLINE struct input input_q128(const struct act_q128 *x) {
+    return (struct input){(const int8_t *)x->q, PACK_K, x->ld * PACK_K, x->d};
+}
+
 /* Four columns of a run of tiles; where fewer are left, the last one again. */
 struct columns {
     const int8_t *q; /* as pack_16k lays them */
@@ -145,7 +160,7 @@ ALWAYS_INLINE void lay_run(uint8_t *dst, const uint8_t *panel, const struct wmat
 }
 
 /* Columns c .. c+3 of x from tile t0 on, laid out at dst; block: k per scale. */
-ALWAYS_INLINE struct columns pack_columns(uint8_t *dst, const struct act_q8 *x, size_t k,
+ALWAYS_INLINE struct columns pack_columns(uint8_t *dst, const struct input *x, size_t k,
                                           size_t block, size_t n, size_t c, size_t t0,
                                           size_t n_tiles) {
     const size_t n_k = n_tiles * TILE_K;
@@ -153,15 +168,15 @@ ALWAYS_INLINE struct columns pack_columns(uint8_t *dst, const struct act_q8 *x, 
     float *d = (float *)(void *)(dst + 4 * Q_COPIES * n_k);
     const int8_t *from[4];
     for (size_t i = 0; i < 4; i++) {
-        const size_t first = (c + i < n ? c + i : n - 1) * k + t0 * TILE_K;
-        from[i] = x->q + first;
+        const size_t column = c + i < n ? c + i : n - 1;
+        from[i] = x->q + column * x->column + t0 * (TILE_K / 64) * x->step;
         for (size_t b = 0; b < n_k / block; b++)
-            d[4 * b + i] = x->d[first / block + b];
+            d[4 * b + i] = x->d[(column * k + t0 * TILE_K) / block + b];
     }
     for (size_t i = 0; i < n_k; i += 16) {
         int8x16_t values[4];
         for (int j = 0; j < 4; j++)
-            values[j] = vld1q_s8(from[j] + i);
+            values[j] = vld1q_s8(from[j] + i / 64 * x->step + i % 64);
         pack_16k(q + 4 * Q_COPIES * i, values);
     }
     return (struct columns){q, d};
@@ -193,7 +208,7 @@ ALWAYS_INLINE void pass(float *y, size_t ldy, size_t n_cols, struct columns cols
 }
 
 /* A matrix slot; kind is a constant. */
-ALWAYS_INLINE void matmul_columns(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+ALWAYS_INLINE void matmul_columns(float *y, size_t ldy, struct input x, size_t n,
                                   const struct wmat *w, size_t p0, size_t p1, uint8_t *scratch,
                                   enum columns_kind kind) {
     const size_t n_tiles = w->k / TILE_K;
@@ -207,7 +222,7 @@ ALWAYS_INLINE void matmul_columns(float *y, size_t ldy, const struct act_q8 *x, 
                 lay_run(scratch + i * run * LAID_BYTES, panel_at(w, type, p + i), w, t0, run, kind);
             for (size_t c = 0; c < n; c += 4) {
                 const struct columns cols =
-                    pack_columns(scratch + n_panels * run * LAID_BYTES, x, w->k,
+                    pack_columns(scratch + n_panels * run * LAID_BYTES, &x, w->k,
                                  kind == COLUMNS_7BIT ? TILE_K : BLOCK_K, n, c, t0, run);
                 for (size_t i = 0; i < n_panels; i++) {
                     const uint8_t *panel = panel_at(w, type, p + i);

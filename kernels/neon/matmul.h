@@ -6,7 +6,7 @@
 
 void matmul_f32_q32_i4_neon(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                             const struct wmat *w, size_t p0, size_t p1, void *scratch);
-void matmul_f32_q128_i4_neon(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+void matmul_f32_q128_i4_neon(float *y, size_t ldy, const struct act_q128 *x, size_t n,
                              const struct wmat *w, size_t p0, size_t p1, void *scratch);
 void matmul_f32_q32_i8_neon(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                             const struct wmat *w, size_t p0, size_t p1, void *scratch);

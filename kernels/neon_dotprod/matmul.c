@@ -42,12 +42,12 @@ void matmul_f32_q32_i4_neon_dotprod(float *y, size_t ldy, const struct act_q8 *x
     if (n == 1)
         decode_i4(y, x, w, p0, p1);
     else
-        matmul_columns(y, ldy, x, n, w, p0, p1, scratch, COLUMNS_I4);
+        matmul_columns(y, ldy, input_q32(x, w->k), n, w, p0, p1, scratch, COLUMNS_I4);
 }
 
-void matmul_f32_q128_i4_neon_dotprod(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+void matmul_f32_q128_i4_neon_dotprod(float *y, size_t ldy, const struct act_q128 *x, size_t n,
                                      const struct wmat *w, size_t p0, size_t p1, void *scratch) {
-    matmul_columns(y, ldy, x, n, w, p0, p1, scratch, COLUMNS_7BIT);
+    matmul_columns(y, ldy, input_q128(x), n, w, p0, p1, scratch, COLUMNS_7BIT);
 }
 
 void matmul_f32_q32_i8_neon_dotprod(float *y, size_t ldy, const struct act_q8 *x, size_t n,
@@ -55,5 +55,5 @@ void matmul_f32_q32_i8_neon_dotprod(float *y, size_t ldy, const struct act_q8 *x
     if (n == 1)
         decode_i8(y, x, w, p0, p1);
     else
-        matmul_columns(y, ldy, x, n, w, p0, p1, scratch, COLUMNS_I8);
+        matmul_columns(y, ldy, input_q32(x, w->k), n, w, p0, p1, scratch, COLUMNS_I8);
 }

@@ -50,12 +50,12 @@ void matmul_f32_q32_i4_neon_i8mm(float *y, size_t ldy, const struct act_q8 *x, s
     if (n == 1)
         matmul_f32_q32_i4_neon_dotprod(y, ldy, x, n, w, p0, p1, scratch);
     else
-        matmul_columns(y, ldy, x, n, w, p0, p1, scratch, COLUMNS_I4);
+        matmul_columns(y, ldy, input_q32(x, w->k), n, w, p0, p1, scratch, COLUMNS_I4);
 }
 
-void matmul_f32_q128_i4_neon_i8mm(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+void matmul_f32_q128_i4_neon_i8mm(float *y, size_t ldy, const struct act_q128 *x, size_t n,
                                   const struct wmat *w, size_t p0, size_t p1, void *scratch) {
-    matmul_columns(y, ldy, x, n, w, p0, p1, scratch, COLUMNS_7BIT);
+    matmul_columns(y, ldy, input_q128(x), n, w, p0, p1, scratch, COLUMNS_7BIT);
 }
 
 void matmul_f32_q32_i8_neon_i8mm(float *y, size_t ldy, const struct act_q8 *x, size_t n,
@@ -63,5 +63,5 @@ void matmul_f32_q32_i8_neon_i8mm(float *y, size_t ldy, const struct act_q8 *x, s
     if (n == 1)
         matmul_f32_q32_i8_neon_dotprod(y, ldy, x, n, w, p0, p1, scratch);
     else
-        matmul_columns(y, ldy, x, n, w, p0, p1, scratch, COLUMNS_I8);
+        matmul_columns(y, ldy, input_q32(x, w->k), n, w, p0, p1, scratch, COLUMNS_I8);
 }

@@ -5,6 +5,7 @@
 
 void kernels_init_scalar(struct kernels *k) {
     k->matmul_f32_q32_i4 = matmul_f32_q32_i4_scalar;
+    k->q128_flip = 0;
     k->matmul_f32_q128_i4 = matmul_f32_q128_i4_scalar;
     k->matmul_f32_q32_i8 = matmul_f32_q32_i8_scalar;
     k->matmul_f32_f32_f32 = matmul_f32_f32_f32_scalar;

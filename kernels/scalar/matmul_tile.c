@@ -32,7 +32,11 @@ static float requantize_row(int8_t *r, const uint8_t *tile, size_t row, const in
     return (float)m * 0.5f;
 }
 
-void matmul_f32_q128_i4_scalar(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+static int code_at(const struct act_q128 *x, size_t c, size_t k) {
+    return (int8_t)x->q[(k / PACK_K * x->ld + c) * PACK_K + k % PACK_K];
+}
+
+void matmul_f32_q128_i4_scalar(float *y, size_t ldy, const struct act_q128 *x, size_t n,
                                const struct wmat *w, size_t p0, size_t p1, void *scratch) {
     (void)scratch;
     size_t n_tiles = w->k / TILE_K;
@@ -45,10 +49,9 @@ void matmul_f32_q128_i4_scalar(float *y, size_t ldy, const struct act_q8 *x, siz
             int8_t r[TILE_K];
             float t = requantize_row(r, panel_tile(panel, I4_TILE_BYTES, tile), lane, w->codebook);
             for (size_t c = 0; c < n; c++) {
-                const int8_t *q = x->q + c * w->k + tile * TILE_K;
                 int32_t isum = 0;
                 for (size_t i = 0; i < TILE_K; i++)
-                    isum += r[i] * q[i];
+                    isum += r[i] * code_at(x, c, tile * TILE_K + i);
                 float p = (float)isum * t;
                 y[c * ldy + row] = fma32(p, x->d[c * n_tiles + tile], y[c * ldy + row]);
             }

@@ -39,21 +39,24 @@ struct call {
     enum kind kind;
     struct wmat w;
     size_t n, p0, p1, ldy, ldx;
-    struct act_q8 q; /* i4, i8 */
-    const float *x;  /* f32, bf16 */
-    float *y;        /* [n][ldy] */
+    struct act_q8 q;          /* i4, i8; prefill's as well, with its scales */
+    const uint8_t *packed[2]; /* q in prefill's order, as it is and exclusive-or 0x80 */
+    size_t ldq;               /* of packed */
+    const float *x;           /* f32, bf16 */
+    float *y;                 /* [n][ldy] */
     void *scratch;
 };
 
 static void run_call(void *arg) {
     const struct call *c = arg;
     const struct kernels *k = c->k;
+    const struct act_q128 q128 = {c->packed[k->q128_flip != 0], c->ldq, c->q.d};
     switch (c->kind) {
     case I4_DECODE:
         k->matmul_f32_q32_i4(c->y, c->ldy, &c->q, c->n, &c->w, c->p0, c->p1, c->scratch);
         break;
     case I4_PREFILL:
-        k->matmul_f32_q128_i4(c->y, c->ldy, &c->q, c->n, &c->w, c->p0, c->p1, c->scratch);
+        k->matmul_f32_q128_i4(c->y, c->ldy, &q128, c->n, &c->w, c->p0, c->p1, c->scratch);
         break;
     case I8:
         k->matmul_f32_q32_i8(c->y, c->ldy, &c->q, c->n, &c->w, c->p0, c->p1, c->scratch);
@@ -146,6 +149,18 @@ static void fill_panels(struct run *r, struct call *call, size_t panels, const s
     }
 }
 
+/* q [n][k] in prefill's order, each code exclusive-or flip; what lies between is random. */
+static const uint8_t *pack(struct run *r, const struct call *call, const int8_t *q, uint8_t flip) {
+    const size_t k = call->w.k, lines = k / PACK_K * call->ldq + PACKED_SLACK;
+    uint8_t *const packed = case_alloc(r, lines * PACK_K);
+    for (size_t i = 0; i < lines * PACK_K; i++)
+        packed[i] = (uint8_t)random_u64(r);
+    for (size_t i = 0; i < call->n * k; i++)
+        packed[(i % k / PACK_K * call->ldq + i / k) * PACK_K + i % PACK_K] = (uint8_t)q[i] ^ flip;
+    case_seal(r, packed);
+    return packed;
+}
+
 static void fill_activations(struct run *r, struct call *call, const struct content *c) {
     const size_t k = call->w.k, block = block_of(call->kind), n_blocks = call->n * (k / block);
     if (type_of(call->kind) == TYPE_F32 || type_of(call->kind) == TYPE_BF16) {
@@ -170,6 +185,11 @@ static void fill_activations(struct run *r, struct call *call, const struct cont
     case_seal(r, d);
     case_seal(r, sum);
     call->q = (struct act_q8){.q = q, .d = d, .sum = sum};
+    if (call->kind == I4_PREFILL) {
+        call->ldq = call->n + random_size(r, 0, 3);
+        call->packed[0] = pack(r, call, q, 0);
+        call->packed[1] = pack(r, call, q, 0x80);
+    }
 }
 
 /* panels panels of k columns, n columns of activations; what the call writes is left out. */
@@ -213,7 +233,7 @@ static void compare(struct run *r) {
         compare_case(r, n, TILE_K * (1 + n % 5), &contents[n % 3 * 5]);
     for (size_t tiles = 1; tiles <= 18; tiles++)
         compare_case(r, 1 + tiles % 4, TILE_K * tiles, &contents[tiles % 2 * 5]);
-    /* More columns than a kernel packs at a time. */
+    /* More columns than a kernel takes at a time. */
     compare_case(r, 700, TILE_K, &contents[0]);
 }
 
