@@ -156,7 +156,8 @@ static void *worker_main(void *p) {
         const uint32_t done = work(pool, seen, w->thread);
         if (done == 0)
             continue;
-        atomic_store(&own->done, (uint64_t)seen << 32 | done);
+        /* Exchanges, here and in wait_done: some emulators let a load pass a store before it. */
+        (void)atomic_exchange(&own->done, (uint64_t)seen << 32 | done);
         if (atomic_load(&pool->caller_sleeps) != 0 && atomic_exchange(&pool->caller_sleeps, 0) != 0)
             futex_wake(&pool->caller_sleeps, 1);
     }
@@ -190,7 +191,7 @@ static void wait_done(struct pool *pool, uint32_t region, uint32_t n) {
         spin_pause();
     }
     for (;;) {
-        atomic_store(&pool->caller_sleeps, 1);
+        (void)atomic_exchange(&pool->caller_sleeps, 1);
         if (have_done(pool, region, n))
             break;
         futex_wait(&pool->caller_sleeps, 1);
