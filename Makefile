@@ -19,7 +19,7 @@ CFLAGS   ?= -O2 -g
 # bits of results, see kernels/kernels.h.
 ALL_CFLAGS   := $(CFLAGS) -std=c11 -Wall -Wextra -Wpedantic -ffp-contract=off -fno-fast-math \
                 -fvisibility=hidden -fPIC -pthread $(EXTRA_CFLAGS)
-ALL_CPPFLAGS := -I. -Isrc -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DBISE_VERSION=\"$(VERSION)\" \
+ALL_CPPFLAGS := -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DBISE_VERSION=\"$(VERSION)\" \
                 $(CPPFLAGS)
 ALL_LDFLAGS  := -pthread $(LDFLAGS) $(EXTRA_LDFLAGS)
 LDLIBS       := -lm
@@ -47,14 +47,18 @@ FLAGS_neon_dotprod := $(FLAGS_neon) -march=armv8.2-a+dotprod
 FLAGS_neon_i8mm    := $(FLAGS_neon) -march=armv8.2-a+dotprod+i8mm
 ALL_CPPFLAGS += $(ISAS:%=-DHAVE_KERNELS_%=1)
 
-LIB_SRC  := $(wildcard quant/*.c kernels/*.c kernels/scalar/*.c src/*.c src/*/*.c) \
-            $(foreach isa,$(ISAS),$(wildcard kernels/$(isa)/*.c))
-TOOL_SRC := $(wildcard tools/*.c)
+# Each layer is a library that uses only those before it; tests/rules/rooms.txt says it room by room.
+LIB_SRC   := $(wildcard kernels/*.c kernels/scalar/*.c src/*/*.c) \
+             $(foreach isa,$(ISAS),$(wildcard kernels/$(isa)/*.c))
+QUANT_SRC := $(wildcard quant/*.c quant/*/*.c)
+TOOL_SRC  := $(wildcard tools/*.c tools/*/*.c)
 BENCH    := $(BUILD)/membw $(BUILD)/peak $(BUILD)/load $(BUILD)/verify $(BUILD)/lookup \
             $(BUILD)/regions $(BUILD)/window
-LIMIT_OBJ := $(BUILD)/bench/bandwidth.o $(BUILD)/bench/peak_rate.o $(ISAS:%=$(BUILD)/bench/peak_%.o)
-LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
-TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o) $(LIMIT_OBJ)
+LIMIT_OBJ := $(BUILD)/bench/limits/bandwidth.o $(BUILD)/bench/limits/peak_rate.o \
+             $(ISAS:%=$(BUILD)/bench/limits/peak_%.o)
+LIB_OBJ   := $(LIB_SRC:%.c=$(BUILD)/%.o)
+QUANT_OBJ := $(QUANT_SRC:%.c=$(BUILD)/%.o)
+TOOL_OBJ  := $(TOOL_SRC:%.c=$(BUILD)/%.o) $(LIMIT_OBJ)
 COMPILE   = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(if $(WERROR),-Werror) -MMD -MP
 LINK      = $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)
 
@@ -69,7 +73,13 @@ $(BUILD)/libbise.a: $(LIB_OBJ)
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-$(BUILD)/bise: $(TOOL_OBJ) $(BUILD)/libbise.a
+# How a checkpoint becomes a .bise file; not installed.
+$(BUILD)/libquant.a: $(QUANT_OBJ)
+	$(SAY) AR $@
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(BUILD)/bise: $(TOOL_OBJ) $(BUILD)/libquant.a $(BUILD)/libbise.a
 	$(SAY) LINK $@
 	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 
@@ -78,7 +88,7 @@ $(BUILD)/kernels/$(1)/%.o: kernels/$(1)/%.c $(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(SAY) CC $$<
 	$$(Q)$$(COMPILE) $$(FLAGS_$(1)) -c -o $$@ $$<
-$(BUILD)/bench/peak_$(1).o: bench/peak_$(1).c $(BUILD)/flags
+$(BUILD)/bench/limits/peak_$(1).o: bench/limits/peak_$(1).c $(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(SAY) CC $$<
 	$$(Q)$$(COMPILE) $$(FLAGS_$(1)) -c -o $$@ $$<
@@ -102,7 +112,7 @@ chat: all
 # What measures this machine's limits; see bench/.
 bench: all $(BENCH)
 
-$(BENCH): $(BUILD)/%: $(BUILD)/bench/%.o $(LIMIT_OBJ) $(BUILD)/libbise.a
+$(BENCH): $(BUILD)/%: $(BUILD)/bench/%.o $(LIMIT_OBJ) $(BUILD)/libquant.a $(BUILD)/libbise.a
 	$(SAY) LINK $@
 	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 
@@ -122,4 +132,4 @@ include mk/dist.mk
 FORCE:
 .PHONY: all bench bench-peers chat clean FORCE
 .SECONDARY:
--include $(LIB_OBJ:.o=.d) $(TOOL_OBJ:.o=.d)
+-include $(LIB_OBJ:.o=.d) $(QUANT_OBJ:.o=.d) $(TOOL_OBJ:.o=.d)

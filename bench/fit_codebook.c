@@ -7,8 +7,8 @@
  *   make && cc -O2 -D_GNU_SOURCE -I. -Isrc bench/fit_codebook.c build/libbise.a -lm -o fit_codebook
  *   ./fit_codebook 60 2        60 starts; normal counts twice as much as t
  */
-#include "quant/quantize.h"
-#include "random.h"
+#include "quant/round/quantize.h"
+#include "src/base/random.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -4,10 +4,10 @@
  *
  * usage: load FILE [THREADS] [REPEATS]        default all CPUs, 7
  */
-#include "bandwidth.h"
-#include "src/cpu.h"
-#include "src/mem.h"
-#include "src/model.h"
+#include "bench/limits/bandwidth.h"
+#include "src/model/model.h"
+#include "src/os/cpu.h"
+#include "src/os/mem.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,8 +5,8 @@
  *
  * usage: lookup MODEL PROMPT_FILE ANSWER_FILE VERIFY_TABLE [MAX]
  */
-#include "src/lookup.h"
-#include "bise.h"
+#include "src/sampling/lookup.h"
+#include "src/bise.h"
 
 #include <stdio.h>
 #include <stdlib.h>

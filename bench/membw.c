@@ -3,8 +3,8 @@
  *
  * usage: membw [MiB] [MAX_THREADS] [REPEATS]        default 2048 MiB, all CPUs, 5
  */
-#include "bandwidth.h"
-#include "src/cpu.h"
+#include "bench/limits/bandwidth.h"
+#include "src/os/cpu.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
  *
  * usage: peak [MAX_THREADS]        default all CPUs
  */
-#include "bench/peak.h"
-#include "src/cpu.h"
+#include "bench/limits/peak.h"
+#include "src/os/cpu.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,9 +6,9 @@
  *
  * usage: regions FILE [THREADS] [ISA] [TOKENS]      default all CPUs, the best, 2000
  */
-#include "bandwidth.h"
-#include "bise.h"
-#include "src/cpu.h"
+#include "bench/limits/bandwidth.h"
+#include "src/bise.h"
+#include "src/os/cpu.h"
 
 #include <stdio.h>
 #include <stdlib.h>

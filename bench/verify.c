@@ -4,9 +4,9 @@
  *
  * usage: verify FILE [THREADS] [REPEATS] [ISA] [LONGEST]      default all CPUs, 5, the best, 15
  */
-#include "bandwidth.h"
-#include "bise.h"
-#include "src/cpu.h"
+#include "bench/limits/bandwidth.h"
+#include "src/bise.h"
+#include "src/os/cpu.h"
 
 #include <stdio.h>
 #include <stdlib.h>

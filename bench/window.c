@@ -4,9 +4,9 @@
  *
  * usage: window FILE [THREADS] [ISA] [DEPTH] [REPEATS]     default all CPUs, the best, 4096, 200
  */
-#include "bandwidth.h"
-#include "bise.h"
-#include "src/cpu.h"
+#include "bench/limits/bandwidth.h"
+#include "src/bise.h"
+#include "src/os/cpu.h"
 
 #include <stdio.h>
 #include <stdlib.h>

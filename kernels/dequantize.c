@@ -1,6 +1,7 @@
 /* One row of a matrix as floats. */
+#include "kernels/float_formats.h"
+#include "kernels/layout.h"
 #include "kernels/panel.h"
-#include "quant/quantize.h"
 
 static void dequantize_row_float(float *out, enum tensor_type type, const uint8_t *panel,
                                  size_t lane, size_t k) {

@@ -2,8 +2,8 @@
  * fma in IEEE single with one rounding, on CPUs that have no such instruction. The arithmetic
  * contract (kernels.h) names every place where a fused operation is meant.
  */
-#ifndef BISE_FMA32_H
-#define BISE_FMA32_H
+#ifndef BISE_KERNELS_FMA32_H
+#define BISE_KERNELS_FMA32_H
 
 #include <stdint.h>
 #include <string.h>

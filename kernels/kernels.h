@@ -41,10 +41,10 @@
  *
  * exp and the rest of the scalar mathematics are in kernels/fmath.h.
  */
-#ifndef BISE_KERNELS_H
-#define BISE_KERNELS_H
+#ifndef BISE_KERNELS_KERNELS_H
+#define BISE_KERNELS_KERNELS_H
 
-#include "quant/layout.h"
+#include "kernels/layout.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* Addresses and values inside a panel (quant/layout.h), one weight at a time. */
-#ifndef BISE_PANEL_H
-#define BISE_PANEL_H
+#ifndef BISE_KERNELS_PANEL_H
+#define BISE_KERNELS_PANEL_H
 
 #include "kernels/kernels.h"
 #include <string.h>

@@ -1,6 +1,8 @@
 # Tests, sanitizers, fuzzing, coverage and style. tests/README.md says how tests are written.
 
-LIBS := $(BUILD)/libtools.a $(BUILD)/libbise.a
+LIBS := $(BUILD)/libtools.a $(BUILD)/libquant.a $(BUILD)/libbise.a
+# The quantizer still calls the tools' progress bar.
+TEST_LDLIBS = -Wl,--start-group $(LIBS) -Wl,--end-group $(LDLIBS)
 
 # The subcommands' objects but main, for tests of what lies in tools/.
 $(BUILD)/libtools.a: $(filter-out %/main.o,$(TOOL_OBJ))
@@ -8,9 +10,9 @@ $(BUILD)/libtools.a: $(filter-out %/main.o,$(TOOL_OBJ))
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-# tests/unit/test_*.c: one Criterion program each, or, with PLAIN_UNIT=1, one program with the small
+# tests/unit/ROOM/test_*.c: one Criterion program each, or, with PLAIN_UNIT=1, one program with the small
 # stand-in of tests/plain, for emulated CPUs. (gcc 12's vectorizer for aarch64 breaks on some tests.)
-UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT_SRC := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c))
 UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
 ifdef PLAIN_UNIT
 PLAIN_OBJ := $(BUILD)/tests/plain/plain.o
@@ -19,7 +21,7 @@ $(UNIT_BIN:%=%.o): ALL_CPPFLAGS += -Itests/plain -fno-tree-vectorize
 endif
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(PLAIN_OBJ) $(LIBS)
 	$(SAY) LINK $@
-	$(Q)$(LINK) -o $@ $^ $(if $(PLAIN_UNIT),,-lcriterion) $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(if $(PLAIN_UNIT),,-lcriterion) $(TEST_LDLIBS)
 
 # tests/golden/*.c, tests/stress/*.c: one plain program each.
 PLAIN_SRC := $(wildcard tests/golden/*.c tests/stress/*.c)
@@ -27,21 +29,21 @@ PLAIN_BIN := $(PLAIN_SRC:%.c=$(BUILD)/%)
 STRESS_BIN := $(filter $(BUILD)/tests/stress/%,$(PLAIN_BIN))
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBS)
 	$(SAY) LINK $@
-	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(TEST_LDLIBS)
 
 # tests/pty/test_*.c: one plain program each, with the harness of tests/pty/pty.c.
 PTY_SRC := $(wildcard tests/pty/test_*.c)
 PTY_BIN := $(PTY_SRC:%.c=$(BUILD)/%)
 $(BUILD)/tests/pty/%: $(BUILD)/tests/pty/%.o $(BUILD)/tests/pty/pty.o $(LIBS)
 	$(SAY) LINK $@
-	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(TEST_LDLIBS)
 
 # tests/checkkernels/*.c: one program.
 CHECK_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/checkkernels/*.c))
 CHECK_BIN := $(if $(CHECK_OBJ),$(BUILD)/checkkernels)
-$(BUILD)/checkkernels: $(CHECK_OBJ) $(LIMIT_OBJ) $(BUILD)/libbise.a
+$(BUILD)/checkkernels: $(CHECK_OBJ) $(LIMIT_OBJ) $(LIBS)
 	$(SAY) LINK $@
-	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(TEST_LDLIBS)
 
 # tests/fault/*.c: one program whose system calls the linker routes through tests/fault/wrap.c.
 FAULT_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/fault/*.c))
@@ -50,7 +52,7 @@ FAULT_CALLS := malloc calloc realloc mmap mmap64 open open64 read pread pread64 
                pwrite64 fsync rename munmap pthread_create
 $(BUILD)/tests/fault/fault: $(FAULT_OBJ) $(LIBS)
 	$(SAY) LINK $@
-	$(Q)$(LINK) $(FAULT_CALLS:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS)
+	$(Q)$(LINK) $(FAULT_CALLS:%=-Wl,--wrap=%) -o $@ $^ $(TEST_LDLIBS)
 
 # tests/fuzz/fuzz_X.c: a libFuzzer target with its corpus in tests/fuzz/corpus/X; replay_X runs the
 # corpus once and is built by any compiler.
@@ -60,10 +62,10 @@ REPLAY_BIN := $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
 FUZZ_BIN := $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/fuzz_%)
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay_main.o $(LIBS)
 	$(SAY) LINK $@
-	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(TEST_LDLIBS)
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBS)
 	$(SAY) LINK $@
-	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(TEST_LDLIBS)
 
 unit: $(UNIT_BIN)
 plain-tests: $(PLAIN_BIN) $(PTY_BIN) $(CHECK_BIN) $(FAULT_BIN) $(REPLAY_BIN)

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit 1
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
 passed=0 failed=0 skipped=0
-includes_text=${CPPFLAGS:--I. -Isrc}
+includes_text=${CPPFLAGS:--I.}
 read -r -a includes <<<"${includes_text//\\/}" # without the backslashes that were for the shell
 
 check() { # check NAME TOOL COMMAND...
@@ -39,7 +39,7 @@ cpp_check() {
         xargs cppcheck --quiet --std=c11 --enable=warning,performance,portability \
             --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches \
             --suppress=uninitvar --suppress=legacyUninitvar --suppress=pointerSize \
-            --suppress=arrayIndexOutOfBoundsCond --suppress=memleak:src/source/pickle.c \
+            --suppress=arrayIndexOutOfBoundsCond --suppress=memleak:quant/source/pickle.c \
             --inline-suppr --error-exitcode=1 "${includes[@]}"
 }
 

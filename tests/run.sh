@@ -123,7 +123,7 @@ run_scripts() { # run_scripts SCRIPT...
 for group in "${groups[@]}"; do
     case $group in
     unit)
-        for source in tests/unit/test_*.c; do
+        for source in tests/unit/*/test_*.c tests/unit/*/*/test_*.c; do
             program=$BUILD/${source%.c}
             # shellcheck disable=SC2086
             [ ! -x "$program" ] || run_one "${source%.c}" $EMULATOR "$program" --verbose

@@ -1,5 +1,5 @@
 /* The bise program: picks the subcommand. */
-#include "tools.h"
+#include "tools/common/tools.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* The matrix slot of kernels/amx/. */
-#ifndef BISE_AMX_MATMUL_H
-#define BISE_AMX_MATMUL_H
+#ifndef BISE_KERNELS_AMX_MATMUL_H
+#define BISE_KERNELS_AMX_MATMUL_H
 
 #include "kernels/kernels.h"
 

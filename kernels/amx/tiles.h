@@ -5,8 +5,8 @@
  * With AMX_EMULATED (a test build, see the Makefile) the same operations in plain C, for CPUs that
  * have none.
  */
-#ifndef BISE_AMX_TILES_H
-#define BISE_AMX_TILES_H
+#ifndef BISE_KERNELS_AMX_TILES_H
+#define BISE_KERNELS_AMX_TILES_H
 
 #include <stdint.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* What the AVX2 kernels share. */
-#ifndef BISE_AVX2_COMMON_H
-#define BISE_AVX2_COMMON_H
+#ifndef BISE_KERNELS_AVX2_COMMON_H
+#define BISE_KERNELS_AVX2_COMMON_H
 
 #include "kernels/panel.h"
 #include "kernels/tile.h"

@@ -9,8 +9,8 @@
  *                                   const size_t cols);
  *       one panel times cols (a constant) columns; table: the codebook + 32, of i4
  */
-#ifndef BISE_AVX2_DECODE_H
-#define BISE_AVX2_DECODE_H
+#ifndef BISE_KERNELS_AVX2_DECODE_H
+#define BISE_KERNELS_AVX2_DECODE_H
 
 #include "kernels/avx2/common.h"
 #include "kernels/columns.h"

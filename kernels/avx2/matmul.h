@@ -1,6 +1,6 @@
 /* The matrix slots for AVX2 with FMA. */
-#ifndef BISE_AVX2_MATMUL_H
-#define BISE_AVX2_MATMUL_H
+#ifndef BISE_KERNELS_AVX2_MATMUL_H
+#define BISE_KERNELS_AVX2_MATMUL_H
 
 #include "kernels/kernels.h"
 

@@ -12,8 +12,8 @@
  *       acc = isum of tile i and the columns at a, [2] times lda bytes, 64 k of each column:
  *       [cols][2 halves of the rows]; cols is a constant
  */
-#ifndef BISE_AVX2_PREFILL_H
-#define BISE_AVX2_PREFILL_H
+#ifndef BISE_KERNELS_AVX2_PREFILL_H
+#define BISE_KERNELS_AVX2_PREFILL_H
 
 #include "kernels/avx2/sums.h"
 #include "kernels/prefill.h"

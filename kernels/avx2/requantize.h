@@ -1,6 +1,6 @@
 /* i4 tiles to 7 bits for prefill (kernels.h), 8 rows at a time, for the folders with 256 bits. */
-#ifndef BISE_AVX2_REQUANTIZE_H
-#define BISE_AVX2_REQUANTIZE_H
+#ifndef BISE_KERNELS_AVX2_REQUANTIZE_H
+#define BISE_KERNELS_AVX2_REQUANTIZE_H
 
 #include "kernels/avx2/common.h"
 

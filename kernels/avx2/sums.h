@@ -1,7 +1,7 @@
 /* The floats of a register tile of 256 bits, for this folder and avxvnni: sums of [cols][2 halves
  * of a panel's rows]. */
-#ifndef BISE_AVX2_SUMS_H
-#define BISE_AVX2_SUMS_H
+#ifndef BISE_KERNELS_AVX2_SUMS_H
+#define BISE_KERNELS_AVX2_SUMS_H
 
 #include "kernels/avx2/common.h"
 

@@ -1,6 +1,6 @@
 /* The vector and attention slots with AVX2 and FMA, and what they share. */
-#ifndef BISE_AVX2_VECTOR_H
-#define BISE_AVX2_VECTOR_H
+#ifndef BISE_KERNELS_AVX2_VECTOR_H
+#define BISE_KERNELS_AVX2_VECTOR_H
 
 #include "kernels/fmath.h"
 #include "kernels/kernels.h"

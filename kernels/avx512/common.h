@@ -1,6 +1,6 @@
 /* What the AVX-512 kernels share. */
-#ifndef BISE_AVX512_COMMON_H
-#define BISE_AVX512_COMMON_H
+#ifndef BISE_KERNELS_AVX512_COMMON_H
+#define BISE_KERNELS_AVX512_COMMON_H
 
 #include "kernels/panel.h"
 #include "kernels/tile.h"

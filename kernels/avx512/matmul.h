@@ -1,6 +1,6 @@
 /* The matrix slots for AVX-512 with VNNI. */
-#ifndef BISE_AVX512_MATMUL_H
-#define BISE_AVX512_MATMUL_H
+#ifndef BISE_KERNELS_AVX512_MATMUL_H
+#define BISE_KERNELS_AVX512_MATMUL_H
 
 #include "kernels/kernels.h"
 

@@ -1,6 +1,6 @@
 /* i4 tiles to 7 bits for prefill (kernels.h). */
-#ifndef BISE_AVX512_REQUANTIZE_H
-#define BISE_AVX512_REQUANTIZE_H
+#ifndef BISE_KERNELS_AVX512_REQUANTIZE_H
+#define BISE_KERNELS_AVX512_REQUANTIZE_H
 
 #include "kernels/avx512/common.h"
 

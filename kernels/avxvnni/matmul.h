@@ -1,6 +1,6 @@
 /* The matrix slots of kernels/avxvnni/. */
-#ifndef BISE_AVXVNNI_MATMUL_H
-#define BISE_AVXVNNI_MATMUL_H
+#ifndef BISE_KERNELS_AVXVNNI_MATMUL_H
+#define BISE_KERNELS_AVXVNNI_MATMUL_H
 
 #include "kernels/kernels.h"
 

@@ -1,6 +1,6 @@
 /* The attention slot of kernels/avxvnni/. */
-#ifndef BISE_AVXVNNI_SCORES_H
-#define BISE_AVXVNNI_SCORES_H
+#ifndef BISE_KERNELS_AVXVNNI_SCORES_H
+#define BISE_KERNELS_AVXVNNI_SCORES_H
 
 #include "kernels/kernels.h"
 

@@ -1,6 +1,6 @@
 /* The one instruction of this folder. */
-#ifndef BISE_AVXVNNI_VNNI_H
-#define BISE_AVXVNNI_VNNI_H
+#ifndef BISE_KERNELS_AVXVNNI_VNNI_H
+#define BISE_KERNELS_AVXVNNI_VNNI_H
 
 #include "kernels/avx2/common.h"
 

@@ -17,8 +17,8 @@
  *   ALWAYS_INLINE void order_sums(int32x4_t isum[4][4]);
  *       isum as dot_block wants it -> [column][group of four rows]
  */
-#ifndef BISE_NEON_COLUMNS_H
-#define BISE_NEON_COLUMNS_H
+#ifndef BISE_KERNELS_NEON_COLUMNS_H
+#define BISE_KERNELS_NEON_COLUMNS_H
 
 #include "kernels/neon/layout.h"
 

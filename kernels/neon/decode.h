@@ -8,8 +8,8 @@
  *
  * isum = the lines of the block, which the pointer is moved past, times x.
  */
-#ifndef BISE_NEON_DECODE_H
-#define BISE_NEON_DECODE_H
+#ifndef BISE_KERNELS_NEON_DECODE_H
+#define BISE_KERNELS_NEON_DECODE_H
 
 #include "kernels/neon/neon.h"
 

@@ -1,6 +1,6 @@
 /* fmath.h's exp32 for four values at once: the same operations in the same order. */
-#ifndef BISE_NEON_EXP_H
-#define BISE_NEON_EXP_H
+#ifndef BISE_KERNELS_NEON_EXP_H
+#define BISE_KERNELS_NEON_EXP_H
 
 #include "kernels/fmath.h"
 #include "kernels/neon/neon.h"

@@ -8,8 +8,8 @@
  *       lays 16 k of 16 rows, w[i][g] = k 16 * part + 4i .. + 3 of rows 4g..4g+3, into a tile of
  *       2048 bytes, in the order its dot_block reads
  */
-#ifndef BISE_NEON_LAYOUT_H
-#define BISE_NEON_LAYOUT_H
+#ifndef BISE_KERNELS_NEON_LAYOUT_H
+#define BISE_KERNELS_NEON_LAYOUT_H
 
 #include "kernels/neon/neon.h"
 

@@ -1,6 +1,6 @@
 /* The matrix slots of kernels/neon/. */
-#ifndef BISE_NEON_MATMUL_H
-#define BISE_NEON_MATMUL_H
+#ifndef BISE_KERNELS_NEON_MATMUL_H
+#define BISE_KERNELS_NEON_MATMUL_H
 
 #include "kernels/kernels.h"
 

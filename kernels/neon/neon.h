@@ -4,8 +4,8 @@
  * A "line" is 64 bytes: 16 rows of 4 k (8-bit values) or of 8 k (i4 codes). Its four registers hold
  * four rows each, so that the 16 rows of a panel are four vectors of sums everywhere: row = 4g + i.
  */
-#ifndef BISE_NEON_H
-#define BISE_NEON_H
+#ifndef BISE_KERNELS_NEON_NEON_H
+#define BISE_KERNELS_NEON_NEON_H
 
 #include "kernels/panel.h"
 #include <arm_neon.h>

@@ -1,7 +1,7 @@
 /* Dot products of plain ARMv8.0: products of 8 bits in 16, added up there as far as the range of
  * the values allows, then widened. */
-#ifndef BISE_NEON_PRODUCTS_H
-#define BISE_NEON_PRODUCTS_H
+#ifndef BISE_KERNELS_NEON_PRODUCTS_H
+#define BISE_KERNELS_NEON_PRODUCTS_H
 
 #include "kernels/neon/neon.h"
 

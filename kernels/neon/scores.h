@@ -10,8 +10,8 @@
  *   ALWAYS_INLINE void order_scores(int32x4_t isum[][4], int n_cols);
  *       isum as dot_keys wants it -> [query][group of four keys]
  */
-#ifndef BISE_NEON_SCORES_H
-#define BISE_NEON_SCORES_H
+#ifndef BISE_KERNELS_NEON_SCORES_H
+#define BISE_KERNELS_NEON_SCORES_H
 
 #include "kernels/neon/neon.h"
 

@@ -1,6 +1,6 @@
 /* The vector and attention slots of kernels/neon/. */
-#ifndef BISE_NEON_VECTOR_H
-#define BISE_NEON_VECTOR_H
+#ifndef BISE_KERNELS_NEON_VECTOR_H
+#define BISE_KERNELS_NEON_VECTOR_H
 
 #include "kernels/kernels.h"
 

@@ -1,6 +1,6 @@
 /* The slots of kernels/neon_dotprod/. */
-#ifndef BISE_NEON_DOTPROD_MATMUL_H
-#define BISE_NEON_DOTPROD_MATMUL_H
+#ifndef BISE_KERNELS_NEON_DOTPROD_MATMUL_H
+#define BISE_KERNELS_NEON_DOTPROD_MATMUL_H
 
 #include "kernels/kernels.h"
 

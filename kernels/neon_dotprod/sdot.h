@@ -1,7 +1,7 @@
 /* Dot products by sdot: a register holds 4 k of 4 rows, the activations come from a lane of one
  * that holds 16 k, the four groups of rows are independent chains. */
-#ifndef BISE_NEON_DOTPROD_SDOT_H
-#define BISE_NEON_DOTPROD_SDOT_H
+#ifndef BISE_KERNELS_NEON_DOTPROD_SDOT_H
+#define BISE_KERNELS_NEON_DOTPROD_SDOT_H
 
 #include "kernels/neon/neon.h"
 

@@ -1,8 +1,8 @@
 /* Matrix products by smmla, which multiplies 2 rows by 8 k with 8 k by 2 columns. The sums of 16
  * rows and four columns are [8 pairs of rows][2 pairs of columns] of registers [2 rows][2 columns],
  * until order_sums. */
-#ifndef BISE_NEON_I8MM_SMMLA_H
-#define BISE_NEON_I8MM_SMMLA_H
+#ifndef BISE_KERNELS_NEON_I8MM_SMMLA_H
+#define BISE_KERNELS_NEON_I8MM_SMMLA_H
 
 #include "kernels/neon/neon.h"
 

@@ -1,7 +1,8 @@
 /* Attention over the key and value cache: scores, softmax, weighted values. */
+#include "kernels/float_formats.h"
 #include "kernels/fmath.h"
+#include "kernels/layout.h"
 #include "kernels/scalar/vector.h"
-#include "quant/quantize.h"
 
 void scores_i8_scalar(float *s, size_t lds, const int8_t *q, const float *qd, size_t n_q,
                       const int8_t *k, const float *kd, size_t hd, size_t n_groups) {

@@ -1,6 +1,6 @@
 /* The matrix slots in scalar code: the definition of what every other folder computes. */
-#ifndef BISE_SCALAR_MATMUL_H
-#define BISE_SCALAR_MATMUL_H
+#ifndef BISE_KERNELS_SCALAR_MATMUL_H
+#define BISE_KERNELS_SCALAR_MATMUL_H
 
 #include "kernels/kernels.h"
 

@@ -1,7 +1,7 @@
 /* The vector and attention slots in scalar code: the definition of what every other folder computes
  * (kernels.h has the formulas). */
-#ifndef BISE_SCALAR_VECTOR_H
-#define BISE_SCALAR_VECTOR_H
+#ifndef BISE_KERNELS_SCALAR_VECTOR_H
+#define BISE_KERNELS_SCALAR_VECTOR_H
 
 #include "kernels/kernels.h"
 

@@ -1,5 +1,5 @@
 /* Times kernels that passed and prints what they reach. */
-#include "bench/bandwidth.h"
+#include "bench/limits/bandwidth.h"
 #include "tests/checkkernels/checkkernels.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Checks of the attention slots: scores, softmax, values. */
-#include "quant/quantize.h"
+#include "kernels/float_formats.h"
 #include "tests/checkkernels/checkkernels.h"
 
 #include <math.h>

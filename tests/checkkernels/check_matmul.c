@@ -1,6 +1,6 @@
 /* Checks of the matrix slots. */
+#include "kernels/float_formats.h"
 #include "kernels/panel.h"
-#include "quant/quantize.h"
 #include "tests/checkkernels/checkkernels.h"
 
 #include <math.h>

@@ -13,10 +13,10 @@
  * ran before. Lists of checks end with an entry without a name and are named in main.c, which
  * fails if a slot is on none of them.
  */
-#ifndef CHECKKERNELS_H
-#define CHECKKERNELS_H
+#ifndef BISE_TESTS_CHECKKERNELS_CHECKKERNELS_H
+#define BISE_TESTS_CHECKKERNELS_CHECKKERNELS_H
 
-#include "bench/peak.h"
+#include "bench/limits/peak.h"
 #include "kernels/kernels.h"
 
 /* Where a buffer lies in its pages: an inaccessible page follows its end, or precedes its start. */

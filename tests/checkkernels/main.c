@@ -1,5 +1,5 @@
 /* checkkernels: options, and which checks run on which instruction sets. */
-#include "src/cpu.h"
+#include "src/os/cpu.h"
 #include "tests/checkkernels/checkkernels.h"
 
 #include <stdio.h>

@@ -8,10 +8,10 @@
  * right result. Nothing may be left behind: file descriptors, mappings, threads, files. Leaked
  * memory is reported by LeakSanitizer in make asan.
  */
-#ifndef FAULT_H
-#define FAULT_H
+#ifndef BISE_TESTS_FAULT_FAULT_H
+#define BISE_TESTS_FAULT_FAULT_H
 
-#include "bise.h"
+#include "src/bise.h"
 
 enum fault_kind {
     FAULT_MALLOC, /* malloc, calloc, realloc return NULL */

@@ -1,9 +1,9 @@
 /* Faults while a text runs through a checkpoint's layers and these are rounded. */
-#include "fault.h"
+#include "tests/fault/fault.h"
 
-#include "error.h"
+#include "quant/convert_layers.h"
+#include "src/base/error.h"
 #include "tests/unit/tiny_model.h"
-#include "tools/convert_layers.h"
 
 #define FOLDER "tests/data/format/example.bise"
 #define LENGTH 32 /* of a sequence; four of them: more than STATS_LEAST */

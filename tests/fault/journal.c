@@ -1,6 +1,6 @@
 /* Faults while a session's journal is written and read. */
-#include "tools/journal.h"
-#include "fault.h"
+#include "tools/chat/journal.h"
+#include "tests/fault/fault.h"
 
 #include <stdio.h>
 #include <stdlib.h>

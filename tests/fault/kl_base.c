@@ -1,7 +1,7 @@
 /* Faults while a baseline is written and read. */
-#include "tools/kl_base.h"
+#include "quant/measure/kl_base.h"
 
-#include "fault.h"
+#include "tests/fault/fault.h"
 
 #include <stdio.h>
 #include <unistd.h>

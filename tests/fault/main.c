@@ -1,5 +1,5 @@
 /* Runs every scenario under every kind of fault; "fault NAME" runs one. */
-#include "fault.h"
+#include "tests/fault/fault.h"
 
 #include <dirent.h>
 #include <stdio.h>

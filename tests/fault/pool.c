@@ -1,7 +1,7 @@
 /* Faults while threads are started. */
-#include "pool.h"
-#include "cpu.h"
-#include "fault.h"
+#include "src/os/pool.h"
+#include "src/os/cpu.h"
+#include "tests/fault/fault.h"
 
 #include <stdatomic.h>
 

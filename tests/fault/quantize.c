@@ -1,10 +1,10 @@
 /* Faults while a checkpoint is read and becomes a .bise file. */
-#include "fault.h"
+#include "tests/fault/fault.h"
 
-#include "source/source.h"
+#include "quant/convert.h"
+#include "quant/reference.h"
+#include "quant/source/source.h"
 #include "tests/unit/tiny_model.h"
-#include "tools/convert.h"
-#include "tools/reference.h"
 
 #include <dirent.h>
 

@@ -1,7 +1,7 @@
 /* Faults while a model and a session are opened; and that nothing allocates afterwards. */
-#include "bise.h"
-#include "fault.h"
-#include "tools/synth.h"
+#include "src/bise.h"
+#include "tests/fault/fault.h"
+#include "tools/cmd/synth.h"
 
 #include <stdio.h>
 #include <stdlib.h>

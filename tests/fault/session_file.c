@@ -1,6 +1,6 @@
 /* Faults while a session is saved and loaded. */
-#include "fault.h"
-#include "tools/synth.h"
+#include "tests/fault/fault.h"
+#include "tools/cmd/synth.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Faults while checkpoints of other kinds than safetensors are opened and read. */
-#include "fault.h"
+#include "tests/fault/fault.h"
 
-#include "source/source.h"
+#include "quant/source/source.h"
 #include "tests/unit/tiny_gguf.h"
 
 #include <stdio.h>

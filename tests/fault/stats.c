@@ -1,6 +1,6 @@
 /* Faults while a session's inputs are summed up, written to a file and read back. */
-#include "fault.h"
-#include "moments.h"
+#include "quant/gptq/moments.h"
+#include "tests/fault/fault.h"
 
 #include <stdio.h>
 #include <stdlib.h>

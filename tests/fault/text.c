@@ -1,7 +1,7 @@
 /* Faults while a conversation is put together, a sampler and a grammar are opened and used. */
-#include "chat.h"
-#include "fault.h"
-#include "tokenizer.h"
+#include "src/text/chat.h"
+#include "src/text/tokenizer.h"
+#include "tests/fault/fault.h"
 
 #include <stdlib.h>
 #include <string.h>

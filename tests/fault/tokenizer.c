@@ -1,7 +1,7 @@
 /* Faults while a tokenizer is opened and used. */
-#include "tokenizer.h"
-#include "added_tokens.h"
-#include "fault.h"
+#include "src/text/tokenizer.h"
+#include "src/text/added_tokens.h"
+#include "tests/fault/fault.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* The wrapped calls: each counts itself and fails when its turn has come. */
-#include "fault.h"
+#include "tests/fault/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>

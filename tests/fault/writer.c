@@ -1,6 +1,6 @@
 /* Faults while a .bise file is written: nothing that looks finished may be left. */
-#include "writer.h"
-#include "fault.h"
+#include "quant/write/writer.h"
+#include "tests/fault/fault.h"
 #include "tests/unit/tiny_model.h"
 
 #include <sys/stat.h>

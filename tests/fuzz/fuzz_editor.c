@@ -1,8 +1,8 @@
 /* Any bytes as keys: the text stays well-formed, and what is written to the terminal is text and
  * the editor's own sequences, never a control character that was typed or pasted. The first two
  * bytes are the terminal's size; 0xfe and 0xff among the keys draw and change it. */
-#include "src/utf8.h"
-#include "tools/editor.h"
+#include "src/base/utf8.h"
+#include "tools/edit/editor.h"
 
 #include <stdlib.h>
 #include <string.h>

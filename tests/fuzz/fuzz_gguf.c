@@ -1,7 +1,7 @@
 /* Any bytes as a GGUF file in memory: every tensor accepted lies within it; the model's numbers and
  * the tokenizer rebuilt from the metadata are read as well. */
-#include "source/gguf.h"
-#include "tokenizer.h"
+#include "quant/source/gguf.h"
+#include "src/text/tokenizer.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* A grammar (GBNF) from anywhere, and text for it (matched.h). */
-#include "matched.h"
+#include "tests/fuzz/matched.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

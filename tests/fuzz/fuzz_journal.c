@@ -1,7 +1,7 @@
 /* Any bytes as the records of a session's note or journal: as they are, and taken apart into
  * records whose checksums are right. What was read can be rendered, and told again as it was. */
-#include "src/model.h"
-#include "tools/session_records.h"
+#include "src/model/model.h"
+#include "tools/chat/session_records.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Any bytes as JSON: read whole, or refused; what was read is walked and its strings escaped. */
-#include "json.h"
+#include "src/base/json.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* A JSON Schema from anywhere, and text for it (matched.h). */
-#include "json.h"
-#include "json_schema.h"
-#include "matched.h"
+#include "src/base/json.h"
+#include "src/constraint/json_schema.h"
+#include "tests/fuzz/matched.h"
 
 #include <stdlib.h>
 

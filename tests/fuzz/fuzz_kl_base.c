@@ -1,9 +1,9 @@
 /* Baselines of bise perplexity --kl. Half of what they hold is under checksums: a second run mends
  * that of the header. */
-#include "tools/kl_base.h"
+#include "quant/measure/kl_base.h"
 
-#include "bytes.h"
-#include "crc32c.h"
+#include "src/base/bytes.h"
+#include "src/base/crc32c.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* Headers of .bise files. The input is a header; the file's length is what it claims, so that the
  * data need not be there, and the CRC is mended, so that the rules behind it are reached. */
-#include "bytes.h"
-#include "crc32c.h"
-#include "format.h"
-#include "model_bind.h"
+#include "src/base/bytes.h"
+#include "src/base/crc32c.h"
+#include "src/model/format.h"
+#include "src/model/model_bind.h"
 
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 /* Journals of files being written. Bytes behind the header and plan that this target writes are
  * the input's: entries with and without a sound checksum. */
-#include "part_journal.h"
+#include "quant/write/part_journal.h"
 
-#include "bytes.h"
-#include "crc32c.h"
+#include "src/base/bytes.h"
+#include "src/base/crc32c.h"
 
 #include <stdio.h>
 #include <stdlib.h>

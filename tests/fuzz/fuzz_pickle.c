@@ -1,6 +1,6 @@
 /* Any bytes as a pickle, or, where they begin as a zip archive does, as a file of torch; every
  * tensor accepted lies within its storage and within the file. */
-#include "source/pickle.h"
+#include "quant/source/pickle.h"
 
 #include <stdio.h>
 #include <stdlib.h>

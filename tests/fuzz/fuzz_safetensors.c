@@ -1,7 +1,7 @@
 /* Any bytes as a safetensors file in memory: the header's length, the header, and that every tensor
  * accepted lies within the file. The header is also read as the two kinds of config. */
-#include "source/configs.h"
-#include "source/safetensors.h"
+#include "quant/source/configs.h"
+#include "quant/source/safetensors.h"
 
 #include <stdlib.h>
 

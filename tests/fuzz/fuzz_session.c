@@ -1,8 +1,8 @@
 /* Any bytes as a session's file: as they are, and with the checksums and the model's marks mended,
  * so that the rules behind them are reached. What is loaded can be gone on with. */
-#include "bytes.h"
-#include "crc32c.h"
-#include "session_file.h"
+#include "src/base/bytes.h"
+#include "src/base/crc32c.h"
+#include "src/store/session_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>

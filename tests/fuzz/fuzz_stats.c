@@ -1,9 +1,9 @@
 /* Any bytes as a file of statistics: as they are, and with length and checksum mended. What is
  * accepted has finite moments and can be looked up. */
-#include "bytes.h"
-#include "crc32c.h"
-#include "finite.h"
-#include "stats.h"
+#include "quant/gptq/stats.h"
+#include "src/base/bytes.h"
+#include "src/base/crc32c.h"
+#include "src/base/finite.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* A tokenizer.model that nobody made with care, and text for it. The input is two bytes (length of
  * the text, little-endian), the text, then the model. */
-#include "tokenizer.h"
+#include "src/text/tokenizer.h"
 
 #include <stdint.h>
 #include <stdlib.h>

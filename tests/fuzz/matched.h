@@ -2,7 +2,7 @@
 #ifndef BISE_TESTS_FUZZ_MATCHED_H
 #define BISE_TESTS_FUZZ_MATCHED_H
 
-#include "grammar.h"
+#include "src/constraint/grammar.h"
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  * grammar and by schemas, each read by the JSON reader and looked at. With --print, the samples go
  * to standard output, one a line, for another reader's eyes.
  */
-#include "models.h"
-#include "src/json.h"
+#include "src/base/json.h"
+#include "tests/golden/models.h"
 
 #define DEMO       "models/demo.bise"
 #define MAX_BYTES  4096

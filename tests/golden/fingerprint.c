@@ -4,8 +4,8 @@
  * wrote and every CPU, native or emulated, must reproduce bit for bit. usage: fingerprint [--print]
  * --print writes the table; wanted after a change of arithmetic or of quantization, and only then
  */
-#include "models.h"
-#include "src/crc32c.h"
+#include "src/base/crc32c.h"
+#include "tests/golden/models.h"
 
 #include <dirent.h>
 

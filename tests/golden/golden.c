@@ -3,7 +3,7 @@
  * program (tests/data/golden), over chunk sizes, threads and instruction sets.
  * usage: golden [FOLDER_OF_MODELS]
  */
-#include "models.h"
+#include "tests/golden/models.h"
 
 #include <dirent.h>
 #include <math.h>

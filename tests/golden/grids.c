@@ -6,11 +6,12 @@
  *   grids                                checks their errors on normal samples against
  *                                        architecture.md's table
  */
-#include "quant/quantize.h"
-#include "random.h"
-#include "shape.h"
-#include "source/source.h"
-#include "writer.h"
+#include "kernels/float_formats.h"
+#include "quant/round/quantize.h"
+#include "quant/source/source.h"
+#include "quant/write/writer.h"
+#include "src/base/random.h"
+#include "src/model/shape.h"
 
 #include <math.h>
 #include <stdio.h>

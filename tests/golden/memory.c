@@ -3,9 +3,9 @@
  * not grow, and the last logits are those of a run over the last layers * (window - 1) + 1 tokens
  * alone at their true positions, however the ring wrapped.
  */
-#include "models.h"
-#include "src/mem.h"
-#include "tools/synth.h"
+#include "src/os/mem.h"
+#include "tests/golden/models.h"
+#include "tools/cmd/synth.h"
 
 #define N_TOKENS 100000
 #define WINDOW   64

@@ -2,9 +2,9 @@
 #ifndef BISE_TESTS_GOLDEN_MODELS_H
 #define BISE_TESTS_GOLDEN_MODELS_H
 
-#include "bise.h"
-#include "src/cpu.h"
-#include "tools/tools.h"
+#include "src/bise.h"
+#include "src/os/cpu.h"
+#include "tools/common/tools.h"
 
 #include <stdio.h>
 #include <stdlib.h>

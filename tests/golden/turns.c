@@ -3,9 +3,9 @@
  * session saved now and then. Resident memory is fixed; no turn reads more tokens than it adds,
  * with a window or sinks; without, where the oldest turns are left out, than half of the context.
  */
-#include "models.h"
-#include "src/mem.h"
-#include "tools/session_store.h"
+#include "src/os/mem.h"
+#include "tests/golden/models.h"
+#include "tools/chat/session_store.h"
 
 #include <fcntl.h>
 
@@ -47,9 +47,9 @@ static struct counts talk(struct conversation *c, struct session_store *store) {
     struct counts counts = {0};
     size_t n_before = 0;
     for (int i = 0; i < n_turns; i++) {
-        const size_t read = c->engine->n_prompt;
+        const size_t read = c->runtime->n_prompt;
         turn(c, i);
-        const size_t now = c->engine->n_prompt - read;
+        const size_t now = c->runtime->n_prompt - read;
         counts.all_read += now;
         counts.all_added += added(c, &n_before);
         counts.most_read = now > counts.most_read ? now : counts.most_read;
@@ -64,20 +64,20 @@ static struct counts talk(struct conversation *c, struct session_store *store) {
 }
 
 static struct counts run(int64_t window, uint32_t n_sinks, const char *path) {
-    struct engine_options options = ENGINE_DEFAULTS;
-    struct engine engine;
-    struct conversation c = {.engine = NULL};
+    struct runtime_options options = RUNTIME_DEFAULTS;
+    struct runtime runtime;
+    struct conversation c = {.runtime = NULL};
     struct session_store store;
     options.model = MODEL;
     options.window = window;
     options.n_ctx = N_CTX;
     options.n_sinks = n_sinks;
     options.threads = 1;
-    if (engine_open(&engine, &options) != EXIT_DONE ||
-        conversation_open(&c, &engine, CHAT_V1) != EXIT_DONE)
+    if (runtime_open(&runtime, &options) != EXIT_DONE ||
+        conversation_open(&c, &runtime, CHAT_V1) != EXIT_DONE)
         die("open", MODEL);
     const struct bise_sampler_params sampling = {.temp = 0.7f, .top_p = 0.9f, .seed = 1};
-    must(bise_sampler_open(&c.sampler, engine.info->vocab_size, &sampling, NULL), "sampler",
+    must(bise_sampler_open(&c.sampler, runtime.info->vocab_size, &sampling, NULL), "sampler",
          &(struct bise_error){.status = BISE_OK});
     c.max_tokens = 24;
     c.overflow = OVERFLOW_DROP;
@@ -89,7 +89,7 @@ static struct counts run(int64_t window, uint32_t n_sinks, const char *path) {
     close(c.out.fd);
     bise_sampler_close(&c.sampler);
     conversation_close(&c);
-    engine_close(&engine);
+    runtime_close(&runtime);
     unlink(path);
     return counts;
 }

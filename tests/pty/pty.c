@@ -1,4 +1,4 @@
-#include "pty.h"
+#include "tests/pty/pty.h"
 
 #include <errno.h>
 #include <fcntl.h>

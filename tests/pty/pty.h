@@ -1,11 +1,11 @@
 /* Drives the program in a pseudo-terminal, as a person at a terminal does: types, waits until
  * something is to be seen, looks at the screen. Nothing depends on time but a limit on waiting,
  * after which a test fails. */
-#ifndef BISE_TESTS_PTY_H
-#define BISE_TESTS_PTY_H
+#ifndef BISE_TESTS_PTY_PTY_H
+#define BISE_TESTS_PTY_PTY_H
 
-#include "tools/buffer.h"
-#include "vt.h"
+#include "tests/pty/vt.h"
+#include "tools/common/buffer.h"
 
 #include <stdint.h>
 #include <sys/types.h>

@@ -1,5 +1,5 @@
 /* bise chat at a terminal: typing, editing, history, pastes, other sizes, wide characters. */
-#include "pty.h"
+#include "tests/pty/pty.h"
 
 #include <unistd.h>
 

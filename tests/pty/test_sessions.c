@@ -1,5 +1,5 @@
 /* bise chat at a terminal: what is asked where the context is full; a session that is killed. */
-#include "pty.h"
+#include "tests/pty/pty.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* bise chat at a terminal: Ctrl-C in every phase, the end of input, signals, keys typed ahead, slow
  * and closed readers. */
-#include "pty.h"
+#include "tests/pty/pty.h"
 
 #include <signal.h>
 #include <string.h>

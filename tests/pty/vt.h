@@ -1,8 +1,8 @@
 /* A small terminal for tests: what a program writes becomes a screen that can be compared. It knows
  * what the editor uses, breaks full rows, breaks them anew when its size changes, and asks the C
  * library, not the program under test, how wide a character is. Needs a UTF-8 locale. */
-#ifndef BISE_TESTS_VT_H
-#define BISE_TESTS_VT_H
+#ifndef BISE_TESTS_PTY_VT_H
+#define BISE_TESTS_PTY_VT_H
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,48 +1,16 @@
 #!/usr/bin/env bash
-# Rules of the source: which folder may include which, lengths, names of kernels.
+# Rules of the source: lengths, names of kernels. (Who may include whom: test_rooms.sh.)
 . tests/cli/common.sh
 
 sources() { # the C files of some folders
     find "$@" -name '*.[ch]' | sort
 }
 
-# Where an #include "..." of a file leads: beside the file, in the root or in src/.
-resolve() { # resolve FILE INCLUDED
-    local dir
-    for dir in "$(dirname "$1")" . src; do
-        if [ -f "$dir/$2" ]; then
-            realpath --relative-to=. "$dir/$2"
-            return
-        fi
-    done
-    echo "missing:$2"
-}
-
-# layer FOLDER ALLOWED...: files in FOLDER include only from the folders ALLOWED.
-layer() {
-    local folder=$1 file included target bad=''
-    shift
-    while IFS=: read -r file included; do
-        target=$(resolve "$file" "$included")
-        case " $* " in
-        *" ${target%%/*} "*) ;;
-        *) bad+=" $file includes $target;" ;;
-        esac
-    done < <(sources "$folder" | xargs grep -o -E '^ *# *include +"[^"]+"' |
-        sed -E 's/: *# *include +"([^"]+)"/:\1/')
-    if [ -z "$bad" ]; then ok "layer_$folder"; else not_ok "layer_$folder" "$bad"; fi
-}
-layer quant quant
-layer kernels quant kernels
-layer src quant kernels src
-layer bench quant kernels src bench
-layer tools quant kernels src tools bench
-
 # The public header stands alone.
 if grep -q -E '^ *# *include +"' src/bise.h; then not_ok public_header; else ok public_header; fi
 
-long=$(sources quant kernels src tools tests | xargs wc -l | awk '$2 != "total" && $1 > 500')
-if [ -z "$long" ]; then ok file_length; else not_ok file_length "over 500 lines: $long"; fi
+long=$(sources quant kernels src tools tests | xargs wc -l | awk '$2 != "total" && $1 > 800')
+if [ -z "$long" ]; then ok file_length; else not_ok file_length "over 800 lines: $long"; fi
 
 wide=$(sources quant kernels src tools tests | xargs grep -n -E '^.{101,}' | cut -d: -f1,2)
 if [ -z "$wide" ]; then ok line_length; else not_ok line_length "over 100 columns: $wide"; fi

@@ -3,7 +3,7 @@
  * several pools at once. Every task must run exactly once and its plain writes must be visible to
  * the caller. Meant to be built with -fsanitize=thread as well. usage: stress_pool [REGIONS]
  */
-#include "src/pool.h"
+#include "src/os/pool.h"
 
 #include <pthread.h>
 #include <stdio.h>

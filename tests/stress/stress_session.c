@@ -2,8 +2,8 @@
  * Threads and the forward pass: sessions of several threads beside each other on one model give the
  * logits of one thread, bit for bit. Plain C, so that it can be built with -fsanitize=thread.
  */
-#include "bise.h"
-#include "tools/synth.h"
+#include "src/bise.h"
+#include "tools/cmd/synth.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* Test vectors: one JSON object per line. */
-#ifndef JSONL_H
-#define JSONL_H
+#ifndef BISE_TESTS_UNIT_JSONL_H
+#define BISE_TESTS_UNIT_JSONL_H
 
-#include "src/json.h"
+#include "src/base/json.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

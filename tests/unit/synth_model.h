@@ -1,8 +1,8 @@
 /* Random models of a given shape for unit tests. */
-#ifndef BISE_TESTS_SYNTH_MODEL_H
-#define BISE_TESTS_SYNTH_MODEL_H
+#ifndef BISE_TESTS_UNIT_SYNTH_MODEL_H
+#define BISE_TESTS_UNIT_SYNTH_MODEL_H
 
-#include "tools/synth.h"
+#include "tools/cmd/synth.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,11 +1,11 @@
 /* A small checkpoint written for a test, in either layout, whole or with one thing wrong. */
-#ifndef BISE_TESTS_TINY_CHECKPOINT_H
-#define BISE_TESTS_TINY_CHECKPOINT_H
+#ifndef BISE_TESTS_UNIT_TINY_CHECKPOINT_H
+#define BISE_TESTS_UNIT_TINY_CHECKPOINT_H
 
-#include "quant/quantize.h"
-#include "src/bytes.h"
-#include "src/shape.h"
-#include "src/source/names.h"
+#include "kernels/float_formats.h"
+#include "quant/source/names.h"
+#include "src/base/bytes.h"
+#include "src/model/shape.h"
 
 #include <stdio.h>
 #include <stdlib.h>

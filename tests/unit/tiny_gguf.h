@@ -1,8 +1,8 @@
 /* The small checkpoint as a GGUF file, with a tokenizer of 40 pieces. */
-#ifndef BISE_TESTS_TINY_GGUF_H
-#define BISE_TESTS_TINY_GGUF_H
+#ifndef BISE_TESTS_UNIT_TINY_GGUF_H
+#define BISE_TESTS_UNIT_TINY_GGUF_H
 
-#include "tiny_torch.h"
+#include "tests/unit/tiny_torch.h"
 
 static inline void tiny_gguf_text(struct tiny_bytes *b, const char *s) {
     tiny_u(b, strlen(s), 8);

@@ -1,11 +1,10 @@
 /* A tiny .bise file for tests, written by the writer itself. */
-#ifndef BISE_TESTS_TINY_MODEL_H
-#define BISE_TESTS_TINY_MODEL_H
+#ifndef BISE_TESTS_UNIT_TINY_MODEL_H
+#define BISE_TESTS_UNIT_TINY_MODEL_H
 
-#include "quant/quantize.h"
-#include "src/error.h"
-#include "src/shape.h"
-#include "src/writer.h"
+#include "quant/write/writer.h"
+#include "src/base/error.h"
+#include "src/model/shape.h"
 
 #include <stdio.h>
 #include <stdlib.h>

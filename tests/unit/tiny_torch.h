@@ -1,8 +1,8 @@
 /* The small checkpoint as torch.save writes it: a zip archive with zip64 fields and a pickle. */
-#ifndef BISE_TESTS_TINY_TORCH_H
-#define BISE_TESTS_TINY_TORCH_H
+#ifndef BISE_TESTS_UNIT_TINY_TORCH_H
+#define BISE_TESTS_UNIT_TINY_TORCH_H
 
-#include "tiny_checkpoint.h"
+#include "tests/unit/tiny_checkpoint.h"
 
 struct tiny_bytes {
     uint8_t *at;

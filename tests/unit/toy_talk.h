@@ -1,11 +1,11 @@
 /* A conversation with a random model whose tokenizer has the bytes and V3's control pieces. */
-#ifndef TOY_TALK_H
-#define TOY_TALK_H
+#ifndef BISE_TESTS_UNIT_TOY_TALK_H
+#define BISE_TESTS_UNIT_TOY_TALK_H
 
-#include "tiny_model.h"
-#include "toy_tokenizer.h"
+#include "tests/unit/tiny_model.h"
+#include "tests/unit/toy_tokenizer.h"
 
-#include "tools/conversation.h"
+#include "tools/chat/conversation.h"
 
 #include <fcntl.h>
 
@@ -28,7 +28,7 @@ static inline void toy_write_model(const char *path, uint32_t window, enum tenso
 }
 
 struct toy_talk {
-    struct engine engine;
+    struct runtime runtime;
     struct conversation c;
     char path[300]; /* of the model */
 };
@@ -36,13 +36,13 @@ struct toy_talk {
 /* With the model that is at t->path; ctx 0: the model's. Answers have 12 ids at most. */
 static inline void toy_talk_begin(struct toy_talk *t, enum chat_format format, int64_t n_ctx,
                                   float temp) {
-    struct engine_options o = ENGINE_DEFAULTS;
+    struct runtime_options o = RUNTIME_DEFAULTS;
     o.model = t->path;
     o.threads = 1;
     o.n_ctx = n_ctx;
-    t->c = (struct conversation){.engine = NULL};
-    cr_assert_eq(engine_open(&t->engine, &o), EXIT_DONE);
-    cr_assert_eq(conversation_open(&t->c, &t->engine, format), EXIT_DONE);
+    t->c = (struct conversation){.runtime = NULL};
+    cr_assert_eq(runtime_open(&t->runtime, &o), EXIT_DONE);
+    cr_assert_eq(conversation_open(&t->c, &t->runtime, format), EXIT_DONE);
     const struct bise_sampler_params sampling = {.temp = temp, .seed = 3};
     cr_assert_eq(bise_sampler_open(&t->c.sampler, TOY_VOCAB, &sampling, NULL), BISE_OK);
     t->c.max_tokens = 12;
@@ -61,7 +61,7 @@ static inline void toy_talk_close(struct toy_talk *t) {
     close(t->c.out.fd);
     bise_sampler_close(&t->c.sampler);
     conversation_close(&t->c);
-    engine_close(&t->engine);
+    runtime_close(&t->runtime);
 }
 
 static inline enum bise_status toy_say(struct toy_talk *t, const char *text) {

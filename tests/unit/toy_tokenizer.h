@@ -1,8 +1,8 @@
 /* Writes small tokenizer.model files for tests: the wire format of protocol buffers, by hand. */
-#ifndef TOY_TOKENIZER_H
-#define TOY_TOKENIZER_H
+#ifndef BISE_TESTS_UNIT_TOY_TOKENIZER_H
+#define BISE_TESTS_UNIT_TOY_TOKENIZER_H
 
-#include "tokenizer.h"
+#include "src/text/tokenizer.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

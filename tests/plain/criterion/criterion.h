@@ -1,6 +1,6 @@
 /* A stand-in for what the unit tests use of Criterion, which cannot run under an emulator. */
-#ifndef BISE_PLAIN_CRITERION_H
-#define BISE_PLAIN_CRITERION_H
+#ifndef BISE_TESTS_PLAIN_CRITERION_CRITERION_H
+#define BISE_TESTS_PLAIN_CRITERION_CRITERION_H
 
 #pragma GCC system_header /* macros may leave out their messages */
 

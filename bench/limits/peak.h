@@ -1,0 +1,26 @@
+/* How many multiplications this machine does: the limit of prefill and of attention. */
+#ifndef BISE_BENCH_LIMITS_PEAK_H
+#define BISE_BENCH_LIMITS_PEAK_H
+
+#include "kernels/kernels.h"
+#include "src/os/pool.h"
+
+/* The sequences of instructions that kernels are made of. */
+enum peak_op {
+    PEAK_DOT7 = 0, /* 7-bit weights times int8 activations: i4 prefill */
+    PEAK_DOT8,     /* 8-bit values times int8 ones: i4 decode, i8, scores of an int8 cache */
+    PEAK_FMA,      /* floats */
+    PEAK_OPS
+};
+
+/* The best rate in GMAC/s, all threads of the pool together, over loops of 4 to 24 independent sums
+ * in registers. 0 where the build has no such loop; the CPU must have the instruction set. */
+double peak_gmacs(struct pool *pool, enum isa isa, enum peak_op op);
+
+/* One file for each instruction set, compiled with its flags. Runs op on n_sums sums, iterations
+ * times; returns the multiplications done, 0 if it has no loop of so many sums. */
+typedef double peak_loop(enum peak_op op, size_t n_sums, size_t iterations);
+peak_loop peak_loop_avx2, peak_loop_avxvnni, peak_loop_avx512, peak_loop_amx;
+peak_loop peak_loop_neon, peak_loop_neon_dotprod, peak_loop_neon_i8mm;
+
+#endif

@@ -1,0 +1,31 @@
+/* ARMv8.6 with products of 2x8 and 8x2 matrices of bytes. */
+#include "bench/limits/peak.h"
+#include "kernels/tile.h"
+#include <arm_neon.h>
+
+typedef int32x4_t vec;
+
+static inline vec ones(void) {
+    return vdupq_n_s32(0x3f800000);
+}
+
+static inline void opaque(vec *v) {
+    __asm__ volatile("" : "+w"(*v));
+}
+
+static inline vec step(enum peak_op op, vec acc, vec a, vec b) {
+    if (op == PEAK_FMA)
+        return vreinterpretq_s32_f32(vfmaq_f32(vreinterpretq_f32_s32(acc), vreinterpretq_f32_s32(a),
+                                               vreinterpretq_f32_s32(b)));
+    return vmmlaq_s32(acc, vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b));
+}
+
+static inline double step_macs(enum peak_op op) {
+    return op == PEAK_FMA ? 4.0 : 32.0;
+}
+
+#include "bench/limits/peak_loop.h"
+
+double peak_loop_neon_i8mm(enum peak_op op, size_t n_sums, size_t iterations) {
+    return loops_of(op, n_sums, iterations);
+}

@@ -1,0 +1,348 @@
+#include "quant/convert_layers.h"
+
+#include "quant/codebook_choice.h"
+#include "quant/gptq/gptq.h"
+#include "quant/gptq/moments.h"
+#include "quant/layer_model.h"
+#include "src/base/error.h"
+#include "src/engine/forward.h"
+#include "src/os/mem.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK        HESSIAN_TOKENS
+#define MAX_HESSIANS ((size_t)3584 << 20) /* bytes of second moments at a time */
+#define MAX_MATRICES 3                    /* that read one input */
+
+/* What is known of one input of the layer at work. */
+struct layer_input {
+    enum input input;
+    size_t expert;
+    size_t tensors[MAX_MATRICES]; /* i4 matrices that read it: places in the source */
+    size_t n_tensors;
+    struct hessian hessian; /* open while it is summed up and used */
+};
+
+struct layers {
+    struct convert *convert;
+    const struct calibration *text;
+    struct stats *stats;
+    struct layer_model *model;
+    struct bise_session *session;
+    struct hessian_work work;
+    struct moments moments; /* of the layer at work */
+    bool count_moments;     /* in this run of the layer */
+    struct observer observer;
+    struct layer_input *inputs; /* [moments.stats.n] */
+    float *states;              /* [sequences][length][dim]: the residual stream */
+    float *chunk;               /* [CHUNK][dim] */
+    int32_t *ids;               /* [length] */
+    size_t n_sequences, state_bytes;
+    uint8_t *buffers; /* [n_threads] of buffer_bytes: work, rows, panels */
+    size_t buffer_bytes, rows_at, panels_at;
+};
+
+static void see(void *user, struct pool *pool, const struct observation *o) {
+    struct layers *const l = user;
+    const size_t i = stats_index(l->moments.config, o->layer, o->input, o->expert);
+    if (l->count_moments)
+        l->moments.observer.see(l->moments.observer.user, pool, o);
+    if (l->inputs[i].hessian.h)
+        hessian_add(&l->inputs[i].hessian, &l->work, o);
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+/* The residual stream before the first layer. */
+static enum bise_status embed(struct layers *l, struct bise_error *err) {
+    const size_t length = l->text->length, dim = l->moments.config->dim;
+    enum bise_status s = BISE_OK;
+    for (size_t i = 0; i < l->n_sequences && s == BISE_OK; i++) {
+        calibration_sequence(l->text, i, l->ids);
+        for (size_t t = 0; t < length && s == BISE_OK; t++)
+            s = source_read_rows(l->convert->source, 0, (uint32_t)l->ids[t], 1,
+                                 l->states + (i * length + t) * dim, err);
+    }
+    return s;
+}
+
+static size_t widest(const struct model_config *c) {
+    const size_t heads = (size_t)c->n_heads * c->head_dim;
+    const size_t most = heads > c->dim ? heads : c->dim;
+    return most > c->ffn_dim ? most : c->ffn_dim;
+}
+
+static enum bise_status open_memory(struct layers *l, struct bise_error *err) {
+    const struct model_config *const c = l->moments.config;
+    const size_t cols = widest(c), length = l->text->length;
+    const size_t n_threads = (size_t)l->convert->n_threads;
+    size_t floats;
+    l->n_sequences = calibration_sequences(l->text);
+    l->rows_at = round_up(gptq_work_bytes(cols), 64);
+    l->panels_at = l->rows_at + round_up(GPTQ_ROWS * cols * sizeof(float), 64);
+    l->buffer_bytes =
+        l->panels_at + GPTQ_ROWS / PANEL_ROWS * panel_bytes(TYPE_I4, round_up(cols, TILE_K));
+    if (mul_ok(l->n_sequences * length, c->dim, &floats) &&
+        mul_ok(floats, sizeof *l->states, &l->state_bytes))
+        l->states = mem_alloc(l->state_bytes);
+    l->chunk = malloc(CHUNK * (size_t)c->dim * sizeof *l->chunk);
+    l->ids = malloc(length * sizeof *l->ids);
+    l->inputs = calloc(l->moments.stats.n, sizeof *l->inputs);
+    l->buffers = mem_alloc(n_threads * l->buffer_bytes);
+    if (!l->states || !l->chunk || !l->ids || !l->inputs || !l->buffers)
+        return bise_fail(err, BISE_ERR_MEMORY, "no memory for calibrating with %zu tokens",
+                         l->n_sequences * length);
+    return hessian_work_open(&l->work, &l->session->kernels, l->session->pool,
+                             round_up(cols, TILE_K), err);
+}
+
+static enum bise_status layers_open(struct layers *l, struct bise_error *err) {
+    const size_t length = l->text->length;
+    enum bise_status s =
+        layer_model_open(&l->model, l->convert->source, l->convert->n_threads, (uint32_t)length,
+                         (uint32_t)(length < CHUNK ? length : CHUNK), err);
+    if (s != BISE_OK)
+        return s;
+    l->session = layer_model_session(l->model);
+    s = moments_open(&l->moments, layer_model_config(l->model), err);
+    if (s == BISE_OK)
+        s = open_memory(l, err);
+    if (s == BISE_OK)
+        s = embed(l, err);
+    l->observer = (struct observer){see, l};
+    session_observe(l->session, &l->observer);
+    return s;
+}
+
+static void layers_close(struct layers *l) {
+    for (size_t i = 0; l->inputs && i < l->moments.stats.n; i++)
+        hessian_close(&l->inputs[i].hessian);
+    free(l->inputs);
+    free(l->chunk);
+    free(l->ids);
+    mem_free(l->states, l->state_bytes);
+    mem_free(l->buffers, (size_t)l->convert->n_threads * l->buffer_bytes);
+    hessian_work_close(&l->work);
+    moments_close(&l->moments);
+    layer_model_close(&l->model);
+}
+
+/* ---- one layer ------------------------------------------------------------------------------ */
+
+/* Runs the layer over all sequences; with advance, its output becomes the states. */
+static enum bise_status run_layer(struct layers *l, bool advance, struct bise_error *err) {
+    const size_t length = l->text->length, dim = l->moments.config->dim;
+    const size_t chunk = l->session->plan.chunk;
+    enum bise_status s = BISE_OK;
+    for (size_t i = 0; i < l->n_sequences && s == BISE_OK; i++) {
+        bise_reset(l->session);
+        for (size_t at = 0; at < length && s == BISE_OK; at += chunk) {
+            const size_t n = length - at < chunk ? length - at : chunk;
+            float *const states = l->states + (i * length + at) * dim;
+            memcpy(l->chunk, states, n * dim * sizeof *states);
+            s = interrupted() ? bise_fail(err, BISE_ERR_INTERRUPTED, "interrupted")
+                              : forward_layers(l->session, l->chunk, n, err);
+            if (s == BISE_OK && advance)
+                memcpy(states, l->chunk, n * dim * sizeof *states);
+        }
+    }
+    return s;
+}
+
+struct round_arg {
+    struct layers *l;
+    const struct gptq *gptq;
+    size_t index;
+    const struct writer_tensor *tensor;
+    struct rounding_sums *sums; /* [n_tasks] */
+    enum bise_status *statuses; /* [n_tasks] */
+    struct bise_error *errors;  /* [n_threads] */
+};
+
+static void round_task(void *arg, size_t task, int thread) {
+    const struct round_arg *const a = arg;
+    const struct layers *const l = a->l;
+    uint8_t *const own = l->buffers + (size_t)thread * l->buffer_bytes;
+    float *const rows = (float *)(void *)(own + l->rows_at);
+    const size_t row = task * GPTQ_ROWS, left = a->tensor->rows - row;
+    const size_t n = left < GPTQ_ROWS ? left : GPTQ_ROWS;
+    const size_t bytes = panel_bytes(TYPE_I4, a->gptq->hessian->k);
+    struct bise_error *const err = &a->errors[thread];
+    enum bise_status s = interrupted() ? bise_fail(err, BISE_ERR_INTERRUPTED, "interrupted")
+                                       : source_read_rows(l->convert->source, a->index,
+                                                          (uint32_t)row, (uint32_t)n, rows, err);
+    if (s == BISE_OK) {
+        gptq_round(a->gptq, own + l->panels_at, rows, n, own, &a->sums[task]);
+        s = writer_put(l->convert->writer, a->index, row / PANEL_ROWS * bytes, own + l->panels_at,
+                       (n + PANEL_ROWS - 1) / PANEL_ROWS * bytes, err);
+    }
+    a->statuses[thread] = a->statuses[thread] ? a->statuses[thread] : s;
+}
+
+static enum bise_status round_matrix(struct layers *l, const struct gptq *gptq, size_t index,
+                                     const int8_t *codebook, struct bise_error *err) {
+    const struct writer_tensor *const t = &l->convert->tensors[index];
+    const size_t n_tasks = (t->rows + GPTQ_ROWS - 1) / GPTQ_ROWS;
+    const size_t n_threads = (size_t)l->convert->n_threads;
+    struct round_arg arg = {.l = l, .gptq = gptq, .index = index, .tensor = t};
+    struct rounding_sums all = {0};
+    enum bise_status s = BISE_OK;
+    arg.sums = calloc(n_tasks, sizeof *arg.sums);
+    arg.statuses = calloc(n_threads, sizeof *arg.statuses);
+    arg.errors = calloc(n_threads, sizeof *arg.errors);
+    if (!arg.sums || !arg.statuses || !arg.errors) {
+        s = bise_fail(err, BISE_ERR_MEMORY, "no memory for rounding %s", t->name);
+        goto done;
+    }
+    pool_run(l->session->pool, round_task, &arg, n_tasks);
+    for (size_t i = 0; i < n_threads && s == BISE_OK; i++)
+        if ((s = arg.statuses[i]) != BISE_OK && err)
+            *err = arg.errors[i];
+    for (size_t i = 0; i < n_tasks; i++) {
+        all.error += arg.sums[i].error;
+        all.norm += arg.sums[i].norm;
+    }
+    if (s == BISE_OK) {
+        writer_set_tensor(l->convert->writer, index, codebook,
+                          all.norm > 0 ? (float)sqrt(all.error / all.norm) : 0);
+        s = writer_tensor_done(l->convert->writer, index, err);
+    }
+done:
+    free(arg.sums);
+    free(arg.statuses);
+    free(arg.errors);
+    return s;
+}
+
+/* Factors what was summed up of an input and rounds the matrices that read it. */
+static enum bise_status round_input(struct layers *l, struct layer_input *in,
+                                    struct bise_error *err) {
+    enum bise_status s = BISE_OK;
+    struct gptq gptq = {0};
+    const struct stats_entry *const seen =
+        &l->moments.stats.entries[in - l->inputs]; /* in the same order */
+    if (in->hessian.count >= STATS_LEAST && hessian_factor(&in->hessian, &l->work)) {
+        for (size_t i = 0; i < in->n_tensors && s == BISE_OK; i++) {
+            const size_t index = in->tensors[i];
+            const int8_t *codebook;
+            s = choose_codebook(&codebook, l->convert->source, index, seen->moments, err);
+            if (s == BISE_OK)
+                s = gptq_open(&gptq, &in->hessian, &l->session->kernels, codebook, seen->moments,
+                              err);
+            if (s == BISE_OK)
+                s = round_matrix(l, &gptq, index, codebook, err);
+            gptq_close(&gptq);
+        }
+    }
+    hessian_close(&in->hessian);
+    return s;
+}
+
+static size_t find_tensor(const struct layers *l, const char *name) {
+    size_t n;
+    const struct source_tensor *const t = source_tensors(l->convert->source, &n);
+    size_t i = 0;
+    while (i < n && strcmp(t[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+/* Which i4 matrices, of those yet to be written, read each input of a layer. */
+static void find_matrices(struct layers *l, size_t layer) {
+    static const char *const matrices[INPUT_COUNT][MAX_MATRICES] = {
+        {"wq", "wk", "wv"}, {"wo"}, {"w1", "w3"}, {"w2"}};
+    const struct model_config *const c = source_config(l->convert->source);
+    const size_t n_experts = c->n_experts ? c->n_experts : 1;
+    for (enum input input = 0; input < INPUT_COUNT; input++)
+        for (size_t e = 0; e < (input < INPUT_FFN ? 1 : n_experts); e++) {
+            const struct stats_entry *const named =
+                &l->stats->entries[stats_index(c, layer, input, e)];
+            struct layer_input *const in = &l->inputs[stats_index(l->moments.config, 0, input, e)];
+            char name[64];
+            *in = (struct layer_input){.input = input, .expert = e};
+            for (size_t i = 0; i < MAX_MATRICES && matrices[input][i]; i++) {
+                memcpy(name, named->name, sizeof name);
+                memcpy(name + strlen(name) - 2, matrices[input][i], 2);
+                const size_t index = find_tensor(l, name);
+                if (l->convert->tensors[index].type == TYPE_I4 &&
+                    !writer_has_tensor(l->convert->writer, index))
+                    in->tensors[in->n_tensors++] = index;
+            }
+        }
+}
+
+/* Runs a layer as often as its second moments need room, and rounds. */
+static enum bise_status do_layer(struct layers *l, size_t layer, struct bise_error *err) {
+    const size_t n = l->moments.stats.n;
+    enum bise_status s = layer_model_load(l->model, layer, err);
+    moments_reset(&l->moments);
+    find_matrices(l, layer);
+    for (size_t from = 0, to; from < n && s == BISE_OK; from = to) {
+        size_t bytes = 0;
+        for (to = from; to < n && s == BISE_OK; to++) {
+            const size_t cols = l->moments.stats.entries[to].cols;
+            const size_t more = l->inputs[to].n_tensors ? hessian_bytes(cols) : 0;
+            if (bytes > 0 && bytes + more > MAX_HESSIANS)
+                break;
+            bytes += more;
+            if (more)
+                s = hessian_open(&l->inputs[to].hessian, cols, err);
+        }
+        l->count_moments = from == 0;
+        if (s == BISE_OK)
+            s = run_layer(l, to == n, err);
+        if (from == 0)
+            moments_take(&l->moments);
+        for (size_t i = from; i < to && s == BISE_OK; i++)
+            if (l->inputs[i].n_tensors)
+                s = round_input(l, &l->inputs[i], err);
+    }
+    return s;
+}
+
+/* The layer's moments become those of its number in the statistics of the whole. */
+static void keep_moments(struct layers *l, size_t layer) {
+    const size_t first = stats_index(source_config(l->convert->source), layer, INPUT_ATTENTION, 0);
+    for (size_t i = 0; i < l->moments.stats.n; i++) {
+        const struct stats_entry *const from = &l->moments.stats.entries[i];
+        struct stats_entry *const to = &l->stats->entries[first + i];
+        to->count = from->count;
+        memcpy(to->moments, from->moments, from->cols * sizeof *from->moments);
+    }
+}
+
+uint64_t convert_layers_memory(const struct model_config *c, uint64_t n_tokens, int n_threads) {
+    const uint64_t k = round_up(widest(c), TILE_K), n_experts = c->n_experts ? c->n_experts : 1;
+    const uint64_t heads = (uint64_t)c->n_heads * c->head_dim;
+    const uint64_t weights = 2 * c->dim * heads + 3 * n_experts * c->dim * (uint64_t)c->ffn_dim;
+    const uint64_t moments = hessian_bytes(heads) + (1 + n_experts) * hessian_bytes(c->dim) +
+                             n_experts * hessian_bytes(c->ffn_dim);
+    const uint64_t least = hessian_bytes(widest(c));
+    const uint64_t most = least > MAX_HESSIANS ? least : MAX_HESSIANS;
+    const uint64_t per_thread = gptq_work_bytes(k) + GPTQ_ROWS * k * 5 + kernel_scratch_bytes(k);
+    return n_tokens * c->dim * sizeof(float) + weights / 32 * 33 +
+           (moments < most ? moments : most) + 2 * k * HESSIAN_TOKENS * sizeof(float) +
+           (uint64_t)n_threads * per_thread;
+}
+
+enum bise_status convert_layers(struct convert *c, const struct calibration *text,
+                                struct stats *stats, struct bise_error *err) {
+    struct layers l = {.convert = c, .text = text, .stats = stats};
+    const size_t n = source_config(c->source)->n_layers;
+    const double started = seconds_now();
+    enum bise_status s = layers_open(&l, err);
+    for (size_t layer = 0; layer < n && s == BISE_OK; layer++) {
+        s = do_layer(&l, layer, err);
+        if (s != BISE_OK)
+            break;
+        keep_moments(&l, layer);
+        const double spent = seconds_now() - started;
+        if (!c->quiet)
+            fprintf(stderr, "layer %zu of %zu: %.1f s, %.0f s left\n", layer + 1, n, spent,
+                    spent / (double)(layer + 1) * (double)(n - layer - 1));
+    }
+    layers_close(&l);
+    return s;
+}

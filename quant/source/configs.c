@@ -1,0 +1,191 @@
+#include "quant/source/configs.h"
+
+#include "quant/source/fields.h"
+#include <string.h>
+
+#define DEFAULT_THETA 1e4
+
+static const char *const family[] = {"MistralForCausalLM", "MixtralForCausalLM",
+                                     "LlamaForCausalLM"};
+static const char *const family_types[] = {"mistral", "mixtral", "llama"};
+
+static bool is_one_of(const struct json_value *v, const char *const *names) {
+    return json_is(v, names[0]) || json_is(v, names[1]) || json_is(v, names[2]);
+}
+
+/* By "architectures", or "model_type" where that is missing. */
+static void check_family(struct fields *f) {
+    const struct json_value *list = field(f, "architectures"), *type = field(f, "model_type");
+    const struct json_value *first = json_first(list);
+    if (first && !is_one_of(first, family))
+        field_fail(f, BISE_ERR_UNSUPPORTED, "architectures: expected %s, %s or %s, found %.64s",
+                   family[0], family[1], family[2],
+                   first->kind == JSON_STRING ? first->string : json_describe(first));
+    else if (!first && !is_one_of(type, family_types))
+        field_fail(f, BISE_ERR_UNSUPPORTED, "model_type: expected %s, %s or %s, found %.64s",
+                   family_types[0], family_types[1], family_types[2],
+                   type && type->kind == JSON_STRING ? type->string : json_describe(type));
+}
+
+/* "rope_scaling": {"rope_type": "default"} means none. */
+static void check_rope(struct fields *f, const char *key) {
+    const struct json_value *v = field(f, key), *type = json_get(v, "rope_type");
+    if (!type)
+        type = json_get(v, "type");
+    if (v && !(type ? json_is(type, "default") : json_get(v, "rope_theta") != NULL))
+        field_fail(f, BISE_ERR_UNSUPPORTED, "%s is not supported, found type %.32s", key,
+                   type && type->kind == JSON_STRING ? type->string : json_describe(type));
+}
+
+static void check_layer_types(struct fields *f) {
+    const struct json_value *list = field(f, "layer_types"), *first = json_first(list);
+    for (const struct json_value *v = first; v; v = json_next(list, v))
+        if (v->kind != JSON_STRING || !json_is(first, v->string))
+            field_fail(f, BISE_ERR_UNSUPPORTED,
+                       "layer_types: expected the same type for every layer");
+}
+
+/* Null, a number, or a number in quotes; 0 stands for none. */
+static uint32_t read_window(struct fields *f) {
+    static const char key[] = "sliding_window";
+    const struct json_value *v = field(f, key);
+    uint32_t window = 0;
+    if (!v || v->kind != JSON_STRING)
+        return field_u32_or(f, key, 0);
+    for (const char *p = v->string; *p || v->len == 0; p++) {
+        if (*p < '0' || *p > '9' || window > 100000000) {
+            field_fail(f, BISE_ERR_FORMAT, "%s: expected null or a number, found \"%.32s\"", key,
+                       v->string);
+            return 0;
+        }
+        window = window * 10 + (uint32_t)(*p - '0');
+    }
+    return window;
+}
+
+static uint32_t read_head_dim(struct fields *f, uint32_t dim, uint32_t n_heads, const char *key) {
+    if (field(f, "head_dim"))
+        return field_u32(f, "head_dim");
+    if (n_heads == 0 || dim % n_heads != 0) {
+        field_fail(f, BISE_ERR_FORMAT,
+                   "%s: expected a multiple of the number of heads %u, found %u", key, n_heads,
+                   dim);
+        return 0;
+    }
+    return dim / n_heads;
+}
+
+/* Absent: 1. Null: none. */
+static int32_t read_bos(struct fields *f) {
+    const struct json_value *v = json_get(f->object, "bos_token_id");
+    int32_t id = 1;
+    if (v && v->kind == JSON_NULL)
+        return -1;
+    field_ids(f, "bos_token_id", &id, 1);
+    return id;
+}
+
+static void read_eos(struct fields *f, const struct json_value *generation,
+                     struct model_config *c) {
+    struct fields g = *f;
+    g.object = generation;
+    g.where = "generation_config.json";
+    c->n_eos = field_ids(&g, "eos_token_id", c->eos_ids, MAX_EOS);
+    if (g.status)
+        f->status = g.status;
+    if (c->n_eos == 0)
+        c->n_eos = field_ids(f, "eos_token_id", c->eos_ids, MAX_EOS);
+    if (c->n_eos == 0 && !json_get(f->object, "eos_token_id"))
+        c->eos_ids[c->n_eos++] = 2;
+}
+
+enum bise_status config_from_hf(const struct json_value *root, const struct json_value *generation,
+                                const char *where, struct model_config *c, struct bise_error *err) {
+    static const char *const refused[] = {"attention_bias", "mlp_bias", "quantization_config",
+                                          "vision_config"};
+    struct fields f = {.object = root, .where = where, .err = err};
+    if (root->kind != JSON_OBJECT)
+        return bise_fail(err, BISE_ERR_FORMAT, "%s: expected an object, found %s", where,
+                         json_describe(root));
+    *c = (struct model_config){0};
+    check_family(&f);
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        field_refuse(&f, refused[i]);
+    check_rope(&f, "rope_scaling");
+    check_rope(&f, "rope_parameters");
+    check_layer_types(&f);
+    const struct json_value *act = field(&f, "hidden_act");
+    if (act && !json_is(act, "silu"))
+        field_fail(&f, BISE_ERR_UNSUPPORTED, "hidden_act: expected silu, found %.32s",
+                   act->kind == JSON_STRING ? act->string : json_describe(act));
+    c->dim = field_u32(&f, "hidden_size");
+    c->n_layers = field_u32(&f, "num_hidden_layers");
+    c->n_heads = field_u32(&f, "num_attention_heads");
+    c->n_kv_heads = field_u32_or(&f, "num_key_value_heads", 0);
+    c->head_dim = read_head_dim(&f, c->dim, c->n_heads, "hidden_size");
+    c->ffn_dim = field_u32(&f, "intermediate_size");
+    c->vocab_size = field_u32(&f, "vocab_size");
+    c->norm_eps = (float)field_number(&f, "rms_norm_eps");
+    c->window = read_window(&f);
+    c->max_context = field_u32_or(&f, "max_position_embeddings", 0);
+    c->tied_head = field_bool_or(&f, "tie_word_embeddings", false);
+    struct fields rope = f;
+    rope.object = field(&f, "rope_parameters");
+    c->rope_theta = field_number_or(&rope, "rope_theta", DEFAULT_THETA);
+    c->rope_theta = field_number_or(&f, "rope_theta", c->rope_theta);
+    const struct json_value *type = json_first(field(&f, "architectures"));
+    if (json_is(type ? type : field(&f, "model_type"), type ? family[1] : family_types[1])) {
+        c->n_experts = field_u32(&f, "num_local_experts");
+        c->n_experts_used = field_u32(&f, "num_experts_per_tok");
+    }
+    c->bos_id = read_bos(&f);
+    read_eos(&f, generation, c);
+    return f.status ? f.status : rope.status;
+}
+
+enum bise_status config_from_params(const struct json_value *root, const char *where,
+                                    struct model_config *c, struct bise_error *err) {
+    static const char *const refused[] = {"vision_encoder",  "quantization", "rope_scaling", "yarn",
+                                          "llama_4_scaling", "use_biases",   "causal_only"};
+    struct fields f = {.object = root, .where = where, .err = err};
+    if (root->kind != JSON_OBJECT)
+        return bise_fail(err, BISE_ERR_FORMAT, "%s: expected an object, found %s", where,
+                         json_describe(root));
+    *c = (struct model_config){.bos_id = 1, .n_eos = 1, .eos_ids = {2}};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        field_refuse(&f, refused[i]);
+    c->dim = field_u32(&f, "dim");
+    c->n_layers = field_u32(&f, "n_layers");
+    c->n_heads = field_u32(&f, "n_heads");
+    c->n_kv_heads = field_u32_or(&f, "n_kv_heads", c->n_heads);
+    c->head_dim = read_head_dim(&f, c->dim, c->n_heads, "dim");
+    c->ffn_dim = field_u32(&f, "hidden_dim");
+    c->vocab_size = field_u32(&f, "vocab_size");
+    c->norm_eps = (float)field_number(&f, "norm_eps");
+    c->window = read_window(&f);
+    c->max_context = field_u32_or(&f, "max_position_embeddings", 0);
+    c->tied_head = field_bool_or(&f, "tied_embeddings", false);
+    /* v0.1's file lacks theta and has a window; Mixtral's lacks both. */
+    c->rope_theta = field_number_or(&f, "rope_theta", c->window ? DEFAULT_THETA : 1e6);
+    struct fields moe = f;
+    moe.object = field(&f, "moe");
+    if (moe.object) {
+        c->n_experts = field_u32(&moe, "num_experts");
+        c->n_experts_used = field_u32(&moe, "num_experts_per_tok");
+    }
+    return f.status ? f.status : moe.status;
+}
+
+enum chat_format chat_from_template(const char *t, bool have_tokenizer, bool has_control_inst) {
+    if (strstr(t, "<|im_start|>") && strstr(t, "<|im_end|>"))
+        return CHAT_CHATML;
+    if (strstr(t, "<|user|>") && strstr(t, "<|assistant|>"))
+        return strstr(t, "eos_token") && !strstr(t, "<|end|>") ? CHAT_ZEPHYR : CHAT_UNKNOWN;
+    if (!strstr(t, "[INST]") || !strstr(t, "[/INST]"))
+        return CHAT_UNKNOWN;
+    if (strstr(t, "<<SYS>>"))
+        return CHAT_LLAMA2;
+    if (!have_tokenizer)
+        return CHAT_UNKNOWN;
+    return has_control_inst ? CHAT_V3 : CHAT_V1;
+}

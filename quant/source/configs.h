@@ -1,0 +1,23 @@
+/* The config files of checkpoints, as a model_config. */
+#ifndef BISE_QUANT_SOURCE_CONFIGS_H
+#define BISE_QUANT_SOURCE_CONFIGS_H
+
+#include "src/base/json.h"
+#include "src/model/config.h"
+
+/* Hugging Face's config.json. generation: generation_config.json's root, NULL if there is none.
+ * n_kv_heads stays 0 where the file does not say. The caller runs config_check.
+ * Errors: FORMAT, UNSUPPORTED (an architecture outside the family: named). */
+enum bise_status config_from_hf(const struct json_value *root, const struct json_value *generation,
+                                const char *where, struct model_config *c, struct bise_error *err);
+/* mistral.ai's params.json. */
+enum bise_status config_from_params(const struct json_value *root, const char *where,
+                                    struct model_config *c, struct bise_error *err);
+
+/* The chat format a template (Jinja, of tokenizer_config.json) stands for, where that is certain.
+ * has_control_inst: piece 3 of the tokenizer is the control piece [INST]. have_tokenizer: it is
+ * known. */
+enum chat_format chat_from_template(const char *template_text, bool have_tokenizer,
+                                    bool has_control_inst);
+
+#endif

@@ -1,0 +1,500 @@
+#include "quant/source/pickle_impl.h"
+
+#include "src/base/bytes.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MIN_CAPACITY 64u
+
+enum opcode {
+    OP_MARK = '(',
+    OP_STOP = '.',
+    OP_BINFLOAT = 'G',
+    OP_BININT = 'J',
+    OP_BININT1 = 'K',
+    OP_BININT2 = 'M',
+    OP_NONE = 'N',
+    OP_BINPERSID = 'Q',
+    OP_REDUCE = 'R',
+    OP_BINUNICODE = 'X',
+    OP_EMPTY_LIST = ']',
+    OP_APPEND = 'a',
+    OP_BUILD = 'b',
+    OP_GLOBAL = 'c',
+    OP_APPENDS = 'e',
+    OP_BINGET = 'h',
+    OP_LONG_BINGET = 'j',
+    OP_BINPUT = 'q',
+    OP_LONG_BINPUT = 'r',
+    OP_SETITEM = 's',
+    OP_TUPLE = 't',
+    OP_SETITEMS = 'u',
+    OP_EMPTY_DICT = '}',
+    OP_EMPTY_TUPLE = ')',
+    OP_PROTO = 0x80,
+    OP_TUPLE1 = 0x85,
+    OP_TUPLE2 = 0x86,
+    OP_TUPLE3 = 0x87,
+    OP_NEWTRUE = 0x88,
+    OP_NEWFALSE = 0x89,
+    OP_LONG1 = 0x8a,
+    OP_SHORT_BINUNICODE = 0x8c,
+    OP_STACK_GLOBAL = 0x93,
+    OP_MEMOIZE = 0x94,
+    OP_FRAME = 0x95
+};
+
+enum bise_status machine_fail(struct machine *m, enum bise_status status, const char *fmt, ...) {
+    char what[256];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(what, sizeof what, fmt, args);
+    va_end(args);
+    return bise_fail(m->err, status, "%s: pickle, byte %zu: %s", m->file, m->opcode_at, what);
+}
+
+#ifdef __clang_analyzer__ /* as in error.h */
+#define machine_fail(m, status, ...) (machine_fail(m, status, __VA_ARGS__), (status))
+#endif
+
+enum bise_status machine_grow(struct machine *m, void *at, size_t n, size_t *cap, size_t size) {
+    void *list;
+    if (n < *cap)
+        return BISE_OK;
+    const size_t wanted = *cap ? 2 * *cap : MIN_CAPACITY;
+    memcpy(&list, at, sizeof list); /* of another type than void * */
+    void *grown = realloc(list, wanted * size);
+    if (!grown)
+        return machine_fail(m, BISE_ERR_MEMORY, "no memory for %zu values", wanted);
+    memcpy(at, &grown, sizeof grown);
+    *cap = wanted;
+    return BISE_OK;
+}
+
+const char *value_describe(const struct value *v) {
+    static const char *const names[] = {
+        [VALUE_NONE] = "None",         [VALUE_BOOL] = "a bool",       [VALUE_INT] = "an integer",
+        [VALUE_FLOAT] = "a float",     [VALUE_TEXT] = "a string",     [VALUE_TUPLE] = "a tuple",
+        [VALUE_LIST] = "a list",       [VALUE_DICT] = "a dictionary", [VALUE_GLOBAL] = "a name",
+        [VALUE_STORAGE] = "a storage", [VALUE_TENSOR] = "a tensor",   [VALUE_MARK] = "a mark"};
+    return names[v->kind];
+}
+
+static enum bise_status append(struct machine *m, struct values *list, struct value v) {
+    const enum bise_status s = machine_grow(m, &list->at, list->n, &list->cap, sizeof v);
+    if (!s)
+        list->at[list->n++] = v;
+    return s;
+}
+
+static enum bise_status push(struct machine *m, struct value v) {
+    return append(m, &m->stack, v);
+}
+
+static enum bise_status push_int(struct machine *m, enum value_kind kind, int64_t integer) {
+    return push(m, (struct value){.kind = kind, .integer = integer});
+}
+
+/* The top n values, none of them a mark. */
+static enum bise_status pop(struct machine *m, size_t n, const struct value **out) {
+    if (m->stack.n < n)
+        return machine_fail(m, BISE_ERR_FORMAT, "takes more than was put");
+    m->stack.n -= n;
+    *out = m->stack.at + m->stack.n;
+    for (size_t i = 0; i < n; i++)
+        if ((*out)[i].kind == VALUE_MARK)
+            return machine_fail(m, BISE_ERR_FORMAT, "a mark where a value is expected");
+    return BISE_OK;
+}
+
+/* The values above the topmost mark; takes the mark too. */
+static enum bise_status pop_mark(struct machine *m, const struct value **out, size_t *n) {
+    size_t at = m->stack.n;
+    while (at > 0 && m->stack.at[at - 1].kind != VALUE_MARK)
+        at--;
+    if (at == 0)
+        return machine_fail(m, BISE_ERR_FORMAT, "no mark");
+    *out = m->stack.at + at;
+    *n = m->stack.n - at;
+    m->stack.n = at - 1;
+    return BISE_OK;
+}
+
+static enum bise_status take(struct machine *m, size_t n, const uint8_t **out) {
+    if (n > m->len - m->at)
+        return machine_fail(m, BISE_ERR_FORMAT, "cut short");
+    *out = m->data + m->at;
+    m->at += n;
+    return BISE_OK;
+}
+
+/* An argument of n <= 8 bytes, little-endian. */
+static enum bise_status take_number(struct machine *m, size_t n, uint64_t *out) {
+    const uint8_t *p = NULL;
+    const enum bise_status s = take(m, n, &p);
+    *out = 0;
+    for (size_t i = 0; i < n && !s; i++)
+        *out |= (uint64_t)p[i] << (8 * i);
+    return s;
+}
+
+/* Sign-extends the lowest n bytes, 1..8. */
+static int64_t extend(uint64_t u, size_t n) {
+    const uint64_t sign = (uint64_t)1 << (8 * n - 1);
+    return (int64_t)((u ^ sign) - sign);
+}
+
+static enum bise_status push_text(struct machine *m, size_t length_bytes) {
+    uint64_t len = 0;
+    const uint8_t *p = NULL;
+    enum bise_status s = take_number(m, length_bytes, &len);
+    if (!s)
+        s = take(m, (size_t)len, &p);
+    if (s)
+        return s;
+    if (memchr(p, 0, (size_t)len))
+        return machine_fail(m, BISE_ERR_FORMAT, "a string with a NUL in it");
+    return push(m, (struct value){.kind = VALUE_TEXT, .text = {(const char *)p, (size_t)len}});
+}
+
+/* The rest of a line, without its end. */
+static enum bise_status take_line(struct machine *m, struct pickle_text *out) {
+    const char *start = (const char *)m->data + m->at;
+    const char *end = memchr(start, '\n', m->len - m->at);
+    if (!end)
+        return machine_fail(m, BISE_ERR_FORMAT, "cut short");
+    *out = (struct pickle_text){start, (size_t)(end - start)};
+    m->at += out->len + 1;
+    return BISE_OK;
+}
+
+static enum bise_status push_global(struct machine *m, bool from_stack) {
+    struct pickle_text module = {0}, name = {0};
+    struct value global = {0};
+    enum bise_status s;
+    if (from_stack) {
+        const struct value *v = NULL;
+        s = pop(m, 2, &v);
+        if (!s && (v[0].kind != VALUE_TEXT || v[1].kind != VALUE_TEXT))
+            s = machine_fail(m, BISE_ERR_FORMAT, "expected a name, found %s and %s",
+                             value_describe(&v[0]), value_describe(&v[1]));
+        if (s)
+            return s;
+        module = v[0].text;
+        name = v[1].text;
+    } else {
+        s = take_line(m, &module);
+        if (!s)
+            s = take_line(m, &name);
+        if (s)
+            return s;
+    }
+    s = machine_global(m, module, name, &global);
+    return s ? s : push(m, global);
+}
+
+/* Moves n values of the stack into a tuple. */
+static enum bise_status push_tuple(struct machine *m, const struct value *v, size_t n) {
+    const size_t first = m->items.n;
+    for (size_t i = 0; i < n; i++) {
+        const enum bise_status s = append(m, &m->items, v[i]);
+        if (s)
+            return s;
+    }
+    return push(m, (struct value){.kind = VALUE_TUPLE, .tuple = {first, n}});
+}
+
+static enum bise_status push_marked_tuple(struct machine *m) {
+    const struct value *v = NULL;
+    size_t n;
+    const enum bise_status s = pop_mark(m, &v, &n);
+    return s ? s : push_tuple(m, v, n);
+}
+
+static enum bise_status push_small_tuple(struct machine *m, size_t n) {
+    const struct value *v = NULL;
+    const enum bise_status s = pop(m, n, &v);
+    return s ? s : push_tuple(m, v, n);
+}
+
+/* Notes the tensors among n values, keys and values in turn, as entries of the dictionary on top of
+ * the stack. */
+static enum bise_status set_items(struct machine *m, const struct value *v, size_t n) {
+    const struct value *dict = m->stack.n ? &m->stack.at[m->stack.n - 1] : NULL;
+    if (!dict || dict->kind != VALUE_DICT || n % 2 != 0)
+        return machine_fail(m, BISE_ERR_FORMAT, "expected a dictionary, its keys and values");
+    for (size_t i = 0; i < n; i += 2) {
+        if (v[i + 1].kind != VALUE_TENSOR)
+            continue;
+        if (v[i].kind != VALUE_TEXT || v[i].text.len == 0)
+            return machine_fail(m, BISE_ERR_FORMAT, "a tensor's name: expected a string, found %s",
+                                value_describe(&v[i]));
+        enum bise_status s =
+            machine_grow(m, &m->entries.at, m->entries.n, &m->entries.cap, sizeof *m->entries.at);
+        if (!s)
+            s = machine_grow(m, &m->dicts, m->entries.n, &m->cap_dicts, sizeof *m->dicts);
+        if (s)
+            return s;
+        m->entries.at[m->entries.n] = m->tensors.at[v[i + 1].index];
+        m->entries.at[m->entries.n].name = v[i].text;
+        m->dicts[m->entries.n++] = dict->index;
+    }
+    return BISE_OK;
+}
+
+/* Adds to the list or dictionary below the mark, or below n values without one. */
+static enum bise_status add_to(struct machine *m, enum value_kind kind, bool marked, size_t n) {
+    const struct value *v = NULL;
+    const enum bise_status s = marked ? pop_mark(m, &v, &n) : pop(m, n, &v);
+    if (s)
+        return s;
+    if (kind == VALUE_DICT)
+        return set_items(m, v, n);
+    if (m->stack.n == 0 || m->stack.at[m->stack.n - 1].kind != kind)
+        return machine_fail(m, BISE_ERR_FORMAT, "expected a list to append to");
+    return BISE_OK;
+}
+
+/* An object's attributes: only a dictionary's, which are not needed. */
+static enum bise_status build(struct machine *m) {
+    const struct value *v = NULL;
+    const enum bise_status s = pop(m, 2, &v);
+    if (s)
+        return s;
+    m->stack.n++;
+    if (v[0].kind == VALUE_DICT)
+        return BISE_OK;
+    return machine_fail(m, BISE_ERR_UNSUPPORTED, "sets attributes of %s", value_describe(&v[0]));
+}
+
+static enum bise_status reduce(struct machine *m) {
+    const struct value *v = NULL;
+    struct value result = {0};
+    enum bise_status s = pop(m, 2, &v);
+    if (!s)
+        s = machine_call(m, &v[0], &v[1], &result);
+    return s ? s : push(m, result);
+}
+
+static enum bise_status push_persistent(struct machine *m) {
+    const struct value *v = NULL;
+    struct value storage = {0};
+    enum bise_status s = pop(m, 1, &v);
+    if (!s)
+        s = machine_persistent(m, v, &storage);
+    return s ? s : push(m, storage);
+}
+
+/* Slots of the memo are put in any order, but each takes at least two bytes of the pickle. */
+static enum bise_status put_memo(struct machine *m, uint64_t slot) {
+    const struct value *v = NULL;
+    enum bise_status s = pop(m, 1, &v);
+    if (s)
+        return s;
+    m->stack.n++;
+    if (slot >= m->len)
+        return machine_fail(m, BISE_ERR_FORMAT, "memo %llu of a pickle of %zu bytes",
+                            (unsigned long long)slot, m->len);
+    const struct value kept = *v;
+    while (m->memo.n <= slot && !s)
+        s = append(m, &m->memo, (struct value){.kind = VALUE_MARK});
+    if (!s)
+        m->memo.at[slot] = kept;
+    return s;
+}
+
+static enum bise_status get_memo(struct machine *m, uint64_t slot) {
+    if (slot >= m->memo.n || m->memo.at[slot].kind == VALUE_MARK)
+        return machine_fail(m, BISE_ERR_FORMAT, "memo %llu was never put",
+                            (unsigned long long)slot);
+    return push(m, m->memo.at[slot]);
+}
+
+static enum bise_status use_memo(struct machine *m, bool put, size_t n_bytes) {
+    uint64_t slot = 0;
+    const enum bise_status s = take_number(m, n_bytes, &slot);
+    if (s)
+        return s;
+    return put ? put_memo(m, slot) : get_memo(m, slot);
+}
+
+static enum bise_status push_number(struct machine *m, size_t n_bytes, bool is_signed) {
+    uint64_t u = 0;
+    const enum bise_status s = take_number(m, n_bytes, &u);
+    if (s)
+        return s;
+    return push_int(m, VALUE_INT, is_signed && n_bytes > 0 ? extend(u, n_bytes) : (int64_t)u);
+}
+
+static enum bise_status push_long(struct machine *m) {
+    uint64_t n = 0;
+    const enum bise_status s = take_number(m, 1, &n);
+    if (s)
+        return s;
+    if (n > 8)
+        return machine_fail(m, BISE_ERR_FORMAT, "an integer of %llu bytes", (unsigned long long)n);
+    return push_number(m, (size_t)n, true);
+}
+
+static enum bise_status refuse(struct machine *m, uint8_t op) {
+    static const struct {
+        uint8_t op;
+        const char *name;
+    } known[] = {{'i', "INST"},   {'o', "OBJ"},     {0x81, "NEWOBJ"},  {0x92, "NEWOBJ_EX"},
+                 {0x82, "EXT1"},  {0x83, "EXT2"},   {0x84, "EXT4"},    {'P', "PERSID"},
+                 {'I', "INT"},    {'V', "UNICODE"}, {'S', "STRING"},   {'d', "DICT"},
+                 {'l', "LIST"},   {'0', "POP"},     {'1', "POP_MARK"}, {'2', "DUP"},
+                 {0x8b, "LONG4"}, {'B', "BINBYTES"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].op == op)
+            return machine_fail(m, BISE_ERR_UNSUPPORTED,
+                                "opcode %s is not one that tensors are made of", known[i].name);
+    return machine_fail(m, BISE_ERR_UNSUPPORTED,
+                        "opcode 0x%02x is not one that tensors are made of", op);
+}
+
+/* Constants and numbers. Anything else is refused. */
+static enum bise_status step_constant(struct machine *m, uint8_t op) {
+    const uint8_t *p = NULL;
+    enum bise_status s;
+    switch (op) {
+    case OP_NONE:
+        return push_int(m, VALUE_NONE, 0);
+    case OP_NEWTRUE:
+    case OP_NEWFALSE:
+        return push_int(m, VALUE_BOOL, op == OP_NEWTRUE);
+    case OP_BININT:
+        return push_number(m, 4, true);
+    case OP_BININT1:
+        return push_number(m, 1, false);
+    case OP_BININT2:
+        return push_number(m, 2, false);
+    case OP_LONG1:
+        return push_long(m);
+    case OP_BINFLOAT:
+        s = take(m, 8, &p);
+        return s ? s : push_int(m, VALUE_FLOAT, 0);
+    case OP_BINUNICODE:
+        return push_text(m, 4);
+    case OP_SHORT_BINUNICODE:
+        return push_text(m, 1);
+    default:
+        return refuse(m, op);
+    }
+}
+
+/* Tuples, lists, dictionaries; else as step_constant. */
+static enum bise_status step_container(struct machine *m, uint8_t op) {
+    switch (op) {
+    case OP_MARK:
+        return push_int(m, VALUE_MARK, 0);
+    case OP_EMPTY_TUPLE:
+        return push_tuple(m, NULL, 0);
+    case OP_TUPLE:
+        return push_marked_tuple(m);
+    case OP_TUPLE1:
+    case OP_TUPLE2:
+    case OP_TUPLE3:
+        return push_small_tuple(m, op - OP_TUPLE1 + 1u);
+    case OP_EMPTY_LIST:
+        return push_int(m, VALUE_LIST, 0);
+    case OP_APPEND:
+        return add_to(m, VALUE_LIST, false, 1);
+    case OP_APPENDS:
+        return add_to(m, VALUE_LIST, true, 0);
+    case OP_EMPTY_DICT:
+        return push(m, (struct value){.kind = VALUE_DICT, .index = m->n_dicts++});
+    case OP_SETITEM:
+        return add_to(m, VALUE_DICT, false, 2);
+    case OP_SETITEMS:
+        return add_to(m, VALUE_DICT, true, 0);
+    default:
+        return step_constant(m, op);
+    }
+}
+
+static enum bise_status step(struct machine *m, uint8_t op) {
+    const uint8_t *p = NULL;
+    uint64_t protocol = 0;
+    enum bise_status s;
+    switch (op) {
+    case OP_PROTO:
+        s = take_number(m, 1, &protocol);
+        if (!s && (protocol < 2 || protocol > 5))
+            s = machine_fail(m, BISE_ERR_UNSUPPORTED, "pickle protocol %u", (unsigned)protocol);
+        return s;
+    case OP_FRAME:
+        return take(m, 8, &p);
+    case OP_GLOBAL:
+    case OP_STACK_GLOBAL:
+        return push_global(m, op == OP_STACK_GLOBAL);
+    case OP_BINPUT:
+        return use_memo(m, true, 1);
+    case OP_LONG_BINPUT:
+        return use_memo(m, true, 4);
+    case OP_MEMOIZE:
+        return put_memo(m, m->memo.n);
+    case OP_BINGET:
+        return use_memo(m, false, 1);
+    case OP_LONG_BINGET:
+        return use_memo(m, false, 4);
+    case OP_BINPERSID:
+        return push_persistent(m);
+    case OP_REDUCE:
+        return reduce(m);
+    case OP_BUILD:
+        return build(m);
+    default:
+        return step_container(m, op);
+    }
+}
+
+/* What STOP leaves: the tensors of the dictionary on top, which become m->entries. */
+static enum bise_status finish(struct machine *m) {
+    const struct value *v = NULL;
+    size_t n = 0;
+    const enum bise_status s = pop(m, 1, &v);
+    if (s)
+        return s;
+    if (v->kind != VALUE_DICT)
+        return machine_fail(m, BISE_ERR_FORMAT, "expected a dictionary of tensors, found %s",
+                            value_describe(v));
+    for (size_t i = 0; i < m->entries.n; i++)
+        if (m->dicts[i] == v->index)
+            m->entries.at[n++] = m->entries.at[i];
+    m->entries.n = n;
+    return n ? BISE_OK : machine_fail(m, BISE_ERR_FORMAT, "a dictionary without tensors");
+}
+
+enum bise_status pickle_read(const void *data, size_t len, const char *file,
+                             struct pickle_tensor **out, size_t *n, struct bise_error *err) {
+    struct machine m = {.data = data, .len = len, .file = file, .err = err};
+    enum bise_status s = BISE_OK;
+    *out = NULL;
+    *n = 0;
+    while (!s) {
+        m.opcode_at = m.at;
+        if (m.at == len)
+            s = machine_fail(&m, BISE_ERR_FORMAT, "cut short");
+        else if (m.data[m.at] == OP_STOP)
+            break;
+        else
+            s = step(&m, m.data[m.at++]);
+    }
+    if (!s)
+        s = finish(&m);
+    if (!s) {
+        *out = m.entries.at;
+        *n = m.entries.n;
+        m.entries.at = NULL;
+    }
+    free(m.stack.at);
+    free(m.items.at);
+    free(m.memo.at);
+    free(m.storages.at);
+    free(m.tensors.at);
+    free(m.entries.at);
+    free(m.dicts);
+    return s;
+}

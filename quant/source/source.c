@@ -1,0 +1,392 @@
+#include "quant/source/source_impl.h"
+
+#include "quant/source/bise_file.h"
+#include "quant/source/configs.h"
+#include "quant/source/folder.h"
+#include "quant/source/stacked.h"
+#include "src/base/crc32c.h"
+#include "src/model/shape.h"
+#include "src/os/file.h"
+#include "src/text/tokenizer.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* config.json or params.json, whichever belongs to the weights' names; the other if it is missing.
+ */
+static enum bise_status read_config(struct source *s, const struct folder *f, char **where,
+                                    struct bise_error *err) {
+    static const char *const names[] = {
+        [NAMING_HF] = "config.json", [NAMING_CONSOLIDATED] = "params.json"};
+    struct json *config = NULL, *generation = NULL;
+    enum naming kind = s->naming == NAMING_HF ? NAMING_HF : NAMING_CONSOLIDATED;
+    enum bise_status status = folder_read_json(f, names[kind], &config, err);
+    if (!status && !config) {
+        kind = kind == NAMING_HF ? NAMING_CONSOLIDATED : NAMING_HF;
+        status = folder_read_json(f, names[kind], &config, err);
+    }
+    if (!status && !config)
+        status = bise_fail(err, BISE_ERR_FORMAT, "%s: expected %s beside the weights", f->path,
+                           names[s->naming == NAMING_HF ? NAMING_HF : NAMING_CONSOLIDATED]);
+    if (!status && kind == NAMING_HF)
+        status = folder_read_json(f, "generation_config.json", &generation, err);
+    if (!status && !(*where = file_join(f->path, names[kind])))
+        status = bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", f->path);
+    if (!status && kind == NAMING_HF)
+        status = config_from_hf(json_root(config), generation ? json_root(generation) : NULL,
+                                *where, &s->config, err);
+    else if (!status)
+        status = config_from_params(json_root(config), *where, &s->config, err);
+    json_close(&config);
+    json_close(&generation);
+    return status;
+}
+
+/* Where the config does not say it: by the rows of the first wk. */
+static void derive_kv_heads(struct source *s) {
+    char name[64];
+    origin_name(name, sizeof name, "layers.0.attention.wk", s->naming);
+    const struct raw_tensor *wk = raw_find(&s->raw, name);
+    struct model_config *c = &s->config;
+    if (c->n_kv_heads == 0 && wk && c->head_dim > 0 && wk->shape[0] / c->head_dim <= c->n_heads)
+        c->n_kv_heads = (uint32_t)(wk->shape[0] / c->head_dim);
+}
+
+static void print_shape(char *out, size_t cap, const struct raw_tensor *t) {
+    int n = 0;
+    if (t->n_dims > 2)
+        snprintf(out, cap, "%u dimensions", t->n_dims);
+    else
+        for (unsigned i = 0; i < t->n_dims && n >= 0 && (size_t)n < cap; i++)
+            n += snprintf(out + n, cap - (size_t)n, "[%llu]", (unsigned long long)t->shape[i]);
+}
+
+/* Finds the tensor of shape number i and checks it. */
+static enum bise_status bind(struct source *s, const struct folder *f,
+                             const struct tensor_shape *shape, size_t i, struct bise_error *err) {
+    struct source_tensor *t = &s->tensors[i];
+    const uint64_t wanted[2] = {shape->is_vector ? shape->cols : shape->rows, shape->cols};
+    const unsigned n_dims = shape->is_vector ? 1 : 2;
+    snprintf(t->name, sizeof t->name, "%s", shape->name);
+    origin_name(t->origin, sizeof t->origin, shape->name, s->naming);
+    const bool stacked = s->naming == NAMING_STACKED && is_expert(shape->name);
+    const enum bise_status status =
+        stacked ? stacked_part(s, shape->name, shape->rows, shape->cols, &s->parts[i], err)
+                : BISE_OK;
+    if (status)
+        return status;
+    const struct raw_tensor *raw = stacked ? &s->parts[i] : raw_find(&s->raw, t->origin);
+    if (!raw)
+        return bise_fail(err, BISE_ERR_FORMAT, "%s: missing tensor %s", f->path, t->origin);
+    const char *path = s->raw.files[raw->file].path;
+    if (raw->n_dims != n_dims || raw->shape[0] != wanted[0] ||
+        (n_dims == 2 && raw->shape[1] != wanted[1])) {
+        struct raw_tensor expected = {.n_dims = n_dims, .shape = {wanted[0], wanted[1]}};
+        char a[64] = "", b[64] = "";
+        print_shape(a, sizeof a, &expected);
+        print_shape(b, sizeof b, raw);
+        return bise_fail(err, BISE_ERR_FORMAT, "%s: tensor %s: expected shape %s, found %s", path,
+                         t->origin, a, b[0] ? b : "none");
+    }
+    if (raw->type == RAW_OTHER)
+        return bise_fail(err, BISE_ERR_UNSUPPORTED,
+                         "%s: tensor %s: expected dtype F32, F16 or BF16, found %s", path,
+                         t->origin, raw->dtype);
+    t->rows = shape->rows;
+    t->cols = shape->cols;
+    t->is_vector = shape->is_vector;
+    t->bytes = raw->bytes;
+    s->raws[i] = raw;
+    return BISE_OK;
+}
+
+static int by_address(const void *a, const void *b) {
+    const struct raw_tensor *const *x = a, *const *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* What the config did not ask for: tables are left out with a note, others refused. */
+static enum bise_status check_extra(const struct source *s, struct note *note,
+                                    struct bise_error *err) {
+    const struct raw_tensor *first = NULL;
+    size_t n = 0;
+    const struct raw_tensor **bound = malloc(s->n_tensors * sizeof *bound);
+    if (!bound)
+        return bise_fail(err, BISE_ERR_MEMORY, "no memory for a list of %zu tensors", s->n_tensors);
+    for (size_t i = 0; i < s->n_tensors; i++)
+        bound[i] = s->raws[i]->whole ? s->raws[i]->whole : s->raws[i];
+    qsort(bound, s->n_tensors, sizeof *bound, by_address);
+    for (size_t i = 0, j = 0; i < s->raw.n_tensors; i++) {
+        const struct raw_tensor *t = &s->raw.tensors[i];
+        if (j < s->n_tensors && bound[j] == t) {
+            while (j < s->n_tensors && bound[j] == t)
+                j++;
+            continue;
+        }
+        if (!may_ignore(t->name)) {
+            free(bound);
+            return bise_fail(err, BISE_ERR_UNSUPPORTED,
+                             "%s: tensor %.128s is not part of this architecture",
+                             s->raw.files[t->file].path, t->name);
+        }
+        first = n++ ? first : t;
+    }
+    free(bound);
+    if (n == 1)
+        note_add(note, "tensor %s is not needed", first->name);
+    else if (n > 1)
+        note_add(note, "%zu tensors are not needed, the first is %s", n, first->name);
+    return BISE_OK;
+}
+
+static enum bise_status bind_all(struct source *s, const struct folder *f, struct note *note,
+                                 struct bise_error *err) {
+    struct tensor_shape *shapes = NULL;
+    enum bise_status status = config_shapes(&s->config, &shapes, &s->n_tensors, err);
+    if (status)
+        return status;
+    s->tensors = calloc(s->n_tensors, sizeof *s->tensors);
+    s->raws = calloc(s->n_tensors, sizeof *s->raws);
+    s->parts = calloc(s->naming == NAMING_STACKED ? s->n_tensors : 1, sizeof *s->parts);
+    if (!s->tensors || !s->raws || !s->parts)
+        status =
+            bise_fail(err, BISE_ERR_MEMORY, "no memory for a list of %zu tensors", s->n_tensors);
+    for (size_t i = 0; i < s->n_tensors && !status; i++)
+        status = bind(s, f, &shapes[i], i, err);
+    free(shapes);
+    return status ? status : check_extra(s, note, err);
+}
+
+static enum bise_status find_tokenizer(struct source *s, const struct folder *f, struct note *note,
+                                       struct bise_error *err) {
+    static const char *const names[] = {"tokenizer.model", "tokenizer.model.v3"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (folder_has(f, names[i])) {
+            s->tokenizer_path = file_join(f->path, names[i]);
+            return s->tokenizer_path ? BISE_OK
+                                     : bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", f->path);
+        }
+    if (folder_has(f, "tekken.json"))
+        return bise_fail(err, BISE_ERR_UNSUPPORTED,
+                         "%s/tekken.json: tekken tokenizers are not supported: expected a "
+                         "SentencePiece tokenizer.model",
+                         f->path);
+    if (folder_has(f, "tokenizer.json"))
+        note_add(note,
+                 "%s/tokenizer.json is not read: the model's tokenizer.model is needed beside it",
+                 f->path);
+    return BISE_OK;
+}
+
+/* The template of tokenizer_config.json: a string, or the one named "default" in a list; or file
+ * chat_template.jinja. */
+static enum bise_status read_template(struct source *s, const struct folder *f,
+                                      struct bise_error *err) {
+    struct json *j = NULL;
+    uint8_t *text = NULL;
+    size_t len;
+    char *path = NULL;
+    enum bise_status status = folder_read_json(f, "tokenizer_config.json", &j, err);
+    if (status)
+        return status;
+    s->has_tokenizer_config = j != NULL;
+    const struct json_value *v = j ? json_get(json_root(j), "chat_template") : NULL;
+    if (v && v->kind == JSON_ARRAY) {
+        const struct json_value *list = v;
+        for (v = json_first(list); v && !json_is(json_get(v, "name"), "default");)
+            v = json_next(list, v);
+        v = json_get(v, "template");
+    }
+    if (folder_has(f, "chat_template.jinja")) {
+        path = file_join(f->path, "chat_template.jinja");
+        status = path ? file_read_whole(path, CONFIG_MAX_BYTES, &text, &len, err)
+                      : bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", f->path);
+        s->chat_template = (char *)text;
+    } else if (v && v->kind == JSON_STRING) {
+        s->chat_template = strdup(v->string);
+        if (!s->chat_template)
+            status = bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", f->path);
+    }
+    free(path);
+    json_close(&j);
+    return status;
+}
+
+/* By the end of its name; folder_open let no other kind through. */
+static enum bise_status add_weights(struct source *s, const char *path, struct bise_error *err) {
+    const char *end = strrchr(path, '.');
+    if (end && strcmp(end, ".gguf") == 0)
+        return raw_add_gguf(&s->raw, &s->gguf, path, err);
+    return end && strcmp(end, ".safetensors") == 0 ? raw_add_safetensors(&s->raw, path, err)
+                                                   : raw_add_torch(&s->raw, path, err);
+}
+
+/* Config, tokenizer and chat template of a GGUF file are its metadata. */
+static enum bise_status read_gguf(struct source *s, const char *path, struct bise_error *err) {
+    enum bise_status status = config_from_gguf(&s->gguf, &s->raw, path, &s->config, err);
+    if (!status)
+        status = tokenizer_from_gguf(&s->gguf, path, &s->tokenizer_bytes, &s->tokenizer_len, err);
+    const struct gguf_value *v = gguf_find(&s->gguf, "tokenizer.chat_template");
+    if (status || !v || v->type != GGUF_STRING)
+        return status;
+    s->chat_template = strndup(v->text.data, v->text.len);
+    return s->chat_template ? BISE_OK : bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", path);
+}
+
+/* What the user should know before a GGUF file is rounded once more. */
+static void note_gguf(const struct source *s, const char *path, struct note *note) {
+    for (size_t i = 0; i < s->n_tensors; i++)
+        if (s->raws[i]->type >= RAW_Q4_0 && s->raws[i]->type <= RAW_Q6_K &&
+            s->raws[i]->type != RAW_Q8_0) {
+            note_add(note,
+                     "%s: its weights are rounded already (%s: %s): rounding them again adds to "
+                     "the loss, a file with 8 or 16 bits is better",
+                     path, s->raws[i]->name, s->raws[i]->dtype);
+            break;
+        }
+    if (s->config.window == 0)
+        note_add(note,
+                 "%s does not say whether the model has a sliding window: none is set (Mistral 7B "
+                 "v0.1 needs --window 4096)",
+                 path);
+    if (!s->tokenizer_bytes)
+        note_add(note, "%s holds no SentencePiece tokenizer", path);
+}
+
+/* Every file counts for the identity, whether the description has room for it or not. */
+static void describe(struct source *s) {
+    size_t n = 0;
+    uint32_t crc[2] = {0, 0};
+    for (size_t i = 0; i < s->raw.n_files; i++) {
+        const struct raw_file *f = &s->raw.files[i];
+        const size_t room = sizeof s->description - n;
+        const int added = snprintf(s->description + n, room, "%s%s (%llu bytes)", i ? ", " : "",
+                                   file_base(f->path), (unsigned long long)f->size);
+        n += added > 0 && (size_t)added < room ? (size_t)added : room - 1;
+        struct stat st;
+        if (fstat(f->fd, &st) != 0)
+            continue;
+        const int64_t facts[] = {st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+                                 (int64_t)st.st_ino};
+        crc[0] = crc32c(crc[0], facts, sizeof facts / 2);
+        crc[1] = crc32c(crc[1], facts, sizeof facts);
+    }
+    s->identity = (uint64_t)crc[0] << 32 | crc[1];
+}
+
+static enum bise_status open_from(struct source *s, const struct folder *f, struct note *note,
+                                  struct bise_error *err) {
+    char *where = NULL;
+    enum bise_status status = BISE_OK;
+    for (size_t i = 0; i < f->n_weights && !status; i++)
+        status = add_weights(s, f->weights[i], err);
+    if (!status)
+        status = raw_complete(&s->raw, err);
+    if (!status)
+        status = naming_of(&s->raw, f->n_weights == 1 ? f->weights[0] : f->path, &s->naming, err);
+    const bool gguf = s->gguf.bytes != NULL;
+    if (!status && gguf)
+        status = read_gguf(s, f->weights[0], err);
+    else if (!status)
+        status = read_config(s, f, &where, err);
+    if (!status) {
+        derive_kv_heads(s);
+        status = config_check(&s->config, gguf ? f->weights[0] : where, err);
+    }
+    free(where);
+    if (!status)
+        status = bind_all(s, f, note, err);
+    if (!status && gguf)
+        note_gguf(s, f->weights[0], note);
+    if (!status && !gguf)
+        status = find_tokenizer(s, f, note, err);
+    if (!status && !gguf)
+        status = read_template(s, f, err);
+    describe(s);
+    return status;
+}
+
+enum bise_status source_open(struct source **out, const char *path, char *note, size_t note_cap,
+                             struct bise_error *err) {
+    struct note notes = {.text = note, .cap = note_cap};
+    struct folder folder;
+    *out = NULL;
+    note[0] = 0;
+    struct source *s = calloc(1, sizeof *s);
+    if (!s)
+        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", path);
+    enum bise_status status;
+    if (is_bise_file(path)) {
+        status = bise_file_open(s, path, &notes, err);
+    } else {
+        status = folder_open(&folder, path, &notes, err);
+        if (!status)
+            status = open_from(s, &folder, &notes, err);
+        folder_close(&folder);
+    }
+    if (status)
+        source_close(&s);
+    *out = s;
+    return status;
+}
+
+void source_close(struct source **s) {
+    if (!s || !*s)
+        return;
+    raw_close(&(*s)->raw);
+    bise_model_close(&(*s)->model);
+    free((*s)->tensors);
+    free((*s)->raws);
+    free((*s)->parts);
+    gguf_close(&(*s)->gguf);
+    free((*s)->tokenizer_path);
+    free((*s)->tokenizer_bytes);
+    free((*s)->chat_template);
+    free(*s);
+    *s = NULL;
+}
+
+const struct model_config *source_config(const struct source *s) {
+    return &s->config;
+}
+
+const struct source_tensor *source_tensors(const struct source *s, size_t *n) {
+    *n = s->n_tensors;
+    return s->tensors;
+}
+
+const char *source_description(const struct source *s) {
+    return s->description;
+}
+
+uint64_t source_identity(const struct source *s) {
+    return s->identity;
+}
+
+uint64_t source_bytes(const struct source *s) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < s->n_tensors; i++)
+        sum += s->tensors[i].bytes;
+    return sum;
+}
+
+const char *source_tokenizer_path(const struct source *s) {
+    return s->tokenizer_path;
+}
+
+const uint8_t *source_tokenizer_bytes(const struct source *s, size_t *len) {
+    *len = s->tokenizer_len;
+    return s->tokenizer_bytes;
+}
+
+enum chat_format source_guess_chat(const struct source *s, const struct tokenizer *tokenizer) {
+    if (s->model)
+        return s->config.chat;
+    const bool control_inst = tokenizer && tokenizer_size(tokenizer) > 3 &&
+                              tokenizer_kind(tokenizer, 3) == PIECE_CONTROL &&
+                              strcmp(tokenizer_piece_raw(tokenizer, 3), "[INST]") == 0;
+    if (s->chat_template)
+        return chat_from_template(s->chat_template, tokenizer != NULL, control_inst);
+    return s->has_tokenizer_config ? CHAT_NONE : CHAT_UNKNOWN;
+}

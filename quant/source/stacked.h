@@ -1,0 +1,16 @@
+/* The first upload of Mixtral, consolidated.00.pt to .07.pt: a layer's experts are one tensor,
+ * block_sparse_moe.w1, w2 and w3, each [n_experts * ffn_dim][dim], w2 transposed. Internal to
+ * src/source. */
+#ifndef BISE_QUANT_SOURCE_STACKED_H
+#define BISE_QUANT_SOURCE_STACKED_H
+
+#include "quant/source/source_impl.h"
+
+/* The raw tensor of an expert's matrix [n_rows][n_cols], called `name` in model.h: a part of the
+ * whole it stands in. Errors: FORMAT (no such whole, or of another shape), UNSUPPORTED. */
+enum bise_status stacked_part(const struct source *s, const char *name, uint32_t n_rows,
+                              uint32_t n_cols, struct raw_tensor *part, struct bise_error *err);
+/* Whether name is that of an expert's matrix in model.h. */
+bool is_expert(const char *name);
+
+#endif

@@ -1,0 +1,327 @@
+#include "src/base/json.h"
+
+#include "src/base/utf8.h"
+#include <errno.h>
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NUMBER_MAX 511 /* characters */
+
+struct json {
+    struct json_value *values;
+    size_t n, cap;
+    char *strings; /* unescaped, each with its NUL: never longer than the text */
+};
+
+struct parser {
+    struct json *j;
+    const char *name, *text;
+    size_t len, at;      /* at: next byte of text */
+    size_t strings_used; /* of j->strings */
+    unsigned depth;
+    locale_t c_locale; /* strtod must read '.' whatever the program's locale */
+    struct bise_error *err;
+};
+
+static enum bise_status expected(struct parser *p, const char *what) {
+    if (p->at >= p->len)
+        return bise_fail(p->err, BISE_ERR_FORMAT, "%s: byte %zu: expected %s, found the end",
+                         p->name, p->at, what);
+    const unsigned char c = (unsigned char)p->text[p->at];
+    if (c > ' ' && c < 0x7F)
+        return bise_fail(p->err, BISE_ERR_FORMAT, "%s: byte %zu: expected %s, found '%c'", p->name,
+                         p->at, what, c);
+    return bise_fail(p->err, BISE_ERR_FORMAT, "%s: byte %zu: expected %s, found byte 0x%02x",
+                     p->name, p->at, what, c);
+}
+
+static int peek(const struct parser *p) {
+    return p->at < p->len ? (unsigned char)p->text[p->at] : -1;
+}
+
+static void skip_space(struct parser *p) {
+    while (p->at < p->len && strchr(" \t\r\n", p->text[p->at]) && p->text[p->at])
+        p->at++;
+}
+
+/* Adds a value and puts its index into *index; pointers into the array move when it grows. */
+static enum bise_status add_value(struct parser *p, size_t *index) {
+    struct json *j = p->j;
+    if (j->n == JSON_MAX_VALUES)
+        return bise_fail(p->err, BISE_ERR_FORMAT, "%s: byte %zu: more than %u values", p->name,
+                         p->at, JSON_MAX_VALUES);
+    if (j->n == j->cap) {
+        const size_t cap = j->cap ? 2 * j->cap : 64;
+        struct json_value *grown = realloc(j->values, cap * sizeof *grown);
+        if (!grown)
+            return bise_fail(p->err, BISE_ERR_MEMORY, "%s: no memory for %zu JSON values", p->name,
+                             cap);
+        j->values = grown;
+        j->cap = cap;
+    }
+    *index = j->n++;
+    j->values[*index] = (struct json_value){.span = 1};
+    return BISE_OK;
+}
+
+/* Four hexadecimal digits at p->at; -1 if they are not. */
+static int32_t hex4(struct parser *p) {
+    int32_t code = 0;
+    for (int i = 0; i < 4; i++) {
+        const int c = peek(p);
+        const int digit = c >= '0' && c <= '9'   ? c - '0'
+                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                 : -1;
+        if (digit < 0)
+            return -1;
+        code = code * 16 + digit;
+        p->at++;
+    }
+    return code;
+}
+
+/* What follows "\u": one code point, of two escapes where it is beyond U+FFFF. */
+static enum bise_status parse_unicode(struct parser *p, char *out, size_t *n) {
+    const size_t start = p->at - 2;
+    int32_t code = hex4(p);
+    if (code < 0)
+        return expected(p, "four hexadecimal digits");
+    if (code >= 0xD800 && code < 0xE000) {
+        int32_t low = -1;
+        if (code < 0xDC00 && peek(p) == '\\' && p->at + 1 < p->len && p->text[p->at + 1] == 'u') {
+            p->at += 2;
+            low = hex4(p);
+        }
+        if (low < 0xDC00 || low > 0xDFFF)
+            return bise_fail(p->err, BISE_ERR_FORMAT,
+                             "%s: byte %zu: expected a pair of surrogates, found half of one",
+                             p->name, start);
+        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+    }
+    *n += utf8_put((uint32_t)code, out + *n);
+    return BISE_OK;
+}
+
+static enum bise_status parse_escape(struct parser *p, char *out, size_t *n) {
+    static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
+    const int c = peek(p);
+    if (c == 'u') {
+        p->at++;
+        return parse_unicode(p, out, n);
+    }
+    const char *letter = c > 0 ? strchr(letters, c) : NULL;
+    if (!letter)
+        return expected(p, "an escape (one of \"\\/bfnrtu)");
+    out[(*n)++] = meanings[letter - letters];
+    p->at++;
+    return BISE_OK;
+}
+
+/* A string at its opening quote; the text's UTF-8 has been checked. */
+static enum bise_status parse_string(struct parser *p, const char **string, size_t *len) {
+    char *out = p->j->strings + p->strings_used;
+    size_t n = 0;
+    p->at++;
+    while (peek(p) != '"') {
+        const int c = peek(p);
+        enum bise_status s = BISE_OK;
+        if (c < ' ') {
+            s = expected(p, "a character of a string or its closing quote");
+        } else if (c == '\\') {
+            p->at++;
+            s = parse_escape(p, out, &n);
+        } else {
+            out[n++] = (char)c;
+            p->at++;
+        }
+        if (s)
+            return s;
+    }
+    p->at++;
+    out[n] = 0;
+    p->strings_used += n + 1;
+    *string = out;
+    *len = n;
+    return BISE_OK;
+}
+
+static bool skip_digits(struct parser *p) {
+    const size_t start = p->at;
+    while (peek(p) >= '0' && peek(p) <= '9')
+        p->at++;
+    return p->at > start;
+}
+
+static enum bise_status parse_number(struct parser *p, struct json_value *v) {
+    const size_t start = p->at;
+    char copy[NUMBER_MAX + 1];
+    bool whole = true;
+    p->at += peek(p) == '-';
+    if (peek(p) == '0')
+        p->at++;
+    else if (!skip_digits(p))
+        return expected(p, "a value");
+    if (peek(p) == '.') {
+        whole = false;
+        p->at++;
+        if (!skip_digits(p))
+            return expected(p, "a digit");
+    }
+    if (peek(p) == 'e' || peek(p) == 'E') {
+        whole = false;
+        p->at++;
+        p->at += peek(p) == '+' || peek(p) == '-';
+        if (!skip_digits(p))
+            return expected(p, "a digit");
+    }
+    const size_t n = p->at - start;
+    if (n <= NUMBER_MAX) {
+        memcpy(copy, p->text + start, n);
+        copy[n] = 0;
+        v->number = strtod_l(copy, NULL, p->c_locale);
+    }
+    if (n > NUMBER_MAX || !isfinite(v->number))
+        return bise_fail(p->err, BISE_ERR_FORMAT, "%s: byte %zu: a number beyond double's range",
+                         p->name, start);
+    v->kind = JSON_NUMBER;
+    errno = 0;
+    v->integer = whole ? strtoll(copy, NULL, 10) : 0;
+    v->is_integer = whole && errno == 0;
+    return BISE_OK;
+}
+
+static enum bise_status parse_word(struct parser *p, struct json_value *v) {
+    static const struct {
+        const char *word;
+        enum json_kind kind;
+        bool boolean;
+    } words[] = {
+        {"null", JSON_NULL, false}, {"true", JSON_BOOL, true}, {"false", JSON_BOOL, false}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const size_t n = strlen(words[i].word);
+        if (p->len - p->at >= n && memcmp(p->text + p->at, words[i].word, n) == 0) {
+            v->kind = words[i].kind;
+            v->boolean = words[i].boolean;
+            p->at += n;
+            return BISE_OK;
+        }
+    }
+    return expected(p, "a value");
+}
+
+static enum bise_status parse_value(struct parser *p, const char *key, size_t key_len);
+
+/* "key": value */
+static enum bise_status parse_member(struct parser *p) {
+    const char *key;
+    size_t key_len;
+    if (peek(p) != '"')
+        return expected(p, "a key in quotes");
+    enum bise_status s = parse_string(p, &key, &key_len);
+    if (s)
+        return s;
+    skip_space(p);
+    if (peek(p) != ':')
+        return expected(p, "':'");
+    p->at++;
+    return parse_value(p, key, key_len);
+}
+
+/* The inside of the array or object at `index`, from its opening bracket on. */
+static enum bise_status parse_children(struct parser *p, size_t index) {
+    const bool object = peek(p) == '{';
+    const char close = object ? '}' : ']';
+    size_t n = 0;
+    if (p->depth == JSON_MAX_DEPTH)
+        return bise_fail(p->err, BISE_ERR_FORMAT, "%s: byte %zu: nested deeper than %d levels",
+                         p->name, p->at, JSON_MAX_DEPTH);
+    p->depth++;
+    p->at++;
+    skip_space(p);
+    while (n > 0 || peek(p) != close) {
+        const enum bise_status s = object ? parse_member(p) : parse_value(p, NULL, 0);
+        if (s)
+            return s;
+        n++;
+        skip_space(p);
+        if (peek(p) == close)
+            break;
+        if (peek(p) != ',')
+            return expected(p, object ? "',' or '}'" : "',' or ']'");
+        p->at++;
+        skip_space(p);
+    }
+    p->at++;
+    p->depth--;
+    struct json_value *v = &p->j->values[index];
+    v->kind = object ? JSON_OBJECT : JSON_ARRAY;
+    v->len = n;
+    v->span = p->j->n - index;
+    return BISE_OK;
+}
+
+static enum bise_status parse_value(struct parser *p, const char *key, size_t key_len) {
+    size_t index = 0;
+    enum bise_status s = add_value(p, &index);
+    if (s)
+        return s;
+    skip_space(p);
+    struct json_value *v = &p->j->values[index];
+    v->key = key;
+    v->key_len = key_len;
+    const int c = peek(p);
+    if (c == '{' || c == '[')
+        return parse_children(p, index);
+    if (c == '"') {
+        v->kind = JSON_STRING;
+        return parse_string(p, &v->string, &v->len);
+    }
+    if (c == '-' || (c >= '0' && c <= '9'))
+        return parse_number(p, v);
+    return parse_word(p, v);
+}
+
+enum bise_status json_parse(struct json **out, const char *text, size_t len, const char *name,
+                            struct bise_error *err) {
+    struct parser p = {.name = name, .text = text, .len = len, .err = err};
+    enum bise_status s = BISE_ERR_MEMORY;
+    const size_t bad = utf8_invalid_at(text, len);
+    *out = NULL;
+    if (bad < len)
+        return bise_fail(err, BISE_ERR_FORMAT, "%s: byte %zu: invalid UTF-8", name, bad);
+    p.c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    p.j = calloc(1, sizeof *p.j);
+    if (p.j)
+        p.j->strings = malloc(len + 1);
+    if (!p.c_locale || !p.j || !p.j->strings) {
+        bise_fail(err, s, "%s: no memory to read %zu bytes of JSON", name, len);
+        goto done;
+    }
+    s = parse_value(&p, NULL, 0);
+    skip_space(&p);
+    if (!s && p.at < p.len)
+        s = expected(&p, "the end");
+done:
+    if (p.c_locale)
+        freelocale(p.c_locale);
+    if (s)
+        json_close(&p.j);
+    *out = p.j;
+    return s;
+}
+
+void json_close(struct json **j) {
+    if (!j || !*j)
+        return;
+    free((*j)->values);
+    free((*j)->strings);
+    free(*j);
+    *j = NULL;
+}
+
+const struct json_value *json_root(const struct json *j) {
+    return j->values;
+}

@@ -1,0 +1,145 @@
+#include "src/engine/buffers.h"
+
+#include "src/os/mem.h"
+
+/* Memory handed out front to back in lines of 64 bytes. */
+struct arena {
+    uint8_t *base; /* NULL: only counting */
+    size_t used;
+    bool ok;
+};
+
+static void *take(struct arena *a, size_t count, size_t each, size_t size) {
+    size_t bytes, end;
+    if (!mul_ok(count, each, &bytes) || !mul_ok(bytes, size, &bytes) ||
+        !add_ok(bytes, 63, &bytes) || !add_ok(a->used, bytes & ~(size_t)63, &end)) {
+        a->ok = false;
+        return NULL;
+    }
+    void *p = a->base ? a->base + a->used : NULL;
+    a->used = end;
+    return p;
+}
+
+unsigned form_of(enum tensor_type type, bool prefill) {
+    switch (type) {
+    case TYPE_I4:
+        return prefill ? FORM_Q128 : FORM_Q32;
+    case TYPE_I8:
+        return FORM_Q32;
+    default:
+        return FORM_F32;
+    }
+}
+
+/* Those it wants whatever the call. */
+static unsigned forms_of(enum tensor_type type) {
+    return form_of(type, false) | form_of(type, true);
+}
+
+static void take_act(struct arena *a, struct act *act, size_t n, size_t k, unsigned forms) {
+    *act = (struct act){.k = k};
+    if (forms & FORM_F32)
+        act->f = take(a, n, k, sizeof *act->f);
+    if (forms & FORM_Q32) {
+        act->q32 = take(a, n, k, 1);
+        act->d32 = take(a, n, k / BLOCK_K, sizeof *act->d32);
+        act->sum32 = take(a, n, k / BLOCK_K, sizeof *act->sum32);
+    }
+    if (forms & FORM_Q128) {
+        act->ld128 = n | 1; /* an odd number spreads over the sets of a cache */
+        act->q128 = take(a, k / PACK_K, act->ld128, PACK_K);
+        (void)take(a, PACKED_SLACK, PACK_K, 1);
+        act->d128 = take(a, n, k / TILE_K, sizeof *act->d128);
+    }
+}
+
+/* Forms wanted by the matrices that read each kind of input, over all layers. */
+struct wanted {
+    unsigned in, att, hidden;
+};
+
+static struct wanted wanted_forms(const struct bise_model *model) {
+    struct wanted w = {.in = FORM_F32 | forms_of(model->head->type), .att = FORM_F32};
+    const size_t n_experts = model->config.n_experts > 0 ? model->config.n_experts : 1;
+    for (size_t i = 0; i < model->config.n_layers; i++) {
+        const struct layer *const l = &model->layers[i];
+        w.in |= forms_of(l->wq->type) | forms_of(l->wk->type) | forms_of(l->wv->type);
+        w.att |= forms_of(l->wo->type);
+        for (size_t e = 0; e < n_experts; e++) {
+            w.in |= forms_of(l->w1[e]->type) | forms_of(l->w3[e]->type);
+            w.hidden |= forms_of(l->w2[e]->type);
+        }
+    }
+    return w;
+}
+
+static void take_thread(struct arena *a, struct thread_scratch *t, const struct buffers *b,
+                        size_t columns, size_t hd) {
+    size_t widest = b->in.k > b->att.k ? b->in.k : b->att.k;
+    widest = b->hidden.k > widest ? b->hidden.k : widest;
+    *t = (struct thread_scratch){.matmul = take(a, 1, kernel_scratch_bytes(widest), 1)};
+    t->tile[0] = take(a, columns, TILE_ROWS, sizeof(float));
+    t->tile[1] = take(a, columns, TILE_ROWS, sizeof(float));
+    t->acc = take(a, columns, TILE_ROWS, sizeof(float));
+    t->scores = take(a, ATTN_COLUMNS, b->scores_ld, sizeof(float));
+    t->q = take(a, ATTN_COLUMNS, hd, sizeof(float));
+    t->out = take(a, ATTN_COLUMNS, hd, sizeof(float));
+    t->q8 = take(a, ATTN_COLUMNS, hd, 1);
+    t->qd = take(a, ATTN_COLUMNS, 1, sizeof(float));
+    t->sum = take(a, ATTN_COLUMNS, 1, sizeof(float));
+}
+
+/* Row stride of scores: what one task may see, in an odd number of lines, so that columns do not
+ * fall on the same cache sets. */
+static size_t scores_stride(const struct bise_plan *plan) {
+    const size_t ends = 2 * ATTN_GROUP;
+    const size_t span = plan->window > 0 ? (size_t)plan->window + ATTN_COLUMNS + ends : plan->ring;
+    return (round_up(span, ATTN_GROUP) + plan->n_sinks) | ATTN_GROUP;
+}
+
+bool buffers_layout(struct buffers *b, uint8_t *base, size_t *bytes, const struct bise_model *model,
+                    const struct bise_plan *plan) {
+    const struct model_config *const c = &model->config;
+    const struct wanted wanted = wanted_forms(model);
+    const size_t n = plan->chunk, used = c->n_experts_used;
+    const size_t columns = used > 0 ? n * used : n; /* chunk and experts are bounded */
+    const size_t dim = round_up(c->dim, TILE_K), heads = (size_t)c->n_heads * c->head_dim;
+    struct arena a = {.base = base, .ok = true};
+
+    *b = (struct buffers){.ldq = round_up(heads, PANEL_ROWS),
+                          .ldk = round_up((size_t)c->n_kv_heads * c->head_dim, PANEL_ROWS),
+                          .scores_ld = scores_stride(plan)};
+    b->threads = take(&a, (size_t)plan->n_threads, 1, sizeof *b->threads);
+    b->x = take(&a, n, dim, sizeof *b->x);
+    take_act(&a, &b->in, n, dim, wanted.in);
+    take_act(&a, &b->att, n, round_up(heads, TILE_K), wanted.att);
+    take_act(&a, &b->hidden, columns, round_up(c->ffn_dim, TILE_K), wanted.hidden);
+    b->q = take(&a, n, b->ldq, sizeof *b->q);
+    b->k = take(&a, n, b->ldk, sizeof *b->k);
+    b->v = take(&a, n, b->ldk, sizeof *b->v);
+    b->rope = take(&a, n, c->head_dim, sizeof *b->rope);
+    if (plan->n_sinks > 0) {
+        b->q_sinks = take(&a, n, b->ldq, sizeof *b->q_sinks);
+        b->rope_sinks = take(&a, n, c->head_dim, sizeof *b->rope_sinks);
+    }
+    b->inv_freq = take(&a, c->head_dim, 1, sizeof *b->inv_freq);
+    b->logits = take(&a, round_up(c->vocab_size, PANEL_ROWS), 1, sizeof *b->logits);
+    b->ids = take(&a, plan->n_ctx, 1, sizeof *b->ids);
+    if (used > 0) {
+        take_act(&a, &b->gathered, columns, dim, wanted.in);
+        b->router = take(&a, n, round_up(c->n_experts, PANEL_ROWS), sizeof *b->router);
+        b->chosen = take(&a, n, used, sizeof *b->chosen);
+        b->chosen_weight = take(&a, n, used, sizeof *b->chosen_weight);
+        b->columns = take(&a, columns, 1, sizeof *b->columns);
+        b->column_weight = take(&a, columns, 1, sizeof *b->column_weight);
+    }
+    for (int i = 0; i < plan->n_threads; i++) {
+        struct thread_scratch t;
+        take_thread(&a, &t, b, n, round_up(c->head_dim, 32));
+        if (base != NULL)
+            b->threads[i] = t;
+    }
+    *bytes = a.used;
+    return a.ok;
+}

@@ -1,0 +1,70 @@
+/*
+ * All working memory of a session, laid out once. n = tokens of a chunk, c = columns of the
+ * experts' matrices (n, or n * experts used). Rows are padded with zeros to a multiple of TILE_K
+ * where they feed a matrix, to PANEL_ROWS where they come out of one.
+ */
+#ifndef BISE_SRC_ENGINE_BUFFERS_H
+#define BISE_SRC_ENGINE_BUFFERS_H
+
+#include "src/model/model.h"
+
+#define TILE_ROWS    128 /* rows of a matrix that one task computes at most */
+#define ATTN_COLUMNS 32  /* query vectors that one attention task serves at most */
+
+/* Forms in which the matrices of a file want their input. */
+enum { FORM_F32 = 1, FORM_Q32 = 2, FORM_Q128 = 4 };
+
+/* Input vectors of a matrix, in the forms some matrix wants (NULL where none does). */
+struct act {
+    size_t k;       /* length of a vector, padded to TILE_K */
+    float *f;       /* [n][k] */
+    int8_t *q32;    /* [n][k], */
+    float *d32;     /* [n][k / 32], */
+    int32_t *sum32; /* [n][k / 32]: act_q8 */
+    uint8_t *q128;  /* [k / 64][ld128][64], */
+    size_t ld128;
+    float *d128; /* [n][k / 128]: act_q128 */
+};
+
+/* What one thread needs for itself. */
+struct thread_scratch {
+    void *matmul;         /* kernel_scratch_bytes of the widest matrix */
+    float *tile[2], *acc; /* [c][TILE_ROWS] */
+    float *scores;        /* [ATTN_COLUMNS][scores_ld] */
+    float *q, *out;       /* [ATTN_COLUMNS][hd] */
+    int8_t *q8;           /* [ATTN_COLUMNS][hd] */
+    float *qd, *sum;      /* [ATTN_COLUMNS] */
+};
+
+struct buffers {
+    float *x;            /* [n][dim padded]: the residual stream */
+    struct act in;       /* of dim: what the norms give */
+    struct act att;      /* of n_heads * head_dim: what attention gives */
+    struct act hidden;   /* c of ffn_dim: what SwiGLU gives */
+    struct act gathered; /* c of dim: in, sorted by expert (mixtures only) */
+    float *q, *k, *v;    /* [n][ldq], [n][ldk], [n][ldk] */
+    size_t ldq, ldk;     /* heads * head_dim, padded to PANEL_ROWS */
+    float *rope;         /* [n][2][head_dim / 2] */
+    float *q_sinks;      /* [n][ldq]: queries as the sinks see them; only with these */
+    float *rope_sinks;   /* [n][2][head_dim / 2] */
+    double *inv_freq;    /* [head_dim / 2] */
+    float *logits;       /* [vocab padded] */
+    size_t scores_ld;
+    float *router;                  /* [n][experts padded]: router logits */
+    uint32_t *chosen;               /* [n][experts used], ascending */
+    float *chosen_weight;           /* [n][experts used] */
+    uint32_t *columns;              /* [c]: token of each gathered column */
+    float *column_weight;           /* [c] */
+    int32_t *ids;                   /* [n_ctx]: ring of the last ids */
+    struct thread_scratch *threads; /* [n_threads] */
+};
+
+/* The one form a matrix of this type wants in a call of this arithmetic. */
+unsigned form_of(enum tensor_type type, bool prefill);
+
+/* Places everything in memory of *bytes at base; with base NULL only counts *bytes. False if sizes
+ * overflow. threads: [n_threads], may be NULL when counting. */
+bool buffers_layout(struct buffers *b, uint8_t *base, size_t *bytes, const struct bise_model *model,
+                    const struct bise_plan *plan);
+
+#endif

@@ -1,0 +1,141 @@
+#include "src/engine/kv.h"
+
+#include "kernels/float_formats.h"
+#include "kernels/layout.h"
+#include "src/base/error.h"
+#include "src/base/finite.h"
+#include "src/model/config.h"
+#include "src/os/mem.h"
+
+#include <string.h>
+
+#define SPARE 1024 /* positions beyond the window, to go back by */
+
+uint64_t kv_ring(uint64_t window, uint64_t n_ctx, uint64_t chunk, uint64_t start_pos) {
+    /* A chunk's reads are widened to whole groups of 16 at both ends. */
+    const uint64_t spare = window < SPARE ? window : SPARE;
+    const uint64_t need =
+        window > 0 ? window + chunk + spare + ATTN_GROUP - 1 : n_ctx + start_pos % ATTN_GROUP;
+    return (need + ATTN_GROUP - 1) / ATTN_GROUP * ATTN_GROUP;
+}
+
+bool kv_layout(struct kv_cache *kv, enum bise_kv type, size_t n_layers, size_t n_heads,
+               size_t head_dim, size_t ring) {
+    const size_t elem = type == BISE_KV_I8 ? 1 : type == BISE_KV_F16 ? 2 : 4;
+    const size_t scales = type == BISE_KV_I8 ? sizeof(float) : 0;
+    *kv = (struct kv_cache){.type = type,
+                            .n_layers = n_layers,
+                            .n_heads = n_heads,
+                            .head_dim = head_dim,
+                            .hd = round_up(head_dim, 32),
+                            .ring = ring,
+                            .elem_bytes = elem};
+    const size_t per_pos = 2 * (kv->hd * elem + scales); /* head_dim <= MAX_HEAD_DIM */
+    return mul_ok(ring, per_pos, &kv->head_bytes) && mul_ok(kv->head_bytes, n_heads, &kv->bytes) &&
+           mul_ok(kv->bytes, n_layers, &kv->bytes);
+}
+
+enum bise_status kv_open(struct kv_cache *kv, struct pool *pool, struct bise_error *err) {
+    kv->memory = mem_alloc(kv->bytes);
+    if (kv->memory == NULL)
+        return bise_fail(err, BISE_ERR_MEMORY, "no memory for a cache of %zu bytes", kv->bytes);
+    pool_touch(pool, kv->memory, kv->bytes);
+    return BISE_OK;
+}
+
+void kv_close(struct kv_cache *kv) {
+    mem_free(kv->memory, kv->bytes);
+    kv->memory = NULL;
+}
+
+/* Places inside the memory of one layer and head. */
+static uint8_t *head_at(const struct kv_cache *kv, size_t layer, size_t head) {
+    return kv->memory + (layer * kv->n_heads + head) * kv->head_bytes;
+}
+
+static size_t keys_bytes(const struct kv_cache *kv) {
+    return kv->ring * kv->hd * kv->elem_bytes;
+}
+
+static float *scales_at(const struct kv_cache *kv, size_t layer, size_t head) {
+    return (float *)(void *)(head_at(kv, layer, head) + 2 * keys_bytes(kv));
+}
+
+struct kv_view kv_at(const struct kv_cache *kv, size_t layer, size_t head, size_t slot) {
+    const uint8_t *const base = head_at(kv, layer, head) + slot * kv->hd * kv->elem_bytes;
+    struct kv_view view = {.keys = base, .values = base + keys_bytes(kv)};
+    if (kv->type == BISE_KV_I8) {
+        view.key_scales = scales_at(kv, layer, head) + slot;
+        view.value_scales = view.key_scales + kv->ring;
+    }
+    return view;
+}
+
+static bool write_i8(struct kv_cache *kv, const struct kernels *kernels, size_t layer, size_t head,
+                     size_t slot, const float *key, const float *value) {
+    _Alignas(64) float x[MAX_HEAD_DIM]; /* padded copy of key, then of value */
+    _Alignas(64) int8_t q[MAX_HEAD_DIM];
+    const size_t hd = kv->hd, n = kv->head_dim, lane = slot % ATTN_GROUP;
+    float d = 0, *const scales = scales_at(kv, layer, head);
+    int8_t *const keys = (int8_t *)head_at(kv, layer, head) + (slot - lane) * hd;
+    int8_t *const values = (int8_t *)head_at(kv, layer, head) + keys_bytes(kv) + slot * hd;
+
+    memset(x + n, 0, (hd - n) * sizeof *x);
+    memcpy(x, key, n * sizeof *x);
+    const bool key_ok = kernels->quantize_block(q, &d, x, hd);
+    if (!key_ok)
+        memset(q, 0, hd);
+    for (size_t i = 0; i < hd; i += 4)
+        memcpy(keys + i * ATTN_GROUP + 4 * lane, q + i, 4);
+    scales[slot] = key_ok ? d : 0;
+
+    memcpy(x, value, n * sizeof *x);
+    const bool value_ok = kernels->quantize_block(values, &d, x, hd);
+    if (!value_ok)
+        memset(values, 0, hd);
+    scales[kv->ring + slot] = value_ok ? d : 0;
+    return key_ok && value_ok;
+}
+
+static bool write_f32(struct kv_cache *kv, size_t layer, size_t head, size_t slot, const float *key,
+                      const float *value) {
+    const size_t hd = kv->hd, n = kv->head_dim, lane = slot % ATTN_GROUP;
+    float *const keys = (float *)(void *)head_at(kv, layer, head);
+    float *const values = keys + kv->ring * hd + slot * hd;
+    const bool ok = all_finite(key, n) && all_finite(value, n);
+    for (size_t i = 0; i < n; i++) {
+        keys[(slot - lane) * hd + i * ATTN_GROUP + lane] = ok ? key[i] : 0;
+        values[i] = ok ? value[i] : 0;
+    }
+    return ok;
+}
+
+static bool write_f16(struct kv_cache *kv, size_t layer, size_t head, size_t slot, const float *key,
+                      const float *value) {
+    const size_t hd = kv->hd, n = kv->head_dim, lane = slot % ATTN_GROUP;
+    uint16_t *const keys = (uint16_t *)(void *)head_at(kv, layer, head);
+    uint16_t *const values = keys + kv->ring * hd + slot * hd;
+    const uint16_t exponent = 0x7c00; /* all ones: infinite or not a number */
+    bool ok = true;
+    for (size_t i = 0; i < n; i++) {
+        uint16_t k = f32_to_f16(key[i]), v = f32_to_f16(value[i]);
+        const bool fits = (k & exponent) != exponent && (v & exponent) != exponent;
+        ok = ok && fits;
+        keys[(slot - lane) * hd + i * ATTN_GROUP + lane] = fits ? k : 0;
+        values[i] = fits ? v : 0;
+    }
+    return ok;
+}
+
+bool kv_write(struct kv_cache *kv, const struct kernels *kernels, size_t layer, size_t head,
+              uint64_t pos, const float *key, const float *value) {
+    const size_t slot = (size_t)(pos % kv->ring);
+    switch (kv->type) {
+    case BISE_KV_I8:
+        return write_i8(kv, kernels, layer, head, slot, key, value);
+    case BISE_KV_F16:
+        return write_f16(kv, layer, head, slot, key, value);
+    default:
+        return write_f32(kv, layer, head, slot, key, value);
+    }
+}

@@ -1,0 +1,51 @@
+/*
+ * The rolling cache: per layer and KV head a ring of slots, slot = absolute position mod ring, lane
+ * = absolute position mod 16 (the ring is a multiple of 16). Layout of one layer and head, in
+ * order:
+ *
+ *   keys    [ring/16] groups: i8 [hd/4][16][4], f16 and f32 [hd][16]
+ *   values  [ring][hd]
+ *   i8 only: key scales [ring], value scales [ring] (float)
+ *
+ * hd: head_dim padded to 32 with zeros. Memory is zeroed and touched at opening, and only finite
+ * numbers are ever written, so a masked position never yields more than +0.
+ */
+#ifndef BISE_SRC_ENGINE_KV_H
+#define BISE_SRC_ENGINE_KV_H
+
+#include "kernels/kernels.h"
+#include "src/os/pool.h"
+
+struct kv_cache {
+    enum bise_kv type; /* never AUTO */
+    size_t n_layers, n_heads, head_dim, hd, ring;
+    size_t elem_bytes; /* of a key's or value's number */
+    size_t head_bytes; /* of one layer and head */
+    size_t bytes;      /* of it all */
+    uint8_t *memory;
+};
+
+/* Positions of a ring. With a window: window + chunk, so that a chunk's keys do not overwrite what
+ * its first queries see, and min(window, 1024) to go back by; without: the whole context. */
+uint64_t kv_ring(uint64_t window, uint64_t n_ctx, uint64_t chunk, uint64_t start_pos);
+
+/* Sets all sizes, memory NULL. False if they overflow. */
+bool kv_layout(struct kv_cache *kv, enum bise_kv type, size_t n_layers, size_t n_heads,
+               size_t head_dim, size_t ring);
+/* Allocates, and touches every page by the pool's threads. Errors: MEMORY. */
+enum bise_status kv_open(struct kv_cache *kv, struct pool *pool, struct bise_error *err);
+void kv_close(struct kv_cache *kv);
+
+/* Puts key and value [head_dim] of one position in place. False if either is not finite (or, f16,
+ * too large); zeros are stored then. */
+bool kv_write(struct kv_cache *kv, const struct kernels *kernels, size_t layer, size_t head,
+              uint64_t pos, const float *key, const float *value);
+
+/* Pointers of a run of positions within a ring. Keys: slot must be a multiple of 16. */
+struct kv_view {
+    const void *keys, *values;
+    const float *key_scales, *value_scales; /* i8 only */
+};
+struct kv_view kv_at(const struct kv_cache *kv, size_t layer, size_t head, size_t slot);
+
+#endif

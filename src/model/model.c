@@ -1,0 +1,229 @@
+#include "src/model/model.h"
+
+#include "src/base/error.h"
+#include "src/model/format.h"
+#include "src/model/model_bind.h"
+#include "src/model/model_memory.h"
+#include "src/model/shape.h"
+#include "src/os/file.h"
+#include "src/text/tokenizer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Opens path and checks, from its size and first bytes alone, that it is a whole file of this
+ * version. */
+static enum bise_status open_file(int *fd, uint64_t *file_bytes, uint64_t *header_bytes,
+                                  const char *path, struct bise_error *err) {
+    uint8_t first[FORMAT_PREAMBLE];
+    struct stat st;
+    size_t n = 0;
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0 || fstat(*fd, &st) != 0)
+        return bise_fail(err, BISE_ERR_IO, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return bise_fail(err, BISE_ERR_IO, "%s is not a regular file", path);
+    while (n < sizeof first) {
+        const ssize_t got = pread(*fd, first + n, sizeof first - n, (off_t)n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return bise_fail(err, BISE_ERR_IO, "%s: reading: %s", path, strerror(errno));
+        if (got == 0)
+            break;
+        n += (size_t)got;
+    }
+    *file_bytes = (uint64_t)st.st_size;
+    return format_read_preamble(first, n, *file_bytes, path, header_bytes, err);
+}
+
+/* Everything the header says; m->map holds at least the header. */
+static enum bise_status read_header(struct bise_model *m, uint64_t file_bytes, const char *path,
+                                    struct bise_error *err) {
+    struct file_header h;
+    const enum bise_status s = format_read(&h, m->map, m->map_len, file_bytes, path, err);
+    if (s != BISE_OK)
+        return s;
+    m->config = h.config;
+    m->provenance = h.provenance;
+    m->tensors = h.tensors;
+    m->n_tensors = h.n_tensors;
+    m->tokenizer_offset = h.tokenizer_offset;
+    m->tokenizer_len = h.tokenizer_bytes;
+    return model_bind(m, path, err);
+}
+
+/* Puts a copy in huge pages in the mapping's place, if that is asked for or better. */
+static enum bise_status settle_memory(struct bise_model *m, int fd,
+                                      const struct bise_model_params *params, const char *path,
+                                      struct bise_error *err) {
+    struct mem_facts facts;
+    mem_facts(&facts);
+    if (!memory_prefers_huge(params->memory, m->map_len, &facts, memory_have_huge_pages(),
+                             m->memory_phrase, sizeof m->memory_phrase))
+        return BISE_OK;
+    const uint64_t left = facts.limit < facts.available ? facts.limit : facts.available;
+    if (m->map_len > left)
+        return bise_fail(err, BISE_ERR_MEMORY,
+                         "%s: a copy of %zu bytes in huge pages; %llu are available", path,
+                         m->map_len, (unsigned long long)left);
+    uint8_t *copy;
+    const struct memory_request request = {
+        .fd = fd,
+        .len = m->map_len,
+        .name = path,
+        .n_threads = params->n_threads,
+        /* Cached pages count as available: they stay, for the next start, where there is room. */
+        .drop_behind = m->map_len > left / 3,
+        .may_decline = params->memory == BISE_MEMORY_AUTO,
+        .progress = params->progress,
+        .progress_user = params->progress_user,
+    };
+    const enum bise_status s = memory_read(&copy, &request, err);
+    if (s != BISE_OK)
+        return s;
+    if (!copy) {
+        snprintf(m->memory_phrase, sizeof m->memory_phrase,
+                 "mapped file: this system is slow to give memory for a copy");
+        return BISE_OK;
+    }
+    munmap(m->map, m->map_len);
+    m->map = copy;
+    m->map_is_copy = true;
+    return BISE_OK;
+}
+
+static void bind_data(struct bise_model *m) {
+    for (size_t i = 0; i < m->n_tensors; i++) {
+        struct tensor *t = &m->tensors[i];
+        t->w.panels = m->map + t->offset;
+        t->w.k = t->is_vector ? t->cols : round_up(t->cols, TILE_K);
+        t->w.codebook = t->codebook;
+    }
+}
+
+static enum bise_status open_tokenizer(struct bise_model *m, const char *path,
+                                       struct bise_error *err) {
+    if (m->tokenizer_len == 0)
+        return BISE_OK;
+    m->tokenizer_bytes = m->map + m->tokenizer_offset;
+    const enum bise_status s =
+        tokenizer_open(&m->tokenizer, m->tokenizer_bytes, m->tokenizer_len, path, err);
+    if (s != BISE_OK)
+        return s;
+    const size_t n = tokenizer_size(m->tokenizer);
+    if (n > m->config.vocab_size)
+        return bise_fail(err, BISE_ERR_FORMAT,
+                         "%s: the tokenizer has %zu pieces, more than the model's vocabulary of %u",
+                         path, n, m->config.vocab_size);
+    return BISE_OK;
+}
+
+/* The type that holds most of the layers' matrices. */
+static const char *main_type(const struct bise_model *m) {
+    uint64_t sum[TYPE_COUNT] = {0};
+    unsigned best = TYPE_F32;
+    for (size_t i = 0; i < m->n_tensors; i++) {
+        const struct tensor *t = &m->tensors[i];
+        if (!t->is_vector && t != m->embed && t != m->head)
+            sum[t->type] += (uint64_t)t->rows * t->cols;
+    }
+    for (unsigned i = 0; i < TYPE_COUNT; i++)
+        if (sum[i] > sum[best])
+            best = i;
+    return tensor_type_name((enum tensor_type)best);
+}
+
+static void fill_info(struct bise_model *m, uint64_t file_bytes) {
+    const struct model_config *c = &m->config;
+    m->info = (struct bise_model_info){
+        .dim = c->dim,
+        .n_layers = c->n_layers,
+        .n_heads = c->n_heads,
+        .n_kv_heads = c->n_kv_heads,
+        .head_dim = c->head_dim,
+        .ffn_dim = c->ffn_dim,
+        .vocab_size = c->vocab_size,
+        .n_experts = c->n_experts,
+        .n_experts_used = c->n_experts_used,
+        .window = c->window,
+        .max_context = c->max_context,
+        .rope_theta = c->rope_theta,
+        .norm_eps = c->norm_eps,
+        .bos_id = c->bos_id,
+        .eos_ids = c->eos_ids,
+        .n_eos = c->n_eos,
+        .chat_format = chat_format_name(c->chat),
+        .weight_type = main_type(m),
+        .memory = m->memory_phrase,
+        .file_bytes = file_bytes,
+        .has_tokenizer = m->tokenizer != NULL,
+    };
+    for (size_t i = 0; i < m->n_tensors; i++) {
+        m->info.n_params += (uint64_t)m->tensors[i].rows * m->tensors[i].cols;
+        m->info.weight_bytes += m->tensors[i].length;
+    }
+}
+
+enum bise_status bise_model_open(struct bise_model **model, const char *path,
+                                 const struct bise_model_params *params, struct bise_error *err) {
+    static const struct bise_model_params defaults;
+    uint64_t file_bytes = 0, header_bytes = 0;
+    int fd = -1;
+    if (!params)
+        params = &defaults;
+    if (!model || !path)
+        return bise_fail(err, BISE_ERR_ARG, "bise_model_open: model and path are needed");
+    *model = NULL;
+    struct bise_model *m = calloc(1, sizeof *m);
+    if (!m)
+        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for the model", path);
+    snprintf(m->name, sizeof m->name, "%s", file_base(path));
+    enum bise_status s = open_file(&fd, &file_bytes, &header_bytes, path, err);
+    if (s == BISE_OK) {
+        m->map_len = params->no_tensors ? header_bytes : file_bytes;
+        s = memory_map(&m->map, fd, m->map_len, path, err);
+    }
+    if (s == BISE_OK)
+        s = read_header(m, file_bytes, path, err);
+    if (s == BISE_OK && !params->no_tensors)
+        s = settle_memory(m, fd, params, path, err);
+    if (s == BISE_OK)
+        s = open_tokenizer(m, path, err);
+    if (fd >= 0)
+        close(fd);
+    if (s != BISE_OK) {
+        bise_model_close(&m);
+        return s;
+    }
+    if (!params->no_tensors)
+        bind_data(m);
+    fill_info(m, file_bytes);
+    *model = m;
+    return BISE_OK;
+}
+
+void bise_model_close(struct bise_model **model) {
+    struct bise_model *m = model ? *model : NULL;
+    if (!m)
+        return;
+    tokenizer_close(&m->tokenizer);
+    model_unbind(m);
+    free(m->tensors);
+    if (m->map_is_copy)
+        mem_free(m->map, m->map_len);
+    else if (m->map)
+        munmap(m->map, m->map_len);
+    free(m);
+    *model = NULL;
+}
+
+const struct bise_model_info *bise_model_info(const struct bise_model *model) {
+    return model ? &model->info : NULL;
+}

@@ -1,0 +1,147 @@
+#include "src/model/model_memory.h"
+
+#include "src/base/error.h"
+#include "src/os/cpu.h"
+#include "src/os/pool.h"
+#include "src/os/sysfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WORTH_BYTES  ((uint64_t)64 << 20) /* smaller files are soon in the CPU's own caches */
+#define SPARE_BYTES  ((uint64_t)1 << 30)  /* left for cache, scratch and everybody else */
+#define PIECE_BYTES  ((size_t)4 << 20)    /* one task of reading */
+#define REGION_BYTES ((size_t)128 << 20)  /* between two calls of progress */
+#define PROBE_BYTES  ((size_t)64 << 20)
+#define SLOW_RATE    1e9 /* bytes per second; zeroing pages by itself runs at several times that */
+
+bool memory_have_huge_pages(void) {
+    char text[128];
+    return sysfile_read("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof text) &&
+           strstr(text, "[never]") == NULL;
+}
+
+bool memory_prefers_huge(enum bise_memory asked, uint64_t file_bytes, const struct mem_facts *facts,
+                         bool have_huge_pages, char *phrase, size_t cap) {
+    const double gib = (double)(1u << 30);
+    const uint64_t left = facts->limit < facts->available ? facts->limit : facts->available;
+    if (asked == BISE_MEMORY_MMAP) {
+        snprintf(phrase, cap, "mapped file, as asked");
+    } else if (asked == BISE_MEMORY_HUGE) {
+        snprintf(phrase, cap, "copy in huge pages, as asked%s",
+                 have_huge_pages ? "" : " (but this system gives none)");
+        return true;
+    } else if (!have_huge_pages) {
+        snprintf(phrase, cap, "mapped file: this system gives no huge pages");
+    } else if (file_bytes < WORTH_BYTES) {
+        snprintf(phrase, cap, "mapped file: too small to gain from huge pages");
+    } else if (left <= SPARE_BYTES || file_bytes > left - SPARE_BYTES ||
+               file_bytes > left / 5 * 3) {
+        snprintf(phrase, cap,
+                 "mapped file: a copy of %.1f GiB is too much for the %.1f GiB available",
+                 (double)file_bytes / gib, (double)left / gib);
+    } else {
+        snprintf(phrase, cap, "copy in huge pages: %.1f GiB of the %.1f GiB available",
+                 (double)file_bytes / gib, (double)left / gib);
+        return true;
+    }
+    return false;
+}
+
+enum bise_status memory_map(uint8_t **map, int fd, size_t len, const char *name,
+                            struct bise_error *err) {
+    *map = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+    if (*map != MAP_FAILED)
+        return BISE_OK;
+    const int code = errno;
+    *map = NULL;
+    return bise_fail(err, code == ENOMEM ? BISE_ERR_MEMORY : BISE_ERR_IO,
+                     "%s: mapping %zu bytes: %s", name, len, strerror(code));
+}
+
+struct reading {
+    const struct memory_request *request;
+    uint8_t *copy;
+    size_t at; /* where this region begins */
+    int code;  /* errno of a failed read, -1: end of file; threads only ever set it */
+};
+
+static void read_piece(void *arg, size_t task, int thread) {
+    (void)thread;
+    struct reading *r = arg;
+    const size_t len = r->request->len;
+    size_t at = r->at + task * PIECE_BYTES;
+    const size_t end = len - at < PIECE_BYTES ? len : at + PIECE_BYTES;
+    while (at < end) {
+        const ssize_t n = pread(r->request->fd, r->copy + at, end - at, (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            __atomic_store_n(&r->code, n < 0 ? errno : -1, __ATOMIC_RELAXED);
+            return;
+        }
+        at += (size_t)n;
+    }
+}
+
+static enum bise_status read_regions(struct reading *r, struct pool *pool, struct bise_error *err) {
+    const struct memory_request *q = r->request;
+    while (r->at < q->len) {
+        const size_t n = q->len - r->at < REGION_BYTES ? q->len - r->at : REGION_BYTES;
+        pool_run(pool, read_piece, r, (n + PIECE_BYTES - 1) / PIECE_BYTES);
+        if (r->code == -1)
+            return bise_fail(err, BISE_ERR_FORMAT, "%s became shorter while it was read", q->name);
+        if (r->code != 0)
+            return bise_fail(err, BISE_ERR_IO, "%s: reading: %s", q->name, strerror(r->code));
+        if (q->drop_behind)
+            (void)posix_fadvise(q->fd, (off_t)r->at, (off_t)n, POSIX_FADV_DONTNEED);
+        r->at += n;
+        if (q->progress && q->progress(q->progress_user, r->at, q->len))
+            return bise_fail(err, BISE_ERR_INTERRUPTED, "%s: interrupted while reading", q->name);
+    }
+    return BISE_OK;
+}
+
+/* Touches the first pages. A virtual machine whose memory its host has yet to find takes some
+ * microseconds for each: gigabytes of it would take longer than they save (docs/decisions.md). */
+static bool memory_comes_slowly(uint8_t *copy, size_t len) {
+    const size_t n = len < PROBE_BYTES ? len : PROBE_BYTES;
+    struct timespec from, to;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    for (size_t at = 0; at < n; at += 4096)
+        *(volatile uint8_t *)(copy + at) = 0;
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    const double seconds =
+        (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) * 1e-9;
+    return seconds * SLOW_RATE > (double)n;
+}
+
+enum bise_status memory_read(uint8_t **copy, const struct memory_request *request,
+                             struct bise_error *err) {
+    const size_t len = request->len;
+    const int n_threads = request->n_threads > 0 ? request->n_threads : cpu_default_threads();
+    struct pool *pool = NULL;
+    struct reading r = {.request = request, .copy = mem_alloc(len)};
+    *copy = NULL;
+    if (!r.copy)
+        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for %zu bytes", request->name, len);
+    if (request->may_decline && memory_comes_slowly(r.copy, len)) {
+        mem_free(r.copy, len);
+        return BISE_OK;
+    }
+    (void)posix_fadvise(request->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    enum bise_status s = pool_open(&pool, n_threads, err);
+    if (s == BISE_OK)
+        s = read_regions(&r, pool, err);
+    pool_close(&pool);
+    if (s == BISE_OK)
+        *copy = r.copy;
+    else
+        mem_free(r.copy, len);
+    return s;
+}

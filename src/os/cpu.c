@@ -1,0 +1,231 @@
+#include "src/os/cpu.h"
+
+#include "src/os/sysfile.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SYSFS "/sys"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
+/* ---- instruction sets -------------------------------------------------------------------- */
+
+#if defined(__x86_64__)
+
+/* Register state the OS saves (XCR0), 0 if it does not use xsave. */
+static uint64_t saved_state(void) {
+    uint32_t a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
+        return 0;
+    uint32_t lo, hi;
+    __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+    return (uint64_t)hi << 32 | lo;
+}
+
+#define STATE_AVX    0x6u     /* SSE, AVX */
+#define STATE_AVX512 0xe6u    /* and opmask, upper halves, registers 16..31 */
+#define STATE_AMX    0x60000u /* tile configuration and data */
+
+/* Linux gives a process AMX tiles only when asked (arch_prctl); threads started later inherit it.
+ */
+static bool amx_permitted(void) {
+#ifdef AMX_EMULATED
+    return true;
+#endif
+    const long req_xcomp_perm = 0x1023, xtiledata = 18;
+    return syscall(SYS_arch_prctl, req_xcomp_perm, xtiledata) == 0;
+}
+
+static bool all(uint32_t reg, uint32_t bits) {
+    return (reg & bits) == bits;
+}
+
+static void detect(bool isa[ISA_COUNT]) {
+    const uint64_t state = saved_state();
+    uint32_t a, b, c, d, b7, c7, d7, a71 = 0;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (state & STATE_AVX) != STATE_AVX)
+        return;
+    const bool avx_fma_f16c = all(c, 1u << 28 | 1u << 12 | 1u << 29);
+    if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d7) || !avx_fma_f16c || !all(b7, 1u << 5))
+        return;
+    isa[ISA_AVX2] = true;
+    const uint32_t max_subleaf = a;
+    if (max_subleaf >= 1)
+        (void)__get_cpuid_count(7, 1, &a71, &b, &c, &d);
+    isa[ISA_AVXVNNI] = all(a71, 1u << 4);
+    const uint32_t f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, vnni = 1u << 11;
+    isa[ISA_AVX512] =
+        (state & STATE_AVX512) == STATE_AVX512 && all(b7, f_dq_bw_vl) && all(c7, vnni);
+#ifdef VNNI_BY_EVEX /* a test build, see the Makefile */
+    isa[ISA_AVXVNNI] = isa[ISA_AVX512];
+#endif
+    const uint32_t tile_int8 = 1u << 24 | 1u << 25;
+    isa[ISA_AMX] = isa[ISA_AVX512] && (state & STATE_AMX) == STATE_AMX && all(d7, tile_int8);
+#ifdef AMX_EMULATED /* likewise */
+    isa[ISA_AMX] = isa[ISA_AVX512];
+#endif
+}
+
+#elif defined(__aarch64__)
+
+static void detect(bool isa[ISA_COUNT]) {
+    const unsigned long cap = getauxval(AT_HWCAP), cap2 = getauxval(AT_HWCAP2);
+    isa[ISA_NEON] = cap & 1ul << 1;
+    isa[ISA_NEON_DOTPROD] = isa[ISA_NEON] && (cap & 1ul << 20);
+    isa[ISA_NEON_I8MM] = isa[ISA_NEON_DOTPROD] && (cap2 & 1ul << 13);
+}
+
+#else
+
+static void detect(bool isa[ISA_COUNT]) {
+    (void)isa;
+}
+
+#endif
+
+void cpu_detect(struct cpu_features *f) {
+    memset(f, 0, sizeof *f);
+    detect(f->isa);
+    for (int i = 0; i < ISA_COUNT; i++)
+        f->isa[i] = f->isa[i] && kernels_built((enum isa)i);
+    f->isa[ISA_SCALAR] = true;
+#if defined(__x86_64__)
+    f->isa[ISA_AMX] = f->isa[ISA_AMX] && amx_permitted();
+#endif
+}
+
+enum isa cpu_best_isa(const struct cpu_features *f) {
+    int best = ISA_COUNT - 1; /* enum isa is ordered by speed within an architecture */
+    while (best > ISA_SCALAR && !f->isa[best])
+        best--;
+    return (enum isa)best;
+}
+
+/* ---- how many ---------------------------------------------------------------------------- */
+
+/* The affinity mask; false if it cannot be had (more CPUs than cpu_set_t holds). */
+static bool allowed_cpus(cpu_set_t *set) {
+    CPU_ZERO(set);
+    return sched_getaffinity(0, sizeof *set, set) == 0 && CPU_COUNT(set) > 0;
+}
+
+static int within_quota(int n) {
+    const int quota = cgroup_cpu_quota();
+    return quota > 0 && quota < n ? quota : n;
+}
+
+int cpu_count(void) {
+    cpu_set_t set;
+    if (allowed_cpus(&set))
+        return within_quota(CPU_COUNT(&set));
+    const long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return within_quota(n > 0 ? (int)n : 1);
+}
+
+/* A file of devices/system/cpu/cpuN; fallback where it is missing. */
+static uint64_t cpu_fact(const char *sysfs, int cpu, const char *name, uint64_t fallback) {
+    char path[512];
+    uint64_t value;
+    snprintf(path, sizeof path, "%s/devices/system/cpu/cpu%d/%s", sysfs, cpu, name);
+    return sysfile_read_u64(path, &value) ? value : fallback;
+}
+
+/* Intel hybrid CPUs name their kind of core in leaf 0x1A, each for itself: the calling thread
+ * visits them. Clears the efficiency cores' bits unless that leaves none. */
+static void drop_efficiency_cores(cpu_set_t *set) {
+#if defined(__x86_64__)
+    uint32_t a, b, c, d;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & 1u << 15) ||
+        __get_cpuid_max(0, NULL) < 0x1A)
+        return;
+    cpu_set_t home, one, fast = *set;
+    if (!allowed_cpus(&home))
+        return;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        if (!CPU_ISSET(cpu, set) || sched_setaffinity(0, sizeof one, &one) != 0)
+            continue;
+        const uint32_t atom = 0x20;
+        if (__get_cpuid_count(0x1A, 0, &a, &b, &c, &d) && a >> 24 == atom)
+            CPU_CLR(cpu, &fast);
+    }
+    (void)sched_setaffinity(0, sizeof home, &home);
+    if (CPU_COUNT(&fast) > 0)
+        *set = fast;
+#else
+    (void)set;
+#endif
+}
+
+void cpu_drop_slow(cpu_set_t *set, const char *sysfs) {
+    uint64_t speed[CPU_SETSIZE] = {0}, best = 0;
+    bool capacity = false;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        const uint64_t of_cpu = CPU_ISSET(cpu, set) ? cpu_fact(sysfs, cpu, "cpu_capacity", 0) : 0;
+        capacity = capacity || of_cpu > 0;
+        speed[cpu] = of_cpu;
+    }
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!capacity && CPU_ISSET(cpu, set))
+            speed[cpu] = cpu_fact(sysfs, cpu, "cpufreq/cpuinfo_max_freq", 1);
+        best = speed[cpu] > best ? speed[cpu] : best;
+    }
+    const uint64_t least = best - best / (capacity ? 4 : 5);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, set) && speed[cpu] < least)
+            CPU_CLR(cpu, set);
+    }
+}
+
+/* Cores among the CPUs of set: hardware threads of one core count once. */
+static int count_cores(const cpu_set_t *set) {
+    uint64_t seen[CPU_SETSIZE];
+    int n = 0;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, set))
+            continue;
+        const uint64_t core = cpu_fact(SYSFS, cpu, "topology/core_id", (uint64_t)cpu) |
+                              cpu_fact(SYSFS, cpu, "topology/physical_package_id", 0) << 32;
+        int i = 0;
+        while (i < n && seen[i] != core)
+            i++;
+        seen[i] = core;
+        n += i == n;
+    }
+    return n;
+}
+
+/* The performance cores among those allowed; false if nothing is known. */
+static bool fast_cpus(cpu_set_t *set) {
+    if (!allowed_cpus(set))
+        return false;
+    drop_efficiency_cores(set);
+    cpu_drop_slow(set, SYSFS);
+    return true;
+}
+
+void cpu_prefer_fast(int n_threads) {
+    cpu_set_t allowed, fast;
+    const int n = n_threads > 0 ? n_threads : cpu_default_threads();
+    if (allowed_cpus(&allowed) && fast_cpus(&fast) && CPU_COUNT(&fast) < CPU_COUNT(&allowed) &&
+        n <= CPU_COUNT(&fast))
+        (void)sched_setaffinity(0, sizeof fast, &fast);
+}
+
+int cpu_default_threads(void) {
+    const int limit = cpu_count();
+    cpu_set_t set;
+    if (!fast_cpus(&set))
+        return limit;
+    const int cores = count_cores(&set);
+    return cores < limit ? cores : limit;
+}

@@ -1,0 +1,51 @@
+/* Inside of the tokenizer: what tokenizer.c, tokenizer_model.c and tokenizer_bpe.c share. */
+#ifndef BISE_SRC_TEXT_TOKENIZER_IMPL_H
+#define BISE_SRC_TEXT_TOKENIZER_IMPL_H
+
+#include "src/text/tokenizer.h"
+
+#define MAX_PIECE_BYTES 1024u
+
+#define SPACE_MARK     "\xe2\x96\x81" /* U+2581, what a space is inside pieces */
+#define SPACE_MARK_LEN 3
+
+struct piece {
+    size_t raw, text; /* offsets in tokenizer.raw and tokenizer.text */
+    uint32_t raw_len, text_len;
+    float score;
+    enum piece_kind kind;
+};
+
+/* Open addressing over raw pieces: ids, -1 where free. */
+struct piece_index {
+    int32_t *slots;
+    size_t mask;
+};
+
+struct tokenizer {
+    struct piece *pieces; /* [n_pieces] */
+    size_t n_pieces;
+    char *raw;                    /* every piece as in the file, each NUL-terminated */
+    char *text;                   /* every piece decoded */
+    struct piece_index mergeable; /* normal, user-defined and unused pieces: what text can become */
+    struct piece_index reserved;  /* the others */
+    int32_t *user_defined;        /* [n_user_defined] ids in order of their bytes */
+    size_t n_user_defined;
+    int32_t byte_ids[256];          /* used if byte_fallback */
+    int32_t unk_id, bos_id, eos_id; /* bos, eos: -1 if there is none */
+    bool byte_fallback, add_prefix, has_unused;
+};
+
+/* Reads the protocol buffer into a zeroed t; on failure t is left for tokenizer_close. */
+enum bise_status tokenizer_read(struct tokenizer *t, const void *data, size_t len, const char *name,
+                                struct bise_error *err);
+
+/* Room for n entries; false without memory. */
+bool piece_index_open(struct piece_index *index, size_t n);
+/* False if a piece with the same bytes is there already. */
+bool piece_index_add(struct piece_index *index, const struct tokenizer *t, int32_t id);
+/* -1 if there is none. */
+int32_t piece_index_find(const struct piece_index *index, const struct tokenizer *t,
+                         const char *piece, size_t len);
+
+#endif

@@ -1,0 +1,73 @@
+#include "src/os/file.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct bise_error err;
+
+static void check_join(const char *folder, const char *name, const char *path) {
+    char *joined = file_join(folder, name);
+    cr_assert_str_eq(joined, path);
+    free(joined);
+}
+
+Test(file, paths) {
+    check_join("a", "b", "a/b");
+    check_join("a/", "b", "a/b");
+    check_join("/", "b", "/b");
+    check_join("", "b", "b");
+    cr_assert_str_eq(file_base("a/b/c.x"), "c.x");
+    cr_assert_str_eq(file_base("c.x"), "c.x");
+    cr_assert(file_is_folder("/tmp") && file_exists("/tmp"));
+    cr_assert(!file_exists("/tmp/bise-no-such-file"));
+}
+
+Test(file, whole) {
+    char path[] = "/tmp/bise-test-file-XXXXXX";
+    uint8_t *data;
+    size_t len;
+    const int fd = mkstemp(path);
+    cr_assert_eq(write(fd, "12345", 5), 5);
+    close(fd);
+    cr_assert_eq(file_read_whole(path, 5, &data, &len, &err), BISE_OK, "%s", err.detail);
+    cr_assert_eq(len, 5);
+    cr_assert_str_eq((char *)data, "12345"); /* a NUL behind them */
+    free(data);
+    cr_assert_eq(file_read_whole(path, 4, &data, &len, &err), BISE_ERR_FORMAT);
+    cr_assert(strstr(err.detail, "expected at most 4 bytes, found 5"), "%s", err.detail);
+    cr_assert_null(data);
+    cr_assert_eq(truncate(path, 0), 0);
+    cr_assert_eq(file_read_whole(path, 4, &data, &len, &err), BISE_OK);
+    cr_assert_eq(len, 0);
+    free(data);
+    unlink(path);
+}
+
+Test(file, at) {
+    char path[] = "/tmp/bise-test-file-XXXXXX", bytes[4];
+    int fd = mkstemp(path);
+    uint64_t size;
+    cr_assert_eq(write(fd, "12345", 5), 5);
+    close(fd);
+    cr_assert_eq(file_open(path, &fd, &size, &err), BISE_OK);
+    cr_assert_eq(size, 5);
+    cr_assert_eq(file_read_at(fd, path, 1, bytes, 4, &err), BISE_OK);
+    cr_assert_eq(memcmp(bytes, "2345", 4), 0);
+    cr_assert_eq(file_read_at(fd, path, 3, bytes, 4, &err), BISE_ERR_FORMAT);
+    cr_assert(strstr(err.detail, "ends at byte 5, 2 bytes too early"), "%s", err.detail);
+    close(fd);
+    unlink(path);
+}
+
+Test(file, not_a_file) {
+    int fd;
+    uint64_t size;
+    cr_assert_eq(file_open("/tmp", &fd, &size, &err), BISE_ERR_IO);
+    cr_assert(strstr(err.detail, "/tmp: expected a regular file"), "%s", err.detail);
+    cr_assert_eq(file_open("/tmp/bise-no-such-file", &fd, &size, &err), BISE_ERR_IO);
+    cr_assert(strstr(err.detail, "No such file"), "%s", err.detail);
+    cr_assert_eq(fd, -1);
+}

@@ -1,0 +1,172 @@
+#include "tools/chat/chat_input.h"
+
+#include "tools/chat/chat_commands.h"
+#include "tools/edit/color.h"
+#include "tools/edit/interrupt.h"
+#include "tools/edit/terminal.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define QUOTES "\"\"\""
+
+void chat_input_open(struct chat_input *in) {
+    in->on_terminal = isatty(STDIN_FILENO);
+    in->editing = terminal_open();
+    if (!in->editing) {
+        setvbuf(stdin, NULL, _IONBF, 0); /* what is not read yet is to be seen by poll */
+        return;
+    }
+    char *path = history_default_path();
+    history_open(&in->history, path);
+    free(path);
+    in->editor = (struct editor){.prompt = "> ",
+                                 .prompt_on = paint(PAINT_PROMPT),
+                                 .prompt_off = paint(PAINT_OFF),
+                                 .history = &in->history,
+                                 .complete = chat_complete};
+}
+
+void chat_input_close(struct chat_input *in) {
+    terminal_close();
+    editor_free(&in->editor);
+    history_close(&in->history);
+    free(in->line);
+    buffer_free(&in->message);
+}
+
+/* ---- the editor ---- */
+
+static void remember(struct chat_input *in, const char *text) {
+    const char *path = in->history.path;
+    char name[512];
+    snprintf(name, sizeof name, "%s", path ? path : "");
+    if (!history_add(&in->history, text))
+        fprintf(stderr, "bise: %s: %s; this chat's messages are not kept there\n", name,
+                strerror(errno));
+}
+
+static enum editor_event edit(struct chat_input *in, bool several, const char **text, size_t *len) {
+    history_refresh(&in->history);
+    const enum editor_event event =
+        editor_read(&in->editor, &in->typed, several ? QUOTES "\n" : "");
+    if (event != EDITOR_MESSAGE)
+        return event;
+    *text = editor_message(&in->editor, len);
+    remember(in, *text);
+    return event;
+}
+
+/* ---- lines ---- */
+
+/* One line without its end, in in->line. */
+static enum editor_event read_line(struct chat_input *in, const char *prompt, size_t *len) {
+    if (in->on_terminal)
+        fprintf(stderr, "%s%s%s", paint(PAINT_PROMPT), prompt, paint(PAINT_OFF));
+    ssize_t n = -1;
+    if (input_or_interrupt(STDIN_FILENO))
+        n = getline(&in->line, &in->line_cap, stdin);
+    if (n < 0) {
+        if (in->on_terminal)
+            fputc('\n', stderr);
+        return interrupted() && !terminated() ? EDITOR_INTERRUPT : EDITOR_END;
+    }
+    *len = (size_t)n;
+    if (*len && in->line[*len - 1] == '\n')
+        in->line[--*len] = 0;
+    if (*len && in->line[*len - 1] == '\r')
+        in->line[--*len] = 0;
+    return EDITOR_MESSAGE;
+}
+
+/* Goes on until a line ends in quotes; what came before the end of input counts. */
+static enum editor_event read_quoted(struct chat_input *in) {
+    for (;;) {
+        size_t len;
+        const enum editor_event event = read_line(in, SCREEN_INDENT, &len);
+        if (event == EDITOR_INTERRUPT || event == EDITOR_END)
+            return event == EDITOR_END && in->message.len ? EDITOR_MESSAGE : event;
+        const bool ends = len >= 3 && memcmp(in->line + len - 3, QUOTES, 3) == 0;
+        buffer_put(&in->message, in->line, ends ? len - 3 : len);
+        if (ends) {
+            if (len == 3 && in->message.len)
+                in->message.bytes[--in->message.len] = 0;
+            return EDITOR_MESSAGE;
+        }
+        buffer_text(&in->message, "\n");
+    }
+}
+
+/* A terminal without an editor: quotes and backslashes as there. */
+static enum editor_event read_more(struct chat_input *in, size_t len) {
+    const bool quoted = len >= 3 && memcmp(in->line, QUOTES, 3) == 0;
+    if (quoted && len >= 6 && memcmp(in->line + len - 3, QUOTES, 3) == 0) {
+        buffer_put(&in->message, in->line + 3, len - 6);
+        return EDITOR_MESSAGE;
+    }
+    if (quoted) {
+        buffer_put(&in->message, in->line + 3, len - 3);
+        if (len > 3)
+            buffer_text(&in->message, "\n");
+        return read_quoted(in);
+    }
+    enum editor_event event = EDITOR_MESSAGE;
+    while (event == EDITOR_MESSAGE && len && in->line[len - 1] == '\\') {
+        buffer_put(&in->message, in->line, len - 1);
+        buffer_text(&in->message, "\n");
+        len = 0;
+        event = read_line(in, SCREEN_INDENT, &len);
+    }
+    if (event == EDITOR_MESSAGE)
+        buffer_put(&in->message, in->line, len);
+    return event;
+}
+
+static enum editor_event read_lines(struct chat_input *in, bool several, const char **text,
+                                    size_t *len) {
+    buffer_clear(&in->message);
+    buffer_text(&in->message, "");
+    enum editor_event event;
+    if (several) {
+        event = read_quoted(in);
+    } else {
+        event = read_line(in, "> ", len);
+        if (event == EDITOR_MESSAGE && !in->on_terminal) {
+            *text = in->line;
+            return event;
+        }
+        if (event == EDITOR_MESSAGE)
+            event = read_more(in, *len);
+    }
+    *text = in->message.bytes;
+    *len = in->message.len;
+    if (in->message.failed) {
+        fprintf(stderr, "bise: no memory for the message\n");
+        return EDITOR_END;
+    }
+    return event;
+}
+
+enum editor_event chat_input_read(struct chat_input *in, bool several, const char **text,
+                                  size_t *len) {
+    return in->editing ? edit(in, several, text, len) : read_lines(in, several, text, len);
+}
+
+char chat_input_ask(struct chat_input *in, const char *question) {
+    const char *const prompt = in->editor.prompt;
+    const char *text = NULL;
+    size_t len = 0;
+    fprintf(stderr, "\n%s\n", question);
+    in->editor.prompt = "? ";
+    const enum editor_event event =
+        in->editing ? editor_read(&in->editor, &in->typed, "") : read_line(in, "? ", &len);
+    in->editor.prompt = prompt;
+    if (event != EDITOR_MESSAGE)
+        return 0;
+    text = in->editing ? editor_message(&in->editor, &len) : in->line;
+    return len == 0 ? '\n' : (char)tolower((unsigned char)text[0]);
+}

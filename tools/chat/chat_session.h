@@ -1,0 +1,9 @@
+/* The commands about a session's file and about what the model sees of a conversation. */
+#ifndef BISE_TOOLS_CHAT_CHAT_SESSION_H
+#define BISE_TOOLS_CHAT_CHAT_SESSION_H
+
+#include "tools/chat/chat_commands.h"
+
+command_fn do_save, do_load, do_context;
+
+#endif

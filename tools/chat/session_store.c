@@ -1,0 +1,394 @@
+#include "tools/chat/session_store.h"
+
+#include "src/model/model.h"
+#include "src/os/file.h"
+#include "src/sampling/sampler.h"
+#include "src/store/session_file.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef unsigned long long ull; /* for %llu */
+
+static struct session_identity new_identity(const struct bise_model *model) {
+    struct session_identity identity = {.model_hash = session_model_hash(model)};
+    struct timespec t;
+    if (getrandom(&identity.id, sizeof identity.id, GRND_NONBLOCK) != sizeof identity.id) {
+        clock_gettime(CLOCK_REALTIME, &t);
+        identity.id = (uint64_t)t.tv_sec << 30 ^ (uint64_t)t.tv_nsec ^ (uint64_t)getpid() << 48;
+    }
+    memcpy(identity.model_name, model->name, sizeof identity.model_name);
+    return identity;
+}
+
+/* ---- writing ------------------------------------------------------------------------------- */
+
+static void put_event(void *arg, enum chat_event event, const void *data, size_t len) {
+    records_put(arg, event, data, len);
+}
+
+/* Everything there is of a conversation into the file at path. */
+static enum bise_status write_session(const struct conversation *c, enum chat_format format,
+                                      const struct session_identity *identity, const char *path,
+                                      struct bise_error *err) {
+    struct records note = {.n = 0};
+    records_put_identity(&note, identity, format);
+    chat_tell(c->chat, put_event, &note);
+    records_put(&note, RECORD_HELD, c->held.ids, c->held.n * sizeof *c->held.ids);
+    const enum bise_status status =
+        note.failed
+            ? bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for the conversation", path)
+            : bise_session_save(c->runtime->session, c->sampler, note.data, note.n, path, err);
+    records_free(&note);
+    return status;
+}
+
+static void say_unsaved(struct session_store *s, const char *detail) {
+    struct bise_error err = {0};
+    fprintf(stderr, "bise: the session could not be saved: %s\n", detail);
+    if (journal_flush(&s->journal, &err) == BISE_OK)
+        fprintf(stderr,
+                "bise: nothing is lost: %s and %s are kept, and are read at the next start\n",
+                s->path, s->journal.path);
+    else
+        fprintf(stderr,
+                "bise: nor could the journal: %s; what it does not hold is lost on leaving\n",
+                err.detail);
+}
+
+int session_store_save(struct session_store *s, bool quiet) {
+    struct bise_error err = {0};
+    struct session_identity next = s->identity;
+    next.generation++;
+    enum bise_status status = write_session(s->conversation, s->format, &next, s->path, &err);
+    if (status) {
+        say_unsaved(s, err.detail);
+        return exit_code_of(status);
+    }
+    s->identity = next;
+    records_free(&s->journal.pending);
+    s->complained = false;
+    status = journal_cut(&s->journal, 0, &err);
+    if (status)
+        return report(status, &err);
+    if (!quiet)
+        fprintf(stderr, "saved: %s\n", s->path);
+    return EXIT_DONE;
+}
+
+/* A change of the conversation goes into the journal before anything else happens. */
+static void on_event(void *arg, enum chat_event event, const void *data, size_t len) {
+    struct session_store *s = arg;
+    struct records *pending = &s->journal.pending;
+    struct bise_error err = {0};
+    if (s->journal.good == 0 && pending->n == 0)
+        records_put_identity(pending, &s->identity, s->format);
+    records_put(pending, event, data, len);
+    if (event == CHAT_EV_ANSWER) {
+        uint64_t random[4];
+        sampler_random(s->conversation->sampler, random);
+        records_put(pending, RECORD_RANDOM, random, sizeof random);
+    }
+    const bool failed = journal_flush(&s->journal, &err) != BISE_OK;
+    if (failed && !s->complained)
+        fprintf(stderr,
+                "bise: %s; the chat goes on, but what is said from here on would be lost in a "
+                "crash\n",
+                err.detail);
+    s->complained = failed;
+}
+
+/* ---- reading ------------------------------------------------------------------------------- */
+
+/* Takes what the history says the model's session holds. */
+static enum bise_status keep_held(struct conversation *c, const struct session_history *h,
+                                  struct bise_error *err) {
+    if (!conversation_set_held(c, h->held, h->n_held))
+        return bise_fail(err, BISE_ERR_MEMORY, "no memory for the conversation");
+    return BISE_OK;
+}
+
+/* Loads the cache that belongs to the conversation read from the note. Where it cannot be used, the
+ * reason is said and the conversation will be read in anew. */
+static enum bise_status load_cache(struct session_store *s, bool keep_random,
+                                   struct bise_error *err) {
+    struct conversation *c = s->conversation;
+    struct bise_session *session = c->runtime->session;
+    enum bise_status status =
+        bise_session_load(session, keep_random ? NULL : c->sampler, s->path, err);
+    if (status == BISE_OK && bise_position(session) != c->held.n)
+        status = bise_fail(err, BISE_ERR_FORMAT, "%s: its cache is of other tokens", s->path);
+    if (status == BISE_OK)
+        return BISE_OK;
+    if (status != BISE_ERR_ARG && status != BISE_ERR_CONTEXT && status != BISE_ERR_FORMAT)
+        return status;
+    fprintf(stderr, "bise: %s; the conversation itself is whole and is read in anew\n",
+            err->detail);
+    bise_reset(session);
+    c->held.n = 0;
+    return BISE_OK;
+}
+
+/* The file's note: identity and format, which must be this chat's. The caller's: *note. */
+static enum bise_status read_note(const struct conversation *c, enum chat_format format,
+                                  const char *path, struct session_identity *identity,
+                                  uint8_t **note, size_t *n, struct bise_error *err) {
+    enum chat_format found;
+    void *data;
+    const enum bise_status status = bise_session_note(c->runtime->model, path, &data, n, err);
+    *note = data;
+    if (status)
+        return status;
+    if (!records_identity(data, *n, identity, &found))
+        return bise_fail(err, BISE_ERR_UNSUPPORTED, "%s is a session, but not one of bise chat",
+                         path);
+    if (found != format)
+        return bise_fail(err, BISE_ERR_ARG, "%s was begun with --chat-format %s, this chat has %s",
+                         path, chat_format_name(found), chat_format_name(format));
+    return BISE_OK;
+}
+
+static enum bise_status load_file(struct session_store *s, bool keep_random,
+                                  struct bise_error *err) {
+    struct conversation *c = s->conversation;
+    struct session_history h;
+    uint8_t *note = NULL;
+    size_t n = 0;
+    enum bise_status status = read_note(c, s->format, s->path, &s->identity, &note, &n, err);
+    if (!status)
+        status = records_replay(&h, c->chat, c->runtime->info->vocab_size, note, n, s->path, err);
+    if (!status && h.good != n)
+        status = bise_fail(err, BISE_ERR_FORMAT, "%s: a record of its note is damaged", s->path);
+    if (!status)
+        status = keep_held(c, &h, err);
+    free(note);
+    return status ? status : load_cache(s, keep_random, err);
+}
+
+/* Whether the journal goes on from the file (or from nothing): *stale where the file holds all of
+ * it already. */
+static enum bise_status match_journal(const struct session_store *s, bool has_file,
+                                      const struct session_identity *found, bool *stale,
+                                      struct bise_error *err) {
+    const struct session_identity *mine = &s->identity;
+    const char *const path = s->journal.path;
+    *stale = has_file && found->id == mine->id && found->generation < mine->generation;
+    if (found->model_hash != mine->model_hash)
+        return bise_fail(err, BISE_ERR_UNSUPPORTED,
+                         "%s belongs to another model: expected %s, found %s", path,
+                         mine->model_name, found->model_name);
+    if (!has_file && found->generation > 0)
+        return bise_fail(err, BISE_ERR_FORMAT,
+                         "%s goes on from %s, which is not there; move the journal away to begin "
+                         "anew",
+                         path, s->path);
+    if (has_file && found->id != mine->id)
+        return bise_fail(err, BISE_ERR_FORMAT,
+                         "%s belongs to another session than %s; move one of them away", path,
+                         s->path);
+    if (has_file && found->generation > mine->generation)
+        return bise_fail(err, BISE_ERR_FORMAT,
+                         "%s goes on from a later %s (save %llu, found %llu); move the journal "
+                         "away to do without what it holds",
+                         path, s->path, (ull)found->generation, (ull)mine->generation);
+    return BISE_OK;
+}
+
+/* Reads the journal's records [n] over what the file gave; *good: bytes to keep. */
+static enum bise_status replay(struct session_store *s, const uint8_t *data, size_t n,
+                               bool has_file, bool keep_random, uint64_t *good,
+                               struct bise_error *err) {
+    struct conversation *c = s->conversation;
+    struct session_identity found;
+    struct session_history h;
+    enum chat_format format;
+    bool stale;
+    *good = 0;
+    if (!records_identity(data, n, &found, &format)) {
+        fprintf(stderr, "bise: %s holds no whole record\n", s->journal.path);
+        return BISE_OK;
+    }
+    enum bise_status status = match_journal(s, has_file, &found, &stale, err);
+    if (status || stale)
+        return status;
+    if (format != s->format)
+        return bise_fail(err, BISE_ERR_ARG, "%s was begun with --chat-format %s, this chat has %s",
+                         s->journal.path, chat_format_name(format), chat_format_name(s->format));
+    s->identity = found;
+    status =
+        records_replay(&h, c->chat, c->runtime->info->vocab_size, data, n, s->journal.path, err);
+    if (status)
+        return status;
+    if (h.has_random && !keep_random)
+        (void)sampler_set_random(c->sampler, h.random);
+    if (h.good < n)
+        fprintf(stderr, "bise: the last %zu bytes of %s are not whole and were left out\n",
+                n - h.good, s->journal.path);
+    *good = sizeof JOURNAL_MAGIC - 1 + h.good;
+    return BISE_OK;
+}
+
+static enum bise_status load_journal(struct session_store *s, bool has_file, bool keep_random,
+                                     struct bise_error *err) {
+    const size_t magic = sizeof JOURNAL_MAGIC - 1;
+    uint8_t *data = NULL;
+    size_t n;
+    uint64_t good = 0;
+    enum bise_status status = journal_read(&s->journal, &data, &n, err);
+    if (!status && n > 0)
+        status = replay(s, data + (n < magic ? n : magic), n < magic ? 0 : n - magic, has_file,
+                        keep_random, &good, err);
+    if (!status && good != n)
+        status = journal_cut(&s->journal, good, err);
+    free(data);
+    return status;
+}
+
+/* ---- opening ------------------------------------------------------------------------------- */
+
+static enum bise_status begin(struct session_store *s, bool must_exist, bool keep_random,
+                              struct bise_error *err) {
+    const bool has_file = file_exists(s->path);
+    s->identity = new_identity(s->conversation->runtime->model);
+    enum bise_status status = BISE_OK;
+    if (has_file)
+        status = load_file(s, keep_random, err);
+    if (!status)
+        status = load_journal(s, has_file, keep_random, err);
+    if (!status && must_exist && !has_file && s->journal.good == 0)
+        status = bise_fail(err, BISE_ERR_IO, "%s: there is no such session", s->path);
+    return status;
+}
+
+static void tell(const struct session_store *s) {
+    const struct conversation *c = s->conversation;
+    const size_t n = chat_messages(c->chat);
+    if (n)
+        fprintf(stderr, "%s: going on after %zu message%s\n", s->path, n, n == 1 ? "" : "s");
+    else
+        fprintf(stderr, "%s: a new session\n", s->path);
+}
+
+int session_store_open(struct session_store *s, struct conversation *c, enum chat_format format,
+                       const char *path, bool must_exist, bool keep_random, bool quiet) {
+    struct bise_error err = {0};
+    *s = (struct session_store){.journal = {.fd = -1}, .conversation = c, .format = format};
+    s->path = strdup(path);
+    enum bise_status status =
+        s->path ? journal_open(&s->journal, path, &err)
+                : bise_fail(&err, BISE_ERR_MEMORY, "%s: no memory for its name", path);
+    if (!status)
+        status = begin(s, must_exist, keep_random, &err);
+    if (status) {
+        const int code = report(status, &err);
+        session_store_close(s);
+        return code;
+    }
+    if (!quiet)
+        tell(s);
+    chat_watch(c->chat, on_event, s);
+    return EXIT_DONE;
+}
+
+bool session_store_changed(const struct session_store *s) {
+    return s->journal.good > 0 || s->journal.pending.n > 0 || s->journal.pending.failed;
+}
+
+int session_store_adopt(struct session_store *s, struct conversation *c, enum chat_format format,
+                        const char *path) {
+    struct bise_error err = {0};
+    enum chat_format found;
+    void *note = NULL;
+    size_t n = 0;
+    *s = (struct session_store){.journal = {.fd = -1}, .conversation = c, .format = format};
+    s->path = strdup(path);
+    enum bise_status status =
+        s->path ? journal_open(&s->journal, path, &err)
+                : bise_fail(&err, BISE_ERR_MEMORY, "%s: no memory for its name", path);
+    if (!status)
+        status = bise_session_note(c->runtime->model, path, &note, &n, &err);
+    if (!status && !records_identity(note, n, &s->identity, &found))
+        status = bise_fail(&err, BISE_ERR_FORMAT, "%s: another file has taken its place", path);
+    free(note);
+    if (status) {
+        const int code = report(status, &err);
+        session_store_close(s);
+        return code;
+    }
+    chat_watch(c->chat, on_event, s);
+    return EXIT_DONE;
+}
+
+void session_store_close(struct session_store *s) {
+    if (!s->path)
+        return;
+    if (s->conversation->chat)
+        chat_watch(s->conversation->chat, NULL, NULL);
+    journal_close(&s->journal);
+    free(s->path);
+    *s = (struct session_store){.journal = {.fd = -1}};
+}
+
+int session_store_check(const struct conversation *c, enum chat_format format, const char *path) {
+    struct bise_error err = {0};
+    struct session_identity identity;
+    struct journal journal;
+    uint8_t *note = NULL;
+    size_t n;
+    enum bise_status status = journal_open(&journal, path, &err);
+    if (!status && file_exists(path))
+        status = read_note(c, format, path, &identity, &note, &n, &err);
+    else if (!status)
+        status = journal_read(&journal, &note, &n, &err);
+    if (!status && n == 0)
+        status = bise_fail(&err, BISE_ERR_IO, "%s: there is no such session", path);
+    free(note);
+    journal_close(&journal);
+    return status ? report(status, &err) : EXIT_DONE;
+}
+
+/* Whether path is free, or holds a session that may be written over. */
+static enum bise_status check_target(const char *path, struct bise_error *err) {
+    uint8_t magic[8];
+    uint64_t size;
+    int fd;
+    if (!file_exists(path))
+        return BISE_OK;
+    enum bise_status status = file_open(path, &fd, &size, err);
+    if (status)
+        return status;
+    if (size < sizeof magic || file_read_at(fd, path, 0, magic, sizeof magic, err) != BISE_OK ||
+        memcmp(magic, SESSION_MAGIC, sizeof magic) != 0)
+        status = bise_fail(err, BISE_ERR_ARG,
+                           "%s exists and is not a session: it is not written over", path);
+    close(fd);
+    return status;
+}
+
+int session_store_copy(const struct conversation *c, enum chat_format format, const char *path) {
+    struct bise_error err = {0};
+    struct journal journal;
+    struct stat st;
+    struct session_identity identity = new_identity(c->runtime->model);
+    identity.generation = 1;
+    enum bise_status status = check_target(path, &err);
+    if (status)
+        return report(status, &err);
+    status = journal_open(&journal, path, &err);
+    if (!status && fstat(journal.fd, &st) == 0 && st.st_size > 0)
+        status = bise_fail(&err, BISE_ERR_ARG,
+                           "%s holds messages that %s does not have: it is not written over",
+                           journal.path, path);
+    if (!status)
+        status = write_session(c, format, &identity, path, &err);
+    journal_close(&journal);
+    if (status)
+        return report(status, &err);
+    fprintf(stderr, "saved: %s\n", path);
+    return EXIT_DONE;
+}

@@ -1,0 +1,143 @@
+#include "tools/chat/talk.h"
+
+#include "tools/common/guard.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_SINKS         512
+#define COMPLETION_LENGTH 256 /* of an answer where nothing tells a model to end it */
+
+int talk_format(const struct runtime *e, const char *asked, enum chat_format *format) {
+    *format = chat_format_from_name(asked ? asked : e->info->chat_format);
+    if (*format != CHAT_UNKNOWN && *format != CHAT_FORMAT_COUNT)
+        return EXIT_DONE;
+    if (asked)
+        fprintf(stderr,
+                "bise: --chat-format: expected v1, v3, chatml, zephyr, llama2 or none, "
+                "found \"%s\"\n",
+                asked);
+    else
+        fprintf(stderr,
+                "bise: %s does not say which chat format the model was trained on. Its model card "
+                "does; give --chat-format v1 (Mistral Instruct v0.1, v0.2, Mixtral), v3 (v0.3), "
+                "chatml, zephyr, llama2, or none (a base model)\n",
+                e->path);
+    return EXIT_USAGE;
+}
+
+/* Tokens that stay: BOS and the beginning of the format, and with them the system prompt, which has
+ * no more tokens than bytes. */
+static uint32_t sinks_for(const struct chat_options *o) {
+    const size_t n =
+        16 + (o->guard ? strlen(GUARD_PROMPT) : 0) + (o->system ? strlen(o->system) : 0);
+    return n < MAX_SINKS ? (uint32_t)n : MAX_SINKS;
+}
+
+static bool choose_overflow(struct talk *t) {
+    static const char *const names[] = {"stop", "drop", "sink"};
+    enum { SINK = 2 };
+    static const enum overflow values[] = {OVERFLOW_STOP, OVERFLOW_DROP, OVERFLOW_STOP};
+    const char *asked = t->options.overflow;
+    t->conversation.overflow = isatty(STDIN_FILENO) ? OVERFLOW_ASK : OVERFLOW_STOP;
+    if (!asked)
+        return true;
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        if (strcmp(asked, names[i]) == 0) {
+            t->conversation.overflow = values[i];
+            if (i == SINK)
+                t->options.runtime.n_sinks = sinks_for(&t->options);
+            return true;
+        }
+    fprintf(stderr, "bise: --overflow: expected drop, stop or sink, found \"%s\"\n", asked);
+    return false;
+}
+
+static void greet(const struct talk *t) {
+    runtime_print_plan(&t->runtime, stderr);
+    if (t->format == CHAT_NONE)
+        fprintf(stderr, "no chat format: a base model goes on with what you type\n");
+    else
+        fprintf(stderr, "chat format %s; ", chat_format_name(t->format));
+    fprintf(stderr, "Ctrl-C stops an answer, Ctrl-D or /quit leaves, /help lists commands\n");
+}
+
+int talk_open_model(struct talk *t) {
+    const struct chat_options *o = &t->options;
+    struct conversation *c = &t->conversation;
+    int code = runtime_open(&t->runtime, &o->runtime);
+    if (!code)
+        code = talk_format(&t->runtime, o->format, &t->format);
+    if (!code)
+        code = conversation_open(c, &t->runtime, t->format);
+    if (!code)
+        code = sampling_stops(&o->sampling, &c->stop);
+    if (!code)
+        code = constraint_open(&c->constraint, &t->runtime, &o->sampling.constraint);
+    if (!code)
+        code = speculation_open(&c->speculation, &t->runtime, (size_t)o->sampling.lookup);
+    if (code)
+        return code;
+    if (!o->quiet)
+        greet(t);
+    code = sampling_open(&c->sampler, &t->options.sampling, t->runtime.info->vocab_size, o->quiet);
+    if (code)
+        return code;
+    c->max_tokens = o->n_predict;
+    if (o->n_predict == TALK_DEFAULT_LENGTH)
+        c->max_tokens = t->format == CHAT_NONE ? COMPLETION_LENGTH : -1;
+    c->dump_tokens = o->dump_tokens;
+    c->out.hold = o->moderate ? &t->held_answer : NULL;
+    if (!o->moderate)
+        return EXIT_DONE;
+    code = moderation_open(&t->moderation, &t->runtime, &o->runtime, t->format);
+    t->moderation.threshold = o->threshold;
+    return code;
+}
+
+void talk_close_model(struct talk *t) {
+    moderation_close(&t->moderation);
+    bise_sampler_close(&t->conversation.sampler);
+    conversation_close(&t->conversation);
+    runtime_close(&t->runtime);
+}
+
+int talk_open(struct talk *t) {
+    const struct chat_options *o = &t->options;
+    struct conversation *c = &t->conversation;
+    const bool seed_given = o->sampling.seed >= 0;
+    struct bise_error err = {0};
+    if (!choose_overflow(t))
+        return EXIT_USAGE;
+    int code = talk_open_model(t);
+    if (!code && o->session)
+        code = session_store_open(&t->store, c, t->format, o->session, false, seed_given, o->quiet);
+    if (code)
+        return code;
+    enum bise_status status = BISE_OK;
+    if (o->system)
+        status = guard_set_system(c->chat, o->system, &err);
+    if (o->guard && !status)
+        status = guard_set(c->chat, true, &err);
+    return status ? report(status, &err) : EXIT_DONE;
+}
+
+int talk_leave_session(struct talk *t) {
+    if (!t->store.path)
+        return EXIT_DONE;
+    const int code = session_store_changed(&t->store)
+                         ? session_store_save(&t->store, t->options.quiet)
+                         : EXIT_DONE;
+    if (!code)
+        session_store_close(&t->store);
+    return code;
+}
+
+void talk_close(struct talk *t) {
+    session_store_close(&t->store);
+    talk_close_model(t);
+    buffer_free(&t->held_answer);
+    buffer_free(&t->read);
+    free(t->model_path);
+}

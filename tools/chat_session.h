@@ -1,9 +1,0 @@
-/* The commands about a session's file and about what the model sees of a conversation. */
-#ifndef BISE_TOOLS_CHAT_SESSION_H
-#define BISE_TOOLS_CHAT_SESSION_H
-
-#include "chat_commands.h"
-
-command_fn do_save, do_load, do_context;
-
-#endif

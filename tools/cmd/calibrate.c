@@ -1,0 +1,116 @@
+/* bise calibrate: how large what each matrix reads is, column by column, measured on a text. */
+#include "quant/calibration.h"
+#include "tools/common/progress.h"
+#include "tools/common/read_text.h"
+#include "tools/common/runtime.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define OWN_OPTIONS 4
+
+struct options {
+    struct runtime_options runtime;
+    const char *text, *out;
+    int64_t tokens, self;
+};
+
+static bool parse(struct options *o, int argc, char **argv, int *code) {
+    struct option_def defs[RUNTIME_OPTIONS + OWN_OPTIONS] = {
+        {"-f|--file", OPT_STRING, &o->text, "FILE", "the text, - for stdin", 0, 0},
+        {"--self", OPT_INT, &o->self, "N", "N tokens that the model writes instead", 1024, 1 << 24},
+        {"-o|--output", OPT_STRING, &o->out, "FILE", "the statistics, for bise quantize --calib", 0,
+         0},
+        {"--tokens", OPT_INT, &o->tokens, "N", "read at most this many of the text (65536)", 1024,
+         1 << 24},
+    };
+    size_t n_positional;
+    runtime_option_defs(&o->runtime, defs + OWN_OPTIONS);
+    if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
+                       "bise calibrate -m MODEL -f TEXT | --self N -o STATS [options]\n\n"
+                       "MODEL: f32, bf16 or i8. -c N is the length of the sequences that the\n"
+                       "text is cut into (512, or what the model was trained for)",
+                       NULL, 0, &n_positional, code))
+        return false;
+    if (!o->text == !o->self || !o->out) {
+        fprintf(stderr, "bise: calibrate: expected %s\n",
+                o->out ? "either -f TEXT or --self N" : "-o STATS");
+        *code = EXIT_USAGE;
+        return false;
+    }
+    return true;
+}
+
+/* The text's tokens, or the model's own. */
+static int get_tokens(const struct options *o, struct runtime *e, struct calibration *c) {
+    char *text = NULL;
+    size_t len;
+    int code;
+    if (o->self) {
+        struct bise_error err = {0};
+        const enum bise_status s = calibration_write(c, e->session, e->info, (size_t)o->self, &err);
+        return s ? report(s, &err) : EXIT_DONE;
+    }
+    code = read_text(o->text, &text, &len);
+    if (!code)
+        code = runtime_tokenize(e, text, len, false, &c->ids, &c->n);
+    free(text);
+    c->n = c->n < (size_t)o->tokens ? c->n : (size_t)o->tokens;
+    if (!code && calibration_sequences(c) == 0) {
+        fprintf(stderr, "bise: %s: expected at least %zu tokens, found %zu\n", o->text, c->length,
+                c->n);
+        code = EXIT_INPUT;
+    }
+    return code;
+}
+
+static int measure(const struct options *o, struct runtime *e, const struct calibration *c) {
+    struct bise_error err = {0};
+    struct moments m;
+    enum bise_status s = moments_open(&m, &e->model->config, &err);
+    if (s)
+        return report(s, &err);
+    session_observe(e->session, &m.observer);
+    s = calibration_run(c, e->session, &err);
+    session_observe(e->session, NULL);
+    if (!s) {
+        calibration_report(moments_take(&m));
+        s = stats_write(&m.stats, o->out, &err);
+    }
+    if (!s)
+        fprintf(stderr, "%s: %zu inputs, %zu sequences of %zu tokens\n", o->out, m.stats.n,
+                calibration_sequences(c), c->length);
+    moments_close(&m);
+    return s ? report(s, &err) : EXIT_DONE;
+}
+
+int cmd_calibrate(int argc, char **argv) {
+    struct options o = {.runtime = RUNTIME_DEFAULTS, .tokens = 65536};
+    struct runtime e = {0};
+    struct calibration c = {0};
+    int code;
+    if (!parse(&o, argc, argv, &code))
+        return code;
+    interrupt_catch();
+    const bool length_given = o.runtime.n_ctx > 0;
+    if (!length_given)
+        o.runtime.n_ctx = CALIBRATION_LENGTH;
+    code = runtime_open(&e, &o.runtime);
+    if (!code && strcmp(e.info->weight_type, "i4") == 0) {
+        fprintf(stderr, "bise: %s: expected a model in f32, bf16 or i8, found i4\n", e.path);
+        code = EXIT_INPUT;
+    }
+    if (!code) {
+        const size_t trained = e.info->max_context, asked = (size_t)o.runtime.n_ctx;
+        c.length = !length_given && trained > 0 && trained < asked ? trained : asked;
+        c.bos = e.info->bos_id;
+        code = c.length < 32 ? EXIT_USAGE : get_tokens(&o, &e, &c);
+        if (c.length < 32)
+            fprintf(stderr, "bise: -c: sequences have at least 32 tokens\n");
+    }
+    if (!code)
+        code = measure(&o, &e, &c);
+    calibration_close(&c);
+    runtime_close(&e);
+    return code;
+}

@@ -1,0 +1,224 @@
+/* bise chat: a conversation, on a terminal or one message per line. */
+#include "tools/chat/chat_commands.h"
+#include "tools/chat/chat_input.h"
+#include "tools/chat/chat_jsonl.h"
+#include "tools/chat/chat_moderation.h"
+#include "tools/common/progress.h"
+#include "tools/edit/color.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHAT_OPTIONS 12
+
+static bool parse(struct chat_options *o, int argc, char **argv, int *code) {
+    const struct option_def mine[CHAT_OPTIONS] = {
+        {"--chat-format", OPT_STRING, &o->format, "NAME",
+         "v1, v3, chatml, zephyr, llama2 or none (default: the model's)", 0, 0},
+        {"-sys|--system", OPT_STRING, &o->system, "TEXT", "system prompt", 0, 0},
+        {"--guard", OPT_FLAG, &o->guard, NULL, "the paper's system prompt against harm, in front",
+         0, 0},
+        {"--threshold", OPT_FLOAT, &o->threshold, "P",
+         "with --moderate: where all categories together have P (default: one is likeliest)", 0, 1},
+        {"--moderate", OPT_FLAG, &o->moderate, NULL,
+         "let the model judge messages and answers; what it moderates is not shown", 0, 0},
+        {"-n|--n-predict", OPT_INT, &o->n_predict, "N",
+         "tokens an answer may have, -1: no limit (default: until the model ends it)", -1, 1e15},
+        {"--dump-tokens", OPT_FLAG, &o->dump_tokens, NULL, "token ids of every turn on stderr", 0,
+         0},
+        {"--color", OPT_STRING, &o->color, "WHEN", "auto, always or never (auto; NO_COLOR)", 0, 0},
+        {"--session", OPT_STRING, &o->session, "FILE",
+         "go on with the conversation in FILE, or begin one there; saved on leaving", 0, 0},
+        {"--overflow", OPT_STRING, &o->overflow, "HOW",
+         "where a context without a window is full: drop the oldest turns, stop, or sink: keep the "
+         "beginning and a window (default: ask)",
+         0, 0},
+        {"--jsonl", OPT_FLAG, &o->jsonl, NULL,
+         "for programs: a JSON object a line in, {\"content\": ...}, and one out", 0, 0},
+        {"-q|--quiet", OPT_FLAG, &o->quiet, NULL, "no greeting", 0, 0},
+    };
+    struct option_def defs[RUNTIME_OPTIONS + CHAT_OPTIONS + SAMPLING_OPTIONS];
+    size_t n_positional;
+    runtime_option_defs(&o->runtime, defs);
+    memcpy(defs + RUNTIME_OPTIONS, mine, sizeof mine);
+    sampling_option_defs(&o->sampling, defs + RUNTIME_OPTIONS + CHAT_OPTIONS);
+    return options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
+                         "bise chat [-m FILE] [options]", NULL, 0, &n_positional, code);
+}
+
+/* Says how an answer ended where that is not plain. */
+static void explain(const struct conversation *c, enum finish finish) {
+    const struct bise_plan *plan = bise_session_plan(c->runtime->session);
+    if (c->out.last != '\n' && !c->out.failed && wait_output(STDOUT_FILENO) &&
+        write(STDOUT_FILENO, "\n", 1) < 0)
+        return;
+    if (finish == FINISH_LENGTH)
+        note("(stopped after %zu tokens)", c->answer.n);
+    else if (finish == FINISH_INTERRUPTED)
+        note("(stopped)");
+    else if (finish == FINISH_CONTEXT)
+        note("(the context of %u tokens is full: the answer ends here. /clear begins anew, /undo "
+             "takes "
+             "the last turn back, -c N gives a longer context)",
+             plan->n_ctx);
+}
+
+/* Why a message could not be answered. The message has been taken back. */
+static void explain_failure(const struct conversation *c, enum bise_status status,
+                            const struct bise_error *err) {
+    const struct bise_plan *plan = bise_session_plan(c->runtime->session);
+    if (status == BISE_ERR_INTERRUPTED)
+        note("(stopped while reading; your message is taken back)");
+    else if (status == BISE_ERR_CONTEXT)
+        fprintf(stderr,
+                "bise: with this message the conversation no longer fits into the context of %u "
+                "tokens, so it was not sent; nothing was cut. /clear begins anew, /undo takes the "
+                "last turn back, -c N gives a longer context\n",
+                plan->n_ctx);
+    else
+        report(status, err);
+}
+
+/* Answers the last message; returns an exit code, EXIT_DONE where the chat goes on. On a terminal a
+ * refused message is no reason to leave; a script must not go on out of step. */
+static int answer(struct talk *t) {
+    struct conversation *c = &t->conversation;
+    struct bise_error err = {0};
+    enum finish finish;
+    const enum bise_status status = conversation_answer(c, &finish, &err);
+    if (status) {
+        explain_failure(c, status, &err);
+        const bool leave = !isatty(STDIN_FILENO) || status == BISE_ERR_NONFINITE;
+        interrupt_clear();
+        return leave ? (int)exit_code_of(status) : EXIT_DONE;
+    }
+    const int code = chat_moderation_answer(t);
+    explain(c, finish);
+    interrupt_clear();
+    if (code)
+        return isatty(STDIN_FILENO) && code != EXIT_FAILED ? EXIT_DONE : code;
+    if (finish == FINISH_CONTEXT && !isatty(STDIN_FILENO))
+        return EXIT_USAGE;
+    return finish == FINISH_OUTPUT || finish == FINISH_ERROR ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* Adds a message and answers it; returns an exit code. */
+static int send(struct talk *t, const char *text, size_t len) {
+    struct bise_error err = {0};
+    int code;
+    if (!chat_moderation_message(t, text, len, &code)) {
+        interrupt_clear();
+        return isatty(STDIN_FILENO) ? EXIT_DONE : code;
+    }
+    const enum bise_status status = chat_add(t->conversation.chat, CHAT_USER, text, len, &err);
+    if (!status)
+        return answer(t);
+    report(status, &err);
+    return isatty(STDIN_FILENO) ? EXIT_DONE : (int)exit_code_of(status);
+}
+
+/* Adds a message, behind what /read has read, and answers it; returns an exit code. */
+static int send_with_read(struct talk *t, const char *text, size_t len) {
+    struct buffer all = t->read;
+    if (!all.len)
+        return send(t, text, len);
+    t->read = (struct buffer){.len = 0};
+    if (len)
+        buffer_text(&all, all.bytes[all.len - 1] == '\n' ? "\n" : "\n\n");
+    buffer_put(&all, text, len);
+    const int code = all.failed ? report(BISE_ERR_MEMORY, NULL) : send(t, all.bytes, all.len);
+    buffer_free(&all);
+    return code;
+}
+
+/* What a message says is done; returns an exit code. *several: whether the next one is to have
+ * several lines. */
+static int obey(struct talk *t, const char *text, size_t len, bool *several, bool *leave) {
+    const enum command_result result = *several ? COMMAND_NONE : chat_command(t, text);
+    const size_t slash = !*several && text[0] == '/' && text[1] == '/';
+    *several = result == COMMAND_MULTI;
+    *leave = result == COMMAND_QUIT;
+    if (result == COMMAND_ANSWER)
+        return answer(t);
+    if (result == COMMAND_BROKEN)
+        return EXIT_FAILED;
+    if (result == COMMAND_FAILED)
+        return isatty(STDIN_FILENO) ? EXIT_DONE : EXIT_FAILED;
+    if (result == COMMAND_NONE && (len || t->read.len))
+        return send_with_read(t, text + slash, len - slash);
+    return EXIT_DONE;
+}
+
+/* Asks whoever sits at the terminal what is to be done with a full context. */
+static enum overflow ask_overflow(void *arg, bool in_answer) {
+    const char *const question =
+        in_answer
+            ? "The context is full. Leave the oldest turns out (d), or end the answer here (s)?"
+            : "The context is full. Leave the oldest turns out (d), all before this message "
+              "(n), or take the message back (s)?";
+    for (;;) {
+        switch (chat_input_ask(arg, question)) {
+        case 'd':
+            return OVERFLOW_DROP;
+        case 'n':
+            if (!in_answer)
+                return OVERFLOW_NEW;
+            break;
+        case 's':
+        case 0:
+            return OVERFLOW_STOP;
+        }
+    }
+}
+
+static int converse(struct talk *t) {
+    struct chat_input in = {.on_terminal = false};
+    const char *text;
+    size_t len;
+    int code = EXIT_DONE;
+    bool leave = false, several = false;
+    enum editor_event event = EDITOR_MESSAGE;
+    interrupt_catch_all();
+    chat_input_open(&in);
+    t->conversation.ask_overflow = ask_overflow;
+    t->conversation.ask_arg = &in;
+    if (chat_messages(t->conversation.chat) % 2) {
+        note("(your last message has no answer yet)");
+        code = answer(t);
+    }
+    while (!code && !leave && !terminated()) {
+        event = chat_input_read(&in, several, &text, &len);
+        if (event != EDITOR_MESSAGE)
+            break;
+        code = obey(t, text, len, &several, &leave);
+    }
+    chat_input_close(&in);
+    t->conversation.overflow = OVERFLOW_STOP; /* there is nobody left to ask */
+    t->conversation.ask_arg = NULL;
+    return !code && (event == EDITOR_INTERRUPT || terminated()) ? EXIT_INTERRUPTED : code;
+}
+
+int cmd_chat(int argc, char **argv) {
+    struct talk t = {.options = {.runtime = RUNTIME_DEFAULTS,
+                                 .sampling = SAMPLING_DEFAULTS,
+                                 .n_predict = TALK_DEFAULT_LENGTH}};
+    int code;
+    if (!parse(&t.options, argc, argv, &code))
+        return code;
+    if (!color_choose(t.options.color))
+        return EXIT_USAGE;
+    if (t.options.jsonl && t.options.moderate) {
+        fprintf(stderr, "bise: expected one of --jsonl and --moderate\n");
+        return EXIT_USAGE;
+    }
+    interrupt_catch();
+    code = talk_open(&t);
+    if (!code) {
+        code = t.options.jsonl ? chat_jsonl(&t) : converse(&t);
+        const int saved = talk_leave_session(&t);
+        code = saved ? saved : code;
+    }
+    talk_close(&t);
+    return code;
+}

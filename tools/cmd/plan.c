@@ -1,0 +1,99 @@
+/* bise plan: what a model will take of this machine's memory, before any of it is taken. */
+#include "tools/common/runtime.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *kv_name(enum bise_kv kv) {
+    return kv == BISE_KV_I8 ? "i8" : kv == BISE_KV_F16 ? "f16" : "f32";
+}
+
+static void print_size(const char *what, uint64_t bytes, const char *note) {
+    printf("%-24s %10.1f MiB%s%s\n", what, (double)bytes / (1 << 20), note[0] ? "  " : "", note);
+}
+
+static void print_for_people(const struct bise_model_info *info, const struct bise_plan *p,
+                             bool fits) {
+    const uint32_t largest = p->largest_ctx;
+    char note[128];
+    snprintf(note, sizeof note, "%s", info->weight_type);
+    print_size("weights", p->weights, note);
+    snprintf(note, sizeof note, "%s, %" PRIu32 " positions in %" PRIu32 " layers%s", kv_name(p->kv),
+             p->ring, info->n_layers, p->window ? ", a window that rolls" : "");
+    print_size("cache", p->cache, note);
+    snprintf(note, sizeof note, "chunks of %" PRIu32 ", %d thread%s", p->chunk, p->n_threads,
+             p->n_threads == 1 ? "" : "s");
+    print_size("scratch", p->scratch, note);
+    print_size("total", p->total, "");
+    print_size("this machine's memory", p->ram, "");
+    print_size("available now", p->available, "");
+    if (p->limit != UINT64_MAX)
+        print_size("left of the cgroup", p->limit, "");
+    printf("%-24s %10" PRIu32 " tokens%s\n", "context", p->n_ctx,
+           p->window ? " (how far back ids are kept)" : "");
+    if (largest > 0)
+        printf("%-24s %10" PRIu32 " tokens%s\n", "largest that fits", largest,
+               largest == 1u << 20 ? " or more" : "");
+    if (fits) {
+        printf("It fits.\n");
+    } else if (largest > 0) {
+        printf("It does not fit; -c %" PRIu32 " would.\n", largest);
+    } else {
+        printf(
+            "It does not fit, with any context: a smaller model, or --type i4, is needed. Mapped\n"
+            "weights (--mem mmap) beyond the memory would be read from the disk for every "
+            "token.\n");
+    }
+}
+
+static void print_for_programs(const struct bise_plan *p, bool fits) {
+    printf("{\"weights\": %" PRIu64 ", \"cache\": %" PRIu64 ", \"scratch\": %" PRIu64
+           ", \"total\": %" PRIu64 ", \"ram\": %" PRIu64 ", \"available\": %" PRIu64 ", ",
+           p->weights, p->cache, p->scratch, p->total, p->ram, p->available);
+    if (p->limit != UINT64_MAX)
+        printf("\"limit\": %" PRIu64 ", ", p->limit);
+    else
+        printf("\"limit\": null, ");
+    printf("\"n_ctx\": %" PRIu32 ", \"window\": %" PRIu32 ", \"chunk\": %" PRIu32
+           ", \"ring\": %" PRIu32 ", \"kv\": \"%s\", \"threads\": %d, \"fits\": %s, "
+           "\"largest_context\": %" PRIu32 "}\n",
+           p->n_ctx, p->window, p->chunk, p->ring, kv_name(p->kv), p->n_threads,
+           fits ? "true" : "false", p->largest_ctx);
+}
+
+int cmd_plan(int argc, char **argv) {
+    struct runtime_options o = RUNTIME_DEFAULTS;
+    bool json = false;
+    int code;
+    size_t n_positional;
+    struct option_def defs[RUNTIME_OPTIONS + 1];
+    runtime_option_defs(&o, defs);
+    defs[RUNTIME_OPTIONS] =
+        (struct option_def){"--json", OPT_FLAG, &json, NULL, "print the numbers as JSON", 0, 0};
+    if (!options_parse(argc, argv, defs, RUNTIME_OPTIONS + 1, "bise plan [-m FILE] [options]", NULL,
+                       0, &n_positional, &code))
+        return code;
+    struct bise_session_params params;
+    enum bise_memory memory;
+    const char *path;
+    if (!runtime_session_params(&o, &params) || !runtime_parse_memory(o.memory, &memory) ||
+        (path = runtime_model_path(&o)) == NULL)
+        return EXIT_USAGE;
+    struct bise_model *model = NULL;
+    struct bise_plan plan = {0};
+    struct bise_error err = {0};
+    const struct bise_model_params mapped = {.memory = BISE_MEMORY_MMAP};
+    enum bise_status status = bise_model_open(&model, path, &mapped, &err);
+    if (status == BISE_OK)
+        status = bise_plan(model, &params, &plan, &err);
+    if (status == BISE_OK || (status == BISE_ERR_MEMORY && model != NULL)) {
+        if (json)
+            print_for_programs(&plan, status == BISE_OK);
+        else
+            print_for_people(bise_model_info(model), &plan, status == BISE_OK);
+    }
+    code = status == BISE_OK ? EXIT_DONE : report(status, &err);
+    bise_model_close(&model);
+    return code;
+}

@@ -1,0 +1,312 @@
+/* bise quantize: a checkpoint becomes one .bise file. */
+#include "quant/bundle.h"
+#include "quant/calib.h"
+#include "quant/convert.h"
+#include "quant/dry_run.h"
+#include "quant/precision.h"
+#include "quant/quantize_eval.h"
+#include "quant/reference.h"
+#include "quant/types.h"
+#include "src/base/crc32c.h"
+#include "src/base/error.h"
+#include "src/os/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define OWN_OPTIONS 8
+
+struct options {
+    const char *source, *out, *tokenizer, *chat, *eval;
+    struct calib_options calib;
+    struct type_options types;
+    bool no_tokenizer, dry_run;
+    int64_t threads, window;
+};
+
+struct quantize {
+    const struct options *options;
+    struct types types;
+    struct source *source;
+    struct model_config config; /* the source's, with the chat format */
+    struct bundle tokenizer;
+    struct eval_text eval; /* of --eval */
+    struct calib calib;
+    struct tensor_shape *shapes;
+    struct writer_tensor *tensors;
+    size_t n_tensors;
+};
+
+static enum bise_status check_options(struct quantize *q, struct bise_error *err) {
+    const struct options *o = q->options;
+    if (o->chat && chat_format_from_name(o->chat) == CHAT_FORMAT_COUNT)
+        return bise_fail(err, BISE_ERR_ARG,
+                         "--chat-format: expected v1, v3, chatml, zephyr, llama2 or none, found "
+                         "\"%s\"",
+                         o->chat);
+    return types_parse(&q->types, &o->types, err);
+}
+
+static enum bise_status open_source(struct quantize *q, struct bise_error *err) {
+    char note[2048];
+    enum bise_status s = source_open(&q->source, q->options->source, note, sizeof note, err);
+    for (char *rest = note, *line; (line = strsep(&rest, "\n")) != NULL;)
+        if (!s && *line)
+            fprintf(stderr, "note: %s\n", line);
+    if (s)
+        return s;
+    q->config = *source_config(q->source);
+    if (q->options->window)
+        q->config.window = (uint32_t)q->options->window;
+    return BISE_OK;
+}
+
+static void choose_chat(struct quantize *q) {
+    const char *name = q->options->chat;
+    q->config.chat =
+        name ? chat_format_from_name(name) : source_guess_chat(q->source, q->tokenizer.tokenizer);
+    if (q->config.chat == CHAT_UNKNOWN)
+        fprintf(stderr,
+                "note: the chat format is not certain from %s: bise chat will need "
+                "--chat-format\n",
+                q->options->source);
+}
+
+static int thread_count(const struct quantize *q) {
+    return q->options->threads ? (int)q->options->threads : cpu_default_threads();
+}
+
+static enum bise_status open_calib(struct quantize *q, struct bise_error *err) {
+    const struct options *o = q->options;
+    const struct calib_source from = {.source = q->source,
+                                      .path = o->source,
+                                      .beside = o->out,
+                                      .config = &q->config,
+                                      .tokenizer = &q->tokenizer,
+                                      .n_threads = thread_count(q),
+                                      .dry_run = o->dry_run};
+    return calib_open(&q->calib, &o->calib, &from, err);
+}
+
+/* The tensors and their types, --bits aside, which may need statistics. */
+static enum bise_status list_tensors(struct quantize *q, struct bise_error *err) {
+    const struct options *o = q->options;
+    const enum bise_status s =
+        types_apply(&q->types, &o->types, &q->config, &q->shapes, &q->tensors, &q->n_tensors, err);
+    if (s || !(o->calib.stats || o->calib.text || o->calib.self))
+        return s;
+    for (size_t i = 0; i < q->n_tensors; i++)
+        if (is_rounded(&q->tensors[i]))
+            return BISE_OK;
+    return bise_fail(err, BISE_ERR_ARG, "%s: of no use with --type %s",
+                     o->calib.text   ? "--calib-text"
+                     : o->calib.self ? "--calib-self"
+                                     : "--calib",
+                     tensor_type_name(q->types.type));
+}
+
+static enum bise_status choose_types(struct quantize *q, struct bise_error *err) {
+    const struct options *o = q->options;
+    const struct precision p = {.options = &o->types,
+                                .types = &q->types,
+                                .source = q->source,
+                                .source_path = o->source,
+                                .out_path = o->out,
+                                .config = &q->config,
+                                .tokenizer = &q->tokenizer,
+                                .stats = calib_stats(&q->calib),
+                                .tensors = q->tensors,
+                                .n_tensors = q->n_tensors,
+                                .n_threads = thread_count(q),
+                                .dry_run = o->dry_run};
+    return precision_apply(&p, err);
+}
+
+static void print_summary(const struct quantize *q, uint64_t file_bytes, double seconds) {
+    const struct type_share all = types_share(q->tensors, q->n_tensors, false);
+    const struct type_share layers = types_share(q->tensors, q->n_tensors, true);
+    const double before = (double)source_bytes(q->source);
+    fprintf(stderr,
+            "%s: %.1f MB -> %.1f MB, %.2f bits per weight, %.2f in layers, %.1f s, %.0f MB/s\n",
+            q->options->out, before / 1e6, (double)file_bytes / 1e6, type_bits(&all),
+            type_bits(&layers), seconds, before / 1e6 / seconds);
+}
+
+/* A number for what the file is made from, options aside: the writer has those in its plan. */
+static uint64_t identity(const struct quantize *q) {
+    return source_identity(q->source) ^ calib_identity(&q->calib);
+}
+
+static void say_resumed(const struct quantize *q, const struct writer *w) {
+    if (writer_finished(w))
+        fprintf(stderr, "%s: %zu of %zu tensors are there from an earlier run\n",
+                writer_temp_path(w), writer_finished(w), q->n_tensors);
+}
+
+/* What was finished is kept where going on makes sense: not where the source is at fault. */
+static void stop_writing(const struct quantize *q, struct writer **w, enum bise_status why) {
+    if (!*w)
+        return;
+    if (writer_finished(*w) == 0 || why == BISE_ERR_FORMAT || why == BISE_ERR_ARG) {
+        writer_abort(w);
+        return;
+    }
+    fprintf(stderr, "%s: %zu of %zu tensors are finished; the same command goes on from there\n",
+            writer_temp_path(*w), writer_finished(*w), q->n_tensors);
+    writer_suspend(w);
+}
+
+static void describe(const struct quantize *q, struct provenance *p) {
+    memset(p, 0, sizeof *p);
+    snprintf(p->source, sizeof p->source, "%s", source_description(q->source));
+    char types[512], calib[128];
+    bool any_i4 = false;
+    for (size_t i = 0; i < q->n_tensors; i++)
+        any_i4 |= is_rounded(&q->tensors[i]) && q->tensors[i].type == TYPE_I4;
+    calib_describe(&q->calib, &q->options->calib, any_i4, calib, sizeof calib);
+    types_describe(&q->types, &q->config, types, sizeof types);
+    snprintf(p->recipe, sizeof p->recipe, "bise " BISE_VERSION " quantize, %s, scales searched%s%s",
+             types, q->types.type == TYPE_I4 ? ", built-in codebook" : "", calib);
+    if (q->eval.n)
+        eval_placeholder(p->eval, sizeof p->eval);
+}
+
+/* The finished file beside its source on the text of --eval. */
+static enum bise_status evaluate(const struct quantize *q, struct writer *w,
+                                 struct bise_error *err) {
+    const struct options *o = q->options;
+    struct reference r = {NULL};
+    enum bise_status s = reference_open(&r, q->source, o->source, &q->config, &q->tokenizer, o->out,
+                                        TYPE_BF16, thread_count(q), err);
+    if (!s)
+        s = eval_run(&q->eval, r.model, w, thread_count(q), err);
+    reference_close(&r);
+    return s;
+}
+
+static struct convert convert_of(const struct quantize *q) {
+    return (struct convert){
+        .source = q->source, .tensors = q->tensors, .n_threads = thread_count(q)};
+}
+
+static enum bise_status only_say(const struct quantize *q, struct bise_error *err) {
+    const struct convert c = convert_of(q);
+    struct provenance p;
+    struct dry_run d = {.convert = &c, .n_tensors = q->n_tensors, .out_path = q->options->out};
+    bool fits;
+    describe(q, &p);
+    enum bise_status s = writer_measure(&d.file_bytes, &q->config, &p, q->tokenizer.len, q->tensors,
+                                        q->n_tensors, err);
+    d.extra_bytes = calib_memory(&q->calib, &q->config, c.n_threads);
+    d.reads_text = q->eval.n || q->options->types.sensitivity || q->calib.tokens.n;
+    if (q->eval.n || q->options->types.sensitivity || q->options->calib.self)
+        d.temp_bytes = reference_bytes(&q->config, q->options->source);
+    if (!s)
+        s = dry_run(&d, &fits, err);
+    if (!s && !fits)
+        s = bise_fail(err, BISE_ERR_DISK, "%s: not enough disk or memory", q->options->out);
+    return s;
+}
+
+static enum bise_status write_file(struct quantize *q, struct bise_error *err) {
+    const struct options *o = q->options;
+    struct convert c = convert_of(q);
+    struct provenance p;
+    describe(q, &p);
+    enum bise_status s =
+        writer_open_resumable(&c.writer, o->out, &q->config, &p, q->tokenizer.bytes,
+                              q->tokenizer.len, q->tensors, q->n_tensors, identity(q), err);
+    if (s)
+        return s;
+    say_resumed(q, c.writer);
+    const uint64_t file_bytes = writer_file_bytes(c.writer);
+    progress_begin(&c.progress, o->out);
+    s = calib_convert(&q->calib, &c, q->n_tensors, err);
+    if (!s)
+        s = convert_all(&c, err);
+    const double seconds = seconds_now() - c.progress.started;
+    if (!s && q->eval.n)
+        s = evaluate(q, c.writer, err);
+    if (!s)
+        s = writer_finish(&c.writer, err);
+    progress_end(&c.progress);
+    stop_writing(q, &c.writer, s);
+    if (!s)
+        print_summary(q, file_bytes, seconds);
+    return s;
+}
+
+static enum bise_status run(struct quantize *q, struct bise_error *err) {
+    const struct options *o = q->options;
+    enum bise_status s = check_options(q, err);
+    if (!s)
+        s = open_source(q, err);
+    if (!s && !o->no_tokenizer)
+        s = bundle_open(&q->tokenizer, q->source, o->source, o->tokenizer, err);
+    if (s)
+        return s;
+    choose_chat(q);
+    s = list_tensors(q, err);
+    if (!s)
+        s = open_calib(q, err);
+    if (!s)
+        s = choose_types(q, err);
+    if (!s && o->eval)
+        s = eval_text_open(&q->eval, o->eval, &q->tokenizer, &q->config, err);
+    if (s)
+        return s;
+    return o->dry_run ? only_say(q, err) : write_file(q, err);
+}
+
+static int quantize(const struct options *o) {
+    struct quantize q = {.options = o};
+    struct bise_error err = {0};
+    interrupt_catch();
+    const enum bise_status s = run(&q, &err);
+    bundle_close(&q.tokenizer);
+    source_close(&q.source);
+    calib_close(&q.calib);
+    eval_text_close(&q.eval);
+    types_close(&q.types);
+    free(q.shapes);
+    free(q.tensors);
+    return s ? report(s, &err) : EXIT_DONE;
+}
+
+int cmd_quantize(int argc, char **argv) {
+    struct options o = {0};
+    struct option_def defs[TYPE_OPTIONS + CALIB_OPTIONS + OWN_OPTIONS] = {
+        {"-o|--output", OPT_STRING, &o.out, "FILE", "the .bise file to write", 0, 0},
+        {"--tokenizer", OPT_STRING, &o.tokenizer, "FILE",
+         "tokenizer.model to bundle (default: the one beside the weights)", 0, 0},
+        {"--no-tokenizer", OPT_FLAG, &o.no_tokenizer, NULL, "bundle none", 0, 0},
+        {"--chat-format", OPT_STRING, &o.chat, "NAME",
+         "v1, v3, chatml, zephyr, llama2 or none (default: guessed where certain)", 0, 0},
+        {"--window", OPT_INT, &o.window, "N",
+         "sliding window, where the source does not say it (GGUF): 4096 for Mistral 7B v0.1", 1,
+         1 << 30},
+        {"--eval", OPT_STRING, &o.eval, "FILE",
+         "measure perplexity on a text before and after, and keep it in the file", 0, 0},
+        {"--dry-run", OPT_FLAG, &o.dry_run, NULL, "say what it will take, and write nothing", 0, 0},
+        {"-t|--threads", OPT_INT, &o.threads, "N", "threads (default: all that are fast)", 1, 1024},
+    };
+    size_t n;
+    int code;
+    type_option_defs(&o.types, defs + OWN_OPTIONS);
+    calib_option_defs(&o.calib, defs + OWN_OPTIONS + TYPE_OPTIONS);
+    if (!options_parse(
+            argc, argv, defs, sizeof defs / sizeof defs[0],
+            "bise quantize SOURCE -o FILE [options]\n\n"
+            "SOURCE: a folder with config.json and model.safetensors, pytorch_model.bin\n"
+            "or their shards, or with params.json and consolidated.safetensors or\n"
+            "consolidated.00.pth or consolidated.00.pt to .07.pt; or one such file; or a\n"
+            ".gguf file; or a .bise file",
+            &o.source, 1, &n, &code))
+        return code;
+    if (n != 1 || !o.out) {
+        fprintf(stderr, "bise quantize: %s\nusage: bise quantize SOURCE -o FILE [options]\n",
+                n != 1 ? "no checkpoint given" : "-o FILE is needed");
+        return EXIT_USAGE;
+    }
+    return quantize(&o);
+}

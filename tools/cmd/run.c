@@ -1,0 +1,235 @@
+/* bise run: completes a text. */
+#include "tools/cmd/run.h"
+#include "tools/common/progress.h"
+#include "tools/common/read_text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define RUN_OPTIONS 9
+
+static bool parse(struct run_options *o, int argc, char **argv, int *code) {
+    const struct option_def mine[RUN_OPTIONS] = {
+        {"-p|--prompt", OPT_STRING, &o->prompt, "TEXT", "the text to go on with", 0, 0},
+        {"-f|--file", OPT_STRING, &o->file, "FILE", "the same from a file, - for stdin", 0, 0},
+        {"--ids", OPT_STRING, &o->ids, "\"1 2 3\"", "the same as token ids; no BOS is added", 0, 0},
+        {"-n|--n-predict", OPT_INT, &o->n_predict, "N", "tokens to generate, -1: no limit (512)",
+         -1, 1e15},
+        {"--ignore-eos", OPT_FLAG, &o->ignore_eos, NULL, "go on where the model would end", 0, 0},
+        {"--json", OPT_FLAG, &o->json, NULL, "the result as one JSON object", 0, 0},
+        {"--logprobs", OPT_INT, &o->logprobs, "N",
+         "with --json or --jsonl: each token's log probability, and the N likeliest", 0,
+         MAX_LOGPROBS},
+        {"--jsonl", OPT_STRING, &o->lines, "FILE",
+         "a JSON object with a prompt on every line, - for stdin; one result a line", 0, 0},
+        {"-q|--quiet", OPT_FLAG, &o->quiet, NULL, "only the text, no facts on stderr", 0, 0},
+    };
+    struct option_def defs[RUNTIME_OPTIONS + RUN_OPTIONS + SAMPLING_OPTIONS];
+    size_t n_positional;
+    runtime_option_defs(&o->runtime, defs);
+    memcpy(defs + RUNTIME_OPTIONS, mine, sizeof mine);
+    sampling_option_defs(&o->sampling, defs + RUNTIME_OPTIONS + RUN_OPTIONS);
+    if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
+                       "bise run [-m FILE] -p TEXT | -f FILE | --ids IDS | --jsonl FILE [options]",
+                       NULL, 0, &n_positional, code))
+        return false;
+    if (!o->prompt + !o->file + !o->ids + !o->lines != 3) {
+        fprintf(stderr,
+                "bise: run: expected one of -p TEXT, -f FILE, --ids IDS and --jsonl FILE\n");
+        *code = EXIT_USAGE;
+        return false;
+    }
+    if (o->logprobs >= 0 && !o->json && !o->lines) {
+        fprintf(stderr, "bise: run: --logprobs goes with --json or --jsonl\n");
+        *code = EXIT_USAGE;
+        return false;
+    }
+    return true;
+}
+
+/* "1 2 3" or "1,2,3" to ids, malloc'd; each must be in 0..vocab-1. */
+static int parse_ids(const char *text, uint32_t vocab, int32_t **ids, size_t *n) {
+    *n = 0;
+    *ids = malloc((strlen(text) / 2 + 1) * sizeof **ids);
+    if (!*ids) {
+        fprintf(stderr, "bise: --ids: no memory\n");
+        return EXIT_MEMORY;
+    }
+    for (;;) {
+        text += strspn(text, " ,\t\r\n");
+        if (!*text)
+            return EXIT_DONE;
+        char *end;
+        errno = 0;
+        const long long id = strtoll(text, &end, 10);
+        const size_t len = strcspn(text, " ,\t\r\n");
+        if (end != text + len || errno || id < 0 || id >= (long long)vocab) {
+            fprintf(stderr, "bise: --ids: expected ids from 0 to %u, found \"%.*s\"\n", vocab - 1,
+                    (int)(len < 40 ? len : 40), text);
+            return EXIT_USAGE;
+        }
+        (*ids)[(*n)++] = (int32_t)id;
+        text = end;
+    }
+}
+
+/* The prompt as ids, malloc'd. Refused where it is empty or longer than the context. */
+static int read_prompt(const struct run_options *o, const struct runtime *e, int32_t **ids,
+                       size_t *n) {
+    char *file_text = NULL;
+    size_t len = o->prompt ? strlen(o->prompt) : 0;
+    int code = o->file ? read_text(o->file, &file_text, &len) : EXIT_DONE;
+    if (!code && o->ids)
+        code = parse_ids(o->ids, e->info->vocab_size, ids, n);
+    else if (!code && len)
+        code = runtime_tokenize(e, o->prompt ? o->prompt : file_text, len, true, ids, n);
+    free(file_text);
+    if (code)
+        return code;
+    if (!*n) {
+        fprintf(stderr, "bise: the prompt is empty\n");
+        return EXIT_USAGE;
+    }
+    const struct bise_plan *plan = bise_session_plan(e->session);
+    if (!plan->window && *n > plan->n_ctx) {
+        fprintf(stderr,
+                "bise: the prompt has %zu tokens, the context holds %u: %zu too many "
+                "(-c N for a longer one)\n",
+                *n, plan->n_ctx, *n - plan->n_ctx);
+        return EXIT_USAGE;
+    }
+    return EXIT_DONE;
+}
+
+static int exit_code_of_finish(enum finish finish, enum bise_status error) {
+    switch (finish) {
+    case FINISH_CONTEXT:
+        fprintf(stderr, "bise: the context is full (-c N for a longer one)\n");
+        return EXIT_DONE;
+    case FINISH_INTERRUPTED:
+        return EXIT_INTERRUPTED;
+    case FINISH_OUTPUT:
+        return EXIT_FAILED;
+    case FINISH_ERROR:
+        return exit_code_of(error);
+    default:
+        return EXIT_DONE;
+    }
+}
+
+enum bise_status run_complete(struct run *r, const struct run_job *job, struct run_result *result,
+                              enum finish *finish, enum bise_status *error,
+                              struct bise_error *err) {
+    struct runtime *e = &r->runtime;
+    const double prompt_before = e->prompt_seconds, answer_before = e->answer_seconds;
+    const size_t n_before = e->n_answer;
+    const enum bise_status status = runtime_prefill(e, job->ids, job->n, err);
+    if (status)
+        return status;
+    for (size_t i = 0; i < job->n; i++)
+        bise_sampler_accept(job->sampler, job->ids[i]);
+    struct text_out out = {
+        .fd = STDOUT_FILENO, .stop = job->stop, .hold = result ? &result->text : NULL};
+    struct answer answer = {
+        .runtime = e,
+        .sampler = job->sampler,
+        .max_tokens = job->n_predict,
+        .constraint = r->constraint.grammar ? &r->constraint : NULL,
+        .speculation = r->speculation.max ? &r->speculation : NULL,
+        .end_ids = e->info->eos_ids,
+        .n_end = r->options.ignore_eos && !r->constraint.grammar ? 0 : e->info->n_eos,
+        .on_id = result ? run_result_id : NULL,
+        .id_arg = result,
+        .out = &out,
+        .print_ids = !e->info->has_tokenizer,
+    };
+    *finish = answer_run(&answer);
+    *error = answer.error;
+    if (result) {
+        result->finish = *finish;
+        result->prompt_seconds = e->prompt_seconds - prompt_before;
+        result->answer_seconds = e->answer_seconds - answer_before;
+        result->n_decoded = e->n_answer - n_before;
+    } else {
+        if (out.last != '\n' && !out.failed)
+            printf("\n");
+        fflush(stdout);
+    }
+    return BISE_OK;
+}
+
+/* The one prompt of the command line. */
+static int run_one(struct run *r) {
+    struct run_options *o = &r->options;
+    struct run_result result = {.run = r};
+    struct stop stop = {.n = 0};
+    struct run_job job = {.n_predict = o->n_predict, .stop = &stop};
+    struct bise_error err = {0};
+    int32_t *ids = NULL;
+    enum finish finish = FINISH_ERROR;
+    enum bise_status error = BISE_OK;
+    int code = read_prompt(o, &r->runtime, &ids, &job.n);
+    if (!code)
+        code = sampling_stops(&o->sampling, &stop);
+    if (!code)
+        code = sampling_open(&job.sampler, &o->sampling, r->runtime.info->vocab_size, o->quiet);
+    if (code)
+        goto done;
+    job.ids = ids;
+    job.seed = o->sampling.seed;
+    const enum bise_status status =
+        run_complete(r, &job, o->json ? &result : NULL, &finish, &error, &err);
+    code = status ? report(status, &err) : exit_code_of_finish(finish, error);
+    if (!status && o->json && !run_result_print(&result, &job, NULL) && !code)
+        code = EXIT_FAILED;
+done:
+    run_result_free(&result);
+    bise_sampler_close(&job.sampler);
+    free(ids);
+    return code;
+}
+
+/* --jsonl: what all lines share is checked and said first. */
+static int run_many(struct run *r) {
+    struct stop stop = {.n = 0};
+    struct bise_sampler *sampler = NULL;
+    int code = sampling_stops(&r->options.sampling, &stop);
+    if (!code)
+        code = sampling_open(&sampler, &r->options.sampling, r->runtime.info->vocab_size,
+                             r->options.quiet);
+    bise_sampler_close(&sampler);
+    return code ? code : run_lines(r);
+}
+
+int cmd_run(int argc, char **argv) {
+    struct run r = {.options = {.runtime = RUNTIME_DEFAULTS,
+                                .sampling = SAMPLING_DEFAULTS,
+                                .n_predict = 512,
+                                .logprobs = -1}};
+    struct run_options *o = &r.options;
+    int code;
+    if (!parse(o, argc, argv, &code))
+        return code;
+    interrupt_catch();
+    code = runtime_open(&r.runtime, &o->runtime);
+    if (!code)
+        code = constraint_open(&r.constraint, &r.runtime, &o->sampling.constraint);
+    if (!code)
+        code = speculation_open(&r.speculation, &r.runtime, (size_t)o->sampling.lookup);
+    if (code)
+        goto done;
+    if (!o->quiet)
+        runtime_print_plan(&r.runtime, stderr);
+    code = o->lines ? run_many(&r) : run_one(&r);
+    if (!o->quiet) {
+        runtime_print_stats(&r.runtime, stderr);
+        speculation_print(&r.speculation, stderr);
+    }
+done:
+    constraint_close(&r.constraint);
+    speculation_close(&r.speculation);
+    runtime_close(&r.runtime);
+    return code;
+}

@@ -1,0 +1,93 @@
+/* bise run --json: a completion as one JSON object. */
+#include "quant/measure/statistics.h"
+#include "tools/cmd/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void put_token(struct buffer *b, const struct bise_model *model, int32_t id,
+                      double logprob) {
+    size_t n;
+    const char *piece = bise_token_piece(model, id, &n);
+    buffer_print(b, "{\"id\": %d, \"token\": ", id);
+    buffer_json(b, piece ? piece : "", piece ? n : 0);
+    buffer_print(b, ", \"logprob\": %.6f", logprob);
+}
+
+/* The n likeliest ids, the lowest of equals first; returns how many there are. */
+static size_t likeliest(const float *logits, size_t vocab, int32_t *ids, size_t n) {
+    size_t found = 0;
+    for (size_t i = 0; i < vocab && n; i++) {
+        if (found == n && logits[i] <= logits[ids[n - 1]])
+            continue;
+        size_t at = found < n ? found++ : n - 1;
+        for (; at && logits[i] > logits[ids[at - 1]]; at--)
+            ids[at] = ids[at - 1];
+        ids[at] = (int32_t)i;
+    }
+    return found;
+}
+
+/* Logarithms of the model's own probabilities, before penalties and temperature. */
+static void put_logprobs(struct run_result *r, int32_t id) {
+    const struct runtime *e = &r->run->runtime;
+    const struct speculation *s = &r->run->speculation;
+    const float *logits = s->max ? speculation_logits(s) : bise_logits(e->session);
+    int32_t top[MAX_LOGPROBS];
+    const size_t vocab = e->info->vocab_size;
+    const size_t n = likeliest(logits, vocab, top, (size_t)r->run->options.logprobs);
+    const struct softmax all = softmax_of(logits, vocab);
+    if (r->logprobs.len)
+        buffer_text(&r->logprobs, ", ");
+    put_token(&r->logprobs, e->model, id, -softmax_nll(&all, id));
+    buffer_text(&r->logprobs, ", \"top\": [");
+    for (size_t i = 0; i < n; i++) {
+        buffer_text(&r->logprobs, i ? ", " : "");
+        put_token(&r->logprobs, e->model, top[i], -softmax_nll(&all, top[i]));
+        buffer_text(&r->logprobs, "}");
+    }
+    buffer_text(&r->logprobs, "]}");
+}
+
+bool run_result_id(void *arg, int32_t id) {
+    struct run_result *r = arg;
+    buffer_print(&r->ids, r->n_ids ? ", %d" : "%d", id);
+    if (r->run->options.logprobs >= 0)
+        put_logprobs(r, id);
+    r->n_ids++;
+    return !r->ids.failed && !r->logprobs.failed;
+}
+
+static double rate(size_t n, double seconds) {
+    return seconds > 0 ? (double)n / seconds : 0;
+}
+
+bool run_result_print(const struct run_result *r, const struct run_job *job, const char *first) {
+    struct buffer b = {.len = 0};
+    buffer_print(&b, "{%s\"text\": ", first ? first : "");
+    buffer_json(&b, r->text.len ? r->text.bytes : "", r->text.len);
+    buffer_print(&b, ", \"ids\": [%s], \"finish_reason\": \"%s\", \"seed\": %lld",
+                 r->ids.len ? r->ids.bytes : "", finish_name(r->finish), (long long)job->seed);
+    buffer_print(&b,
+                 ", \"prompt_tokens\": %zu, \"timings\": {\"load_s\": %.3f, \"prompt_s\": %.6f, "
+                 "\"prompt_tokens_per_s\": %.2f, \"answer_s\": %.6f, \"answer_tokens_per_s\": "
+                 "%.2f}",
+                 job->n, r->run->runtime.load_seconds, r->prompt_seconds,
+                 rate(job->n, r->prompt_seconds), r->answer_seconds,
+                 rate(r->n_decoded, r->answer_seconds));
+    if (r->run->options.logprobs >= 0)
+        buffer_print(&b, ", \"logprobs\": [%s]", r->logprobs.len ? r->logprobs.bytes : "");
+    buffer_text(&b, "}\n");
+    const bool whole = !b.failed && !r->text.failed;
+    if (!whole)
+        fprintf(stderr, "bise: no memory for the result\n");
+    const bool good = whole && fwrite(b.bytes, 1, b.len, stdout) == b.len && fflush(stdout) == 0;
+    buffer_free(&b);
+    return good;
+}
+
+void run_result_free(struct run_result *r) {
+    buffer_free(&r->text);
+    buffer_free(&r->ids);
+    buffer_free(&r->logprobs);
+}

@@ -1,0 +1,259 @@
+/* bise tokenize: text to ids and back. */
+#include "tools/common/read_text.h"
+
+#include "src/base/json.h"
+#include "src/base/utf8.h"
+#include "src/model/model.h"
+#include "src/text/tokenizer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct tokenize_options {
+    const char *model;
+    bool jsonl, decode;
+};
+
+/* A tokenizer by itself, or inside a model. */
+struct source_tokenizer {
+    struct bise_model *model;
+    struct tokenizer *own;
+    const struct tokenizer *t;
+};
+
+static int open_tokenizer(struct source_tokenizer *s, const char *path) {
+    struct bise_error err = {0};
+    char magic[4] = {0};
+    FILE *f = fopen(path, "rb");
+    if (!f) {
+        fprintf(stderr, "bise: %s: %s\n", path, strerror(errno));
+        return EXIT_INPUT;
+    }
+    const bool is_bise = fread(magic, 1, 4, f) == 4 && memcmp(magic, "BISE", 4) == 0;
+    fclose(f);
+    if (is_bise) {
+        const struct bise_model_params params = {.no_tensors = true};
+        const enum bise_status status = bise_model_open(&s->model, path, &params, &err);
+        if (status)
+            return report(status, &err);
+        s->t = s->model->tokenizer;
+        if (!s->t) {
+            fprintf(stderr, "bise: %s: the model file has no tokenizer\n", path);
+            return EXIT_INPUT;
+        }
+        return EXIT_DONE;
+    }
+    char *bytes;
+    size_t len;
+    const int code = read_text(path, &bytes, &len);
+    if (code)
+        return code;
+    const enum bise_status status = tokenizer_open(&s->own, bytes, len, path, &err);
+    free(bytes);
+    s->t = s->own;
+    return status ? report(status, &err) : EXIT_DONE;
+}
+
+static void close_tokenizer(struct source_tokenizer *s) {
+    tokenizer_close(&s->own);
+    bise_model_close(&s->model);
+}
+
+static int no_memory(void) {
+    fprintf(stderr, "bise: tokenize: no memory\n");
+    return EXIT_MEMORY;
+}
+
+/* ---- text to ids ---- */
+
+/* where: a place for messages, "line 3: " or "". ids are malloc'd. */
+static int encode(const struct tokenizer *t, const char *text, size_t len, const char *where,
+                  int32_t **ids, size_t *n) {
+    struct bise_error err = {0};
+    const size_t cap = 3 * len + 4;
+    *ids = malloc(cap * sizeof **ids);
+    if (!*ids)
+        return no_memory();
+    const enum bise_status status = tokenizer_encode(t, text, len, true, *ids, cap, n, &err);
+    if (status)
+        fprintf(stderr, "bise: %s%s\n", where, err.detail);
+    return exit_code_of(status);
+}
+
+static void print_ids(const int32_t *ids, size_t n, const char *separator) {
+    for (size_t i = 0; i < n; i++)
+        printf("%s%d", i ? separator : "", ids[i]);
+}
+
+static int encode_line(const struct tokenizer *t, const struct json_value *line,
+                       const char *where) {
+    const struct json_value *text = json_get(line, "text");
+    if (!text || text->kind != JSON_STRING) {
+        fprintf(stderr, "bise: %sexpected {\"text\": \"...\"}, found %s\n", where,
+                json_describe(text ? text : line));
+        return EXIT_INPUT;
+    }
+    int32_t *ids = NULL;
+    size_t n;
+    const int code = encode(t, text->string, text->len, where, &ids, &n);
+    if (!code) {
+        printf("{\"ids\": [");
+        print_ids(ids, n, ", ");
+        printf("]}\n");
+    }
+    free(ids);
+    return code;
+}
+
+static int encode_text(const struct tokenizer *t, const char *text, size_t len) {
+    int32_t *ids = NULL;
+    size_t n;
+    const int code = encode(t, text, len, "", &ids, &n);
+    if (!code) {
+        print_ids(ids, n, " ");
+        printf("\n");
+    }
+    free(ids);
+    return code;
+}
+
+/* ---- ids to text ---- */
+
+/* Decoded text grows id by id; the dummy prefix of the first piece is left out. */
+struct decoder {
+    const struct tokenizer *t;
+    bool begun;
+    struct utf8_stream utf8;
+};
+
+/* Writes what id adds to out [UTF8_STREAM_ROOM(1024)] (pieces are no longer) and returns its
+ * length. */
+static size_t decode_id(struct decoder *d, int32_t id, char *out) {
+    size_t len;
+    const char *piece = tokenizer_piece(d->t, id, &len);
+    if (len && !d->begun && tokenizer_adds_prefix(d->t) && piece[0] == ' ') {
+        piece++;
+        len--;
+    }
+    d->begun |= tokenizer_kind(d->t, id) != PIECE_CONTROL;
+    return utf8_stream_put(&d->utf8, piece, len, out);
+}
+
+#define DECODED_ROOM UTF8_STREAM_ROOM(1024)
+
+static int bad_id(const struct tokenizer *t, const char *where, const char *found) {
+    fprintf(stderr, "bise: %sexpected ids from 0 to %zu, found \"%.40s\"\n", where,
+            tokenizer_size(t) - 1, found);
+    return EXIT_USAGE;
+}
+
+static int decode_text(const struct tokenizer *t, char *text) {
+    struct decoder d = {.t = t};
+    char out[DECODED_ROOM];
+    for (char *word = strtok(text, " ,\t\r\n"); word; word = strtok(NULL, " ,\t\r\n")) {
+        char *end;
+        errno = 0;
+        const long long id = strtoll(word, &end, 10);
+        if (*end || errno || id < 0 || (size_t)id >= tokenizer_size(t))
+            return bad_id(t, "", word);
+        fwrite(out, 1, decode_id(&d, (int32_t)id, out), stdout);
+    }
+    fwrite(out, 1, utf8_stream_end(&d.utf8, out), stdout);
+    return EXIT_DONE;
+}
+
+static void print_escaped(const char *text, size_t len) {
+    char out[6 * DECODED_ROOM + 3]; /* an escape has at most 6 bytes for each */
+    const size_t n = json_escape(out, sizeof out, text, len);
+    fwrite(out + 1, 1, n - 2, stdout); /* without the quotes */
+}
+
+static int decode_line(const struct tokenizer *t, const struct json_value *line,
+                       const char *where) {
+    const struct json_value *ids = json_get(line, "ids");
+    struct decoder d = {.t = t};
+    char out[DECODED_ROOM];
+    if (!ids || ids->kind != JSON_ARRAY) {
+        fprintf(stderr, "bise: %sexpected {\"ids\": [...]}, found %s\n", where,
+                json_describe(ids ? ids : line));
+        return EXIT_INPUT;
+    }
+    for (const struct json_value *v = json_first(ids); v; v = json_next(ids, v))
+        if (v->kind != JSON_NUMBER || !v->is_integer || v->integer < 0 ||
+            (uint64_t)v->integer >= tokenizer_size(t))
+            return bad_id(t, where, json_describe(v));
+    printf("{\"text\": \"");
+    for (const struct json_value *v = json_first(ids); v; v = json_next(ids, v))
+        print_escaped(out, decode_id(&d, (int32_t)v->integer, out));
+    print_escaped(out, utf8_stream_end(&d.utf8, out));
+    printf("\"}\n");
+    return EXIT_DONE;
+}
+
+/* ---- input ---- */
+
+static int convert_lines(const struct tokenize_options *o, const struct tokenizer *t) {
+    char *line = NULL;
+    size_t cap = 0, number = 0;
+    ssize_t len;
+    int code = EXIT_DONE;
+    while (!code && (len = getline(&line, &cap, stdin)) > 0) {
+        struct json *j = NULL;
+        struct bise_error err = {0};
+        char name[48], where[64];
+        snprintf(name, sizeof name, "standard input, line %zu", ++number);
+        snprintf(where, sizeof where, "%s: ", name);
+        if (strspn(line, " \t\r\n") == (size_t)len)
+            continue;
+        const enum bise_status status = json_parse(&j, line, (size_t)len, name, &err);
+        if (status)
+            code = report(status, &err);
+        else if (o->decode)
+            code = decode_line(t, json_root(j), where);
+        else
+            code = encode_line(t, json_root(j), where);
+        json_close(&j);
+    }
+    free(line);
+    return code;
+}
+
+static int convert_text(const struct tokenize_options *o, const struct tokenizer *t) {
+    char *text;
+    size_t len;
+    int code = read_text("-", &text, &len);
+    if (code)
+        return code;
+    code = o->decode ? decode_text(t, text) : encode_text(t, text, len);
+    free(text);
+    return code;
+}
+
+int cmd_tokenize(int argc, char **argv) {
+    struct tokenize_options o = {.model = NULL};
+    struct source_tokenizer s = {.model = NULL};
+    size_t n_positional;
+    int code;
+    const struct option_def defs[] = {
+        {"-m|--model", OPT_STRING, &o.model, "FILE",
+         "a .bise file or a tokenizer.model (default: the demo model)", 0, 0},
+        {"--jsonl", OPT_FLAG, &o.jsonl, NULL,
+         "lines {\"text\": \"...\"} in, lines {\"ids\": [...]} out", 0, 0},
+        {"--decode", OPT_FLAG, &o.decode, NULL, "ids to text", 0, 0},
+    };
+    if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
+                       "bise tokenize [-m FILE] [--jsonl] [--decode] < TEXT", NULL, 0,
+                       &n_positional, &code))
+        return code;
+    const char *path = o.model ? o.model : default_model_path();
+    if (!path) {
+        fprintf(stderr, "bise: no model: give one with -m FILE or in BISE_MODEL\n");
+        return EXIT_USAGE;
+    }
+    code = open_tokenizer(&s, path);
+    if (!code)
+        code = o.jsonl ? convert_lines(&o, s.t) : convert_text(&o, s.t);
+    close_tokenizer(&s);
+    return code;
+}

@@ -1,0 +1,46 @@
+#include "tools/common/read_text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int read_text(const char *path, char **text, size_t *len) {
+    const bool from_stdin = strcmp(path, "-") == 0;
+    const char *name = from_stdin ? "standard input" : path;
+    size_t cap = 0;
+    int code = EXIT_DONE;
+    *text = NULL;
+    *len = 0;
+    FILE *f = from_stdin ? stdin : fopen(path, "rb");
+    if (!f) {
+        fprintf(stderr, "bise: %s: %s\n", name, strerror(errno));
+        return EXIT_INPUT;
+    }
+    do {
+        if (cap - *len < 4096) {
+            cap = cap * 2 + 65536;
+            char *grown = realloc(*text, cap);
+            if (!grown) {
+                fprintf(stderr, "bise: %s: no memory for its text\n", name);
+                code = EXIT_MEMORY;
+                goto done;
+            }
+            *text = grown;
+        }
+        *len += fread(*text + *len, 1, cap - *len - 1, f);
+    } while (!feof(f) && !ferror(f));
+    if (ferror(f)) {
+        fprintf(stderr, "bise: %s: reading failed: %s\n", name, strerror(errno));
+        code = EXIT_INPUT;
+        goto done;
+    }
+    (*text)[*len] = 0;
+done:
+    if (!from_stdin)
+        fclose(f);
+    if (code) {
+        free(*text);
+        *text = NULL;
+    }
+    return code;
+}

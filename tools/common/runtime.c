@@ -1,0 +1,246 @@
+#include "tools/common/runtime.h"
+
+#include "src/os/cpu.h"
+#include "src/os/mem.h"
+#include "src/os/thermal.h"
+#include "tools/common/progress.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void runtime_option_defs(struct runtime_options *o, struct option_def *defs) {
+    const struct option_def mine[RUNTIME_OPTIONS] = {
+        {"-m|--model", OPT_STRING, &o->model, "FILE", "the .bise file (default: the demo model)", 0,
+         0},
+        {"-t|--threads", OPT_INT, &o->threads, "N", "threads (default: the fast cores allowed)", 1,
+         1024},
+        {"-c|--ctx-size", OPT_INT, &o->n_ctx, "N", "context in tokens (default: up to 8192)", 1,
+         1 << 30},
+        {"--isa", OPT_STRING, &o->isa, "NAME", "instruction set: scalar, avx2, ... (BISE_ISA)", 0,
+         0},
+        {"--kv", OPT_STRING, &o->kv, "TYPE", "type of the cache: i8, f16 or f32", 0, 0},
+        {"--window", OPT_INT, &o->window, "N", "sliding window, 0 for none (default: the model's)",
+         0, 1 << 30},
+        {"--chunk", OPT_INT, &o->chunk, "N", "tokens per pass while reading (default: 256)", 1,
+         1 << 20},
+        {"--mem", OPT_STRING, &o->memory, "HOW", "hold the weights by: auto, huge or mmap", 0, 0},
+    };
+    memcpy(defs, mine, sizeof mine);
+}
+
+/* Index of value among names [n]; -1, said on stderr, if it is none of them. NULL gives 0. */
+static int pick(const char *flag, const char *value, const char *const *names, int n) {
+    if (!value)
+        return 0;
+    for (int i = 0; i < n; i++)
+        if (strcmp(value, names[i]) == 0)
+            return i;
+    fprintf(stderr, "bise: %s: expected ", flag);
+    for (int i = 0; i < n; i++)
+        fprintf(stderr, "%s%s", names[i], i + 2 < n ? ", " : i + 1 < n ? " or " : "");
+    fprintf(stderr, ", found \"%s\"\n", value);
+    return -1;
+}
+
+bool runtime_parse_memory(const char *value, enum bise_memory *memory) {
+    static const char *const names[] = {"auto", "huge", "mmap"};
+    const int i = pick("--mem", value, names, 3);
+    *memory = i < 0 ? BISE_MEMORY_AUTO : (enum bise_memory)i;
+    return i >= 0;
+}
+
+static void warn_of_threads(int threads) {
+    const int cpus = cpu_count();
+    if (threads > cpus)
+        fprintf(stderr,
+                "bise: warning: -t %d is more than the %d CPU%s this process may use; "
+                "that is slower\n",
+                threads, cpus, cpus == 1 ? "" : "s");
+}
+
+bool runtime_session_params(const struct runtime_options *o, struct bise_session_params *params) {
+    static const char *const kv_names[] = {"auto", "i8", "f16", "f32"};
+    const char *env = getenv("BISE_ISA");
+    const int kv = pick("--kv", o->kv, kv_names, 4);
+    *params = (struct bise_session_params){
+        .n_ctx = (uint32_t)o->n_ctx,
+        .chunk = (uint32_t)o->chunk,
+        .n_threads = (int)o->threads,
+        .isa = o->isa          ? o->isa
+               : env && env[0] ? env
+                               : NULL,
+        .kv = kv < 0 ? BISE_KV_AUTO : (enum bise_kv)kv,
+        .window = o->window,
+        .start_pos = o->start_pos,
+        .n_sinks = o->n_sinks,
+    };
+    return kv >= 0;
+}
+
+const char *runtime_model_path(const struct runtime_options *o) {
+    const char *const path = o->model ? o->model : default_model_path();
+    if (!path)
+        fprintf(stderr, "bise: no model: give one with -m FILE or in BISE_MODEL\n");
+    return path;
+}
+
+/* Whether the session will fit, by the file's header alone: before weights are copied. */
+static enum bise_status plan_ahead(const char *path, const struct bise_session_params *params,
+                                   struct bise_error *err) {
+    const struct bise_model_params mapped = {.memory = BISE_MEMORY_MMAP};
+    struct bise_model *model = NULL;
+    struct bise_plan plan;
+    enum bise_status status = bise_model_open(&model, path, &mapped, err);
+    if (status == BISE_OK)
+        status = bise_plan(model, params, &plan, err);
+    bise_model_close(&model);
+    return status;
+}
+
+int runtime_open(struct runtime *e, const struct runtime_options *o) {
+    *e = (struct runtime){0};
+    struct bise_session_params params;
+    enum bise_memory memory;
+    if (!runtime_session_params(o, &params) || !runtime_parse_memory(o->memory, &memory) ||
+        (e->path = runtime_model_path(o)) == NULL)
+        return EXIT_USAGE;
+    struct progress loading;
+    const struct bise_model_params model_params = {.memory = memory,
+                                                   .n_threads = (int)o->threads,
+                                                   .progress = progress_callback,
+                                                   .progress_user = &loading};
+    warn_of_threads((int)o->threads);
+    cpu_prefer_fast((int)o->threads);
+    struct bise_error err = {0};
+    const double start = seconds_now();
+    enum bise_status status = BISE_OK;
+    if (memory != BISE_MEMORY_MMAP)
+        status = plan_ahead(e->path, &params, &err);
+    if (status)
+        return report(status, &err);
+    progress_begin(&loading, "loading");
+    status = bise_model_open(&e->model, e->path, &model_params, &err);
+    progress_end(&loading);
+    if (!status)
+        status = bise_session_open(&e->session, e->model, &params, &err);
+    if (status)
+        return report(status, &err);
+    e->info = bise_model_info(e->model);
+    e->load_seconds = seconds_now() - start;
+    return EXIT_DONE;
+}
+
+void runtime_close(struct runtime *e) {
+    bise_session_close(&e->session);
+    bise_model_close(&e->model);
+}
+
+int runtime_tokenize(const struct runtime *e, const char *text, size_t len, bool add_bos,
+                     int32_t **ids, size_t *n) {
+    const size_t cap = 3 * len + 4; /* no text has more: three bytes for a space, and the prefix */
+    struct bise_error err = {0};
+    size_t at = 0, n_text = 0;
+    *ids = malloc(cap * sizeof **ids);
+    if (!*ids) {
+        fprintf(stderr, "bise: no memory to tokenize %zu bytes\n", len);
+        return EXIT_MEMORY;
+    }
+    if (add_bos && e->info->bos_id >= 0)
+        (*ids)[at++] = e->info->bos_id;
+    const enum bise_status status =
+        bise_tokenize(e->model, text, len, *ids + at, cap - at, &n_text, &err);
+    *n = at + n_text;
+    return status ? report(status, &err) : EXIT_DONE;
+}
+
+struct reading {
+    double start;
+    bool shown;
+};
+
+#define WORTH_SHOWING 64 /* tokens that a large model takes some time to read */
+
+/* A line on the terminal, once the reading has taken a second. */
+static bool on_progress(void *user, size_t done, size_t total) {
+    struct reading *p = user;
+    const double seconds = seconds_now() - p->start;
+    if (progress_is_seen() && seconds > 1 && done < total) {
+        fprintf(stderr, "\rreading %zu of %zu tokens, %.1f tokens/s ", done, total,
+                (double)done / seconds);
+        p->shown = true;
+    }
+    return interrupted();
+}
+
+enum bise_status runtime_prefill(struct runtime *e, const int32_t *ids, size_t n,
+                                 struct bise_error *err) {
+    struct reading p = {.start = seconds_now(), .shown = n >= WORTH_SHOWING && progress_is_seen()};
+    if (p.shown)
+        fprintf(stderr, "\rreading %zu tokens ", n);
+    const uint64_t from = bise_position(e->session);
+    const enum bise_status status = bise_prefill(e->session, ids, n, on_progress, &p, err);
+    if (p.shown)
+        fprintf(stderr, "\r\033[K");
+    e->n_prompt += (size_t)(bise_position(e->session) - from);
+    e->prompt_seconds += seconds_now() - p.start;
+    return status;
+}
+
+enum bise_status runtime_decode(struct runtime *e, int32_t id, struct bise_error *err) {
+    const double start = seconds_now();
+    const enum bise_status status = bise_decode(e->session, id, err);
+    e->answer_seconds += seconds_now() - start;
+    e->n_answer += status == BISE_OK;
+    return status;
+}
+
+static double mebibytes(uint64_t bytes) {
+    return (double)bytes / (1 << 20);
+}
+
+void runtime_print_plan(const struct runtime *e, FILE *to) {
+    static const char *const kv_names[] = {"auto", "i8", "f16", "f32"};
+    const struct bise_plan *p = bise_session_plan(e->session);
+    const double millions = (double)e->info->n_params / 1e6;
+    fprintf(to, "%s: %s, %.4g %c parameters; %s, %d thread%s\n", e->path, e->info->weight_type,
+            millions < 1000 ? millions : millions / 1000, millions < 1000 ? 'M' : 'G',
+            bise_session_isa(e->session), p->n_threads, p->n_threads == 1 ? "" : "s");
+    fprintf(to, "memory: weights %.1f MiB (%s), %s cache %.1f MiB, scratch %.1f MiB; ",
+            mebibytes(p->weights), e->info->memory, kv_names[p->kv], mebibytes(p->cache),
+            mebibytes(p->scratch));
+    if (p->n_sinks)
+        fprintf(to, "the first %u tokens and a sliding window of %u\n", p->n_sinks, p->window);
+    else if (p->window)
+        fprintf(to, "sliding window of %u tokens\n", p->window);
+    else
+        fprintf(to, "context of %u tokens\n", p->n_ctx);
+}
+
+static double rate(size_t n, double seconds) {
+    return seconds > 0 ? (double)n / seconds : 0;
+}
+
+/* Clock and temperature where the system tells them, as at the end of an answer. */
+static void print_thermal(FILE *to) {
+    struct thermal t;
+    thermal_read(&t, "/sys");
+    if (t.has_clock)
+        fprintf(to, "; %llu of %llu MHz", (unsigned long long)t.mhz, (unsigned long long)t.max_mhz);
+    fprintf(to, "%s%s", t.throttled ? ", throttled" : "",
+            t.low_voltage ? ", power supply too weak" : "");
+    if (t.has_temperature)
+        fprintf(to, "; %.0f C", t.celsius);
+}
+
+void runtime_print_stats(const struct runtime *e, FILE *to) {
+    const struct bise_plan *p = bise_session_plan(e->session);
+    fprintf(to, "load %.2f s; prefill %zu tokens, %.2f s, %.1f tokens/s; ", e->load_seconds,
+            e->n_prompt, e->prompt_seconds, rate(e->n_prompt, e->prompt_seconds));
+    fprintf(to, "decode %zu tokens, %.2f s, %.1f tokens/s\n", e->n_answer, e->answer_seconds,
+            rate(e->n_answer, e->answer_seconds));
+    fprintf(to, "resident %.1f MiB; %s, %d thread%s; weights: %s", mebibytes(mem_resident()),
+            bise_session_isa(e->session), p->n_threads, p->n_threads == 1 ? "" : "s",
+            e->info->memory);
+    print_thermal(to);
+    fputc('\n', to);
+}

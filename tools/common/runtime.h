@@ -1,0 +1,61 @@
+/* Model and session as the command line asks for them: what run, chat and their like share. */
+#ifndef BISE_TOOLS_COMMON_RUNTIME_H
+#define BISE_TOOLS_COMMON_RUNTIME_H
+
+#include "tools/common/tools.h"
+
+struct runtime_options {
+    const char *model;             /* NULL: default_model_path() */
+    const char *isa, *kv, *memory; /* NULL: chosen */
+    int64_t threads, n_ctx, chunk; /* 0: chosen */
+    int64_t window;                /* -1: the model's; 0: none */
+    uint64_t start_pos;            /* of the first token; no option of its own here */
+    uint32_t n_sinks;              /* nor this: tokens that stay where there is no window */
+};
+
+#define RUNTIME_OPTIONS 8
+#define RUNTIME_DEFAULTS                                                                           \
+    { .window = -1 }
+
+/* Writes the RUNTIME_OPTIONS option definitions that fill o. */
+void runtime_option_defs(struct runtime_options *o, struct option_def *defs);
+
+/* The value of --mem (NULL: auto); a fault is said on stderr. */
+bool runtime_parse_memory(const char *value, enum bise_memory *memory);
+
+/* The session that o asks for; a fault is said on stderr. The environment's BISE_ISA stands in for
+ * an absent --isa. */
+bool runtime_session_params(const struct runtime_options *o, struct bise_session_params *params);
+/* The model that o asks for or the default one; NULL, said on stderr, if there is none. */
+const char *runtime_model_path(const struct runtime_options *o);
+
+struct runtime {
+    const char *path;
+    struct bise_model *model;
+    const struct bise_model_info *info;
+    struct bise_session *session;
+    double load_seconds;
+    size_t n_prompt, n_answer; /* tokens read in and generated so far, and the time they took */
+    double prompt_seconds, answer_seconds;
+};
+
+/* Opens model and session; any fault is said on stderr. Returns an exit code; runtime_close is due
+ * in any case. */
+int runtime_open(struct runtime *e, const struct runtime_options *o);
+void runtime_close(struct runtime *e);
+
+/* Text to ids, malloc'd, BOS in front if add_bos. Returns an exit code, the fault said on stderr.
+ */
+int runtime_tokenize(const struct runtime *e, const char *text, size_t len, bool add_bos,
+                     int32_t **ids, size_t *n);
+/* Reads n ids in, with progress on a terminal; Ctrl-C stops it with BISE_ERR_INTERRUPTED. */
+enum bise_status runtime_prefill(struct runtime *e, const int32_t *ids, size_t n,
+                                 struct bise_error *err);
+enum bise_status runtime_decode(struct runtime *e, int32_t id, struct bise_error *err);
+
+/* One line: file, type, ISA, threads, memory, context. */
+void runtime_print_plan(const struct runtime *e, FILE *to);
+/* Two lines: load, prompt and answer speed, memory. */
+void runtime_print_stats(const struct runtime *e, FILE *to);
+
+#endif

@@ -1,0 +1,120 @@
+#include "tools/common/sampling.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+void sampling_option_defs(struct sampling_options *o, struct option_def *defs) {
+    const struct option_def mine[SAMPLING_OPTIONS] = {
+        {"-s|--seed", OPT_INT, &o->seed, "N", "seed of the random numbers (default: any)", -1,
+         9007199254740992.0},
+        {"--temp", OPT_FLOAT, &o->temp, "X", "temperature, 0 takes the likeliest (0.7)", 0, 1e6},
+        {"--top-k", OPT_INT, &o->top_k, "N", "of the N likeliest tokens only, 0: all (40)", 0,
+         1 << 22},
+        {"--typical|--typical-p", OPT_FLOAT, &o->typical_p, "P", "locally typical, 1: off (1)", 0,
+         1},
+        {"--top-p", OPT_FLOAT, &o->top_p, "P", "of the likeliest that make up P, 1: all (0.95)", 0,
+         1},
+        {"--min-p", OPT_FLOAT, &o->min_p, "P", "at least P times the likeliest, 0: off (0.05)", 0,
+         1},
+        {"--repeat-penalty", OPT_FLOAT, &o->repeat_penalty, "X",
+         "make tokens seen unlikelier, 1: off (1)", 0, 1e6},
+        {"--frequency-penalty", OPT_FLOAT, &o->frequency_penalty, "X",
+         "less for every time a token was seen (0)", -1e6, 1e6},
+        {"--presence-penalty", OPT_FLOAT, &o->presence_penalty, "X",
+         "less for tokens that were seen (0)", -1e6, 1e6},
+        {"--repeat-last-n", OPT_INT, &o->repeat_last, "N", "how far penalties look back (64)", 0,
+         1 << 20},
+        {"--logit-bias", OPT_LIST, &o->bias, "ID+X",
+         "add X to a token's logit, as in 15+2, 15-2, 15-inf; may come again", 0, 0},
+        {"--stop", OPT_LIST, &o->stops, "TEXT", "end before this text; may come again", 0, 0},
+        {"--grammar", OPT_STRING, &o->constraint.grammar, "GBNF",
+         "answers must follow this grammar", 0, 0},
+        {"--grammar-file", OPT_STRING, &o->constraint.grammar_file, "FILE", "the same from a file",
+         0, 0},
+        {"--json-schema", OPT_STRING, &o->constraint.json_schema, "SCHEMA",
+         "answers must be JSON of this schema, @FILE: from a file", 0, 0},
+        {"--lookup", OPT_INT, &o->lookup, "N",
+         "check up to N drafted tokens at once: faster where text repeats (0)", 0, LOOKUP_MAX},
+    };
+    memcpy(defs, mine, sizeof mine);
+}
+
+static int64_t random_seed_value(void) {
+    uint64_t seed;
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed) {
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME, &t);
+        seed = (uint64_t)t.tv_nsec ^ (uint64_t)t.tv_sec << 20 ^ (uint64_t)getpid();
+    }
+    return (int64_t)(seed & 0xffffffffu); /* short enough to be typed again */
+}
+
+/* "15+2", "15-2.5" or "15-inf". */
+static bool parse_bias(const char *text, struct bise_logit_bias *bias) {
+    char *sign, *end;
+    errno = 0;
+    const long id = strtol(text, &sign, 10);
+    if (sign == text || text[0] < '0' || text[0] > '9' || errno || id > INT32_MAX ||
+        (*sign != '+' && *sign != '-'))
+        return false;
+    bias->id = (int32_t)id;
+    bias->bias = strtof(sign, &end);
+    return end > sign + 1 && !*end;
+}
+
+bool sampling_params(const struct sampling_options *o, struct bise_logit_bias *bias,
+                     struct bise_sampler_params *params) {
+    for (size_t i = 0; i < o->bias.n; i++)
+        if (!parse_bias(o->bias.items[i], &bias[i])) {
+            fprintf(stderr,
+                    "bise: --logit-bias: expected a token id and a number with its sign, as in "
+                    "15+2 or 15-inf, found \"%s\"\n",
+                    o->bias.items[i]);
+            return false;
+        }
+    *params = (struct bise_sampler_params){
+        .temp = (float)o->temp,
+        .top_k = (uint32_t)(o->top_k < UINT32_MAX ? o->top_k : UINT32_MAX),
+        .typical_p = (float)o->typical_p,
+        .top_p = (float)o->top_p,
+        .min_p = (float)o->min_p,
+        .repeat_penalty = (float)o->repeat_penalty,
+        .frequency_penalty = (float)o->frequency_penalty,
+        .presence_penalty = (float)o->presence_penalty,
+        .repeat_last = (uint32_t)(o->repeat_last < UINT32_MAX ? o->repeat_last : UINT32_MAX),
+        .seed = (uint64_t)o->seed,
+        .bias = bias,
+        .n_bias = o->bias.n,
+    };
+    return true;
+}
+
+int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uint32_t n_vocab,
+                  bool quiet) {
+    struct bise_logit_bias bias[OPTION_LIST_MAX];
+    struct bise_sampler_params params;
+    struct bise_error err = {0};
+    if (o->seed < 0) {
+        o->seed = random_seed_value();
+        if (o->temp > 0 && !quiet)
+            fprintf(stderr, "seed %lld\n", (long long)o->seed);
+    }
+    if (!sampling_params(o, bias, &params))
+        return EXIT_USAGE;
+    const enum bise_status status = bise_sampler_open(sampler, n_vocab, &params, &err);
+    return status ? report(status, &err) : EXIT_DONE;
+}
+
+int sampling_stops(const struct sampling_options *o, struct stop *stop) {
+    for (size_t i = 0; i < o->stops.n; i++)
+        if (!stop_add(stop, o->stops.items[i])) {
+            fprintf(stderr, "bise: --stop: expected at most %d texts of 1 to %d bytes\n",
+                    STOP_MAX_TEXTS, STOP_MAX_BYTES);
+            return EXIT_USAGE;
+        }
+    return EXIT_DONE;
+}

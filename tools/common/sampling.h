@@ -1,0 +1,38 @@
+/* The sampling options of run and chat. */
+#ifndef BISE_TOOLS_COMMON_SAMPLING_H
+#define BISE_TOOLS_COMMON_SAMPLING_H
+
+#include "src/text/stop.h"
+#include "tools/common/answer.h"
+
+struct sampling_options {
+    double temp, typical_p, top_p, min_p;
+    double repeat_penalty, frequency_penalty, presence_penalty;
+    int64_t top_k, repeat_last, seed; /* seed -1: chosen at random */
+    int64_t lookup;
+    struct option_list bias, stops;
+    struct constraint_source constraint;
+};
+
+#define SAMPLING_OPTIONS 16
+#define SAMPLING_DEFAULTS                                                                          \
+    {                                                                                              \
+        .temp = 0.7, .typical_p = 1, .top_p = 0.95, .min_p = 0.05, .repeat_penalty = 1,            \
+        .top_k = 40, .repeat_last = 64, .seed = -1                                                 \
+    }
+
+/* Writes the SAMPLING_OPTIONS option definitions that fill o. */
+void sampling_option_defs(struct sampling_options *o, struct option_def *defs);
+
+/* The sampler's parameters; bias [OPTION_LIST_MAX] is theirs. False, said on stderr, where a bias
+ * is not understood. */
+bool sampling_params(const struct sampling_options *o, struct bise_logit_bias *bias,
+                     struct bise_sampler_params *params);
+/* Opens a sampler. A seed chosen at random is put into o->seed and, unless quiet, said on stderr
+ * where it matters. Returns an exit code, the fault said on stderr. */
+int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uint32_t n_vocab,
+                  bool quiet);
+/* Adds the stop strings to stop. Returns an exit code, the fault said on stderr. */
+int sampling_stops(const struct sampling_options *o, struct stop *stop);
+
+#endif

@@ -1,0 +1,38 @@
+#include "tools/edit/color.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool colored;
+
+bool color_choose(const char *when) {
+    const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+    if (!when || strcmp(when, "auto") == 0)
+        colored = isatty(STDERR_FILENO) && !(no_color && no_color[0]) && term && term[0] &&
+                  strcmp(term, "dumb") != 0;
+    else if (strcmp(when, "always") == 0 || strcmp(when, "never") == 0)
+        colored = when[0] == 'a';
+    else {
+        fprintf(stderr, "bise: --color: expected auto, always or never, found \"%s\"\n", when);
+        return false;
+    }
+    return true;
+}
+
+const char *paint(enum paint p) {
+    static const char *const sequences[] = {
+        [PAINT_OFF] = "\033[0m", [PAINT_PROMPT] = "\033[1;36m", [PAINT_NOTE] = "\033[2m"};
+    return colored ? sequences[p] : "";
+}
+
+void note(const char *format, ...) {
+    va_list args;
+    fputs(paint(PAINT_NOTE), stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, "%s\n", paint(PAINT_OFF));
+}
