@@ -38,6 +38,32 @@ else
     not_ok rooms_can_fail
 fi
 
+# circles INCLUDES: rooms that include each other, directly or by way of others: the first circle.
+circles() {
+    awk '
+        function room(file) { sub(/\/[^\/]*$/, "", file); return file }
+        function walk(from, path,   i, to) {
+            if (path ~ " " from " ") {
+                path = substr(path, index(path, " " from " ") + 1)
+                print path from
+                return 1
+            }
+            if (from in done) return 0
+            for (i = 1; i <= n[from]; i++)
+                if (walk(next_of[from, i], path from " ")) return 1
+            done[from] = 1
+            return 0
+        }
+        { a = room($1); b = room($2) }
+        a != b && !((a, b) in known) { known[a, b] = 1; next_of[a, ++n[a]] = b; rooms[a] = 1 }
+        END { for (r in rooms) if (walk(r, " ")) exit }' "$1"
+}
+found=$(circles <(grep -v "^src/text/.* src/model/" "$T/includes")) # config.h, still
+if [ -z "$found" ]; then ok no_circles; else not_ok no_circles "$found"; fi
+printf '%s\n' 'tools/edit/a.c tools/common/b.h' 'tools/common/b.h src/os/c.h' \
+    'src/os/c.h tools/edit/d.h' >"$T/circle"
+if [ -n "$(circles "$T/circle")" ]; then ok circles_can_fail; else not_ok circles_can_fail; fi
+
 # Every included file is named from the root (tests/plain stands in for Criterion's headers).
 bad=$(git ls-files '*.[ch]' 2>/dev/null | grep -v '^docs/' | xargs grep -H -o -E '^ *# *include +"[^"]+"' |
     sed -E 's/: *# *include +"([^"]+)"/ \1/' | while read -r file included; do

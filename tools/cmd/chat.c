@@ -1,8 +1,8 @@
 /* bise chat: a conversation, on a terminal or one message per line. */
-#include "tools/chat/chat_commands.h"
-#include "tools/chat/chat_input.h"
-#include "tools/chat/chat_jsonl.h"
-#include "tools/chat/chat_moderation.h"
+#include "tools/chat/commands.h"
+#include "tools/chat/input.h"
+#include "tools/chat/jsonl.h"
+#include "tools/chat/moderation.h"
 #include "tools/common/progress.h"
 #include "tools/edit/color.h"
 
@@ -12,7 +12,7 @@
 
 #define CHAT_OPTIONS 12
 
-static bool parse(struct chat_options *o, int argc, char **argv, int *code) {
+static bool parse_options(struct chat_options *o, int argc, char **argv, int *code) {
     const struct option_def mine[CHAT_OPTIONS] = {
         {"--chat-format", OPT_STRING, &o->format, "NAME",
          "v1, v3, chatml, zephyr, llama2 or none (default: the model's)", 0, 0},
@@ -48,20 +48,21 @@ static bool parse(struct chat_options *o, int argc, char **argv, int *code) {
 }
 
 /* Says how an answer ended where that is not plain. */
-static void explain(const struct conversation *c, enum finish finish) {
+static void explain_end(const struct conversation *c, enum finish finish) {
     const struct bise_plan *plan = bise_session_plan(c->runtime->session);
     if (c->out.last != '\n' && !c->out.failed && wait_output(STDOUT_FILENO) &&
         write(STDOUT_FILENO, "\n", 1) < 0)
         return;
     if (finish == FINISH_LENGTH)
-        note("(stopped after %zu tokens)", c->answer.n);
+        say_note("(stopped after %zu tokens)", c->answer.n);
     else if (finish == FINISH_INTERRUPTED)
-        note("(stopped)");
+        say_note("(stopped)");
     else if (finish == FINISH_CONTEXT)
-        note("(the context of %u tokens is full: the answer ends here. /clear begins anew, /undo "
-             "takes "
-             "the last turn back, -c N gives a longer context)",
-             plan->n_ctx);
+        say_note(
+            "(the context of %u tokens is full: the answer ends here. /clear begins anew, /undo "
+            "takes "
+            "the last turn back, -c N gives a longer context)",
+            plan->n_ctx);
 }
 
 /* Why a message could not be answered. The message has been taken back. */
@@ -69,7 +70,7 @@ static void explain_failure(const struct conversation *c, enum bise_status statu
                             const struct bise_error *err) {
     const struct bise_plan *plan = bise_session_plan(c->runtime->session);
     if (status == BISE_ERR_INTERRUPTED)
-        note("(stopped while reading; your message is taken back)");
+        say_note("(stopped while reading; your message is taken back)");
     else if (status == BISE_ERR_CONTEXT)
         fprintf(stderr,
                 "bise: with this message the conversation no longer fits into the context of %u "
@@ -82,7 +83,7 @@ static void explain_failure(const struct conversation *c, enum bise_status statu
 
 /* Answers the last message; returns an exit code, EXIT_DONE where the chat goes on. On a terminal a
  * refused message is no reason to leave; a script must not go on out of step. */
-static int answer(struct talk *t) {
+static int answer_last(struct console *t) {
     struct conversation *c = &t->conversation;
     struct bise_error err = {0};
     enum finish finish;
@@ -93,8 +94,8 @@ static int answer(struct talk *t) {
         interrupt_clear();
         return leave ? (int)exit_code_of(status) : EXIT_DONE;
     }
-    const int code = chat_moderation_answer(t);
-    explain(c, finish);
+    const int code = console_judge_answer(t);
+    explain_end(c, finish);
     interrupt_clear();
     if (code)
         return isatty(STDIN_FILENO) && code != EXIT_FAILED ? EXIT_DONE : code;
@@ -104,43 +105,44 @@ static int answer(struct talk *t) {
 }
 
 /* Adds a message and answers it; returns an exit code. */
-static int send(struct talk *t, const char *text, size_t len) {
+static int send_message(struct console *t, const char *text, size_t len) {
     struct bise_error err = {0};
     int code;
-    if (!chat_moderation_message(t, text, len, &code)) {
+    if (!console_judge_message(t, text, len, &code)) {
         interrupt_clear();
         return isatty(STDIN_FILENO) ? EXIT_DONE : code;
     }
     const enum bise_status status = chat_add(t->conversation.chat, CHAT_USER, text, len, &err);
     if (!status)
-        return answer(t);
+        return answer_last(t);
     report(status, &err);
     return isatty(STDIN_FILENO) ? EXIT_DONE : (int)exit_code_of(status);
 }
 
 /* Adds a message, behind what /read has read, and answers it; returns an exit code. */
-static int send_with_read(struct talk *t, const char *text, size_t len) {
+static int send_with_read(struct console *t, const char *text, size_t len) {
     struct buffer all = t->read;
     if (!all.len)
-        return send(t, text, len);
+        return send_message(t, text, len);
     t->read = (struct buffer){.len = 0};
     if (len)
         buffer_text(&all, all.bytes[all.len - 1] == '\n' ? "\n" : "\n\n");
     buffer_put(&all, text, len);
-    const int code = all.failed ? report(BISE_ERR_MEMORY, NULL) : send(t, all.bytes, all.len);
+    const int code =
+        all.failed ? report(BISE_ERR_MEMORY, NULL) : send_message(t, all.bytes, all.len);
     buffer_free(&all);
     return code;
 }
 
 /* What a message says is done; returns an exit code. *several: whether the next one is to have
  * several lines. */
-static int obey(struct talk *t, const char *text, size_t len, bool *several, bool *leave) {
-    const enum command_result result = *several ? COMMAND_NONE : chat_command(t, text);
+static int obey_line(struct console *t, const char *text, size_t len, bool *several, bool *leave) {
+    const enum command_result result = *several ? COMMAND_NONE : console_command(t, text);
     const size_t slash = !*several && text[0] == '/' && text[1] == '/';
     *several = result == COMMAND_MULTI;
     *leave = result == COMMAND_QUIT;
     if (result == COMMAND_ANSWER)
-        return answer(t);
+        return answer_last(t);
     if (result == COMMAND_BROKEN)
         return EXIT_FAILED;
     if (result == COMMAND_FAILED)
@@ -158,7 +160,7 @@ static enum overflow ask_overflow(void *arg, bool in_answer) {
             : "The context is full. Leave the oldest turns out (d), all before this message "
               "(n), or take the message back (s)?";
     for (;;) {
-        switch (chat_input_ask(arg, question)) {
+        switch (console_input_ask(arg, question)) {
         case 'd':
             return OVERFLOW_DROP;
         case 'n':
@@ -172,39 +174,39 @@ static enum overflow ask_overflow(void *arg, bool in_answer) {
     }
 }
 
-static int converse(struct talk *t) {
-    struct chat_input in = {.on_terminal = false};
+static int chat_by_lines(struct console *t) {
+    struct console_input in = {.on_terminal = false};
     const char *text;
     size_t len;
     int code = EXIT_DONE;
     bool leave = false, several = false;
     enum editor_event event = EDITOR_MESSAGE;
     interrupt_catch_all();
-    chat_input_open(&in);
+    console_input_open(&in);
     t->conversation.ask_overflow = ask_overflow;
     t->conversation.ask_arg = &in;
     if (chat_messages(t->conversation.chat) % 2) {
-        note("(your last message has no answer yet)");
-        code = answer(t);
+        say_note("(your last message has no answer yet)");
+        code = answer_last(t);
     }
     while (!code && !leave && !terminated()) {
-        event = chat_input_read(&in, several, &text, &len);
+        event = console_input_read(&in, several, &text, &len);
         if (event != EDITOR_MESSAGE)
             break;
-        code = obey(t, text, len, &several, &leave);
+        code = obey_line(t, text, len, &several, &leave);
     }
-    chat_input_close(&in);
+    console_input_close(&in);
     t->conversation.overflow = OVERFLOW_STOP; /* there is nobody left to ask */
     t->conversation.ask_arg = NULL;
     return !code && (event == EDITOR_INTERRUPT || terminated()) ? EXIT_INTERRUPTED : code;
 }
 
 int cmd_chat(int argc, char **argv) {
-    struct talk t = {.options = {.runtime = RUNTIME_DEFAULTS,
-                                 .sampling = SAMPLING_DEFAULTS,
-                                 .n_predict = TALK_DEFAULT_LENGTH}};
+    struct console t = {.options = {.runtime = RUNTIME_DEFAULTS,
+                                    .sampling = SAMPLING_DEFAULTS,
+                                    .n_predict = CONSOLE_DEFAULT_LENGTH}};
     int code;
-    if (!parse(&t.options, argc, argv, &code))
+    if (!parse_options(&t.options, argc, argv, &code))
         return code;
     if (!color_choose(t.options.color))
         return EXIT_USAGE;
@@ -213,12 +215,12 @@ int cmd_chat(int argc, char **argv) {
         return EXIT_USAGE;
     }
     interrupt_catch();
-    code = talk_open(&t);
+    code = console_open(&t);
     if (!code) {
-        code = t.options.jsonl ? chat_jsonl(&t) : converse(&t);
-        const int saved = talk_leave_session(&t);
+        code = t.options.jsonl ? console_jsonl(&t) : chat_by_lines(&t);
+        const int saved = console_leave_session(&t);
         code = saved ? saved : code;
     }
-    talk_close(&t);
+    console_close(&t);
     return code;
 }

@@ -1,6 +1,6 @@
 /* bise moderate: classifies a text, or every message of a conversation. */
 #include "src/base/json.h"
-#include "tools/chat/talk.h"
+#include "tools/chat/console.h"
 #include "tools/common/buffer.h"
 #include "tools/common/moderation.h"
 #include "tools/common/progress.h"
@@ -164,7 +164,7 @@ int cmd_moderate(int argc, char **argv) {
     interrupt_catch();
     code = runtime_open(&w.runtime, &o.runtime);
     if (!code)
-        code = talk_format(&w.runtime, o.format, &format);
+        code = console_format(&w.runtime, o.format, &format);
     if (!code)
         code = moderation_open(&w.moderation, &w.runtime, NULL, format);
     w.moderation.threshold = o.threshold;

@@ -1,10 +1,10 @@
 #include "tools/common/answer.h"
 
 #include "src/base/error.h"
+#include "tools/common/interrupt.h"
 #include "tools/common/output.h"
 #include "tools/common/read_text.h"
-#include "tools/edit/editor_width.h"
-#include "tools/edit/interrupt.h"
+#include "tools/common/width.h"
 
 #include <stdlib.h>
 #include <string.h>

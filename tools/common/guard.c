@@ -15,7 +15,8 @@ bool guard_is_on(const struct chat *c) {
     return !system[len] || strncmp(system + len, GAP, strlen(GAP)) == 0;
 }
 
-static enum bise_status set(struct chat *c, bool on, const char *text, struct bise_error *err) {
+static enum bise_status set_system(struct chat *c, bool on, const char *text,
+                                   struct bise_error *err) {
     struct buffer b = {.len = 0};
     if (on)
         buffer_text(&b, GUARD_PROMPT);
@@ -37,9 +38,9 @@ enum bise_status guard_set(struct chat *c, bool on, struct bise_error *err) {
         own += strlen(GUARD_PROMPT);
         own += *own ? strlen(GAP) : 0;
     }
-    return set(c, on, own, err);
+    return set_system(c, on, own, err);
 }
 
 enum bise_status guard_set_system(struct chat *c, const char *text, struct bise_error *err) {
-    return set(c, guard_is_on(c), text, err);
+    return set_system(c, guard_is_on(c), text, err);
 }

@@ -8,9 +8,8 @@
 
 #define GUARD_PROMPT                                                                               \
     "Always assist with care, respect, and truth. Respond with utmost utility yet securely. "      \
-    "Avoid "                                                                                       \
-    "harmful, unethical, prejudiced, or negative content. Ensure replies promote fairness and "    \
-    "positivity."
+    "Avoid harmful, unethical, prejudiced, or negative content. Ensure replies promote fairness "  \
+    "and positivity."
 
 bool guard_is_on(const struct chat *c);
 /* Errors: MEMORY; nothing has changed then. */

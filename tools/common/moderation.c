@@ -4,7 +4,7 @@
 #include "src/base/error.h"
 #include "src/model/model.h"
 #include "tools/common/buffer.h"
-#include "tools/edit/interrupt.h"
+#include "tools/common/interrupt.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "tools/common/output.h"
 
-#include "tools/edit/interrupt.h"
+#include "tools/common/interrupt.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -3,7 +3,7 @@
 #define BISE_TOOLS_COMMON_PROGRESS_H
 
 #include "src/bise.h"
-#include "tools/edit/interrupt.h"
+#include "tools/common/interrupt.h"
 
 /* Seconds on a clock that only goes forward. */
 double seconds_now(void);

@@ -28,7 +28,7 @@ const char *paint(enum paint p) {
     return colored ? sequences[p] : "";
 }
 
-void note(const char *format, ...) {
+void say_note(const char *format, ...) {
     va_list args;
     fputs(paint(PAINT_NOTE), stderr);
     va_start(args, format);

@@ -16,6 +16,6 @@ bool color_choose(const char *when);
 /* The sequence that begins this paint; "" without colours. */
 const char *paint(enum paint p);
 /* A remark on a line of its own, on standard error. */
-__attribute__((format(printf, 1, 2))) void note(const char *format, ...);
+__attribute__((format(printf, 1, 2))) void say_note(const char *format, ...);
 
 #endif

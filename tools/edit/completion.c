@@ -1,7 +1,7 @@
 #include "tools/edit/completion.h"
 
 #include "src/base/utf8.h"
-#include "tools/edit/editor_width.h"
+#include "tools/common/width.h"
 
 #include <dirent.h>
 #include <stdio.h>

@@ -9,12 +9,12 @@
 #define QUOTES "\"\"\""
 
 /* Whether the text began with quotes, so that Enter is a line break until they are closed. */
-static bool quoted(const struct editor *e) {
+static bool is_quoted(const struct editor *e) {
     return !e->literal && e->text.len >= 3 && memcmp(e->text.bytes, QUOTES, 3) == 0;
 }
 
 /* Where the quotes that close the text begin; 0: it is not closed. */
-static size_t closing(const struct editor *e) {
+static size_t closing_quotes(const struct editor *e) {
     size_t n = e->text.len;
     while (n && strchr(" \t\n", e->text.bytes[n - 1]))
         n--;
@@ -29,13 +29,13 @@ static bool ends_in_backslash(const struct edit_text *t) {
     return n % 2;
 }
 
-static enum editor_event enter(struct editor *e) {
+static enum editor_event press_enter(struct editor *e) {
     struct edit_text *t = &e->text;
-    if (quoted(e) && !closing(e)) {
+    if (is_quoted(e) && !closing_quotes(e)) {
         edit_insert(t, "\n", 1);
         return EDITOR_NONE;
     }
-    if (!quoted(e) && t->cursor == t->len && e->last != EDIT_PASTE_END && ends_in_backslash(t)) {
+    if (!is_quoted(e) && t->cursor == t->len && e->last != EDIT_PASTE_END && ends_in_backslash(t)) {
         edit_delete(t, t->len - 1, t->len);
         edit_insert(t, "\n", 1);
         return EDITOR_NONE;
@@ -44,7 +44,7 @@ static enum editor_event enter(struct editor *e) {
 }
 
 const char *editor_message(struct editor *e, size_t *len) {
-    const size_t end = quoted(e) ? closing(e) : 0;
+    const size_t end = is_quoted(e) ? closing_quotes(e) : 0;
     *len = e->text.len;
     if (!end)
         return edit_bytes(&e->text);
@@ -63,7 +63,7 @@ static bool is_kill(enum edit_action action) {
 }
 
 /* Takes text away and keeps it for Ctrl-Y, together with what the key before took. */
-static void kill(struct editor *e, size_t from, size_t to) {
+static void kill_text(struct editor *e, size_t from, size_t to) {
     const bool backwards = to == e->text.cursor && from < to;
     if (from >= to)
         return;
@@ -77,13 +77,13 @@ static void kill(struct editor *e, size_t from, size_t to) {
 static void kill_to_end(struct editor *e) {
     struct edit_text *t = &e->text;
     const size_t end = edit_line_end(t, t->cursor);
-    kill(e, t->cursor, end == t->cursor && end < t->len ? end + 1 : end);
+    kill_text(e, t->cursor, end == t->cursor && end < t->len ? end + 1 : end);
 }
 
 /* ---- history ---- */
 
 /* Shows the message of this index. */
-static void recall(struct editor *e, size_t at) {
+static void recall_message(struct editor *e, size_t at) {
     const struct history *h = e->history;
     if (at == e->at)
         return;
@@ -96,26 +96,26 @@ static void recall(struct editor *e, size_t at) {
     e->at = at;
 }
 
-static void up(struct editor *e) {
+static void line_up(struct editor *e) {
     const size_t above = edit_line_above(&e->text, e->text.cursor);
     if (above != e->text.cursor)
         e->text.cursor = above;
     else if (e->at)
-        recall(e, e->at - 1);
+        recall_message(e, e->at - 1);
 }
 
-static void down(struct editor *e) {
+static void line_down(struct editor *e) {
     const size_t below = edit_line_below(&e->text, e->text.cursor);
     if (below != e->text.cursor)
         e->text.cursor = below;
     else if (e->at < e->history->n)
-        recall(e, e->at + 1);
+        recall_message(e, e->at + 1);
 }
 
 /* ---- what is seen ---- */
 
 /* What stands on the terminal; prompt is to be freed afterwards. */
-static struct screen_text shown(const struct editor *e, struct buffer *prompt) {
+static struct screen_text text_shown(const struct editor *e, struct buffer *prompt) {
     struct screen_text t = {
         .prompt = e->prompt,
         .prompt_on = e->prompt_on,
@@ -131,7 +131,7 @@ static struct screen_text shown(const struct editor *e, struct buffer *prompt) {
 
 void editor_draw(struct editor *e) {
     struct buffer prompt = {.len = 0};
-    const struct screen_text t = shown(e, &prompt);
+    const struct screen_text t = text_shown(e, &prompt);
     if (!e->keys.pasting) /* all of it at once, when it is there */
         screen_draw(&e->screen, &t, &e->out);
     buffer_free(&prompt);
@@ -140,14 +140,14 @@ void editor_draw(struct editor *e) {
 void editor_leave(struct editor *e) {
     struct buffer prompt = {.len = 0};
     e->search.on = false;
-    const struct screen_text t = shown(e, &prompt);
+    const struct screen_text t = text_shown(e, &prompt);
     screen_leave(&e->screen, &t, &e->out);
     buffer_free(&prompt);
 }
 
 void editor_resize(struct editor *e, size_t cols, size_t rows) {
     struct buffer prompt = {.len = 0};
-    const struct screen_text t = shown(e, &prompt);
+    const struct screen_text t = text_shown(e, &prompt);
     screen_resize(&e->screen, &t, cols, rows);
     buffer_free(&prompt);
 }
@@ -155,7 +155,7 @@ void editor_resize(struct editor *e, size_t cols, size_t rows) {
 /* ---- completion ---- */
 
 /* Below the text, in columns; the text is then drawn anew below them. */
-static void list(struct editor *e, const struct completion *offer) {
+static void list_offers(struct editor *e, const struct completion *offer) {
     size_t width = 1;
     for (size_t i = 0; i < offer->n; i++)
         if (strlen(offer->items[i]) + 2 > width)
@@ -168,7 +168,7 @@ static void list(struct editor *e, const struct completion *offer) {
     }
 }
 
-static void complete(struct editor *e) {
+static void complete_word(struct editor *e) {
     struct edit_text *t = &e->text;
     struct completion offer = {.n = 0};
     size_t start = 0;
@@ -185,7 +185,7 @@ static void complete(struct editor *e) {
     if (offer.n == 1 && t->bytes[t->len - 1] != '/')
         edit_insert(t, " ", 1);
     if (offer.n > 1 && common <= word && e->last == EDIT_COMPLETE)
-        list(e, &offer);
+        list_offers(e, &offer);
     completion_free(&offer);
 }
 
@@ -201,7 +201,7 @@ static enum editor_event interrupt(struct editor *e) {
     return EDITOR_NONE;
 }
 
-static void paste(struct editor *e, const struct key *key) {
+static void take_paste(struct editor *e, const struct key *key) {
     e->search.on = false;
     edit_insert(&e->pasted, key->text, key->n);
     if (key->action != EDIT_PASTE_END)
@@ -220,7 +220,7 @@ static enum editor_event end_or_delete(struct editor *e) {
 }
 
 /* Actions that move the cursor; false for all others. */
-static bool move(struct edit_text *t, enum edit_action action) {
+static bool move_cursor(struct edit_text *t, enum edit_action action) {
     static size_t (*const to[EDIT_ACTION_COUNT])(const struct edit_text *, size_t) = {
         [EDIT_LEFT] = edit_previous,           [EDIT_RIGHT] = edit_next,
         [EDIT_WORD_LEFT] = edit_word_previous, [EDIT_WORD_RIGHT] = edit_word_next,
@@ -247,47 +247,47 @@ static void remove_text(struct editor *e, enum edit_action action) {
         kill_to_end(e);
         break;
     case EDIT_KILL_START:
-        kill(e, edit_line_start(t, at), at);
+        kill_text(e, edit_line_start(t, at), at);
         break;
     case EDIT_KILL_SPACE:
-        kill(e, edit_space_previous(t, at), at);
+        kill_text(e, edit_space_previous(t, at), at);
         break;
     case EDIT_KILL_WORD_LEFT:
-        kill(e, edit_word_previous(t, at), at);
+        kill_text(e, edit_word_previous(t, at), at);
         break;
     case EDIT_KILL_WORD_RIGHT:
-        kill(e, at, edit_word_next(t, at));
+        kill_text(e, at, edit_word_next(t, at));
         break;
     default:
         break;
     }
 }
 
-static enum editor_event act(struct editor *e, enum edit_action action) {
+static enum editor_event do_action(struct editor *e, enum edit_action action) {
     struct edit_text *t = &e->text;
     switch (action) {
     case EDIT_ENTER:
-        return enter(e);
+        return press_enter(e);
     case EDIT_NEWLINE:
         edit_insert(t, "\n", 1);
         break;
     case EDIT_UP:
-        up(e);
+        line_up(e);
         break;
     case EDIT_DOWN:
-        down(e);
+        line_down(e);
         break;
     case EDIT_OLDER:
-        recall(e, e->at ? e->at - 1 : 0);
+        recall_message(e, e->at ? e->at - 1 : 0);
         break;
     case EDIT_NEWER:
-        recall(e, e->at < e->history->n ? e->at + 1 : e->at);
+        recall_message(e, e->at < e->history->n ? e->at + 1 : e->at);
         break;
     case EDIT_OLDEST:
-        recall(e, 0);
+        recall_message(e, 0);
         break;
     case EDIT_NEWEST:
-        recall(e, e->history->n);
+        recall_message(e, e->history->n);
         break;
     case EDIT_DELETE_OR_END:
         return end_or_delete(e);
@@ -301,7 +301,7 @@ static enum editor_event act(struct editor *e, enum edit_action action) {
         search_begin(e);
         break;
     case EDIT_COMPLETE:
-        complete(e);
+        complete_word(e);
         break;
     case EDIT_CLEAR_SCREEN:
         buffer_text(&e->out, "\033[H\033[2J");
@@ -312,7 +312,7 @@ static enum editor_event act(struct editor *e, enum edit_action action) {
     case EDIT_SUSPEND:
         return EDITOR_SUSPEND;
     default:
-        if (!move(t, action))
+        if (!move_cursor(t, action))
             remove_text(e, action);
         break;
     }
@@ -320,29 +320,29 @@ static enum editor_event act(struct editor *e, enum edit_action action) {
 }
 
 /* What a key does. */
-static enum editor_event obey(struct editor *e, const struct key *key) {
+static enum editor_event obey_key(struct editor *e, const struct key *key) {
     const bool searching = e->search.on;
     if (!key->n && !key->action)
         return EDITOR_NONE;
     if (e->keys.pasting || key->action == EDIT_PASTE_END)
-        paste(e, key);
+        take_paste(e, key);
     else if (searching && search_key(e, key))
         return EDITOR_NONE;
     else if (!searching)
         edit_insert(&e->text, key->text, key->n);
-    const enum editor_event event = act(e, key->action);
+    const enum editor_event event = do_action(e, key->action);
     e->last = key->action;
     return event;
 }
 
 enum editor_event editor_feed(struct editor *e, unsigned char byte) {
     const struct key key = keys_feed(&e->keys, byte);
-    return obey(e, &key);
+    return obey_key(e, &key);
 }
 
 void editor_timeout(struct editor *e) {
     const struct key key = keys_timeout(&e->keys);
-    obey(e, &key);
+    obey_key(e, &key);
 }
 
 void editor_begin(struct editor *e, const char *text) {

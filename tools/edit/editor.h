@@ -3,11 +3,11 @@
 #ifndef BISE_TOOLS_EDIT_EDITOR_H
 #define BISE_TOOLS_EDIT_EDITOR_H
 
-#include "tools/chat/history.h"
 #include "tools/edit/completion.h"
 #include "tools/edit/editor_keys.h"
 #include "tools/edit/editor_screen.h"
 #include "tools/edit/editor_text.h"
+#include "tools/edit/history.h"
 
 enum editor_event {
     EDITOR_NONE,

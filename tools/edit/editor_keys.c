@@ -27,7 +27,7 @@ static void end_text(struct keys *k, struct key *key) {
     key->n += utf8_stream_end(&k->utf8, key->text + key->n);
 }
 
-static void paste_byte(struct keys *k, struct key *key, char byte) {
+static void pasted_char(struct keys *k, struct key *key, char byte) {
     if (byte == '\r' || (byte == '\n' && !k->after_return))
         add_text(k, key, "\n", 1);
     else if (byte && byte != '\n')
@@ -35,7 +35,7 @@ static void paste_byte(struct keys *k, struct key *key, char byte) {
     k->after_return = byte == '\r';
 }
 
-static void paste(struct keys *k, struct key *key, char byte) {
+static void pasted_byte(struct keys *k, struct key *key, char byte) {
     if (byte == paste_end[k->n_end]) {
         if (!paste_end[++k->n_end]) {
             end_text(k, key);
@@ -47,13 +47,13 @@ static void paste(struct keys *k, struct key *key, char byte) {
     }
     /* Not the end after all: what was held back is text. Its first byte occurs in it only once. */
     for (size_t i = 0; i < k->n_end; i++)
-        paste_byte(k, key, paste_end[i]);
+        pasted_char(k, key, paste_end[i]);
     k->n_end = byte == paste_end[0];
     if (!k->n_end)
-        paste_byte(k, key, byte);
+        pasted_char(k, key, byte);
 }
 
-static void ground(struct keys *k, struct key *key, unsigned char byte) {
+static void ground_byte(struct keys *k, struct key *key, unsigned char byte) {
     if (byte >= 0x20 && byte != 0x7f) {
         const char c = (char)byte;
         add_text(k, key, &c, 1);
@@ -66,7 +66,7 @@ static void ground(struct keys *k, struct key *key, unsigned char byte) {
         key->action = byte == 0x7f ? EDIT_BACKSPACE : controls[byte];
 }
 
-static enum edit_action alt(unsigned char byte) {
+static enum edit_action alt_key(unsigned char byte) {
     switch (byte) {
     case 'b':
     case 'B':
@@ -96,7 +96,7 @@ static enum edit_action alt(unsigned char byte) {
     }
 }
 
-static void escape(struct keys *k, struct key *key, unsigned char byte) {
+static void after_escape(struct keys *k, struct key *key, unsigned char byte) {
     k->state = KEY_GROUND;
     k->n_params = 0;
     if (byte == '[')
@@ -106,9 +106,9 @@ static void escape(struct keys *k, struct key *key, unsigned char byte) {
     else if (byte == ESCAPE)
         k->state = KEY_ESCAPE;
     else if (byte < 0x80)
-        key->action = alt(byte);
+        key->action = alt_key(byte);
     else /* Alt with a letter of another script: the letter */
-        ground(k, key, byte);
+        ground_byte(k, key, byte);
 }
 
 /* Cursor keys and their like by the last byte of their sequence; with Ctrl or Alt by words. */
@@ -158,10 +158,10 @@ static enum edit_action numbered_key(unsigned n, bool by_word) {
 }
 
 /* A byte of ESC [ parameters last. */
-static void csi(struct keys *k, struct key *key, unsigned char byte) {
+static void csi_byte(struct keys *k, struct key *key, unsigned char byte) {
     if (byte < 0x20 || byte >= 0x7f) { /* broken off */
         k->state = KEY_GROUND;
-        ground(k, key, byte);
+        ground_byte(k, key, byte);
         return;
     }
     if (byte < 0x40) {
@@ -193,18 +193,18 @@ static void csi(struct keys *k, struct key *key, unsigned char byte) {
 struct key keys_feed(struct keys *k, unsigned char byte) {
     struct key key = {.n = 0};
     if (k->pasting) {
-        paste(k, &key, (char)byte);
+        pasted_byte(k, &key, (char)byte);
         return key;
     }
     switch (k->state) {
     case KEY_GROUND:
-        ground(k, &key, byte);
+        ground_byte(k, &key, byte);
         break;
     case KEY_ESCAPE:
-        escape(k, &key, byte);
+        after_escape(k, &key, byte);
         break;
     case KEY_CSI:
-        csi(k, &key, byte);
+        csi_byte(k, &key, byte);
         break;
     case KEY_CSI_SKIP:
         k->state = KEY_GROUND;

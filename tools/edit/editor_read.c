@@ -1,6 +1,6 @@
 #include "tools/edit/editor_read.h"
 
-#include "tools/edit/interrupt.h"
+#include "tools/common/interrupt.h"
 #include "tools/edit/terminal.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 #define CTRL_C      3
 
 /* Writes what the editor has to show; whatever cannot be written is not seen. */
-static void flush(struct editor *e) {
+static void flush_editor(struct editor *e) {
     size_t at = 0;
     while (at < e->out.len) {
         const ssize_t n = write(terminal_fd(), e->out.bytes + at, e->out.len - at);
@@ -27,7 +27,7 @@ static void flush(struct editor *e) {
     buffer_clear(&e->out);
 }
 
-static void measure(struct editor *e) {
+static void measure_terminal(struct editor *e) {
     size_t cols, rows;
     terminal_size(&cols, &rows);
     editor_resize(e, cols, rows);
@@ -46,7 +46,7 @@ static enum editor_event wait_for_keys(struct editor *e, struct typed *typed) {
         if (interrupted())
             return EDITOR_INTERRUPT;
         terminal_changed = 0;
-        measure(e);
+        measure_terminal(e);
         return EDITOR_NONE;
     case WAIT_READY:
         break;
@@ -62,22 +62,22 @@ static enum editor_event wait_for_keys(struct editor *e, struct typed *typed) {
 }
 
 /* Feeds what has been typed. */
-static enum editor_event feed(struct editor *e, struct typed *typed) {
+static enum editor_event feed_typed(struct editor *e, struct typed *typed) {
     enum editor_event event = EDITOR_NONE;
     while (!event && typed->from < typed->to)
         event = editor_feed(e, typed->bytes[typed->from++]);
     return event;
 }
 
-static void suspend(struct editor *e) {
+static void suspend_editor(struct editor *e) {
     editor_leave(e);
-    flush(e);
+    flush_editor(e);
     terminal_suspend();
-    measure(e);
+    measure_terminal(e);
 }
 
 /* From now on Ctrl-C is a signal; one typed a moment earlier waits as a byte and means the same. */
-static void watch(struct typed *typed) {
+static void watch_terminal(struct typed *typed) {
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
     terminal_watch();
     memmove(typed->bytes, typed->bytes + typed->from, typed->to - typed->from);
@@ -104,26 +104,26 @@ enum editor_event editor_read(struct editor *e, struct typed *typed, const char 
     terminal_changed = 0;
     screen_forget(&e->screen);
     editor_begin(e, text);
-    measure(e);
+    measure_terminal(e);
     screen_forget(&e->screen);
     while (!event) {
-        event = feed(e, typed);
+        event = feed_typed(e, typed);
         if (event == EDITOR_SUSPEND) {
-            suspend(e);
+            suspend_editor(e);
             event = EDITOR_NONE;
         }
         if (event)
             break;
         if (typed->from == typed->to) {
             editor_draw(e);
-            flush(e);
+            flush_editor(e);
             event = wait_for_keys(e, typed);
         }
     }
     editor_leave(e);
-    flush(e);
+    flush_editor(e);
     if (event == EDITOR_MESSAGE)
-        watch(typed);
+        watch_terminal(typed);
     else
         terminal_watch();
     return event;

@@ -1,6 +1,6 @@
 #include "tools/edit/editor_screen.h"
 
-#include "tools/edit/editor_width.h"
+#include "tools/common/width.h"
 
 #include <string.h>
 
@@ -24,7 +24,7 @@ static void new_row(struct walk *w) {
 }
 
 /* A character of width columns, n bytes at s. The terminal breaks rows at the same places. */
-static void step(struct walk *w, const char *s, size_t n, size_t width) {
+static void step_char(struct walk *w, const char *s, size_t n, size_t width) {
     if (w->col + width > w->cols)
         new_row(w);
     if (shown(w))
@@ -58,9 +58,9 @@ static void put_text(struct walk *w, const char *text, size_t len, size_t cursor
         if (ends) {
             line_break(w);
             for (const char *p = SCREEN_INDENT; *p; p++)
-                step(w, p, 1, 1);
+                step_char(w, p, 1, 1);
         } else {
-            step(w, bytes, n_bytes, width);
+            step_char(w, bytes, n_bytes, width);
         }
         at += n;
     }
@@ -84,35 +84,35 @@ static void walk_all(struct walk *w, const struct screen_text *t) {
 }
 
 /* Rows, and where the cursor is. */
-static struct walk measure(const struct screen *s, const struct screen_text *t) {
+static struct walk measure_text(const struct screen *s, const struct screen_text *t) {
     struct walk w = {.cols = s->cols < MIN_COLS ? MIN_COLS : s->cols};
     walk_all(&w, t);
     return w;
 }
 
-static void move(struct buffer *out, size_t n, char direction) {
+static void move_terminal_cursor(struct buffer *out, size_t n, char direction) {
     if (n)
         buffer_print(out, "\033[%zu%c", n, direction);
 }
 
 /* From where the cursor was left to the beginning of what is shown, all of it wiped. */
-static void wipe(const struct screen *s, struct buffer *out) {
-    move(out, s->cursor_row, 'A');
+static void wipe_rows(const struct screen *s, struct buffer *out) {
+    move_terminal_cursor(out, s->cursor_row, 'A');
     buffer_text(out, "\r\033[J");
 }
 
 void screen_resize(struct screen *s, const struct screen_text *t, size_t cols, size_t rows) {
     s->cols = cols;
     s->rows = rows;
-    const struct walk w = measure(s, t);
+    const struct walk w = measure_text(s, t);
     s->cursor_row = w.cursor_row > s->top ? w.cursor_row - s->top : 0;
     if (rows && s->cursor_row >= rows)
         s->cursor_row = rows - 1;
 }
 
 /* Shows rows [from, to) of the text. */
-static struct walk show(const struct screen *s, const struct screen_text *t, size_t from, size_t to,
-                        struct buffer *out) {
+static struct walk show_rows(const struct screen *s, const struct screen_text *t, size_t from,
+                             size_t to, struct buffer *out) {
     struct walk w = {
         .cols = s->cols < MIN_COLS ? MIN_COLS : s->cols, .from = from, .to = to, .out = out};
     walk_all(&w, t);
@@ -120,7 +120,7 @@ static struct walk show(const struct screen *s, const struct screen_text *t, siz
 }
 
 void screen_draw(struct screen *s, const struct screen_text *t, struct buffer *out) {
-    const struct walk all = measure(s, t);
+    const struct walk all = measure_text(s, t);
     const size_t height = s->rows ? s->rows : 24, n_rows = all.row + 1;
     if (all.cursor_row < s->top || n_rows <= height)
         s->top = n_rows <= height ? 0 : all.cursor_row;
@@ -129,19 +129,19 @@ void screen_draw(struct screen *s, const struct screen_text *t, struct buffer *o
     if (n_rows > height && s->top + height > n_rows)
         s->top = n_rows - height;
     const size_t end = n_rows < s->top + height ? n_rows : s->top + height;
-    wipe(s, out);
-    show(s, t, s->top, end, out);
-    move(out, end - 1 - all.cursor_row, 'A');
+    wipe_rows(s, out);
+    show_rows(s, t, s->top, end, out);
+    move_terminal_cursor(out, end - 1 - all.cursor_row, 'A');
     buffer_text(out, "\r");
-    move(out, all.cursor_col, 'C');
+    move_terminal_cursor(out, all.cursor_col, 'C');
     s->cursor_row = all.cursor_row - s->top;
 }
 
 void screen_leave(struct screen *s, const struct screen_text *t, struct buffer *out) {
     struct screen_text end = *t;
     end.cursor = 0; /* no row for a cursor behind a full one */
-    wipe(s, out);
-    show(s, &end, 0, SIZE_MAX, out);
+    wipe_rows(s, out);
+    show_rows(s, &end, 0, SIZE_MAX, out);
     buffer_text(out, "\r\n");
     screen_forget(s);
 }

@@ -11,7 +11,7 @@ void search_begin(struct editor *e) {
 }
 
 /* Finds the query in the newest message before index end. */
-static void find(struct editor *e, size_t end) {
+static void find_query(struct editor *e, size_t end) {
     struct editor_search *s = &e->search;
     s->failed = false;
     if (!s->query.len)
@@ -25,7 +25,7 @@ static void find(struct editor *e, size_t end) {
 }
 
 /* Takes what was found as the text. */
-static void accept(struct editor *e) {
+static void accept_match(struct editor *e) {
     const size_t match = e->search.match;
     e->search.on = false;
     if (match >= e->history->n)
@@ -43,18 +43,18 @@ bool search_key(struct editor *e, const struct key *key) {
     struct editor_search *s = &e->search;
     if (key->n) {
         edit_insert(&s->query, key->text, key->n);
-        find(e, s->match < e->history->n ? s->match + 1 : e->history->n);
+        find_query(e, s->match < e->history->n ? s->match + 1 : e->history->n);
     }
     switch (key->action) {
     case EDIT_NONE:
         return true;
     case EDIT_SEARCH:
-        find(e, s->match);
+        find_query(e, s->match);
         return true;
     case EDIT_BACKSPACE:
         edit_delete(&s->query, edit_previous(&s->query, s->query.len), s->query.len);
         s->match = e->history->n;
-        find(e, e->history->n);
+        find_query(e, e->history->n);
         return true;
     case EDIT_CANCEL:
     case EDIT_INTERRUPT:
@@ -65,10 +65,10 @@ bool search_key(struct editor *e, const struct key *key) {
             s->on = false;
             return true;
         }
-        accept(e);
+        accept_match(e);
         return false;
     default:
-        accept(e);
+        accept_match(e);
         return false;
     }
 }

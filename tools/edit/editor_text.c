@@ -2,7 +2,7 @@
 
 #include "src/base/utf8.h"
 #include "tools/common/buffer.h"
-#include "tools/edit/editor_width.h"
+#include "tools/common/width.h"
 
 #include <ctype.h>
 #include <stdint.h>

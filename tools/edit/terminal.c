@@ -16,7 +16,7 @@ static struct termios found, editing, watching;
 static const struct termios *mode; /* what is set now; NULL: the terminal is not ours */
 static int out_fd;
 
-static void put(const char *text, size_t n) {
+static void write_terminal(const char *text, size_t n) {
     if (write(out_fd, text, n) < 0) /* nothing can be said where this fails */
         return;
 }
@@ -37,7 +37,7 @@ static void on_continue(int signal_number) {
     const int error = errno;
     (void)signal_number;
     set_mode(mode);
-    put(paste_on, sizeof paste_on - 1);
+    write_terminal(paste_on, sizeof paste_on - 1);
     terminal_changed = 1;
     errno = error;
 }
@@ -47,7 +47,7 @@ static void on_stop(int signal_number) {
     const int error = errno;
     struct sigaction act = {.sa_handler = SIG_DFL}, before;
     sigset_t stop, mask;
-    put(paste_off, sizeof paste_off - 1);
+    write_terminal(paste_off, sizeof paste_off - 1);
     set_mode(&found);
     sigaction(SIGTSTP, &act, &before);
     sigemptyset(&stop);
@@ -84,7 +84,7 @@ bool terminal_open(void) {
     editing.c_iflag &= (tcflag_t)~IXON;
     mode = &watching;
     set_mode(mode);
-    put(paste_on, sizeof paste_on - 1);
+    write_terminal(paste_on, sizeof paste_on - 1);
     install(SIGWINCH, on_change, SA_RESTART);
     install(SIGTSTP, on_stop, SA_RESTART);
     install(SIGCONT, on_continue, SA_RESTART);
@@ -97,7 +97,7 @@ void terminal_close(void) {
     install(SIGCONT, SIG_DFL, 0);
     install(SIGTSTP, SIG_DFL, 0);
     install(SIGWINCH, SIG_DFL, 0);
-    put(paste_off, sizeof paste_off - 1);
+    write_terminal(paste_off, sizeof paste_off - 1);
     set_mode(&found);
     mode = NULL;
 }

@@ -1,12 +1,12 @@
 /* Chat and session together: whatever was said, taken back or moved before, an answer is the one
  * that a fresh session gives to the same conversation. */
-#include "tests/unit/toy_talk.h"
+#include "tests/unit/toy_conversation.h"
 
 #include <math.h>
 
 /* What the session holds begins like the conversation, and the last answer is what the same ids
  * give in a new session. */
-static void check_answer(const struct toy_talk *t) {
+static void check_answer(const struct toy_conversation *t) {
     const struct conversation *c = &t->c;
     struct bise_session *s;
     struct bise_error err = {0};
@@ -29,12 +29,12 @@ static void check_answer(const struct toy_talk *t) {
     bise_session_close(&s);
 }
 
-static void set_system(struct toy_talk *t, const char *text) {
+static void set_system(struct toy_conversation *t, const char *text) {
     cr_assert_eq(chat_set_system(t->c.chat, text, strlen(text), NULL), BISE_OK);
 }
 
 /* Expects the session to hold the conversation up to the last id of the answer. */
-static void check_held(struct toy_talk *t) {
+static void check_held(struct toy_conversation *t) {
     const int32_t *ids;
     size_t n;
     cr_assert_eq(chat_ids(t->c.chat, &ids, &n, NULL), BISE_OK);
@@ -45,9 +45,9 @@ static void check_held(struct toy_talk *t) {
 
 static void talk_over(uint32_t window) {
     char folder[256];
-    struct toy_talk t;
+    struct toy_conversation t;
     cr_assert(tiny_folder(folder));
-    toy_talk_open(&t, folder, window, 0);
+    toy_conversation_open(&t, folder, window, 0);
     set_system(&t, "Be kind.");
     for (int i = 0; i < 4; i++) { /* the system prompt moves every time */
         cr_assert_eq(toy_say(&t, "Hello there"), BISE_OK);
@@ -67,7 +67,7 @@ static void talk_over(uint32_t window) {
     check_held(&t);
     cr_assert_eq(toy_say(&t, "And on"), BISE_OK);
     check_held(&t);
-    toy_talk_close(&t);
+    toy_conversation_close(&t);
     unlink(t.path);
     rmdir(folder);
 }
@@ -82,19 +82,19 @@ Test(conversation, the_session_holds_what_was_said_with_a_window) {
 
 Test(conversation, an_answer_is_that_of_a_fresh_session) {
     char folder[256];
-    struct toy_talk t;
+    struct toy_conversation t;
     cr_assert(tiny_folder(folder));
-    toy_talk_open(&t, folder, 0, 0);
+    toy_conversation_open(&t, folder, 0, 0);
     t.runtime.n_prompt = 0;
     cr_assert_eq(toy_say(&t, "A first message, longer than sixteen tokens"), BISE_OK);
     check_answer(&t);
-    toy_talk_close(&t);
+    toy_conversation_close(&t);
     unlink(t.path);
     rmdir(folder);
 }
 
 /* The first id of an answer whose piece is one byte that none before it has. */
-static size_t first_of_its_byte(const struct toy_talk *t, char stop[2]) {
+static size_t first_of_its_byte(const struct toy_conversation *t, char stop[2]) {
     bool seen[256] = {false};
     for (size_t i = 0; i < t->c.answer.n; i++) {
         size_t len;
@@ -115,10 +115,10 @@ Test(conversation, what_a_stop_string_cuts_is_not_kept) {
     size_t n = 0;
     cr_assert(tiny_folder(folder));
     for (int stopped = 0; stopped < 2; stopped++) {
-        struct toy_talk t;
+        struct toy_conversation t;
         snprintf(t.path, sizeof t.path, "%s/toy.bise", folder);
         toy_write_model(t.path, 0, TYPE_I4);
-        toy_talk_begin(&t, CHAT_V3, 0, 1);
+        toy_conversation_begin(&t, CHAT_V3, 0, 1);
         if (stopped)
             cr_assert(stop_add(&t.c.stop, stop));
         cr_assert_eq(toy_say(&t, "Hi"), BISE_OK);
@@ -130,7 +130,7 @@ Test(conversation, what_a_stop_string_cuts_is_not_kept) {
             cr_assert(n > 0 && t.c.answer.n <= 12);
             memcpy(ids, t.c.answer.ids, n * sizeof *ids);
         }
-        toy_talk_close(&t);
+        toy_conversation_close(&t);
         unlink(t.path);
     }
     rmdir(folder);
@@ -138,10 +138,10 @@ Test(conversation, what_a_stop_string_cuts_is_not_kept) {
 
 Test(conversation, a_full_context_refuses_and_keeps_the_rest) {
     char folder[256];
-    struct toy_talk t;
+    struct toy_conversation t;
     static char text[400];
     cr_assert(tiny_folder(folder));
-    toy_talk_open(&t, folder, 0, 64);
+    toy_conversation_open(&t, folder, 0, 64);
     cr_assert_eq(toy_say(&t, "Hi"), BISE_OK);
     cr_assert_eq(chat_messages(t.c.chat), 2);
     memset(text, 'x', sizeof text - 1);
@@ -149,13 +149,13 @@ Test(conversation, a_full_context_refuses_and_keeps_the_rest) {
     cr_assert_eq(chat_messages(t.c.chat), 2);
     cr_assert_eq(toy_say(&t, "Hi"), BISE_OK);
     check_held(&t);
-    toy_talk_close(&t);
+    toy_conversation_close(&t);
     unlink(t.path);
     rmdir(folder);
 }
 
 /* Whether what the model sees of the conversation has the text in it. */
-static bool has_text(struct toy_talk *t, const char *text) {
+static bool has_text(struct toy_conversation *t, const char *text) {
     const int32_t *ids;
     size_t n, len = 0;
     char out[4096];
@@ -172,9 +172,9 @@ static bool has_text(struct toy_talk *t, const char *text) {
 
 Test(conversation, the_oldest_turns_are_left_out_where_asked) {
     char folder[256];
-    struct toy_talk t;
+    struct toy_conversation t;
     cr_assert(tiny_folder(folder));
-    toy_talk_open(&t, folder, 0, 128);
+    toy_conversation_open(&t, folder, 0, 128);
     t.c.overflow = OVERFLOW_DROP;
     set_system(&t, "SYSTEM");
     for (int i = 0; i < 40; i++) {
@@ -203,7 +203,7 @@ Test(conversation, the_oldest_turns_are_left_out_where_asked) {
     cr_assert_eq(chat_dropped(t.c.chat), 0);
     cr_assert_eq(toy_say(&t, "again"), BISE_OK);
     check_held(&t);
-    toy_talk_close(&t);
+    toy_conversation_close(&t);
     unlink(t.path);
     rmdir(folder);
 }
@@ -215,10 +215,10 @@ static enum overflow choose_new(void *arg, bool in_answer) {
 
 Test(conversation, who_is_asked_may_begin_anew) {
     char folder[256];
-    struct toy_talk t;
+    struct toy_conversation t;
     int n_asked = 0;
     cr_assert(tiny_folder(folder));
-    toy_talk_open(&t, folder, 0, 128);
+    toy_conversation_open(&t, folder, 0, 128);
     t.c.overflow = OVERFLOW_ASK;
     t.c.ask_overflow = choose_new;
     t.c.ask_arg = &n_asked;
@@ -228,16 +228,16 @@ Test(conversation, who_is_asked_may_begin_anew) {
     cr_assert_eq(n_asked, 1);
     cr_assert_eq(chat_dropped(t.c.chat), 4, "all before the last message");
     check_held(&t);
-    toy_talk_close(&t);
+    toy_conversation_close(&t);
     unlink(t.path);
     rmdir(folder);
 }
 
 Test(conversation, an_answer_goes_on_where_the_context_was_full) {
     char folder[256];
-    struct toy_talk t;
+    struct toy_conversation t;
     cr_assert(tiny_folder(folder));
-    toy_talk_open(&t, folder, 0, 128);
+    toy_conversation_open(&t, folder, 0, 128);
     t.c.overflow = OVERFLOW_DROP;
     static const struct bise_logit_bias never[] = {{2, -INFINITY}};
     const struct bise_sampler_params endless = {.temp = 0, .bias = never, .n_bias = 1};
@@ -259,7 +259,7 @@ Test(conversation, an_answer_goes_on_where_the_context_was_full) {
     cr_assert_eq(conversation_answer(&t.c, &finish, NULL), BISE_OK);
     cr_assert_eq(finish, FINISH_CONTEXT);
     cr_assert_eq(bise_position(t.runtime.session), 128);
-    toy_talk_close(&t);
+    toy_conversation_close(&t);
     unlink(t.path);
     rmdir(folder);
 }
@@ -268,11 +268,11 @@ Test(conversation, an_answer_goes_on_where_the_context_was_full) {
  * read than the layers reach, and the answer is that of a session that has read everything. */
 Test(conversation, going_back_reads_no_more_than_the_layers_reach) {
     char folder[256];
-    struct toy_talk t;
+    struct toy_conversation t;
     cr_assert(tiny_folder(folder));
     snprintf(t.path, sizeof t.path, "%s/toy.bise", folder);
     toy_write_model(t.path, 24, TYPE_F32); /* one arithmetic for every length of a call */
-    toy_talk_begin(&t, CHAT_V3, 0, 0);
+    toy_conversation_begin(&t, CHAT_V3, 0, 0);
     const size_t reach = 2 * 23 + 1;
     cr_assert_eq(bise_reach(t.runtime.session), reach);
     for (int i = 0; i < 30; i++)
@@ -304,7 +304,7 @@ Test(conversation, going_back_reads_no_more_than_the_layers_reach) {
     cr_assert_eq(toy_say(&t, "Short"), BISE_OK);
     check_held(&t);
     check_answer(&t);
-    toy_talk_close(&t);
+    toy_conversation_close(&t);
     unlink(t.path);
     rmdir(folder);
 }

@@ -1,7 +1,7 @@
 /* The line editor, key by key: what becomes of the text, and what a terminal shows. */
 #include "tests/pty/vt.h"
+#include "tools/common/width.h"
 #include "tools/edit/editor.h"
-#include "tools/edit/editor_width.h"
 
 #include <criterion/criterion.h>
 #include <locale.h>

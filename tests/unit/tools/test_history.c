@@ -1,5 +1,5 @@
 /* The history file: shared, bounded, private, and whatever lies in it. */
-#include "tools/chat/history.h"
+#include "tools/edit/history.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

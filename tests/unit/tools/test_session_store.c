@@ -1,6 +1,6 @@
 /* Chats as files: whatever ends a chat, what was said is there again, and goes on with the same
  * bits where the file was written; what does not belong together is refused. */
-#include "tests/unit/toy_talk.h"
+#include "tests/unit/toy_conversation.h"
 
 #include "src/sampling/sampler.h"
 #include "tools/chat/session_store.h"
@@ -12,7 +12,7 @@ static char folder[256], path[300], journal_path[320];
 
 /* A chat with its session. */
 struct kept {
-    struct toy_talk t;
+    struct toy_conversation t;
     struct session_store s;
 };
 
@@ -38,7 +38,7 @@ static void begin(struct kept *k) {
     snprintf(k->t.path, sizeof k->t.path, "%s/toy.bise", folder);
     if (access(k->t.path, F_OK) != 0)
         toy_write_model(k->t.path, 48, TYPE_I4);
-    toy_talk_begin(&k->t, CHAT_V3, 0, 1);
+    toy_conversation_begin(&k->t, CHAT_V3, 0, 1);
 }
 
 static int open_kept(struct kept *k) {
@@ -49,7 +49,7 @@ static int open_kept(struct kept *k) {
 /* As a crash would: nothing is saved. */
 static void drop_kept(struct kept *k) {
     session_store_close(&k->s);
-    toy_talk_close(&k->t);
+    toy_conversation_close(&k->t);
 }
 
 static void say(struct kept *k, const char *text) {
@@ -71,7 +71,7 @@ Test(session_store, goes_on_with_the_same_bits) {
     for (int i = 0; i < 6; i++)
         say(&a, "How do you do?");
     int32_t *const want = toy_ids(&a.t, &n);
-    toy_talk_close(&a.t);
+    toy_conversation_close(&a.t);
     for (int i = 0; i < 6; i++) {
         cr_assert_eq(open_kept(&b), EXIT_DONE);
         read = b.t.runtime.n_prompt;
@@ -262,7 +262,7 @@ Test(session_store, one_chat_at_a_time) {
     cr_assert_eq(session_store_open(&b.s, &b.t.c, CHAT_V3, path, true, false, true), EXIT_DONE);
     cr_assert_eq(chat_messages(b.t.c.chat), 4);
     drop_kept(&b);
-    toy_talk_close(&a.t);
+    toy_conversation_close(&a.t);
 }
 
 Test(session_store, another_model_or_format_is_refused) {
@@ -308,7 +308,7 @@ Test(session_store, copies) {
     drop_kept(&k);
     begin(&k);
     cr_assert_eq(session_store_copy(&k.t.c, CHAT_V3, path), EXIT_USAGE, "its journal is not empty");
-    toy_talk_close(&k.t);
+    toy_conversation_close(&k.t);
     cr_assert_eq(open_kept(&k), EXIT_DONE);
     cr_assert_eq(chat_messages(k.t.c.chat), 4);
     drop_kept(&k);

@@ -1,4 +1,4 @@
-#include "tools/chat/talk.h"
+#include "tools/chat/console.h"
 
 #include "tools/common/guard.h"
 
@@ -9,7 +9,7 @@
 #define MAX_SINKS         512
 #define COMPLETION_LENGTH 256 /* of an answer where nothing tells a model to end it */
 
-int talk_format(const struct runtime *e, const char *asked, enum chat_format *format) {
+int console_format(const struct runtime *e, const char *asked, enum chat_format *format) {
     *format = chat_format_from_name(asked ? asked : e->info->chat_format);
     if (*format != CHAT_UNKNOWN && *format != CHAT_FORMAT_COUNT)
         return EXIT_DONE;
@@ -35,7 +35,7 @@ static uint32_t sinks_for(const struct chat_options *o) {
     return n < MAX_SINKS ? (uint32_t)n : MAX_SINKS;
 }
 
-static bool choose_overflow(struct talk *t) {
+static bool choose_overflow(struct console *t) {
     static const char *const names[] = {"stop", "drop", "sink"};
     enum { SINK = 2 };
     static const enum overflow values[] = {OVERFLOW_STOP, OVERFLOW_DROP, OVERFLOW_STOP};
@@ -54,7 +54,7 @@ static bool choose_overflow(struct talk *t) {
     return false;
 }
 
-static void greet(const struct talk *t) {
+static void print_greeting(const struct console *t) {
     runtime_print_plan(&t->runtime, stderr);
     if (t->format == CHAT_NONE)
         fprintf(stderr, "no chat format: a base model goes on with what you type\n");
@@ -63,12 +63,12 @@ static void greet(const struct talk *t) {
     fprintf(stderr, "Ctrl-C stops an answer, Ctrl-D or /quit leaves, /help lists commands\n");
 }
 
-int talk_open_model(struct talk *t) {
+int console_open_model(struct console *t) {
     const struct chat_options *o = &t->options;
     struct conversation *c = &t->conversation;
     int code = runtime_open(&t->runtime, &o->runtime);
     if (!code)
-        code = talk_format(&t->runtime, o->format, &t->format);
+        code = console_format(&t->runtime, o->format, &t->format);
     if (!code)
         code = conversation_open(c, &t->runtime, t->format);
     if (!code)
@@ -80,12 +80,12 @@ int talk_open_model(struct talk *t) {
     if (code)
         return code;
     if (!o->quiet)
-        greet(t);
+        print_greeting(t);
     code = sampling_open(&c->sampler, &t->options.sampling, t->runtime.info->vocab_size, o->quiet);
     if (code)
         return code;
     c->max_tokens = o->n_predict;
-    if (o->n_predict == TALK_DEFAULT_LENGTH)
+    if (o->n_predict == CONSOLE_DEFAULT_LENGTH)
         c->max_tokens = t->format == CHAT_NONE ? COMPLETION_LENGTH : -1;
     c->dump_tokens = o->dump_tokens;
     c->out.hold = o->moderate ? &t->held_answer : NULL;
@@ -96,21 +96,21 @@ int talk_open_model(struct talk *t) {
     return code;
 }
 
-void talk_close_model(struct talk *t) {
+void console_close_model(struct console *t) {
     moderation_close(&t->moderation);
     bise_sampler_close(&t->conversation.sampler);
     conversation_close(&t->conversation);
     runtime_close(&t->runtime);
 }
 
-int talk_open(struct talk *t) {
+int console_open(struct console *t) {
     const struct chat_options *o = &t->options;
     struct conversation *c = &t->conversation;
     const bool seed_given = o->sampling.seed >= 0;
     struct bise_error err = {0};
     if (!choose_overflow(t))
         return EXIT_USAGE;
-    int code = talk_open_model(t);
+    int code = console_open_model(t);
     if (!code && o->session)
         code = session_store_open(&t->store, c, t->format, o->session, false, seed_given, o->quiet);
     if (code)
@@ -123,7 +123,7 @@ int talk_open(struct talk *t) {
     return status ? report(status, &err) : EXIT_DONE;
 }
 
-int talk_leave_session(struct talk *t) {
+int console_leave_session(struct console *t) {
     if (!t->store.path)
         return EXIT_DONE;
     const int code = session_store_changed(&t->store)
@@ -134,9 +134,9 @@ int talk_leave_session(struct talk *t) {
     return code;
 }
 
-void talk_close(struct talk *t) {
+void console_close(struct console *t) {
     session_store_close(&t->store);
-    talk_close_model(t);
+    console_close_model(t);
     buffer_free(&t->held_answer);
     buffer_free(&t->read);
     free(t->model_path);

@@ -1,6 +1,6 @@
 /* Messages of earlier chats, in a file that all chats of a user share. */
-#ifndef BISE_TOOLS_CHAT_HISTORY_H
-#define BISE_TOOLS_CHAT_HISTORY_H
+#ifndef BISE_TOOLS_EDIT_HISTORY_H
+#define BISE_TOOLS_EDIT_HISTORY_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* How many columns of a terminal a character takes. */
-#ifndef BISE_TOOLS_EDIT_EDITOR_WIDTH_H
-#define BISE_TOOLS_EDIT_EDITOR_WIDTH_H
+#ifndef BISE_TOOLS_COMMON_WIDTH_H
+#define BISE_TOOLS_COMMON_WIDTH_H
 
 #include <stdbool.h>
 #include <stddef.h>

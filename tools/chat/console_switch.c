@@ -1,7 +1,7 @@
 /* /model: another model goes on with the conversation. */
 #include "src/base/bytes.h"
 #include "src/model/model.h"
-#include "tools/chat/talk.h"
+#include "tools/chat/console.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 /* A conversation as text: for each message a role (a byte: enum chat_event), a length (u64) and the
  * text. */
 struct transcript {
-    const struct talk *talk;
+    const struct console *console;
     struct buffer records;
 };
 
@@ -22,13 +22,13 @@ static void put_record(struct transcript *t, enum chat_event event, const char *
 
 /* An answer's ids as the text that was shown. */
 static void put_answer(struct transcript *t, const uint8_t *ids, size_t n) {
-    const bool strip = t->talk->format != CHAT_NONE;
+    const bool strip = t->console->format != CHAT_NONE;
     struct utf8_stream utf8 = {.n_tail = 0};
     struct buffer text = {.len = 0};
     for (size_t i = 0; i <= n; i++) {
         size_t len = 0;
         const char *piece =
-            i < n ? bise_token_piece(t->talk->runtime.model, (int32_t)get_u32(ids + 4 * i), &len)
+            i < n ? bise_token_piece(t->console->runtime.model, (int32_t)get_u32(ids + 4 * i), &len)
                   : NULL;
         if (!buffer_reserve(&text, UTF8_STREAM_ROOM(len)))
             break;
@@ -51,7 +51,7 @@ static void write_down(void *arg, enum chat_event event, const void *data, size_
 }
 
 /* Says it all again in a new conversation. */
-static int retell(const struct transcript *t, struct chat *chat) {
+static int tell_again(const struct transcript *t, struct chat *chat) {
     struct bise_error err = {0};
     enum bise_status status = BISE_OK;
     for (size_t at = 0; at < t->records.len && !status;) {
@@ -83,23 +83,23 @@ static bool could_take_over(const char *path, const char *format) {
     if (!e.info->has_tokenizer)
         fprintf(stderr, "bise: %s: the model file has no tokenizer, so it cannot chat\n", path);
     else
-        good = talk_format(&e, format, &unused) == EXIT_DONE;
+        good = console_format(&e, format, &unused) == EXIT_DONE;
     bise_model_close(&e.model);
     return good;
 }
 
 /* Closes the model, opens path and tells it the conversation. */
-static int take_over(struct talk *t, const struct transcript *transcript, const char *path,
+static int take_over(struct console *t, const struct transcript *transcript, const char *path,
                      const char *format) {
-    talk_close_model(t);
+    console_close_model(t);
     t->options.runtime.model = path;
     t->options.format = format;
-    const int code = talk_open_model(t);
-    return code ? code : retell(transcript, t->conversation.chat);
+    const int code = console_open_model(t);
+    return code ? code : tell_again(transcript, t->conversation.chat);
 }
 
-enum switch_result talk_switch(struct talk *t, const char *path, const char *format) {
-    struct transcript transcript = {.talk = t};
+enum switch_result console_switch(struct console *t, const char *path, const char *format) {
+    struct transcript transcript = {.console = t};
     enum switch_result result = SWITCH_REFUSED;
     char *copy = NULL, *old_path = NULL;
     if (!could_take_over(path, format))
@@ -110,7 +110,7 @@ enum switch_result talk_switch(struct talk *t, const char *path, const char *for
         report(BISE_ERR_MEMORY, NULL);
         goto done;
     }
-    if (talk_leave_session(t) != EXIT_DONE)
+    if (console_leave_session(t) != EXIT_DONE)
         goto done;
     const char *old_format = chat_format_name(t->format);
     char **kept = &copy;

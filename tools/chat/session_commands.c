@@ -1,10 +1,10 @@
-#include "tools/chat/chat_session.h"
+#include "tools/chat/session_commands.h"
 
 #include <string.h>
 
 /* Without a name: the session's own file. With one: a copy, which the chat goes on in if it had no
  * file before. */
-enum command_result do_save(struct talk *t, const char *arg) {
+enum command_result do_save(struct console *t, const char *arg) {
     struct session_store *store = &t->store;
     if (!*arg && !store->path) {
         fprintf(stderr, "there is no session file yet: /save FILE makes one\n");
@@ -22,7 +22,7 @@ enum command_result do_save(struct talk *t, const char *arg) {
     return COMMAND_DONE;
 }
 
-enum command_result do_load(struct talk *t, const char *arg) {
+enum command_result do_load(struct console *t, const char *arg) {
     struct conversation *c = &t->conversation;
     if (!*arg) {
         fprintf(stderr, "/load needs the name of a session's file\n");
@@ -36,7 +36,8 @@ enum command_result do_load(struct talk *t, const char *arg) {
         fprintf(stderr, "what was said here is in no file: /save it first, or /clear it\n");
         return COMMAND_FAILED;
     }
-    if (session_store_check(c, t->format, arg) != EXIT_DONE || talk_leave_session(t) != EXIT_DONE)
+    if (session_store_check(c, t->format, arg) != EXIT_DONE ||
+        console_leave_session(t) != EXIT_DONE)
         return COMMAND_FAILED;
     conversation_clear(c);
     if (session_store_open(&t->store, c, t->format, arg, true, false, false) != EXIT_DONE) {
@@ -47,7 +48,7 @@ enum command_result do_load(struct talk *t, const char *arg) {
 }
 
 /* What has left the window's reach, or the context. */
-static void tell_reach(const struct talk *t, size_t n) {
+static void tell_reach(const struct console *t, size_t n) {
     const struct bise_session *session = t->runtime.session;
     const struct bise_plan *plan = bise_session_plan(session);
     const uint64_t reach = bise_reach(session);
@@ -72,7 +73,7 @@ static void tell_reach(const struct talk *t, size_t n) {
             messages == 1 ? "" : "s");
 }
 
-enum command_result do_context(struct talk *t, const char *arg) {
+enum command_result do_context(struct console *t, const char *arg) {
     const struct bise_plan *plan = bise_session_plan(t->runtime.session);
     const size_t dropped = chat_dropped(t->conversation.chat);
     struct bise_error err = {0};

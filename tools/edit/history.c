@@ -1,4 +1,4 @@
-#include "tools/chat/history.h"
+#include "tools/edit/history.h"
 
 #include "src/base/utf8.h"
 #include "tools/common/buffer.h"
@@ -38,13 +38,13 @@ char *history_default_path(void) {
 
 /* ---- the list ---- */
 
-static void clear(struct history *h) {
+static void clear_lines(struct history *h) {
     for (size_t i = 0; i < h->n; i++)
         free(h->lines[i]);
     h->n = 0;
 }
 
-static void append(struct history *h, const char *text, size_t len) {
+static void append_line(struct history *h, const char *text, size_t len) {
     if (h->n == h->cap) {
         const size_t cap = 2 * h->cap + 64;
         char **lines = realloc(h->lines, cap * sizeof *lines);
@@ -59,7 +59,7 @@ static void append(struct history *h, const char *text, size_t len) {
 }
 
 /* Takes "\n" and "\\" back in place; returns the new length. */
-static size_t unescape(char *line, size_t len) {
+static size_t unescape_line(char *line, size_t len) {
     size_t n = 0;
     for (size_t i = 0; i < len; i++) {
         if (line[i] == '\\' && i + 1 < len)
@@ -70,7 +70,7 @@ static size_t unescape(char *line, size_t len) {
     return n;
 }
 
-static void escape(struct buffer *out, const char *text) {
+static void escape_line(struct buffer *out, const char *text) {
     for (; *text; text++) {
         if (*text == '\n')
             buffer_put(out, "\\n", 2);
@@ -125,13 +125,13 @@ void history_refresh(struct history *h) {
         return;
     if (!flock(fd, LOCK_SH) && !fstat(fd, &h->was) &&
         h->was.st_size <= (off_t)4 * HISTORY_MAX_BYTES && read_file(fd, &b)) {
-        clear(h);
+        clear_lines(h);
         for (size_t at = 0; at < b.len;) {
             const char *end = memchr(b.bytes + at, '\n', b.len - at);
             const size_t len = end ? (size_t)(end - b.bytes) - at : b.len - at;
-            const size_t n = unescape(b.bytes + at, len);
+            const size_t n = unescape_line(b.bytes + at, len);
             if (n && !memchr(b.bytes + at, 0, n) && utf8_invalid_at(b.bytes + at, n) == n)
-                append(h, b.bytes + at, n);
+                append_line(h, b.bytes + at, n);
             at += len + 1;
         }
     }
@@ -229,11 +229,11 @@ bool history_add(struct history *h, const char *text) {
     const size_t len = strlen(text);
     if (!len || len > HISTORY_MAX_ENTRY || (h->n && strcmp(h->lines[h->n - 1], text) == 0))
         return true;
-    append(h, text, len);
+    append_line(h, text, len);
     if (!h->path)
         return true;
     struct buffer line = {.len = 0};
-    escape(&line, text);
+    escape_line(&line, text);
     const bool good = !line.failed && add_line(h->path, &line);
     const int error = errno;
     buffer_free(&line);
@@ -246,7 +246,7 @@ bool history_add(struct history *h, const char *text) {
 }
 
 void history_close(struct history *h) {
-    clear(h);
+    clear_lines(h);
     free(h->lines);
     free(h->path);
     *h = (struct history){.n = 0};

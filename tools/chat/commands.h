@@ -1,9 +1,9 @@
 /* What a line that begins with a slash does. To add a command: a function and a row of the table in
- * chat_commands.c. */
-#ifndef BISE_TOOLS_CHAT_CHAT_COMMANDS_H
-#define BISE_TOOLS_CHAT_CHAT_COMMANDS_H
+ * commands.c. */
+#ifndef BISE_TOOLS_CHAT_COMMANDS_H
+#define BISE_TOOLS_CHAT_COMMANDS_H
 
-#include "tools/chat/talk.h"
+#include "tools/chat/console.h"
 #include "tools/edit/completion.h"
 
 enum command_result {
@@ -18,13 +18,13 @@ enum command_result {
 
 /* arg is what follows the name, without the spaces around it; may be "". What there is to say goes
  * to stderr. */
-typedef enum command_result command_fn(struct talk *t, const char *arg);
+typedef enum command_result command_fn(struct console *t, const char *arg);
 
 /* line is NUL-terminated. */
-enum command_result chat_command(struct talk *t, const char *line);
+enum command_result console_command(struct console *t, const char *line);
 
 /* What the word that ends the line may become: a command or its argument. *start is where the word
  * begins; nothing where the line is a message. */
-void chat_complete(struct completion *c, const char *line, size_t *start);
+void console_complete(struct completion *c, const char *line, size_t *start);
 
 #endif

@@ -1,4 +1,4 @@
-#include "tools/chat/chat_settings.h"
+#include "tools/chat/settings.h"
 
 #include "src/base/utf8.h"
 #include "src/sampling/sampler.h"
@@ -50,7 +50,7 @@ static void print_setting(const char *name, const struct option_def *d) {
 
 /* A sampler of these options takes the place of the last. Unless the seed is another, the random
  * numbers go on where they are. */
-static int renew_sampler(struct talk *t, struct sampling_options *o) {
+static int renew_sampler(struct console *t, struct sampling_options *o) {
     struct conversation *c = &t->conversation;
     struct bise_sampler *sampler;
     uint64_t random[4];
@@ -71,7 +71,7 @@ static int renew_sampler(struct talk *t, struct sampling_options *o) {
 }
 
 /* "NAME VALUE" or "NAME=VALUE" or "NAME". */
-enum command_result do_set(struct talk *t, const char *arg) {
+enum command_result do_set(struct console *t, const char *arg) {
     struct sampling_options changed = t->options.sampling;
     int64_t length = t->conversation.max_tokens;
     struct option_def defs[N_SETTINGS];
@@ -111,7 +111,7 @@ void complete_setting(struct completion *c, const char *word) {
 /* ---- /read ---- */
 
 /* The file's text waits for the next message. */
-enum command_result do_read(struct talk *t, const char *arg) {
+enum command_result do_read(struct console *t, const char *arg) {
     enum command_result result = COMMAND_FAILED;
     char *text = NULL;
     size_t len;
@@ -151,7 +151,7 @@ done:
 /* ---- /model ---- */
 
 /* "FILE" or "FILE FORMAT"; names of files may have spaces in them. */
-enum command_result do_model(struct talk *t, const char *arg) {
+enum command_result do_model(struct console *t, const char *arg) {
     const size_t n_messages = chat_messages(t->conversation.chat);
     const bool had_session = t->store.path;
     const char *format = strrchr(arg, ' ');
@@ -166,7 +166,7 @@ enum command_result do_model(struct talk *t, const char *arg) {
         report(BISE_ERR_MEMORY, NULL);
         return COMMAND_FAILED;
     }
-    const enum switch_result result = talk_switch(t, path, format ? format + 1 : NULL);
+    const enum switch_result result = console_switch(t, path, format ? format + 1 : NULL);
     free(path);
     if (result != SWITCH_DONE)
         return result == SWITCH_LOST ? COMMAND_BROKEN : COMMAND_FAILED;

@@ -1,26 +1,26 @@
-#include "tools/chat/chat_commands.h"
+#include "tools/chat/commands.h"
 
-#include "tools/chat/chat_session.h"
-#include "tools/chat/chat_settings.h"
+#include "tools/chat/session_commands.h"
+#include "tools/chat/settings.h"
 #include "tools/common/guard.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static enum command_result do_quit(struct talk *t, const char *arg) {
+static enum command_result do_quit(struct console *t, const char *arg) {
     (void)t;
     (void)arg;
     return COMMAND_QUIT;
 }
 
-static enum command_result do_clear(struct talk *t, const char *arg) {
+static enum command_result do_clear(struct console *t, const char *arg) {
     (void)arg;
     chat_clear(t->conversation.chat);
     fprintf(stderr, "a new conversation\n");
     return COMMAND_DONE;
 }
 
-static enum command_result do_undo(struct talk *t, const char *arg) {
+static enum command_result do_undo(struct console *t, const char *arg) {
     (void)arg;
     if (!chat_messages(t->conversation.chat)) {
         fprintf(stderr, "there is nothing to take back\n");
@@ -33,7 +33,7 @@ static enum command_result do_undo(struct talk *t, const char *arg) {
     return COMMAND_DONE;
 }
 
-static enum command_result do_regen(struct talk *t, const char *arg) {
+static enum command_result do_regen(struct console *t, const char *arg) {
     (void)arg;
     if (!chat_messages(t->conversation.chat)) {
         fprintf(stderr, "there is no answer yet\n");
@@ -44,7 +44,7 @@ static enum command_result do_regen(struct talk *t, const char *arg) {
     return COMMAND_ANSWER;
 }
 
-static enum command_result do_system(struct talk *t, const char *arg) {
+static enum command_result do_system(struct console *t, const char *arg) {
     struct bise_error err = {0};
     const enum bise_status status = guard_set_system(t->conversation.chat, arg, &err);
     if (status) {
@@ -55,7 +55,7 @@ static enum command_result do_system(struct talk *t, const char *arg) {
     return COMMAND_DONE;
 }
 
-static enum command_result do_guard(struct talk *t, const char *arg) {
+static enum command_result do_guard(struct console *t, const char *arg) {
     struct chat *chat = t->conversation.chat;
     const bool on = strcmp(arg, "on") == 0;
     struct bise_error err = {0};
@@ -72,7 +72,7 @@ static enum command_result do_guard(struct talk *t, const char *arg) {
     return COMMAND_DONE;
 }
 
-static enum command_result do_stats(struct talk *t, const char *arg) {
+static enum command_result do_stats(struct console *t, const char *arg) {
     const struct bise_plan *plan = bise_session_plan(t->runtime.session);
     const unsigned long long n = bise_position(t->runtime.session);
     (void)arg;
@@ -87,7 +87,7 @@ static enum command_result do_stats(struct talk *t, const char *arg) {
 }
 
 /* The conversation's ids; none, said on stderr, without memory. */
-static size_t conversation_ids(struct talk *t, const int32_t **ids) {
+static size_t conversation_ids(struct console *t, const int32_t **ids) {
     struct bise_error err = {0};
     size_t n;
     const enum bise_status status = chat_ids(t->conversation.chat, ids, &n, &err);
@@ -97,7 +97,7 @@ static size_t conversation_ids(struct talk *t, const int32_t **ids) {
     return 0;
 }
 
-static enum command_result do_tokens(struct talk *t, const char *arg) {
+static enum command_result do_tokens(struct console *t, const char *arg) {
     const int32_t *ids;
     const size_t n = conversation_ids(t, &ids);
     (void)arg;
@@ -107,13 +107,13 @@ static enum command_result do_tokens(struct talk *t, const char *arg) {
     return COMMAND_DONE;
 }
 
-static enum command_result do_multi(struct talk *t, const char *arg) {
+static enum command_result do_multi(struct console *t, const char *arg) {
     (void)t;
     (void)arg;
     return COMMAND_MULTI;
 }
 
-static enum command_result do_help(struct talk *t, const char *arg);
+static enum command_result do_help(struct console *t, const char *arg);
 
 static const struct command {
     const char *name, *arg, *help;
@@ -144,7 +144,7 @@ static const struct command {
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 
-static enum command_result do_help(struct talk *t, const char *arg) {
+static enum command_result do_help(struct console *t, const char *arg) {
     (void)t;
     (void)arg;
     for (size_t i = 0; i < N_COMMANDS; i++) {
@@ -169,7 +169,7 @@ static const struct command *find_command(const char *name, size_t len) {
 
 /* How many letters must be added, left out, changed or swapped with their neighbour to make b
  * (NUL-terminated) of a (len bytes, at most NAME_MAX_LEN). */
-static size_t distance(const char *a, size_t len, const char *b) {
+static size_t edit_distance(const char *a, size_t len, const char *b) {
     size_t rows[3][NAME_MAX_LEN + 1], *before = rows[0], *last = rows[1], *now = rows[2];
     for (size_t j = 0; j <= len; j++)
         last[j] = j;
@@ -192,7 +192,7 @@ static size_t distance(const char *a, size_t len, const char *b) {
 }
 
 /* The command that name begins, or else is most like; NULL if none is near. */
-static const char *nearest(const char *name, size_t len) {
+static const char *nearest_command(const char *name, size_t len) {
     const char *best = NULL;
     size_t best_distance = 3;
     if (len < 2 || len > NAME_MAX_LEN)
@@ -200,7 +200,7 @@ static const char *nearest(const char *name, size_t len) {
     for (size_t i = 0; i < N_COMMANDS; i++) {
         if (strncmp(commands[i].name, name, len) == 0)
             return commands[i].name;
-        const size_t d = distance(name, len, commands[i].name);
+        const size_t d = edit_distance(name, len, commands[i].name);
         if (d < best_distance && d < len) {
             best = commands[i].name;
             best_distance = d;
@@ -210,7 +210,7 @@ static const char *nearest(const char *name, size_t len) {
 }
 
 static void explain_unknown(const char *name, size_t len) {
-    const char *like = nearest(name, len);
+    const char *like = nearest_command(name, len);
     fprintf(stderr,
             "there is no command %.*s%s%s%s; /help lists them, // begins a message with a "
             "slash\n",
@@ -218,7 +218,7 @@ static void explain_unknown(const char *name, size_t len) {
             like ? "?" : "");
 }
 
-enum command_result chat_command(struct talk *t, const char *line) {
+enum command_result console_command(struct console *t, const char *line) {
     if (line[0] != '/' || line[1] == '/')
         return COMMAND_NONE;
     const size_t len = strcspn(line, " \t\n");
@@ -247,7 +247,7 @@ enum command_result chat_command(struct talk *t, const char *line) {
     return result;
 }
 
-void chat_complete(struct completion *c, const char *line, size_t *start) {
+void console_complete(struct completion *c, const char *line, size_t *start) {
     const size_t len = strcspn(line, " \t\n");
     *start = 0;
     if (line[0] != '/')

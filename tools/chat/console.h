@@ -1,6 +1,6 @@
 /* What a chat consists of: the options it was begun with, the model, the conversation. */
-#ifndef BISE_TOOLS_CHAT_TALK_H
-#define BISE_TOOLS_CHAT_TALK_H
+#ifndef BISE_TOOLS_CHAT_CONSOLE_H
+#define BISE_TOOLS_CHAT_CONSOLE_H
 
 #include "tools/chat/conversation.h"
 #include "tools/chat/session_store.h"
@@ -14,15 +14,15 @@ struct chat_options {
     const char *format, *system, *color;
     const char *session;  /* NULL: none */
     const char *overflow; /* NULL: ask on a terminal, else stop */
-    int64_t n_predict;    /* TALK_DEFAULT_LENGTH: until the model ends its answer */
+    int64_t n_predict;    /* CONSOLE_DEFAULT_LENGTH: until the model ends its answer */
     double threshold;     /* of --moderate */
     bool guard, moderate, jsonl, dump_tokens, quiet;
 };
 
-#define TALK_DEFAULT_LENGTH -2
+#define CONSOLE_DEFAULT_LENGTH -2
 
 /* Not to be moved once it is open: its parts point at each other. */
-struct talk {
+struct console {
     struct chat_options options; /* /set and /model change them */
     enum chat_format format;
     struct runtime runtime;
@@ -36,29 +36,29 @@ struct talk {
 
 /* The chat format asked for (may be NULL), or the model's own; never a guess. Returns an exit code,
  * the fault said on stderr. */
-int talk_format(const struct runtime *e, const char *asked, enum chat_format *format);
+int console_format(const struct runtime *e, const char *asked, enum chat_format *format);
 
 /* Opens model, conversation and sampler as t->options say (those alone are filled). Returns an exit
- * code, the fault said on stderr; talk_close is due in any case. */
-int talk_open(struct talk *t);
+ * code, the fault said on stderr; console_close is due in any case. */
+int console_open(struct console *t);
 /* Saves the session, if there is one and it has changed, and lets go of it. Returns an exit code,
  * the fault said on stderr; the session is then still there. */
-int talk_leave_session(struct talk *t);
+int console_leave_session(struct console *t);
 /* Without saving. */
-void talk_close(struct talk *t);
+void console_close(struct console *t);
 
-/* The part of it that depends on the model: runtime, conversation, sampler. As talk_open and
- * talk_close. */
-int talk_open_model(struct talk *t);
-void talk_close_model(struct talk *t);
+/* The part of it that depends on the model: runtime, conversation, sampler. As console_open and
+ * console_close. */
+int console_open_model(struct console *t);
+void console_close_model(struct console *t);
 
 enum switch_result {
     SWITCH_DONE,
     SWITCH_REFUSED, /* said on stderr; the model is the same as before */
-    SWITCH_LOST     /* said on stderr; neither could be opened: only talk_close is left */
+    SWITCH_LOST     /* said on stderr; neither could be opened: only console_close is left */
 };
 /* The model in path, in this chat format (NULL: its own), goes on with the conversation, which is
  * kept as text. A session is saved and closed: it belongs to the model. */
-enum switch_result talk_switch(struct talk *t, const char *path, const char *format);
+enum switch_result console_switch(struct console *t, const char *path, const char *format);
 
 #endif

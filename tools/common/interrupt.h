@@ -1,6 +1,6 @@
 /* Signals that ask a command to stop. They raise flags; the work looks at these in between. */
-#ifndef BISE_TOOLS_EDIT_INTERRUPT_H
-#define BISE_TOOLS_EDIT_INTERRUPT_H
+#ifndef BISE_TOOLS_COMMON_INTERRUPT_H
+#define BISE_TOOLS_COMMON_INTERRUPT_H
 
 #include <stdbool.h>
 

@@ -1,8 +1,8 @@
 /* The commands about a session's file and about what the model sees of a conversation. */
-#ifndef BISE_TOOLS_CHAT_CHAT_SESSION_H
-#define BISE_TOOLS_CHAT_CHAT_SESSION_H
+#ifndef BISE_TOOLS_CHAT_SESSION_COMMANDS_H
+#define BISE_TOOLS_CHAT_SESSION_COMMANDS_H
 
-#include "tools/chat/chat_commands.h"
+#include "tools/chat/commands.h"
 
 command_fn do_save, do_load, do_context;
 

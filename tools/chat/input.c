@@ -1,8 +1,8 @@
-#include "tools/chat/chat_input.h"
+#include "tools/chat/input.h"
 
-#include "tools/chat/chat_commands.h"
+#include "tools/chat/commands.h"
+#include "tools/common/interrupt.h"
 #include "tools/edit/color.h"
-#include "tools/edit/interrupt.h"
 #include "tools/edit/terminal.h"
 
 #include <ctype.h>
@@ -14,7 +14,7 @@
 
 #define QUOTES "\"\"\""
 
-void chat_input_open(struct chat_input *in) {
+void console_input_open(struct console_input *in) {
     in->on_terminal = isatty(STDIN_FILENO);
     in->editing = terminal_open();
     if (!in->editing) {
@@ -28,10 +28,10 @@ void chat_input_open(struct chat_input *in) {
                                  .prompt_on = paint(PAINT_PROMPT),
                                  .prompt_off = paint(PAINT_OFF),
                                  .history = &in->history,
-                                 .complete = chat_complete};
+                                 .complete = console_complete};
 }
 
-void chat_input_close(struct chat_input *in) {
+void console_input_close(struct console_input *in) {
     terminal_close();
     editor_free(&in->editor);
     history_close(&in->history);
@@ -41,7 +41,7 @@ void chat_input_close(struct chat_input *in) {
 
 /* ---- the editor ---- */
 
-static void remember(struct chat_input *in, const char *text) {
+static void remember_line(struct console_input *in, const char *text) {
     const char *path = in->history.path;
     char name[512];
     snprintf(name, sizeof name, "%s", path ? path : "");
@@ -50,21 +50,22 @@ static void remember(struct chat_input *in, const char *text) {
                 strerror(errno));
 }
 
-static enum editor_event edit(struct chat_input *in, bool several, const char **text, size_t *len) {
+static enum editor_event edit_message(struct console_input *in, bool several, const char **text,
+                                      size_t *len) {
     history_refresh(&in->history);
     const enum editor_event event =
         editor_read(&in->editor, &in->typed, several ? QUOTES "\n" : "");
     if (event != EDITOR_MESSAGE)
         return event;
     *text = editor_message(&in->editor, len);
-    remember(in, *text);
+    remember_line(in, *text);
     return event;
 }
 
 /* ---- lines ---- */
 
 /* One line without its end, in in->line. */
-static enum editor_event read_line(struct chat_input *in, const char *prompt, size_t *len) {
+static enum editor_event read_line(struct console_input *in, const char *prompt, size_t *len) {
     if (in->on_terminal)
         fprintf(stderr, "%s%s%s", paint(PAINT_PROMPT), prompt, paint(PAINT_OFF));
     ssize_t n = -1;
@@ -84,7 +85,7 @@ static enum editor_event read_line(struct chat_input *in, const char *prompt, si
 }
 
 /* Goes on until a line ends in quotes; what came before the end of input counts. */
-static enum editor_event read_quoted(struct chat_input *in) {
+static enum editor_event read_quoted(struct console_input *in) {
     for (;;) {
         size_t len;
         const enum editor_event event = read_line(in, SCREEN_INDENT, &len);
@@ -102,7 +103,7 @@ static enum editor_event read_quoted(struct chat_input *in) {
 }
 
 /* A terminal without an editor: quotes and backslashes as there. */
-static enum editor_event read_more(struct chat_input *in, size_t len) {
+static enum editor_event read_more(struct console_input *in, size_t len) {
     const bool quoted = len >= 3 && memcmp(in->line, QUOTES, 3) == 0;
     if (quoted && len >= 6 && memcmp(in->line + len - 3, QUOTES, 3) == 0) {
         buffer_put(&in->message, in->line + 3, len - 6);
@@ -126,7 +127,7 @@ static enum editor_event read_more(struct chat_input *in, size_t len) {
     return event;
 }
 
-static enum editor_event read_lines(struct chat_input *in, bool several, const char **text,
+static enum editor_event read_lines(struct console_input *in, bool several, const char **text,
                                     size_t *len) {
     buffer_clear(&in->message);
     buffer_text(&in->message, "");
@@ -151,12 +152,12 @@ static enum editor_event read_lines(struct chat_input *in, bool several, const c
     return event;
 }
 
-enum editor_event chat_input_read(struct chat_input *in, bool several, const char **text,
-                                  size_t *len) {
-    return in->editing ? edit(in, several, text, len) : read_lines(in, several, text, len);
+enum editor_event console_input_read(struct console_input *in, bool several, const char **text,
+                                     size_t *len) {
+    return in->editing ? edit_message(in, several, text, len) : read_lines(in, several, text, len);
 }
 
-char chat_input_ask(struct chat_input *in, const char *question) {
+char console_input_ask(struct console_input *in, const char *question) {
     const char *const prompt = in->editor.prompt;
     const char *text = NULL;
     size_t len = 0;

@@ -1,6 +1,6 @@
 /* A conversation with a random model whose tokenizer has the bytes and V3's control pieces. */
-#ifndef BISE_TESTS_UNIT_TOY_TALK_H
-#define BISE_TESTS_UNIT_TOY_TALK_H
+#ifndef BISE_TESTS_UNIT_TOY_CONVERSATION_H
+#define BISE_TESTS_UNIT_TOY_CONVERSATION_H
 
 #include "tests/unit/tiny_model.h"
 #include "tests/unit/toy_tokenizer.h"
@@ -27,15 +27,15 @@ static inline void toy_write_model(const char *path, uint32_t window, enum tenso
     cr_assert_eq(tiny_write_with(path, &c, type, m.bytes, m.len, &err), BISE_OK, "%s", err.detail);
 }
 
-struct toy_talk {
+struct toy_conversation {
     struct runtime runtime;
     struct conversation c;
     char path[300]; /* of the model */
 };
 
 /* With the model that is at t->path; ctx 0: the model's. Answers have 12 ids at most. */
-static inline void toy_talk_begin(struct toy_talk *t, enum chat_format format, int64_t n_ctx,
-                                  float temp) {
+static inline void toy_conversation_begin(struct toy_conversation *t, enum chat_format format,
+                                          int64_t n_ctx, float temp) {
     struct runtime_options o = RUNTIME_DEFAULTS;
     o.model = t->path;
     o.threads = 1;
@@ -50,21 +50,21 @@ static inline void toy_talk_begin(struct toy_talk *t, enum chat_format format, i
 }
 
 /* With a new model in the folder, greedy. */
-static inline void toy_talk_open(struct toy_talk *t, const char *folder, uint32_t window,
-                                 int64_t n_ctx) {
+static inline void toy_conversation_open(struct toy_conversation *t, const char *folder,
+                                         uint32_t window, int64_t n_ctx) {
     snprintf(t->path, sizeof t->path, "%s/toy.bise", folder);
     toy_write_model(t->path, window, TYPE_I4);
-    toy_talk_begin(t, CHAT_V3, n_ctx, 0);
+    toy_conversation_begin(t, CHAT_V3, n_ctx, 0);
 }
 
-static inline void toy_talk_close(struct toy_talk *t) {
+static inline void toy_conversation_close(struct toy_conversation *t) {
     close(t->c.out.fd);
     bise_sampler_close(&t->c.sampler);
     conversation_close(&t->c);
     runtime_close(&t->runtime);
 }
 
-static inline enum bise_status toy_say(struct toy_talk *t, const char *text) {
+static inline enum bise_status toy_say(struct toy_conversation *t, const char *text) {
     struct bise_error err = {0};
     enum finish finish;
     cr_assert_eq(chat_add(t->c.chat, CHAT_USER, text, strlen(text), &err), BISE_OK);
@@ -72,7 +72,7 @@ static inline enum bise_status toy_say(struct toy_talk *t, const char *text) {
 }
 
 /* The conversation's ids, malloc'd. */
-static inline int32_t *toy_ids(const struct toy_talk *t, size_t *n) {
+static inline int32_t *toy_ids(const struct toy_conversation *t, size_t *n) {
     const int32_t *ids;
     cr_assert_eq(chat_ids(t->c.chat, &ids, n, NULL), BISE_OK);
     int32_t *copy = malloc((*n + 1) * sizeof *copy);

@@ -1,10 +1,10 @@
-#include "tools/chat/chat_jsonl.h"
+#include "tools/chat/jsonl.h"
 
 #include "src/base/error.h"
 #include "src/base/json.h"
 #include "tools/common/guard.h"
+#include "tools/common/interrupt.h"
 #include "tools/common/output.h"
-#include "tools/edit/interrupt.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ static void put_error(struct buffer *out, enum bise_status status, const struct 
 }
 
 /* Answers the last message into out. */
-static enum bise_status answer(struct talk *t, struct buffer *out, struct bise_error *err) {
+static enum bise_status answer_last(struct console *t, struct buffer *out, struct bise_error *err) {
     struct conversation *c = &t->conversation;
     const size_t n_prompt = t->runtime.n_prompt;
     enum finish finish;
@@ -36,8 +36,8 @@ static enum bise_status answer(struct talk *t, struct buffer *out, struct bise_e
 }
 
 /* What a line says is done; what there is to tell is put into out. */
-static enum bise_status obey(struct talk *t, const struct json_value *line, struct buffer *out,
-                             struct bise_error *err) {
+static enum bise_status obey_line(struct console *t, const struct json_value *line,
+                                  struct buffer *out, struct bise_error *err) {
     const struct json_value *role = json_get(line, "role"), *content = json_get(line, "content");
     if (!content || content->kind != JSON_STRING)
         return bise_fail(err, BISE_ERR_ARG, "\"content\": expected a string, found %s",
@@ -55,10 +55,10 @@ static enum bise_status obey(struct talk *t, const struct json_value *line, stru
         return bise_fail(err, BISE_ERR_ARG, "\"role\": expected \"user\" or \"system\"");
     const enum bise_status status =
         chat_add(t->conversation.chat, CHAT_USER, content->string, content->len, err);
-    return status ? status : answer(t, out, err);
+    return status ? status : answer_last(t, out, err);
 }
 
-static void take_line(struct talk *t, const char *line, size_t len, size_t number,
+static void take_line(struct console *t, const char *line, size_t len, size_t number,
                       struct buffer *out) {
     struct json *json = NULL;
     struct bise_error err = {0};
@@ -66,13 +66,13 @@ static void take_line(struct talk *t, const char *line, size_t len, size_t numbe
     snprintf(name, sizeof name, "line %zu", number);
     enum bise_status status = json_parse(&json, line, len, name, &err);
     if (!status)
-        status = obey(t, json_root(json), out, &err);
+        status = obey_line(t, json_root(json), out, &err);
     if (status)
         put_error(out, status, &err);
     json_close(&json);
 }
 
-int chat_jsonl(struct talk *t) {
+int console_jsonl(struct console *t) {
     struct buffer out = {.len = 0};
     char *line = NULL;
     size_t cap = 0, number = 0;

@@ -1,4 +1,4 @@
-#include "tools/edit/interrupt.h"
+#include "tools/common/interrupt.h"
 
 #include <errno.h>
 #include <poll.h>

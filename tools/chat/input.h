@@ -1,10 +1,10 @@
 /* Where a chat's messages come from: the line editor on a terminal, else lines. */
-#ifndef BISE_TOOLS_CHAT_CHAT_INPUT_H
-#define BISE_TOOLS_CHAT_CHAT_INPUT_H
+#ifndef BISE_TOOLS_CHAT_INPUT_H
+#define BISE_TOOLS_CHAT_INPUT_H
 
 #include "tools/edit/editor_read.h"
 
-struct chat_input {
+struct console_input {
     bool on_terminal, editing;
     struct editor editor;
     struct history history;
@@ -14,19 +14,19 @@ struct chat_input {
     struct buffer message; /* plain: of several lines */
 };
 
-/* Takes the terminal over where there is one; chat_input_close gives it back, and is due in any
+/* Takes the terminal over where there is one; console_input_close gives it back, and is due in any
  * case. Starts zeroed. */
-void chat_input_open(struct chat_input *in);
-void chat_input_close(struct chat_input *in);
+void console_input_open(struct console_input *in);
+void console_input_close(struct console_input *in);
 
 /* Reads a message of one line, or, where a terminal or several asks for it, of more. EDITOR_MESSAGE
  * if there was one: *text [*len], NUL-terminated, until the next call. Else EDITOR_END or
  * EDITOR_INTERRUPT; terminated() may tell more. */
-enum editor_event chat_input_read(struct chat_input *in, bool several, const char **text,
-                                  size_t *len);
+enum editor_event console_input_read(struct console_input *in, bool several, const char **text,
+                                     size_t *len);
 
 /* Asks a question; the answer's first letter in lower case, '\n' where there is none, 0 at the end
  * of input or after Ctrl-C. Nothing of it is remembered. */
-char chat_input_ask(struct chat_input *in, const char *question);
+char console_input_ask(struct console_input *in, const char *question);
 
 #endif

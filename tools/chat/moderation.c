@@ -1,10 +1,11 @@
-#include "tools/chat/chat_moderation.h"
+#include "tools/chat/moderation.h"
 
+#include "tools/common/interrupt.h"
 #include "tools/edit/color.h"
-#include "tools/edit/interrupt.h"
 
 /* Whether text may pass; if not, that has been said. */
-static bool judge(struct talk *t, enum chat_role role, const char *text, size_t len, int *code) {
+static bool passes(struct console *t, enum chat_role role, const char *text, size_t len,
+                   int *code) {
     const char *refusal =
         role == CHAT_USER ? "your message is not answered" : "the answer is withheld";
     struct bise_error err = {0};
@@ -12,18 +13,19 @@ static bool judge(struct talk *t, enum chat_role role, const char *text, size_t 
     const enum bise_status status = moderation_judge(&t->moderation, role, text, len, &v, &err);
     *code = status ? report(status, &err) : EXIT_DONE;
     if (status)
-        note("(%s: it could not be judged)", refusal);
+        say_note("(%s: it could not be judged)", refusal);
     else if (v.category != NOT_MODERATED)
-        note("(%s: %s, %.0f %%)", refusal, moderation_category(v.category), 100 * v.p[v.category]);
+        say_note("(%s: %s, %.0f %%)", refusal, moderation_category(v.category),
+                 100 * v.p[v.category]);
     return !status && v.category == NOT_MODERATED;
 }
 
-bool chat_moderation_message(struct talk *t, const char *text, size_t len, int *code) {
+bool console_judge_message(struct console *t, const char *text, size_t len, int *code) {
     *code = EXIT_DONE;
-    return !t->options.moderate || judge(t, CHAT_USER, text, len, code);
+    return !t->options.moderate || passes(t, CHAT_USER, text, len, code);
 }
 
-int chat_moderation_answer(struct talk *t) {
+int console_judge_answer(struct console *t) {
     struct conversation *c = &t->conversation;
     struct buffer *held = &t->held_answer;
     int code = EXIT_DONE;
@@ -33,7 +35,7 @@ int chat_moderation_answer(struct talk *t) {
     if (held->failed) {
         fprintf(stderr, "bise: no memory for the answer\n");
         code = EXIT_MEMORY;
-    } else if (!held->len || judge(t, CHAT_ASSISTANT, held->bytes, held->len, &code)) {
+    } else if (!held->len || passes(t, CHAT_ASSISTANT, held->bytes, held->len, &code)) {
         text_out_release(&c->out);
         return c->out.failed ? EXIT_FAILED : EXIT_DONE;
     }

@@ -3,7 +3,7 @@
  * Hangul (U+1160..U+11FF, U+D7B0..U+D7FF); not so the soft hyphen and the signs of Arabic, Syriac
  * and Kaithi that stand before numbers. Planes 2 and 3 are wide
  * as a whole. Ranges run on over code points that are not assigned. */
-#include "tools/edit/editor_width.h"
+#include "tools/common/width.h"
 
 #include "src/base/utf8.h"
 

@@ -1,8 +1,8 @@
 /* The commands that change how the chat goes on: sampling, files read in, another model. */
-#ifndef BISE_TOOLS_CHAT_CHAT_SETTINGS_H
-#define BISE_TOOLS_CHAT_CHAT_SETTINGS_H
+#ifndef BISE_TOOLS_CHAT_SETTINGS_H
+#define BISE_TOOLS_CHAT_SETTINGS_H
 
-#include "tools/chat/chat_commands.h"
+#include "tools/chat/commands.h"
 
 command_fn do_set, do_read, do_model;
 
