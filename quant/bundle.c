@@ -1,7 +1,7 @@
 #include "quant/bundle.h"
 
+#include "quant/source/added_tokens.h"
 #include "src/os/file.h"
-#include "src/text/added_tokens.h"
 #include "src/text/tokenizer.h"
 
 #include <stdio.h>

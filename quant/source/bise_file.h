@@ -1,5 +1,5 @@
 /* A .bise file as a source: for files of other types made from it, and for comparing. Internal to
- * src/source. */
+ * quant/source. */
 #ifndef BISE_QUANT_SOURCE_BISE_FILE_H
 #define BISE_QUANT_SOURCE_BISE_FILE_H
 

@@ -1,4 +1,4 @@
-/* The blocks of quantized weights that GGUF files hold, as floats. Internal to src/source. */
+/* The blocks of quantized weights that GGUF files hold, as floats. Internal to quant/source. */
 #ifndef BISE_QUANT_SOURCE_BLOCKS_H
 #define BISE_QUANT_SOURCE_BLOCKS_H
 

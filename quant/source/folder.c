@@ -1,5 +1,6 @@
 #include "quant/source/folder.h"
 
+#include "quant/source/raw.h"
 #include "src/base/json.h"
 #include "src/os/file.h"
 #include <dirent.h>
@@ -103,11 +104,6 @@ static enum bise_status add_shards(struct folder *f, const char *name, struct bi
     }
     json_close(&index);
     return s;
-}
-
-static bool ends_with(const char *name, const char *end) {
-    const size_t n = strlen(name), m = strlen(end);
-    return n >= m && strcmp(name + n - m, end) == 0;
 }
 
 /* Whether name is that of a single file of weights that is read. */

@@ -1,4 +1,4 @@
-/* Which files of a folder make up a checkpoint. Internal to src/source. */
+/* Which files of a folder make up a checkpoint. Internal to quant/source. */
 #ifndef BISE_QUANT_SOURCE_FOLDER_H
 #define BISE_QUANT_SOURCE_FOLDER_H
 

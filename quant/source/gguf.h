@@ -1,4 +1,4 @@
-/* GGUF files, versions 2 and 3: metadata, a table of tensors, the data. Internal to src/source.
+/* GGUF files, versions 2 and 3: metadata, a table of tensors, the data. Internal to quant/source.
  * https://github.com/ggml-org/ggml/blob/master/docs/gguf.md */
 #ifndef BISE_QUANT_SOURCE_GGUF_H
 #define BISE_QUANT_SOURCE_GGUF_H

@@ -103,11 +103,6 @@ enum bise_status naming_of(const struct raw_set *set, const char *where, enum na
                      where, set->n_tensors);
 }
 
-static bool ends_with(const char *s, const char *end) {
-    const size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
 bool may_ignore(const char *origin) {
     const bool in_layer = strncmp(origin, "model.layers.", 13) == 0 ||
                           strncmp(origin, "layers.", 7) == 0 || strncmp(origin, "blk.", 4) == 0;

@@ -1,6 +1,6 @@
 /* The pickle inside a torch checkpoint, read by a machine that knows how to rebuild tensors and
  * nothing else: no other name is ever looked up, nothing is ever called.
- * Opcodes: Python's pickletools.py. Internal to src/source. */
+ * Opcodes: Python's pickletools.py. Internal to quant/source. */
 #ifndef BISE_QUANT_SOURCE_PICKLE_H
 #define BISE_QUANT_SOURCE_PICKLE_H
 

@@ -6,6 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+bool ends_with(const char *name, const char *end) {
+    const size_t n = strlen(name), m = strlen(end);
+    return n >= m && strcmp(name + n - m, end) == 0;
+}
+
 enum bise_status raw_reserve(struct raw_set *set, size_t n, struct bise_error *err) {
     const size_t wanted = set->n_tensors + (n ? n : 1); /* never a NULL list */
     if (wanted <= set->cap_tensors)

@@ -1,5 +1,5 @@
 /* Tensors as they lie in the files of a checkpoint, whatever those are called there. Internal to
- * src/source. */
+ * quant/source. */
 #ifndef BISE_QUANT_SOURCE_RAW_H
 #define BISE_QUANT_SOURCE_RAW_H
 
@@ -49,6 +49,8 @@ struct raw_set {
     size_t n_tensors, cap_tensors;
 };
 
+/* Whether a name of a file or a tensor ends so. */
+bool ends_with(const char *name, const char *end);
 /* Room for n more tensors. Errors: MEMORY. */
 enum bise_status raw_reserve(struct raw_set *set, size_t n, struct bise_error *err);
 /* Opens a file of weights and adds it without tensors, as number *index. Errors: IO, MEMORY. */

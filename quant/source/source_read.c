@@ -15,9 +15,8 @@ static uint32_t file_row(uint32_t row, uint32_t head_dim) {
     return head * head_dim + (i < half ? 2 * i : 2 * (i - half) + 1);
 }
 
-static bool ends_with_wq_or_wk(const char *name) {
-    const size_t n = strlen(name);
-    return n > 3 && (strcmp(name + n - 3, ".wq") == 0 || strcmp(name + n - 3, ".wk") == 0);
+static bool is_wq_or_wk(const char *name) {
+    return ends_with(name, ".wq") || ends_with(name, ".wk");
 }
 
 /* The blocks that fill the end of out [n] become the floats out [n]; each is read before the floats
@@ -93,7 +92,7 @@ enum bise_status source_read_rows(const struct source *s, size_t i, uint32_t row
                                   float *out, struct bise_error *err) {
     const struct source_tensor *t = &s->tensors[i];
     const struct raw_tensor *raw = s->model ? NULL : s->raws[i];
-    const bool reorder = raw && s->naming != NAMING_HF && ends_with_wq_or_wk(t->name);
+    const bool reorder = raw && s->naming != NAMING_HF && is_wq_or_wk(t->name);
     const size_t count = (size_t)n * t->cols;
     enum bise_status status = BISE_OK;
     if (row > t->rows || n > t->rows - row)

@@ -1,6 +1,6 @@
 /* The first upload of Mixtral, consolidated.00.pt to .07.pt: a layer's experts are one tensor,
  * block_sparse_moe.w1, w2 and w3, each [n_experts * ffn_dim][dim], w2 transposed. Internal to
- * src/source. */
+ * quant/source. */
 #ifndef BISE_QUANT_SOURCE_STACKED_H
 #define BISE_QUANT_SOURCE_STACKED_H
 

@@ -1,5 +1,5 @@
 /* Zip archives as torch writes them: entries stored, not compressed, often with zip64 fields.
- * PKWARE's APPNOTE.TXT 6.3. Internal to src/source. */
+ * PKWARE's APPNOTE.TXT 6.3. Internal to quant/source. */
 #ifndef BISE_QUANT_SOURCE_ZIP_H
 #define BISE_QUANT_SOURCE_ZIP_H
 

@@ -2,31 +2,14 @@
 #ifndef BISE_SRC_MODEL_CONFIG_H
 #define BISE_SRC_MODEL_CONFIG_H
 
-#include "src/bise.h"
+#include "src/text/chat_format.h"
 
 #define MAX_LAYERS    1024u
 #define MAX_EXPERTS   256u
-#define MAX_EOS       16u
 #define MAX_HEAD_DIM  1024u
 #define MAX_DIM       (1u << 20)
 #define MAX_VOCAB     (1u << 22)
 #define MAX_POSITIONS (1u << 30) /* window, longest context */
-
-enum chat_format {
-    CHAT_UNKNOWN = 0, /* not certain from the source: must be asked for */
-    CHAT_NONE,        /* a base model */
-    CHAT_V1,
-    CHAT_V3,
-    CHAT_CHATML,
-    CHAT_ZEPHYR,
-    CHAT_LLAMA2,
-    CHAT_FORMAT_COUNT
-};
-
-/* "v1" ...; "" for CHAT_UNKNOWN. */
-const char *chat_format_name(enum chat_format f);
-/* CHAT_FORMAT_COUNT if unknown. */
-enum chat_format chat_format_from_name(const char *name);
 
 struct model_config {
     uint32_t dim, n_layers, n_heads, n_kv_heads, head_dim, ffn_dim, vocab_size;

@@ -18,7 +18,7 @@
 #ifndef BISE_SRC_TEXT_CHAT_H
 #define BISE_SRC_TEXT_CHAT_H
 
-#include "src/model/config.h"
+#include "src/text/chat_format.h"
 
 struct chat;
 struct tokenizer;

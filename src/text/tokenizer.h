@@ -5,6 +5,9 @@
 
 #include "src/bise.h"
 
+#define MAX_PIECE_BYTES      1024u
+#define TOKENIZER_MAX_PIECES (1u << 22)
+
 enum piece_kind {
     PIECE_NORMAL = 1, /* SentencePiece's own numbers */
     PIECE_UNKNOWN = 2,

@@ -1,10 +1,8 @@
-/* Inside of the tokenizer: what tokenizer.c, tokenizer_model.c and tokenizer_bpe.c share. */
+/* Inside of the tokenizer: what tokenizer.c fills and tokenizer_bpe.c reads. */
 #ifndef BISE_SRC_TEXT_TOKENIZER_IMPL_H
 #define BISE_SRC_TEXT_TOKENIZER_IMPL_H
 
 #include "src/text/tokenizer.h"
-
-#define MAX_PIECE_BYTES 1024u
 
 #define SPACE_MARK     "\xe2\x96\x81" /* U+2581, what a space is inside pieces */
 #define SPACE_MARK_LEN 3
@@ -36,15 +34,7 @@ struct tokenizer {
     bool byte_fallback, add_prefix, has_unused;
 };
 
-/* Reads the protocol buffer into a zeroed t; on failure t is left for tokenizer_close. */
-enum bise_status tokenizer_read(struct tokenizer *t, const void *data, size_t len, const char *name,
-                                struct bise_error *err);
-
-/* Room for n entries; false without memory. */
-bool piece_index_open(struct piece_index *index, size_t n);
-/* False if a piece with the same bytes is there already. */
-bool piece_index_add(struct piece_index *index, const struct tokenizer *t, int32_t id);
-/* -1 if there is none. */
+/* The id of a raw piece; -1 if there is none. */
 int32_t piece_index_find(const struct piece_index *index, const struct tokenizer *t,
                          const char *piece, size_t len);
 

@@ -1,6 +1,6 @@
 /* Faults while a tokenizer is opened and used. */
 #include "src/text/tokenizer.h"
-#include "src/text/added_tokens.h"
+#include "quant/source/added_tokens.h"
 #include "tests/fault/fault.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* added_tokens.json: the tokens that a fine-tune has beyond its tokenizer.model, ids by token,
  * {"<|im_start|>": 32001}. They become control pieces of the model file's own tokenizer. */
-#ifndef BISE_SRC_TEXT_ADDED_TOKENS_H
-#define BISE_SRC_TEXT_ADDED_TOKENS_H
+#ifndef BISE_QUANT_SOURCE_ADDED_TOKENS_H
+#define BISE_QUANT_SOURCE_ADDED_TOKENS_H
 
 #include "src/base/error.h"
 

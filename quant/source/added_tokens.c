@@ -1,9 +1,8 @@
-#include "src/text/added_tokens.h"
+#include "quant/source/added_tokens.h"
 
 #include "src/base/json.h"
 #include "src/os/mem.h"
 #include "src/text/tokenizer.h"
-#include "src/text/tokenizer_impl.h"
 
 #include <inttypes.h>
 #include <stdio.h>

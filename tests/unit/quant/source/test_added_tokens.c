@@ -1,5 +1,5 @@
 /* added_tokens.json: what is appended to a tokenizer, and what is refused. */
-#include "src/text/added_tokens.h"
+#include "quant/source/added_tokens.h"
 #include "src/text/tokenizer_impl.h"
 #include "tests/unit/toy_tokenizer.h"
 
