@@ -12,7 +12,7 @@
 struct json {
     struct json_value *values;
     size_t n, cap;
-    char *strings; /* unescaped, each with its NUL: never longer than the text */
+    char *strings; /* strings and numbers, each with its NUL: no longer than the text and one */
 };
 
 struct parser {
@@ -190,6 +190,10 @@ static enum bise_status parse_number(struct parser *p, struct json_value *v) {
     errno = 0;
     v->integer = whole ? strtoll(copy, NULL, 10) : 0;
     v->is_integer = whole && errno == 0;
+    char *const kept = p->j->strings + p->strings_used; /* what ends it makes room for a NUL */
+    memcpy(kept, copy, n + 1);
+    p->strings_used += n + 1;
+    v->digits = kept;
     return BISE_OK;
 }
 

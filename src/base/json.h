@@ -18,9 +18,10 @@ struct json_value {
         int64_t integer;
         const char *string; /* NUL-terminated UTF-8; may hold NULs before its end */
     };
-    double number;   /* of integers too, rounded beyond 2^53 */
-    size_t len;      /* bytes of the string; children of an array or object */
-    const char *key; /* NUL-terminated, inside an object; else NULL */
+    double number;      /* of integers too, rounded beyond 2^53 */
+    const char *digits; /* a number as it was written, NUL-terminated; else NULL */
+    size_t len;         /* bytes of the string; children of an array or object */
+    const char *key;    /* NUL-terminated, inside an object; else NULL */
     size_t key_len;
     size_t span; /* values in this subtree, itself included */
 };

@@ -85,6 +85,7 @@ Test(json, numbers) {
         cr_assert_eq(v->kind, JSON_NUMBER);
         cr_assert_eq(v->number, cases[i].number, "%s", cases[i].text);
         cr_assert_eq(v->is_integer, cases[i].whole, "%s", cases[i].text);
+        cr_assert_str_eq(v->digits, cases[i].text);
         if (cases[i].whole)
             cr_assert_eq(v->integer, cases[i].integer, "%s", cases[i].text);
         json_close(&j);
