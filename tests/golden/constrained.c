@@ -5,6 +5,7 @@
  */
 #include "src/base/json.h"
 #include "tests/golden/models.h"
+#include "tests/size.h"
 
 #define DEMO       "models/demo.bise"
 #define MAX_BYTES  4096
@@ -120,7 +121,7 @@ static void test(struct run *r, const struct constraint *c, int n, bool print) {
 int main(int argc, char **argv) {
     const bool print = argc > 1 && strcmp(argv[1], "--print") == 0;
     const char *emulator = getenv("EMULATOR");
-    const int total = emulator && emulator[0] ? 50 : 1000;
+    const int total = emulator && emulator[0] ? 50 : test_full() ? 1000 : 200 /* by TEST_SIZE */;
     static struct run r;
     struct bise_error err;
     must(bise_model_open(&r.model, DEMO, NULL, &err), DEMO, &err);

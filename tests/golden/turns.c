@@ -1,10 +1,12 @@
 /*
- * A chat that people keep open: 1,000 turns with the demo model, every message in a journal, the
- * session saved now and then. Resident memory is fixed; no turn reads more tokens than it adds,
- * with a window or sinks; without, where the oldest turns are left out, than half of the context.
+ * A chat that people keep open: 1,000 turns (200 unless TEST_SIZE is full) with the demo model,
+ * every message in a journal, the session saved now and then. Resident memory is fixed; no turn
+ * reads more tokens than it adds, with a window or sinks; without, where the oldest turns are left
+ * out, than half of the context.
  */
 #include "src/os/mem.h"
 #include "tests/golden/models.h"
+#include "tests/size.h"
 #include "tools/chat/session_store.h"
 
 #include <fcntl.h>
@@ -12,7 +14,7 @@
 #define MODEL "models/demo.bise"
 #define N_CTX 256
 
-static int n_turns = 1000;
+static int n_turns;
 
 struct counts {
     size_t most_read, all_read, all_added, n_ids;
@@ -115,8 +117,7 @@ int main(void) {
         printf("skipped turns: an emulator takes too long\n");
         return 0;
     }
-    if (is_set("SANITIZER"))
-        n_turns = 200;
+    n_turns = test_full() && !is_set("SANITIZER") ? 1000 : 200;
     if (freopen("/dev/null", "w", stderr) == NULL) /* turns left out are told there */
         die("stderr", "cannot be closed");
     snprintf(path, sizeof path, "%s/turns-%ld", tmp ? tmp : "/tmp", (long)getpid());
