@@ -1,8 +1,6 @@
 # Tests, sanitizers, fuzzing, coverage and style. tests/README.md says how tests are written.
 
 LIBS := $(BUILD)/libtools.a $(BUILD)/libquant.a $(BUILD)/libbise.a
-# The quantizer still calls the tools' progress bar.
-TEST_LDLIBS = -Wl,--start-group $(LIBS) -Wl,--end-group $(LDLIBS)
 
 # The subcommands' objects but main, for tests of what lies in tools/.
 $(BUILD)/libtools.a: $(filter-out %/main.o,$(TOOL_OBJ))
@@ -21,7 +19,7 @@ $(UNIT_BIN:%=%.o): ALL_CPPFLAGS += -Itests/plain -fno-tree-vectorize
 endif
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(PLAIN_OBJ) $(LIBS)
 	$(SAY) LINK $@
-	$(Q)$(LINK) -o $@ $^ $(if $(PLAIN_UNIT),,-lcriterion) $(TEST_LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(if $(PLAIN_UNIT),,-lcriterion) $(LDLIBS)
 
 # tests/golden/*.c, tests/stress/*.c: one plain program each.
 PLAIN_SRC := $(wildcard tests/golden/*.c tests/stress/*.c)
@@ -29,21 +27,21 @@ PLAIN_BIN := $(PLAIN_SRC:%.c=$(BUILD)/%)
 STRESS_BIN := $(filter $(BUILD)/tests/stress/%,$(PLAIN_BIN))
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBS)
 	$(SAY) LINK $@
-	$(Q)$(LINK) -o $@ $^ $(TEST_LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 
 # tests/pty/test_*.c: one plain program each, with the harness of tests/pty/pty.c.
 PTY_SRC := $(wildcard tests/pty/test_*.c)
 PTY_BIN := $(PTY_SRC:%.c=$(BUILD)/%)
 $(BUILD)/tests/pty/%: $(BUILD)/tests/pty/%.o $(BUILD)/tests/pty/pty.o $(LIBS)
 	$(SAY) LINK $@
-	$(Q)$(LINK) -o $@ $^ $(TEST_LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 
 # tests/checkkernels/*.c: one program.
 CHECK_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/checkkernels/*.c))
 CHECK_BIN := $(if $(CHECK_OBJ),$(BUILD)/checkkernels)
 $(BUILD)/checkkernels: $(CHECK_OBJ) $(LIMIT_OBJ) $(LIBS)
 	$(SAY) LINK $@
-	$(Q)$(LINK) -o $@ $^ $(TEST_LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 
 # tests/fault/*.c: one program whose system calls the linker routes through tests/fault/wrap.c.
 FAULT_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/fault/*.c))
@@ -52,7 +50,7 @@ FAULT_CALLS := malloc calloc realloc mmap mmap64 open open64 read pread pread64 
                pwrite64 fsync rename munmap pthread_create
 $(BUILD)/tests/fault/fault: $(FAULT_OBJ) $(LIBS)
 	$(SAY) LINK $@
-	$(Q)$(LINK) $(FAULT_CALLS:%=-Wl,--wrap=%) -o $@ $^ $(TEST_LDLIBS)
+	$(Q)$(LINK) $(FAULT_CALLS:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS)
 
 # tests/fuzz/fuzz_X.c: a libFuzzer target with its corpus in tests/fuzz/corpus/X; replay_X runs the
 # corpus once and is built by any compiler.
@@ -62,10 +60,10 @@ REPLAY_BIN := $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/replay_%)
 FUZZ_BIN := $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/fuzz_%)
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay_main.o $(LIBS)
 	$(SAY) LINK $@
-	$(Q)$(LINK) -o $@ $^ $(TEST_LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBS)
 	$(SAY) LINK $@
-	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(TEST_LDLIBS)
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
 unit: $(UNIT_BIN)
 plain-tests: $(PLAIN_BIN) $(PTY_BIN) $(CHECK_BIN) $(FAULT_BIN) $(REPLAY_BIN)

@@ -27,24 +27,24 @@ static enum bise_status added_tokens_beside(char **out, const char *place, struc
     return BISE_OK;
 }
 
-static void note_added(const struct bundle *b, const struct added_tokens *added, const char *name) {
+static void note_added(const struct bundle *b, const struct added_tokens *added, const char *name,
+                       const struct listener *listener) {
+    char unused[64] = "";
     if (added->n_ignored)
-        fprintf(stderr,
-                "note: %s: the token for padding lies beyond the model's vocabulary and is left "
-                "out\n",
-                name);
-    if (!added->n_control)
-        return;
-    fprintf(stderr, "note: %s: tokens added to the tokenizer: %zu, ids %zu to %u", name,
-            added->n_control, tokenizer_size(b->tokenizer), added->end - 1);
+        listener_note(listener,
+                      "note: %s: the token for padding lies beyond the model's vocabulary and is "
+                      "left out",
+                      name);
     if (added->n_unused)
-        fprintf(stderr, ", unused pieces between them: %zu", added->n_unused);
-    fputc('\n', stderr);
+        snprintf(unused, sizeof unused, ", unused pieces between them: %zu", added->n_unused);
+    if (added->n_control)
+        listener_note(listener, "note: %s: tokens added to the tokenizer: %zu, ids %zu to %u%s",
+                      name, added->n_control, tokenizer_size(b->tokenizer), added->end - 1, unused);
 }
 
 /* A fine-tune's tokens become pieces of the tokenizer, which then is opened again. */
 static enum bise_status add_tokens(struct bundle *b, const char *name, uint32_t vocab_size,
-                                   struct bise_error *err) {
+                                   const struct listener *listener, struct bise_error *err) {
     uint8_t *json = NULL;
     size_t len = 0;
     struct added_tokens added = {0};
@@ -53,7 +53,7 @@ static enum bise_status add_tokens(struct bundle *b, const char *name, uint32_t 
         s = added_tokens_append(&b->bytes, &b->len, b->tokenizer, (const char *)json, len, name,
                                 vocab_size, &added, err);
     if (!s)
-        note_added(b, &added, name);
+        note_added(b, &added, name, listener);
     if (!s && added.n_control) {
         tokenizer_close(&b->tokenizer);
         s = tokenizer_open(&b->tokenizer, b->bytes, b->len, name, err);
@@ -65,13 +65,14 @@ static enum bise_status add_tokens(struct bundle *b, const char *name, uint32_t 
 /* path: the file of a tokenizer, not that of weights with one inside, which is complete. Its
  * added_tokens.json lies beside it, else beside the weights. */
 static enum bise_status find_and_add_tokens(struct bundle *b, const char *path, const char *weights,
-                                            uint32_t vocab_size, struct bise_error *err) {
+                                            uint32_t vocab_size, const struct listener *listener,
+                                            struct bise_error *err) {
     char *name = NULL;
     enum bise_status s = added_tokens_beside(&name, path, err);
     if (!s && !name && weights)
         s = added_tokens_beside(&name, weights, err);
     if (!s && name)
-        s = add_tokens(b, name, vocab_size, err);
+        s = add_tokens(b, name, vocab_size, listener, err);
     free(name);
     return s;
 }
@@ -100,17 +101,18 @@ static enum bise_status check_size(const struct bundle *b, const char *name, uin
 }
 
 enum bise_status bundle_open(struct bundle *b, const struct source *source, const char *where,
-                             const char *path, struct bise_error *err) {
+                             const char *path, const struct listener *listener,
+                             struct bise_error *err) {
     const uint32_t vocab_size = source_config(source)->vocab_size;
     size_t within_len;
     const uint8_t *within = source_tokenizer_bytes(source, &within_len);
     *b = (struct bundle){0};
     path = path ? path : source_tokenizer_path(source);
     if (!path && !within) {
-        fprintf(stderr,
-                "warning: %s holds no tokenizer.model: the file will only take token ids "
-                "(give one by --tokenizer)\n",
-                where);
+        listener_note(listener,
+                      "warning: %s holds no tokenizer.model: the file will only take token ids "
+                      "(give one by --tokenizer)",
+                      where);
         return BISE_OK;
     }
     const char *name = path ? path : where;
@@ -120,11 +122,11 @@ enum bise_status bundle_open(struct bundle *b, const struct source *source, cons
     if (!s)
         s = check_size(b, name, vocab_size, err);
     if (!s && path)
-        s = find_and_add_tokens(b, path, within ? NULL : where, vocab_size, err);
+        s = find_and_add_tokens(b, path, within ? NULL : where, vocab_size, listener, err);
     if (!s && tokenizer_size(b->tokenizer) < vocab_size)
-        fprintf(stderr,
-                "note: %s has %zu pieces, the model's vocabulary %u: the others have no text\n",
-                name, tokenizer_size(b->tokenizer), vocab_size);
+        listener_note(listener,
+                      "note: %s has %zu pieces, the model's vocabulary %u: the others have no text",
+                      name, tokenizer_size(b->tokenizer), vocab_size);
     return s;
 }
 

@@ -6,22 +6,9 @@
 #include "src/base/crc32c.h"
 #include "src/base/error.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-void calib_option_defs(struct calib_options *o, struct option_def *defs) {
-    const struct option_def own[CALIB_OPTIONS] = {
-        {"--calib", OPT_STRING, &o->stats, "FILE",
-         "weight errors by the statistics of bise calibrate", 0, 0},
-        {"--calib-text", OPT_STRING, &o->text, "FILE",
-         "run this text through the layers and round i4 with error feedback", 0, 0},
-        {"--calib-self", OPT_INT, &o->self, "N", "the same with N tokens that the model writes",
-         1024, 1 << 20},
-        {"--calib-tokens", OPT_INT, &o->tokens, "N", "read at most N tokens of the text (16384)",
-         1024, 1 << 20},
-    };
-    memcpy(defs, own, sizeof own);
-}
 
 static enum bise_status read_tokens(struct calib *c, const struct calib_options *o,
                                     const struct calib_source *from, struct bise_error *err) {
@@ -41,12 +28,14 @@ static enum bise_status write_tokens(struct calib *c, const struct calib_options
         .n_ctx = (uint32_t)c->tokens.length, .n_threads = from->n_threads, .window = -1};
     struct reference r;
     struct bise_session *session = NULL;
-    enum bise_status s = reference_open(&r, from->source, from->path, from->config, from->tokenizer,
-                                        from->beside, TYPE_I8, from->n_threads, err);
+    enum bise_status s =
+        reference_open(&r, from->source, from->path, from->config, from->tokenizer, from->beside,
+                       TYPE_I8, from->n_threads, from->listener, err);
     if (!s)
         s = bise_session_open(&session, r.model, &params, err);
     if (!s)
-        s = calibration_write(&c->tokens, session, bise_model_info(r.model), (size_t)o->self, err);
+        s = calibration_write(&c->tokens, session, bise_model_info(r.model), (size_t)o->self,
+                              from->listener, err);
     bise_session_close(&session);
     reference_close(&r);
     return s;
@@ -66,7 +55,7 @@ enum bise_status calib_open(struct calib *c, const struct calib_options *o,
         if (!s)
             s = stats_check(&c->stats, from->config, o->stats, err);
         if (!s)
-            calibration_report(&c->stats);
+            calibration_report(&c->stats, from->listener);
     }
     if (!s && o->text)
         s = read_tokens(c, o, from, err);
@@ -119,7 +108,7 @@ enum bise_status calib_convert(struct calib *c, struct convert *to, size_t n_ten
         if (!s)
             s = convert_layers(to, &c->tokens, &c->stats, err);
         if (!s)
-            calibration_report(&c->stats);
+            calibration_report(&c->stats, to->listener);
     }
     to->stats = calib_stats(c);
     return s;

@@ -12,11 +12,6 @@ struct calib_options {
     int64_t self, tokens;     /* 0: none, chosen */
 };
 
-#define CALIB_OPTIONS 4
-
-/* Writes the CALIB_OPTIONS option definitions that fill o. */
-void calib_option_defs(struct calib_options *o, struct option_def *defs);
-
 struct calib {
     struct stats stats;        /* n 0: none */
     struct calibration tokens; /* ids NULL: none */
@@ -29,6 +24,7 @@ struct calib_source {
     const char *path, *beside;
     const struct model_config *config;
     const struct bundle *tokenizer;
+    const struct listener *listener;
     int n_threads;
     bool dry_run; /* nothing is to be run: tokens of the model's own are left out */
 };

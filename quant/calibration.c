@@ -1,12 +1,9 @@
 #include "quant/calibration.h"
 
 #include "src/base/error.h"
-#include "tools/common/progress.h"
-#include "tools/common/runtime.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 size_t calibration_sequences(const struct calibration *c) {
     return c->n / (c->length - (c->bos >= 0));
@@ -23,19 +20,6 @@ void calibration_close(struct calibration *c) {
     c->ids = NULL;
 }
 
-static void say(const char *doing, size_t done, size_t total, double *said) {
-    const double now = seconds_now();
-    if (isatty(STDERR_FILENO) && now - *said > 0.2) {
-        fprintf(stderr, "\r%s: %zu of %zu tokens ", doing, done, total);
-        *said = now;
-    }
-}
-
-static void say_end(void) {
-    if (isatty(STDERR_FILENO))
-        fputs("\r\033[K", stderr);
-}
-
 static bool ends(const struct bise_model_info *info, int32_t id) {
     for (size_t i = 0; i < info->n_eos; i++)
         if (info->eos_ids[i] == id)
@@ -46,7 +30,7 @@ static bool ends(const struct bise_model_info *info, int32_t id) {
 /* One text with the given seed behind what c holds, at most to n tokens in all. */
 static enum bise_status write_text(struct calibration *c, struct bise_session *session,
                                    const struct bise_model_info *info, uint64_t seed, size_t n,
-                                   struct bise_error *err) {
+                                   const struct listener *listener, struct bise_error *err) {
     const struct bise_sampler_params params = {.temp = 1, .seed = seed};
     const size_t last = n - c->n < c->length - 1 ? n : c->n + c->length - 1;
     struct bise_sampler *sampler = NULL;
@@ -54,8 +38,9 @@ static enum bise_status write_text(struct calibration *c, struct bise_session *s
     bise_reset(session);
     int32_t id = c->bos >= 0 ? c->bos : 0;
     while (s == BISE_OK && c->n < last) {
-        s = interrupted() ? bise_fail(err, BISE_ERR_INTERRUPTED, "interrupted")
-                          : bise_decode(session, id, err);
+        s = listener_progress(listener, c->n, n, err);
+        if (s == BISE_OK)
+            s = bise_decode(session, id, err);
         if (s != BISE_OK)
             break;
         id = bise_sample(sampler, bise_logits(session));
@@ -69,48 +54,46 @@ static enum bise_status write_text(struct calibration *c, struct bise_session *s
 
 enum bise_status calibration_write(struct calibration *c, struct bise_session *session,
                                    const struct bise_model_info *info, size_t n,
-                                   struct bise_error *err) {
+                                   const struct listener *listener, struct bise_error *err) {
     enum bise_status s = BISE_OK;
-    double said = 0;
     c->ids = malloc(n * sizeof *c->ids);
     if (!c->ids)
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for %zu tokens", n);
-    for (uint64_t seed = 1; c->n < n && s == BISE_OK; seed++) {
-        s = write_text(c, session, info, seed, n, err);
-        say("writing a text", c->n, n, &said);
-    }
-    say_end();
+    listener_begin(listener, "writing a text", WORK_TOKENS, 0);
+    for (uint64_t seed = 1; c->n < n && s == BISE_OK; seed++)
+        s = write_text(c, session, info, seed, n, listener, err);
+    listener_end(listener);
     return s;
 }
 
 enum bise_status calibration_run(const struct calibration *c, struct bise_session *session,
-                                 struct bise_error *err) {
+                                 const struct listener *listener, struct bise_error *err) {
     const size_t n = calibration_sequences(c);
     int32_t *const ids = malloc(c->length * sizeof *ids);
     enum bise_status s = BISE_OK;
-    double said = 0;
     if (!ids)
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for %zu tokens", c->length);
+    listener_begin(listener, "calibrating", WORK_TOKENS, 0);
     for (size_t i = 0; i < n && s == BISE_OK; i++) {
         calibration_sequence(c, i, ids);
         bise_reset(session);
-        s = interrupted() ? bise_fail(err, BISE_ERR_INTERRUPTED, "interrupted")
-                          : bise_prefill(session, ids, c->length, NULL, NULL, err);
-        say("calibrating", (i + 1) * c->length, n * c->length, &said);
+        s = listener_progress(listener, i * c->length, n * c->length, err);
+        if (s == BISE_OK)
+            s = bise_prefill(session, ids, c->length, NULL, NULL, err);
     }
-    say_end();
+    listener_end(listener);
     free(ids);
     return s;
 }
 
-size_t calibration_report(const struct stats *s) {
+size_t calibration_report(const struct stats *s, const struct listener *listener) {
     size_t n = 0;
     for (size_t i = 0; i < s->n; i++) {
         const struct stats_entry *const e = &s->entries[i];
         if (e->count >= STATS_LEAST)
             continue;
-        fprintf(stderr, "warning: %s was chosen for %llu tokens only: uniform weights\n", e->name,
-                (unsigned long long)e->count);
+        listener_note(listener, "warning: %s was chosen for %llu tokens only: uniform weights",
+                      e->name, (unsigned long long)e->count);
         n++;
     }
     return n;

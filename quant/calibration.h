@@ -2,8 +2,8 @@
 #ifndef BISE_QUANT_CALIBRATION_H
 #define BISE_QUANT_CALIBRATION_H
 
+#include "quant/base/listener.h"
 #include "quant/gptq/moments.h"
-#include "tools/common/tools.h"
 
 /* Tokens of one sequence where nothing else is asked for, and of all of them. */
 #define CALIBRATION_LENGTH 512
@@ -28,12 +28,12 @@ void calibration_close(struct calibration *c);
  * NONFINITE, INTERRUPTED, MEMORY. */
 enum bise_status calibration_write(struct calibration *c, struct bise_session *session,
                                    const struct bise_model_info *info, size_t n,
-                                   struct bise_error *err);
+                                   const struct listener *listener, struct bise_error *err);
 /* Runs all sequences through a session of at least that many positions. Errors: NONFINITE,
  * INTERRUPTED, MEMORY. */
 enum bise_status calibration_run(const struct calibration *c, struct bise_session *session,
-                                 struct bise_error *err);
-/* Says on stderr which inputs were seen too rarely to tell anything; returns their number. */
-size_t calibration_report(const struct stats *s);
+                                 const struct listener *listener, struct bise_error *err);
+/* Notes which inputs were seen too rarely to tell anything; returns their number. */
+size_t calibration_report(const struct stats *s, const struct listener *listener);
 
 #endif

@@ -9,9 +9,7 @@
 
 #include <math.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define PIECE_FLOATS ((size_t)512 << 10) /* about what a task reads at once */
 
@@ -24,10 +22,10 @@ struct job {
     size_t index, panel_bytes, n_panels, panels_per_task, n_tasks;
     uint8_t *buffers; /* [n_threads] of buffer_bytes: panels, then rows, then scratch */
     size_t buffer_bytes, rows_at, scratch_at;
-    struct rounding_sums *sums;  /* [n_tasks], added up in order afterwards */
-    enum bise_status *statuses;  /* [n_threads] */
-    struct bise_error *errors;   /* [n_threads] */
-    _Atomic uint64_t bytes_done; /* of the source, all tensors */
+    struct rounding_sums *sums; /* [n_tasks], added up in order afterwards */
+    enum bise_status *statuses; /* [n_threads] */
+    struct bise_error *errors;  /* [n_threads] */
+    uint64_t bytes_done;        /* of the source, all tensors */
     _Atomic bool stop;
 };
 
@@ -68,18 +66,18 @@ static enum bise_status convert_piece(struct job *job, size_t task, int thread,
 
 static void convert_task(void *arg, size_t task, int thread) {
     struct job *job = arg;
-    struct convert *c = job->convert;
-    const uint64_t bytes = source_bytes(c->source);
+    const struct convert *c = job->convert;
+    enum bise_status s = BISE_OK;
     if (job->stop)
         return;
-    enum bise_status s = interrupted()
-                             ? bise_fail(&job->errors[thread], BISE_ERR_INTERRUPTED, "interrupted")
-                             : convert_piece(job, task, thread, &job->errors[thread]);
+    if (thread == 0)
+        s = listener_progress(c->listener, job->bytes_done, source_bytes(c->source),
+                              &job->errors[thread]);
+    if (!s)
+        s = convert_piece(job, task, thread, &job->errors[thread]);
     job->statuses[thread] = s;
     if (s)
         job->stop = true;
-    if (thread == 0 && !c->quiet)
-        progress_show(&c->progress, job->bytes_done, bytes);
 }
 
 /* Sizes of buffers that hold a piece of any tensor. */
@@ -132,13 +130,12 @@ static enum bise_status alloc_buffers(struct job *job, size_t n_tensors, struct 
     return BISE_OK;
 }
 
-static void print_line(const struct job *job, const struct source_tensor *from, double error) {
+static void tell_tensor(const struct job *job, const struct source_tensor *from, double error) {
     const struct writer_tensor *t = job->tensor;
     const double after = (double)writer_tensor_bytes(job->convert->writer, job->index);
-    if (job->convert->quiet || isatty(STDERR_FILENO))
-        return;
-    fprintf(stderr, "%-44s %-4s %10.3f MB -> %10.3f MB  error %.3e\n", t->name,
-            tensor_type_name(t->type), (double)from->bytes / 1e6, after / 1e6, error);
+    listener_detail(job->convert->listener, "%-44s %-4s %10.3f MB -> %10.3f MB  error %.3e",
+                    t->name, tensor_type_name(t->type), (double)from->bytes / 1e6, after / 1e6,
+                    error);
 }
 
 static enum bise_status convert_tensor(struct job *job, struct pool *pool,
@@ -146,7 +143,6 @@ static enum bise_status convert_tensor(struct job *job, struct pool *pool,
     const struct writer_tensor *t = job->tensor;
     struct rounding_sums all = {0};
     if (writer_has_tensor(job->convert->writer, job->index)) {
-        job->convert->progress.skipped += from->bytes;
         job->bytes_done += from->bytes;
         return BISE_OK;
     }
@@ -174,8 +170,17 @@ static enum bise_status convert_tensor(struct job *job, struct pool *pool,
     const double error = all.norm > 0 ? sqrt(all.error / all.norm) : 0;
     writer_set_tensor(job->convert->writer, job->index, job->codebook, (float)error);
     job->bytes_done += from->bytes;
-    print_line(job, from, error);
+    tell_tensor(job, from, error);
     return writer_tensor_done(job->convert->writer, job->index, err);
+}
+
+/* Bytes of the source's tensors that are there from an earlier run. */
+static uint64_t bytes_there(const struct convert *c, const struct source_tensor *from, size_t n) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        if (writer_has_tensor(c->writer, i))
+            bytes += from[i].bytes;
+    return bytes;
 }
 
 enum bise_status convert_all(struct convert *c, struct bise_error *err) {
@@ -186,11 +191,13 @@ enum bise_status convert_all(struct convert *c, struct bise_error *err) {
     enum bise_status s = alloc_buffers(&job, n, err);
     if (!s)
         s = pool_open(&pool, c->n_threads, err);
+    listener_begin(c->listener, c->name, WORK_BYTES, bytes_there(c, from, n));
     for (size_t i = 0; i < n && !s; i++) {
         job.index = i;
         job.tensor = &c->tensors[i];
         s = convert_tensor(&job, pool, &from[i], err);
     }
+    listener_end(c->listener);
     pool_close(&pool);
     mem_free(job.buffers, (size_t)c->n_threads * job.buffer_bytes);
     free(job.sums);

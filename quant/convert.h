@@ -3,10 +3,10 @@
 #define BISE_QUANT_CONVERT_H
 
 #include "kernels/layout.h"
+#include "quant/base/listener.h"
 #include "quant/gptq/stats.h"
 #include "quant/source/source.h"
 #include "quant/write/writer.h"
-#include "tools/common/progress.h"
 
 struct convert {
     const struct source *source;
@@ -14,13 +14,12 @@ struct convert {
     struct writer *writer;
     const struct stats *stats; /* what columns matter; NULL: all alike */
     int n_threads;
-    bool quiet; /* shows nothing */
-    struct progress progress;
+    const char *name;                /* of the output, for the progress */
+    const struct listener *listener; /* gets a detail for each tensor */
 };
 
 /* Reads, rounds and writes every tensor with all threads; what it writes does not depend on their
- * number. Unless quiet, shows progress on a terminal, else prints a line for each tensor on stderr.
- * Memory: some MB per thread. Errors: those of source_read_rows and writer_put, MEMORY,
+ * number. Memory: some MB per thread. Errors: those of source_read_rows and writer_put, MEMORY,
  * INTERRUPTED. */
 enum bise_status convert_all(struct convert *c, struct bise_error *err);
 /* The bytes it takes for that. */

@@ -6,6 +6,7 @@
 #include "quant/layer_model.h"
 #include "src/base/error.h"
 #include "src/engine/forward.h"
+#include "src/os/clock.h"
 #include "src/os/mem.h"
 
 #include <math.h>
@@ -142,8 +143,9 @@ static enum bise_status run_layer(struct layers *l, bool advance, struct bise_er
             const size_t n = length - at < chunk ? length - at : chunk;
             float *const states = l->states + (i * length + at) * dim;
             memcpy(l->chunk, states, n * dim * sizeof *states);
-            s = interrupted() ? bise_fail(err, BISE_ERR_INTERRUPTED, "interrupted")
-                              : forward_layers(l->session, l->chunk, n, err);
+            s = listener_progress(l->convert->listener, 0, 0, err);
+            if (s == BISE_OK)
+                s = forward_layers(l->session, l->chunk, n, err);
             if (s == BISE_OK && advance)
                 memcpy(states, l->chunk, n * dim * sizeof *states);
         }
@@ -170,9 +172,9 @@ static void round_task(void *arg, size_t task, int thread) {
     const size_t n = left < GPTQ_ROWS ? left : GPTQ_ROWS;
     const size_t bytes = panel_bytes(TYPE_I4, a->gptq->hessian->k);
     struct bise_error *const err = &a->errors[thread];
-    enum bise_status s = interrupted() ? bise_fail(err, BISE_ERR_INTERRUPTED, "interrupted")
-                                       : source_read_rows(l->convert->source, a->index,
-                                                          (uint32_t)row, (uint32_t)n, rows, err);
+    enum bise_status s = thread == 0 ? listener_progress(l->convert->listener, 0, 0, err) : BISE_OK;
+    if (s == BISE_OK)
+        s = source_read_rows(l->convert->source, a->index, (uint32_t)row, (uint32_t)n, rows, err);
     if (s == BISE_OK) {
         gptq_round(a->gptq, own + l->panels_at, rows, n, own, &a->sums[task]);
         s = writer_put(l->convert->writer, a->index, row / PANEL_ROWS * bytes, own + l->panels_at,
@@ -339,9 +341,8 @@ enum bise_status convert_layers(struct convert *c, const struct calibration *tex
             break;
         keep_moments(&l, layer);
         const double spent = seconds_now() - started;
-        if (!c->quiet)
-            fprintf(stderr, "layer %zu of %zu: %.1f s, %.0f s left\n", layer + 1, n, spent,
-                    spent / (double)(layer + 1) * (double)(n - layer - 1));
+        listener_note(c->listener, "layer %zu of %zu: %.1f s, %.0f s left", layer + 1, n, spent,
+                      spent / (double)(layer + 1) * (double)(n - layer - 1));
     }
     layers_close(&l);
     return s;

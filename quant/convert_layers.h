@@ -9,9 +9,8 @@
 
 /* Writes the i4 matrices of all layers, but those whose input was seen too rarely, and those that
  * are there already. Fills stats, opened for the source's config, with the diagonals of all inputs.
- * What it writes does not depend on the number of threads. Unless quiet, prints a line for every
- * layer on stderr. Errors: those of source_read_rows and writer_put, NONFINITE, MEMORY,
- * INTERRUPTED. */
+ * What it writes does not depend on the number of threads. Notes every layer. Errors: those of
+ * source_read_rows and writer_put, NONFINITE, MEMORY, INTERRUPTED. */
 enum bise_status convert_layers(struct convert *c, const struct calibration *text,
                                 struct stats *stats, struct bise_error *err);
 /* Bytes of memory that takes, about: the text's states, a layer in 8 bits, second moments of up to

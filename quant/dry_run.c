@@ -3,6 +3,7 @@
 #include "quant/round/quantize.h"
 #include "quant/types.h"
 #include "src/base/error.h"
+#include "src/os/clock.h"
 #include "src/os/mem.h"
 
 #include <errno.h>
@@ -12,10 +13,6 @@
 
 #define SAMPLE_FLOATS  ((size_t)512 << 10)
 #define SAMPLE_SECONDS 0.3 /* for each type */
-
-static double megabytes(uint64_t bytes) {
-    return (double)bytes / 1e6;
-}
 
 /* The largest tensor of a type; n_tensors if there is none. */
 static size_t largest(const struct dry_run *d, enum tensor_type type) {
@@ -124,35 +121,19 @@ static enum bise_status disk_room(const char *path, uint64_t *room, struct bise_
     return s;
 }
 
-enum bise_status dry_run(const struct dry_run *d, bool *fits, struct bise_error *err) {
+enum bise_status dry_run(struct dry_run *d, struct bise_error *err) {
     const struct convert *c = d->convert;
-    const struct type_share all = types_share(c->tensors, d->n_tensors, false);
-    const struct type_share layers = types_share(c->tensors, d->n_tensors, true);
-    const uint64_t memory = convert_memory(c, d->n_tensors) + d->extra_bytes;
     struct mem_facts facts;
-    uint64_t room = 0;
-    double seconds = 0;
-    enum bise_status s = disk_room(d->out_path, &room, err);
+    enum bise_status s = disk_room(d->out_path, &d->disk_free, err);
     if (!s)
-        s = estimate(d, &seconds, err);
+        s = estimate(d, &d->seconds, err);
     if (s)
         return s;
     mem_facts(&facts);
-    const uint64_t available = facts.available < facts.limit ? facts.available : facts.limit;
-    const uint64_t disk = d->file_bytes + d->temp_bytes;
-    printf("source  %.1f MB, %zu tensors\n", megabytes(source_bytes(c->source)), d->n_tensors);
-    printf("output  %.1f MB, %.2f bits per weight, %.2f in layers\n", megabytes(d->file_bytes),
-           type_bits(&all), type_bits(&layers));
-    printf("disk    %.1f MB needed (%.1f of them for a while), %.1f MB free\n", megabytes(disk),
-           megabytes(d->temp_bytes), megabytes(room));
-    printf("memory  %.1f MB needed, %.1f MB available\n", megabytes(memory), megabytes(available));
-    printf(
-        "time    about %.1f s with %d thread%s of their own: %.0f MB/s of the source for each%s\n",
-        seconds / c->n_threads, c->n_threads, c->n_threads == 1 ? "" : "s",
-        megabytes(source_bytes(c->source)) / seconds,
-        d->reads_text ? "; running a text comes on top" : "");
-    *fits = disk <= room && memory <= available;
-    if (!*fits)
-        printf("does not fit\n");
+    d->seconds /= c->n_threads;
+    d->disk_bytes = d->file_bytes + d->temp_bytes;
+    d->memory_bytes = convert_memory(c, d->n_tensors) + d->extra_bytes;
+    d->memory_free = facts.available < facts.limit ? facts.available : facts.limit;
+    d->fits = d->disk_bytes <= d->disk_free && d->memory_bytes <= d->memory_free;
     return BISE_OK;
 }

@@ -11,12 +11,15 @@ struct dry_run {
     uint64_t file_bytes;  /* of the output */
     uint64_t temp_bytes;  /* of temporary models beside it; 0: none */
     uint64_t extra_bytes; /* of memory beyond convert's */
-    bool reads_text;      /* a text is run too, which takes time of its own */
+
+    /* What dry_run finds. */
+    uint64_t disk_bytes, disk_free, memory_bytes, memory_free;
+    double seconds; /* of all threads; a text that is run comes on top */
+    bool fits;      /* disk and memory have room */
 };
 
-/* Prints sizes, disk, memory and time on stdout; the time is that of a sample, read and rounded by
- * one thread; what a text adds is not known, and said. *fits: whether disk and memory have room.
- * Errors: IO, MEMORY, those of source_read_rows. */
-enum bise_status dry_run(const struct dry_run *d, bool *fits, struct bise_error *err);
+/* The time is that of a sample, read and rounded by one thread. Errors: IO, MEMORY, those of
+ * source_read_rows. */
+enum bise_status dry_run(struct dry_run *d, struct bise_error *err);
 
 #endif

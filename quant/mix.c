@@ -3,6 +3,7 @@
 #include "quant/round/quantize.h"
 #include "src/base/error.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -177,7 +178,7 @@ enum bise_status mix_choose(struct mix *m, double bits, struct bise_error *err) 
     return BISE_OK;
 }
 
-void mix_print(const struct mix *m, double bits, const char *how) {
+void mix_tell(const struct mix *m, double bits, const char *how, const struct listener *listener) {
     const struct type_share layers = types_share(m->tensors, m->n_tensors, true);
     const struct type_share all = types_share(m->tensors, m->n_tensors, false);
     double n_weights;
@@ -185,11 +186,12 @@ void mix_print(const struct mix *m, double bits, const char *how) {
     size_t n_chosen = 0;
     for (size_t i = 0; i < m->n_units; i++)
         n_chosen += m->units[i].chosen;
-    fprintf(stderr,
-            "--bits %g: i8 for %zu of %zu, %s; layers %.3f bits per weight, with row scales and "
-            "padding %.3f, the whole file %.3f\n",
-            bits, n_chosen, m->n_units, how, plain, type_bits(&layers), type_bits(&all));
+    listener_note(listener,
+                  "--bits %g: i8 for %zu of %zu, %s; layers %.3f bits per weight, with row scales "
+                  "and padding %.3f, the whole file %.3f",
+                  bits, n_chosen, m->n_units, how, plain, type_bits(&layers), type_bits(&all));
     for (size_t i = 0; i < m->n_units; i++)
         if (m->units[i].chosen)
-            fprintf(stderr, "  %-44s i8  loss %.3e as i4\n", m->units[i].name, m->units[i].loss);
+            listener_note(listener, "  %-44s i8  loss %.3e as i4", m->units[i].name,
+                          m->units[i].loss);
 }

@@ -2,6 +2,7 @@
 #ifndef BISE_QUANT_MIX_H
 #define BISE_QUANT_MIX_H
 
+#include "quant/base/listener.h"
 #include "quant/gptq/stats.h"
 #include "quant/source/source.h"
 #include "quant/types.h"
@@ -36,7 +37,7 @@ enum bise_status mix_guess(struct mix *m, const struct source *source, const str
  * bits for each weight, and sets their types. Bits are those of codes and block scales, 4.25 for i4
  * and 8.25 for i8; row scales (32 bits a row) and padding come on top. Errors: MEMORY. */
 enum bise_status mix_choose(struct mix *m, double bits, struct bise_error *err);
-/* What was chosen, on stderr. */
-void mix_print(const struct mix *m, double bits, const char *how);
+/* Notes what was chosen. */
+void mix_tell(const struct mix *m, double bits, const char *how, const struct listener *listener);
 
 #endif

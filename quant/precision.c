@@ -10,10 +10,12 @@
 static enum bise_status measure(const struct precision *p, struct mix *m, const int32_t *ids,
                                 size_t n, struct bise_error *err) {
     struct reference reference = {NULL};
-    enum bise_status s = reference_open(&reference, p->source, p->source_path, p->config,
-                                        p->tokenizer, p->out_path, TYPE_BF16, p->n_threads, err);
+    enum bise_status s =
+        reference_open(&reference, p->source, p->source_path, p->config, p->tokenizer, p->out_path,
+                       TYPE_BF16, p->n_threads, p->listener, err);
     if (!s)
-        s = sensitivity_measure(m, reference.model, ids, n, p->stats, p->n_threads, err);
+        s = sensitivity_measure(m, reference.model, ids, n, p->stats, p->n_threads, p->listener,
+                                err);
     reference_close(&reference);
     return s;
 }
@@ -40,7 +42,7 @@ enum bise_status precision_apply(const struct precision *p, struct bise_error *e
     if (!s)
         s = mix_choose(&m, o->bits, err);
     if (!s)
-        mix_print(&m, o->bits, measured ? "measured" : "guessed");
+        mix_tell(&m, o->bits, measured ? "measured" : "guessed", p->listener);
     mix_close(&m);
     free(ids);
     return s;

@@ -16,6 +16,7 @@ struct precision {
     const struct stats *stats;     /* of --calib; NULL: none */
     struct writer_tensor *tensors; /* [n_tensors], whose types change */
     size_t n_tensors;
+    const struct listener *listener;
     int n_threads;
     bool dry_run; /* guess what would be measured */
 };

@@ -5,6 +5,7 @@
 #include "src/base/error.h"
 #include "src/os/file.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,12 +46,13 @@ static void describe(const struct eval_text *t, struct evaluation *e, char *out,
 
 /* Both sessions, and the run. */
 static enum bise_status measure(const struct eval_text *t, const struct bise_model *reference,
-                                const struct bise_model *model, int n_threads, char *out,
-                                size_t cap, struct bise_error *err) {
+                                const struct bise_model *model, int n_threads,
+                                const struct listener *listener, char *out, size_t cap,
+                                struct bise_error *err) {
     const size_t window = t->n < WINDOW ? t->n : WINDOW;
     const struct bise_session_params params = {
         .n_ctx = WINDOW, .chunk = CALL, .n_threads = n_threads, .window = -1};
-    struct evaluation e = {.call = CALL, .what = "evaluating: "};
+    struct evaluation e = {.call = CALL, .what = "evaluating: ", .listener = listener};
     int32_t *ids = NULL;
     enum bise_status s =
         eval_usual(t->ids, t->n, window, model->config.bos_id, &ids, &e.shape, err);
@@ -72,7 +74,8 @@ static enum bise_status measure(const struct eval_text *t, const struct bise_mod
 }
 
 enum bise_status eval_run(const struct eval_text *t, const struct bise_model *reference,
-                          struct writer *w, int n_threads, struct bise_error *err) {
+                          struct writer *w, int n_threads, const struct listener *listener,
+                          struct bise_error *err) {
     const struct bise_model_params params = {.memory = BISE_MEMORY_MMAP, .n_threads = n_threads};
     struct bise_model *model = NULL;
     char text[EVAL_TEXT_BYTES + 1];
@@ -80,11 +83,11 @@ enum bise_status eval_run(const struct eval_text *t, const struct bise_model *re
     if (!s)
         s = bise_model_open(&model, writer_temp_path(w), &params, err);
     if (!s)
-        s = measure(t, reference, model, n_threads, text, sizeof text, err);
+        s = measure(t, reference, model, n_threads, listener, text, sizeof text, err);
     bise_model_close(&model);
     if (s)
         return s;
-    fprintf(stderr, "%s\n", text);
+    listener_note(listener, "%s", text);
     writer_set_evaluation(w, text);
     return BISE_OK;
 }

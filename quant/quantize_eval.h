@@ -2,6 +2,7 @@
 #ifndef BISE_QUANT_QUANTIZE_EVAL_H
 #define BISE_QUANT_QUANTIZE_EVAL_H
 
+#include "quant/base/listener.h"
 #include "quant/bundle.h"
 #include "quant/write/writer.h"
 
@@ -25,9 +26,10 @@ void eval_text_close(struct eval_text *t);
 void eval_placeholder(char *out, size_t cap);
 
 /* Runs reference and the finished writer's file side by side over the text, as bise perplexity
- * --text does; prints what it found on stderr and puts it into the file.
+ * --text does; notes what it found and puts it into the file.
  * Errors: those of writer_seal, bise_model_open and evaluation_run. */
 enum bise_status eval_run(const struct eval_text *t, const struct bise_model *reference,
-                          struct writer *w, int n_threads, struct bise_error *err);
+                          struct writer *w, int n_threads, const struct listener *listener,
+                          struct bise_error *err);
 
 #endif

@@ -12,8 +12,10 @@
 static enum bise_status write_model(const struct source *source, enum tensor_type type,
                                     const struct model_config *config,
                                     const struct bundle *tokenizer, const char *path, int n_threads,
-                                    struct bise_error *err) {
-    struct convert c = {.source = source, .n_threads = n_threads, .quiet = true};
+                                    const struct listener *listener, struct bise_error *err) {
+    const struct listener silent = {.progress = listener ? listener->progress : NULL,
+                                    .user = listener ? listener->user : NULL};
+    struct convert c = {.source = source, .n_threads = n_threads, .listener = &silent};
     const char *const name = tensor_type_name(type);
     const struct type_options all = {.type = name, .attention = name};
     struct types types;
@@ -61,7 +63,8 @@ uint64_t reference_bytes(const struct model_config *config, const char *source_p
 enum bise_status reference_open(struct reference *r, const struct source *source,
                                 const char *source_path, const struct model_config *config,
                                 const struct bundle *tokenizer, const char *beside,
-                                enum tensor_type type, int n_threads, struct bise_error *err) {
+                                enum tensor_type type, int n_threads,
+                                const struct listener *listener, struct bise_error *err) {
     const struct bise_model_params params = {.memory = BISE_MEMORY_MMAP, .n_threads = n_threads};
     const size_t cap = strlen(beside) + sizeof ".reference-" + 20;
     *r = (struct reference){0};
@@ -71,7 +74,8 @@ enum bise_status reference_open(struct reference *r, const struct source *source
     if (!path)
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", beside);
     snprintf(path, cap, "%s.reference-%ld", beside, (long)getpid());
-    enum bise_status s = write_model(source, type, config, tokenizer, path, n_threads, err);
+    enum bise_status s =
+        write_model(source, type, config, tokenizer, path, n_threads, listener, err);
     if (!s)
         s = bise_model_open(&r->model, path, &params, err);
     unlink(path); /* what is mapped stays until it is closed, even by a kill */

@@ -3,9 +3,9 @@
 #include "quant/measure/evaluate.h"
 #include "quant/round/quantize.h"
 #include "src/base/error.h"
+#include "src/os/clock.h"
 #include "src/os/mem.h"
 #include "src/os/pool.h"
-#include "tools/common/progress.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -15,11 +15,13 @@ struct measure {
     struct mix *mix;
     struct bise_model *model;
     const struct stats *stats;
+    const struct listener *listener;
     struct bise_session *session;
     struct pool *pool;
     int32_t *ids; /* [n_windows][window] */
     struct eval_shape shape;
     float *base, *logits; /* [n_windows][run][vocab], [run][vocab] */
+    size_t n_done;        /* units */
     uint8_t *spare;       /* panels of a unit's tensors, rounded */
     size_t spare_bytes;
     uint8_t *buffers; /* [n_threads] of buffer_bytes: floats of a panel, scratch, a panel of i4 */
@@ -84,7 +86,7 @@ static void exchange(const struct measure *m, size_t unit, bool back) {
 /* Logits of a window's positions that count. */
 static enum bise_status run_window(const struct measure *m, size_t window, float *logits,
                                    struct bise_error *err) {
-    if (interrupted())
+    if (listener_progress(m->listener, m->n_done, m->mix->n_units, err))
         return bise_fail(err, BISE_ERR_INTERRUPTED, "interrupted: nothing was written");
     bise_reset(m->session);
     return bise_prefill_logits(m->session, m->ids + window * m->shape.window, m->shape.run, logits,
@@ -102,7 +104,7 @@ static enum bise_status run_base(const struct measure *m, struct bise_error *err
     return s;
 }
 
-static enum bise_status measure_unit(const struct measure *m, size_t unit, struct bise_error *err) {
+static enum bise_status measure_unit(struct measure *m, size_t unit, struct bise_error *err) {
     const size_t vocab = m->shape.vocab, n = (size_t)m->shape.n_windows * m->shape.run;
     struct divergence d;
     enum bise_status s = BISE_OK;
@@ -121,6 +123,7 @@ static enum bise_status measure_unit(const struct measure *m, size_t unit, struc
     exchange(m, unit, true);
     m->mix->units[unit].loss = tally_mean(&d.mean).value;
     divergence_free(&d);
+    m->n_done++;
     return s;
 }
 
@@ -180,23 +183,19 @@ static enum bise_status set_up(struct measure *m, const int32_t *ids, size_t n, 
 
 enum bise_status sensitivity_measure(struct mix *m, struct bise_model *model, const int32_t *ids,
                                      size_t n, const struct stats *stats, int n_threads,
-                                     struct bise_error *err) {
-    struct measure all = {.mix = m, .model = model, .stats = stats};
-    struct progress progress;
+                                     const struct listener *listener, struct bise_error *err) {
+    struct measure all = {.mix = m, .model = model, .stats = stats, .listener = listener};
     enum bise_status s = set_up(&all, ids, n, n_threads, err);
     const double started = seconds_now();
     if (!s)
         s = run_base(&all, err);
     if (!s)
-        fprintf(stderr, "measuring what %zu matrices lose: about %.0f s\n", m->n_units,
-                (seconds_now() - started) * (double)m->n_units);
-    progress_begin(&progress, "measuring");
-    progress.no_rate = true;
-    for (size_t u = 0; u < m->n_units && !s; u++) {
+        listener_note(listener, "measuring what %zu matrices lose: about %.0f s", m->n_units,
+                      (seconds_now() - started) * (double)m->n_units);
+    listener_begin(listener, "measuring", WORK_MATRICES, 0);
+    for (size_t u = 0; u < m->n_units && !s; u++)
         s = measure_unit(&all, u, err);
-        progress_show(&progress, u + 1, m->n_units);
-    }
-    progress_end(&progress);
+    listener_end(listener);
     bise_session_close(&all.session);
     pool_close(&all.pool);
     mem_free(all.buffers, (size_t)n_threads * all.buffer_bytes);

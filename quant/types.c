@@ -3,27 +3,9 @@
 #include "src/base/error.h"
 
 #include <regex.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-void type_option_defs(struct type_options *o, struct option_def *defs) {
-    const struct option_def mine[TYPE_OPTIONS] = {
-        {"--type", OPT_STRING, &o->type, "TYPE", "i4 (default), i8, bf16 or f32", 0, 0},
-        {"--head", OPT_STRING, &o->head, "TYPE",
-         "type of the output head (default: i8 with i4, else as --type)", 0, 0},
-        {"--embed", OPT_STRING, &o->embed, "TYPE", "type of the embeddings (default: likewise)", 0,
-         0},
-        {"--attention", OPT_STRING, &o->attention, "TYPE",
-         "type of attention's matrices (default: as --type, but bf16 for a mixture in i8)", 0, 0},
-        {"--tensor", OPT_LIST, &o->tensor, "REGEX=TYPE",
-         "type of the matrices with such names; may be repeated, the last one wins", 0, 0},
-        {"--bits", OPT_FLOAT, &o->bits, "X",
-         "bits per weight of the layers: i4, with i8 where it helps most", 4.25, 8.25},
-        {"--sensitivity", OPT_STRING, &o->sensitivity, "FILE",
-         "measure on a text where that is (default: guessed)", 0, 0},
-    };
-    memcpy(defs, mine, sizeof mine);
-}
 
 static enum bise_status parse_type(enum tensor_type *out, const char *flag, const char *text,
                                    enum tensor_type absent, struct bise_error *err) {
@@ -69,7 +51,7 @@ static enum bise_status compile_rule(const char *rule, regex_t *compiled, enum t
 /* Embeddings and head lose more by 4 bits than they save: i8 unless told. */
 enum bise_status types_parse(struct types *t, const struct type_options *o,
                              struct bise_error *err) {
-    *t = (struct types){.rules = o->tensor, .bits = o->bits};
+    *t = (struct types){.rules = o->rules, .n_rules = o->n_rules, .bits = o->bits};
     enum bise_status s = parse_type(&t->type, "--type", o->type, TYPE_I4, err);
     const enum tensor_type ends = t->type == TYPE_I4 ? TYPE_I8 : t->type;
     if (!s)
@@ -78,10 +60,10 @@ enum bise_status types_parse(struct types *t, const struct type_options *o,
         s = parse_type(&t->embed, "--embed", o->embed, ends, err);
     if (!s)
         s = parse_type(&t->attention, "--attention", o->attention, t->type, err);
-    for (size_t i = 0; i < o->tensor.n && !s; i++) {
+    for (size_t i = 0; i < o->n_rules && !s; i++) {
         regex_t compiled;
         enum tensor_type type;
-        s = compile_rule(o->tensor.items[i], &compiled, &type, err);
+        s = compile_rule(o->rules[i], &compiled, &type, err);
         if (!s)
             regfree(&compiled);
     }
@@ -152,8 +134,8 @@ enum bise_status types_apply(struct types *t, const struct type_options *o,
         (*tensors)[i] = (struct writer_tensor){shape->name, type_of(t, shape), shape->rows,
                                                shape->cols, shape->is_vector};
     }
-    for (size_t i = 0; i < t->rules.n && !s; i++)
-        s = apply_rule(t, t->rules.items[i], *shapes, *tensors, *n, err);
+    for (size_t i = 0; i < t->n_rules && !s; i++)
+        s = apply_rule(t, t->rules[i], *shapes, *tensors, *n, err);
     return s;
 }
 
@@ -170,8 +152,8 @@ void types_describe(const struct types *t, const struct model_config *config, ch
                      tensor_type_name(t->embed));
     if (t->bits > 0 && n > 0 && (size_t)n < cap)
         n += snprintf(out + n, cap - (size_t)n, ", layers with i8 to %g bits", t->bits);
-    for (size_t i = 0; i < t->rules.n && n > 0 && (size_t)n < cap; i++)
-        n += snprintf(out + n, cap - (size_t)n, ", %s", t->rules.items[i]);
+    for (size_t i = 0; i < t->n_rules && n > 0 && (size_t)n < cap; i++)
+        n += snprintf(out + n, cap - (size_t)n, ", %s", t->rules[i]);
 }
 
 bool is_layer_matrix(const struct writer_tensor *t) {

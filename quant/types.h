@@ -4,25 +4,21 @@
 
 #include "quant/write/writer.h"
 #include "src/model/shape.h"
-#include "tools/common/tools.h"
 
 struct type_options {
     const char *type, *head, *embed, *attention; /* NULL: chosen */
-    struct option_list tensor;                   /* REGEX=TYPE, later ones win */
-    double bits;                                 /* mixed precision; 0: none */
-    const char *sensitivity;                     /* text to measure it on; NULL: guessed */
+    const char *const *rules;                    /* [n_rules] REGEX=TYPE, later ones win */
+    size_t n_rules;
+    double bits;             /* mixed precision; 0: none */
+    const char *sensitivity; /* text to measure it on; NULL: guessed */
 };
-
-#define TYPE_OPTIONS 7
-
-/* Writes the TYPE_OPTIONS option definitions that fill o. */
-void type_option_defs(struct type_options *o, struct option_def *defs);
 
 struct types {
     enum tensor_type type, head, embed, attention;
-    struct option_list rules; /* of --tensor */
-    double bits;              /* of --bits; 0: none */
-    bool *by_rule;            /* [n_tensors] whether a rule named it */
+    const char *const *rules; /* [n_rules] of --tensor */
+    size_t n_rules;
+    double bits;   /* of --bits; 0: none */
+    bool *by_rule; /* [n_tensors] whether a rule named it */
 };
 
 /* What the options say, before a source is opened. Errors: ARG (names the option). */

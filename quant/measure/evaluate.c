@@ -1,7 +1,8 @@
 #include "quant/measure/evaluate.h"
 
 #include "kernels/dmath.h"
-#include "tools/common/progress.h"
+#include "src/base/error.h"
+#include "src/os/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -97,13 +98,12 @@ static enum bise_status count_row(struct evaluation *e, const struct rows *r, si
 
 static void say_progress(const struct evaluation *e, uint64_t done, double started) {
     const struct estimate nll = tally_mean(&e->nll), kl = tally_mean(&e->kl.mean);
-    if (!e->what)
-        return;
-    fprintf(stderr, "%s%llu of %llu tokens, perplexity %.4f, ", e->what, (unsigned long long)done,
-            (unsigned long long)(e->shape.n_windows * e->shape.run), exp64(nll.value));
+    char divergence[32] = "";
     if (e->kl.mean.n > 0)
-        fprintf(stderr, "KL %.3e, ", kl.value);
-    fprintf(stderr, "%.1f tokens/s\n", (double)done / (seconds_now() - started));
+        snprintf(divergence, sizeof divergence, "KL %.3e, ", kl.value);
+    listener_note(e->listener, "%s%llu of %llu tokens, perplexity %.4f, %s%.1f tokens/s", e->what,
+                  (unsigned long long)done, (unsigned long long)(e->shape.n_windows * e->shape.run),
+                  exp64(nll.value), divergence, (double)done / (seconds_now() - started));
 }
 
 static enum bise_status run_window(struct evaluation *e, const struct rows *r, uint64_t window,
@@ -119,8 +119,9 @@ static enum bise_status run_window(struct evaluation *e, const struct rows *r, u
         for (size_t i = 0; i < len && !s; i++)
             if (at + i >= shape->first && at + i + 1 < shape->window)
                 s = count_row(e, r, i, e->ids[begin + at + i + 1], err);
-        if (!s && interrupted())
-            s = bise_fail(err, BISE_ERR_INTERRUPTED, "interrupted");
+        if (!s)
+            s = listener_progress(e->listener, window * shape->run + at + len,
+                                  shape->n_windows * shape->run, err);
         if (s)
             return s;
     }

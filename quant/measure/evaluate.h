@@ -3,6 +3,7 @@
 #ifndef BISE_QUANT_MEASURE_EVALUATE_H
 #define BISE_QUANT_MEASURE_EVALUATE_H
 
+#include "quant/base/listener.h"
 #include "quant/measure/kl_base.h"
 #include "quant/measure/statistics.h"
 
@@ -13,13 +14,14 @@ struct evaluation {
     struct eval_shape shape;
     const int32_t *ids; /* [n_windows][window] */
     size_t call;        /* tokens of one call to the model */
+    const char *what;   /* said in front of the lines on how far it is */
 
     /* Any of these may be NULL. */
     FILE *out;                         /* gets the logits of all that is run, as floats */
     struct kl_base *save;              /* gets the logits that count */
     struct kl_base *base;              /* a baseline in a file: its shape and ids are these */
     struct bise_session *base_session; /* or one that runs beside */
-    const char *what;                  /* said in front of the progress; NULL: no progress */
+    const struct listener *listener;   /* gets a line every ten seconds, and one at the end */
 
     struct tally nll, base_nll; /* in nats; base_nll: of base_session */
     struct divergence kl;       /* of a baseline */
@@ -36,7 +38,7 @@ enum bise_status eval_usual(const int32_t *ids, size_t n, size_t window, int32_t
 enum bise_status eval_whole(const int32_t *ids, size_t n, size_t window, int32_t bos, int32_t **out,
                             struct eval_shape *shape, struct bise_error *err);
 
-/* Runs everything. Progress goes to stderr every ten seconds. evaluation_close is due in any case.
+/* Runs everything. evaluation_close is due in any case.
  * Errors: those of bise_prefill_logits and of the baseline, IO, MEMORY, INTERRUPTED. */
 enum bise_status evaluation_run(struct evaluation *e, struct bise_error *err);
 /* Frees what evaluation_run took; session, ids, files and names are the caller's. */

@@ -34,6 +34,21 @@ exported() { # exported NAME NM-OPTIONS LIBRARY: only bise_* is to be seen
 }
 exported static_symbols "$installed/lib/libbise.a"
 exported shared_symbols -D "$installed/lib/libbise.so.0"
+
+# Nothing of the quantizer, whether it can be seen from outside or not.
+defined() { nm --defined-only "$@" 2>/dev/null | awk 'NF == 3 { print $3 }' | sort -u; }
+defined --extern-only "$BUILD/libquant.a" >"$T/quantizer"
+for library in libbise.a libbise.so.0; do
+    defined "$installed/lib/$library" >"$T/symbols"
+    found=$(comm -12 "$T/symbols" "$T/quantizer" | xargs)
+    if ! grep -q -x writer_open "$T/quantizer" || ! grep -q -x pool_run "$T/symbols"; then
+        not_ok "nothing of the quantizer in $library" "its symbols are not to be seen"
+    elif [ -n "$found" ]; then
+        not_ok "nothing of the quantizer in $library" "found $found"
+    else
+        ok "nothing of the quantizer in $library"
+    fi
+done
 soname=$(objdump -p "$installed/lib/libbise.so" | awk '$1 == "SONAME" { print $2 }')
 if [ "$soname" = libbise.so.0 ]; then ok soname; else not_ok soname "$soname"; fi
 

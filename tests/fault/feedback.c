@@ -41,7 +41,7 @@ static enum bise_status convert(struct convert *c, const char *dir, size_t n,
 }
 
 static enum bise_status run_feedback(const char *dir, struct bise_error *err) {
-    struct convert c = {.n_threads = 1, .quiet = true};
+    struct convert c = {.n_threads = 1};
     struct source *source = NULL;
     struct tensor_shape *shapes = NULL;
     struct writer_tensor *tensors = NULL;

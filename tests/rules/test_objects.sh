@@ -11,7 +11,7 @@ fi
 
 # No printing, exiting, aborting or reading the environment below the tools. (assert is allowed: it
 # states what the code itself guarantees.)
-undefined=$(nm -u "$BUILD/libbise.a" | awk '$1 == "U" { print $2 }' | sed 's/@.*//' | sort -u)
+undefined=$(nm -u "$BUILD/libbise.a" "$BUILD/libquant.a" | awk '$1 == "U" { print $2 }' | sed 's/@.*//' | sort -u)
 forbidden='^(printf|vprintf|fprintf|vfprintf|dprintf|puts|fputs|putchar|putc|fputc|perror|stdout'
 forbidden+='|stderr|stdin|__printf_chk|__fprintf_chk|__vfprintf_chk|exit|_exit|_Exit|quick_exit|abort'
 forbidden+='|getenv|secure_getenv|system|signal|sigaction)$'

@@ -1,6 +1,6 @@
 /* bise calibrate: how large what each matrix reads is, column by column, measured on a text. */
 #include "quant/calibration.h"
-#include "tools/common/progress.h"
+#include "tools/cmd/listening.h"
 #include "tools/common/read_text.h"
 #include "tools/common/runtime.h"
 
@@ -42,13 +42,15 @@ static bool parse(struct options *o, int argc, char **argv, int *code) {
 }
 
 /* The text's tokens, or the model's own. */
-static int get_tokens(const struct options *o, struct runtime *e, struct calibration *c) {
+static int get_tokens(const struct options *o, struct runtime *e, const struct listener *listener,
+                      struct calibration *c) {
     char *text = NULL;
     size_t len;
     int code;
     if (o->self) {
         struct bise_error err = {0};
-        const enum bise_status s = calibration_write(c, e->session, e->info, (size_t)o->self, &err);
+        const enum bise_status s =
+            calibration_write(c, e->session, e->info, (size_t)o->self, listener, &err);
         return s ? report(s, &err) : EXIT_DONE;
     }
     code = read_text(o->text, &text, &len);
@@ -64,17 +66,18 @@ static int get_tokens(const struct options *o, struct runtime *e, struct calibra
     return code;
 }
 
-static int measure(const struct options *o, struct runtime *e, const struct calibration *c) {
+static int measure(const struct options *o, struct runtime *e, const struct calibration *c,
+                   const struct listener *listener) {
     struct bise_error err = {0};
     struct moments m;
     enum bise_status s = moments_open(&m, &e->model->config, &err);
     if (s)
         return report(s, &err);
     session_observe(e->session, &m.observer);
-    s = calibration_run(c, e->session, &err);
+    s = calibration_run(c, e->session, listener, &err);
     session_observe(e->session, NULL);
     if (!s) {
-        calibration_report(moments_take(&m));
+        calibration_report(moments_take(&m), listener);
         s = stats_write(&m.stats, o->out, &err);
     }
     if (!s)
@@ -88,9 +91,11 @@ int cmd_calibrate(int argc, char **argv) {
     struct options o = {.runtime = RUNTIME_DEFAULTS, .tokens = 65536};
     struct runtime e = {0};
     struct calibration c = {0};
+    struct listening listening;
     int code;
     if (!parse(&o, argc, argv, &code))
         return code;
+    listening_init(&listening);
     interrupt_catch();
     const bool length_given = o.runtime.n_ctx > 0;
     if (!length_given)
@@ -104,12 +109,12 @@ int cmd_calibrate(int argc, char **argv) {
         const size_t trained = e.info->max_context, asked = (size_t)o.runtime.n_ctx;
         c.length = !length_given && trained > 0 && trained < asked ? trained : asked;
         c.bos = e.info->bos_id;
-        code = c.length < 32 ? EXIT_USAGE : get_tokens(&o, &e, &c);
+        code = c.length < 32 ? EXIT_USAGE : get_tokens(&o, &e, &listening.listener, &c);
         if (c.length < 32)
             fprintf(stderr, "bise: -c: sequences have at least 32 tokens\n");
     }
     if (!code)
-        code = measure(&o, &e, &c);
+        code = measure(&o, &e, &c, &listening.listener);
     calibration_close(&c);
     runtime_close(&e);
     return code;

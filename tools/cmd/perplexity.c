@@ -11,7 +11,7 @@
  */
 #include "kernels/dmath.h"
 #include "quant/measure/evaluate.h"
-#include "tools/common/progress.h"
+#include "tools/cmd/listening.h"
 #include "tools/common/read_text.h"
 #include "tools/common/runtime.h"
 
@@ -32,6 +32,7 @@ struct perplexity_options {
 
 struct work {
     const struct perplexity_options *options;
+    struct listening listening;
     struct runtime e;
     struct evaluation run;
     int32_t *ids, *windows; /* of the text; [n_windows][window] made of them, NULL with --kl */
@@ -263,6 +264,7 @@ static int measure(struct work *w) {
     w->run.session = w->e.session;
     w->run.shape.vocab = w->e.info->vocab_size;
     w->run.what = "";
+    w->run.listener = &w->listening.listener;
     int code = open_outputs(w);
     if (!code) {
         w->run.save = w->save;
@@ -292,6 +294,7 @@ int cmd_perplexity(int argc, char **argv) {
     int code;
     if (!parse(&o, argc, argv, &code))
         return code;
+    listening_init(&w.listening);
     interrupt_catch();
     code = prepare(&o, &w);
     if (!code) {

@@ -9,23 +9,30 @@
 #include "quant/types.h"
 #include "src/base/crc32c.h"
 #include "src/base/error.h"
+#include "src/os/clock.h"
 #include "src/os/cpu.h"
+#include "tools/cmd/listening.h"
+#include "tools/common/tools.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define OWN_OPTIONS 8
+#define OWN_OPTIONS   8
+#define TYPE_OPTIONS  7
+#define CALIB_OPTIONS 4
 
 struct options {
     const char *source, *out, *tokenizer, *chat, *eval;
     struct calib_options calib;
     struct type_options types;
+    struct option_list rules; /* of --tensor, which types refers to */
     bool no_tokenizer, dry_run;
     int64_t threads, window;
 };
 
 struct quantize {
     const struct options *options;
+    struct listening listening;
     struct types types;
     struct source *source;
     struct model_config config; /* the source's, with the chat format */
@@ -72,6 +79,10 @@ static void choose_chat(struct quantize *q) {
                 q->options->source);
 }
 
+static const struct listener *listener(const struct quantize *q) {
+    return &q->listening.listener;
+}
+
 static int thread_count(const struct quantize *q) {
     return q->options->threads ? (int)q->options->threads : cpu_default_threads();
 }
@@ -83,6 +94,7 @@ static enum bise_status open_calib(struct quantize *q, struct bise_error *err) {
                                       .beside = o->out,
                                       .config = &q->config,
                                       .tokenizer = &q->tokenizer,
+                                      .listener = listener(q),
                                       .n_threads = thread_count(q),
                                       .dry_run = o->dry_run};
     return calib_open(&q->calib, &o->calib, &from, err);
@@ -117,6 +129,7 @@ static enum bise_status choose_types(struct quantize *q, struct bise_error *err)
                                 .stats = calib_stats(&q->calib),
                                 .tensors = q->tensors,
                                 .n_tensors = q->n_tensors,
+                                .listener = listener(q),
                                 .n_threads = thread_count(q),
                                 .dry_run = o->dry_run};
     return precision_apply(&p, err);
@@ -177,33 +190,61 @@ static enum bise_status evaluate(const struct quantize *q, struct writer *w,
     const struct options *o = q->options;
     struct reference r = {NULL};
     enum bise_status s = reference_open(&r, q->source, o->source, &q->config, &q->tokenizer, o->out,
-                                        TYPE_BF16, thread_count(q), err);
+                                        TYPE_BF16, thread_count(q), listener(q), err);
     if (!s)
-        s = eval_run(&q->eval, r.model, w, thread_count(q), err);
+        s = eval_run(&q->eval, r.model, w, thread_count(q), listener(q), err);
     reference_close(&r);
     return s;
 }
 
 static struct convert convert_of(const struct quantize *q) {
-    return (struct convert){
-        .source = q->source, .tensors = q->tensors, .n_threads = thread_count(q)};
+    return (struct convert){.source = q->source,
+                            .tensors = q->tensors,
+                            .n_threads = thread_count(q),
+                            .name = q->options->out,
+                            .listener = listener(q)};
+}
+
+static double megabytes(uint64_t bytes) {
+    return (double)bytes / 1e6;
+}
+
+static void print_plan(const struct quantize *q, const struct dry_run *d) {
+    const struct type_share all = types_share(q->tensors, q->n_tensors, false);
+    const struct type_share layers = types_share(q->tensors, q->n_tensors, true);
+    const bool reads_text = q->eval.n || q->options->types.sensitivity || q->calib.tokens.n;
+    const double source = megabytes(source_bytes(q->source));
+    const int n_threads = thread_count(q);
+    printf("source  %.1f MB, %zu tensors\n", source, q->n_tensors);
+    printf("output  %.1f MB, %.2f bits per weight, %.2f in layers\n", megabytes(d->file_bytes),
+           type_bits(&all), type_bits(&layers));
+    printf("disk    %.1f MB needed (%.1f of them for a while), %.1f MB free\n",
+           megabytes(d->disk_bytes), megabytes(d->temp_bytes), megabytes(d->disk_free));
+    printf("memory  %.1f MB needed, %.1f MB available\n", megabytes(d->memory_bytes),
+           megabytes(d->memory_free));
+    printf(
+        "time    about %.1f s with %d thread%s of their own: %.0f MB/s of the source for each%s\n",
+        d->seconds, n_threads, n_threads == 1 ? "" : "s", source / d->seconds / n_threads,
+        reads_text ? "; running a text comes on top" : "");
+    if (!d->fits)
+        printf("does not fit\n");
 }
 
 static enum bise_status only_say(const struct quantize *q, struct bise_error *err) {
     const struct convert c = convert_of(q);
     struct provenance p;
     struct dry_run d = {.convert = &c, .n_tensors = q->n_tensors, .out_path = q->options->out};
-    bool fits;
     describe(q, &p);
     enum bise_status s = writer_measure(&d.file_bytes, &q->config, &p, q->tokenizer.len, q->tensors,
                                         q->n_tensors, err);
     d.extra_bytes = calib_memory(&q->calib, &q->config, c.n_threads);
-    d.reads_text = q->eval.n || q->options->types.sensitivity || q->calib.tokens.n;
     if (q->eval.n || q->options->types.sensitivity || q->options->calib.self)
         d.temp_bytes = reference_bytes(&q->config, q->options->source);
     if (!s)
-        s = dry_run(&d, &fits, err);
-    if (!s && !fits)
+        s = dry_run(&d, err);
+    if (!s)
+        print_plan(q, &d);
+    if (!s && !d.fits)
         s = bise_fail(err, BISE_ERR_DISK, "%s: not enough disk or memory", q->options->out);
     return s;
 }
@@ -220,16 +261,15 @@ static enum bise_status write_file(struct quantize *q, struct bise_error *err) {
         return s;
     say_resumed(q, c.writer);
     const uint64_t file_bytes = writer_file_bytes(c.writer);
-    progress_begin(&c.progress, o->out);
+    const double started = seconds_now();
     s = calib_convert(&q->calib, &c, q->n_tensors, err);
     if (!s)
         s = convert_all(&c, err);
-    const double seconds = seconds_now() - c.progress.started;
+    const double seconds = seconds_now() - started;
     if (!s && q->eval.n)
         s = evaluate(q, c.writer, err);
     if (!s)
         s = writer_finish(&c.writer, err);
-    progress_end(&c.progress);
     stop_writing(q, &c.writer, s);
     if (!s)
         print_summary(q, file_bytes, seconds);
@@ -242,7 +282,7 @@ static enum bise_status run(struct quantize *q, struct bise_error *err) {
     if (!s)
         s = open_source(q, err);
     if (!s && !o->no_tokenizer)
-        s = bundle_open(&q->tokenizer, q->source, o->source, o->tokenizer, err);
+        s = bundle_open(&q->tokenizer, q->source, o->source, o->tokenizer, listener(q), err);
     if (s)
         return s;
     choose_chat(q);
@@ -261,6 +301,7 @@ static enum bise_status run(struct quantize *q, struct bise_error *err) {
 static int quantize(const struct options *o) {
     struct quantize q = {.options = o};
     struct bise_error err = {0};
+    listening_init(&q.listening);
     interrupt_catch();
     const enum bise_status s = run(&q, &err);
     bundle_close(&q.tokenizer);
@@ -271,6 +312,40 @@ static int quantize(const struct options *o) {
     free(q.shapes);
     free(q.tensors);
     return s ? report(s, &err) : EXIT_DONE;
+}
+
+static void calib_option_defs(struct calib_options *o, struct option_def *defs) {
+    const struct option_def own[CALIB_OPTIONS] = {
+        {"--calib", OPT_STRING, &o->stats, "FILE",
+         "weight errors by the statistics of bise calibrate", 0, 0},
+        {"--calib-text", OPT_STRING, &o->text, "FILE",
+         "run this text through the layers and round i4 with error feedback", 0, 0},
+        {"--calib-self", OPT_INT, &o->self, "N", "the same with N tokens that the model writes",
+         1024, 1 << 20},
+        {"--calib-tokens", OPT_INT, &o->tokens, "N", "read at most N tokens of the text (16384)",
+         1024, 1 << 20},
+    };
+    memcpy(defs, own, sizeof own);
+}
+
+static void type_option_defs(struct options *all, struct option_def *defs) {
+    struct type_options *const o = &all->types;
+    const struct option_def mine[TYPE_OPTIONS] = {
+        {"--type", OPT_STRING, &o->type, "TYPE", "i4 (default), i8, bf16 or f32", 0, 0},
+        {"--head", OPT_STRING, &o->head, "TYPE",
+         "type of the output head (default: i8 with i4, else as --type)", 0, 0},
+        {"--embed", OPT_STRING, &o->embed, "TYPE", "type of the embeddings (default: likewise)", 0,
+         0},
+        {"--attention", OPT_STRING, &o->attention, "TYPE",
+         "type of attention's matrices (default: as --type, but bf16 for a mixture in i8)", 0, 0},
+        {"--tensor", OPT_LIST, &all->rules, "REGEX=TYPE",
+         "type of the matrices with such names; may be repeated, the last one wins", 0, 0},
+        {"--bits", OPT_FLOAT, &o->bits, "X",
+         "bits per weight of the layers: i4, with i8 where it helps most", 4.25, 8.25},
+        {"--sensitivity", OPT_STRING, &o->sensitivity, "FILE",
+         "measure on a text where that is (default: guessed)", 0, 0},
+    };
+    memcpy(defs, mine, sizeof mine);
 }
 
 int cmd_quantize(int argc, char **argv) {
@@ -292,7 +367,7 @@ int cmd_quantize(int argc, char **argv) {
     };
     size_t n;
     int code;
-    type_option_defs(&o.types, defs + OWN_OPTIONS);
+    type_option_defs(&o, defs + OWN_OPTIONS);
     calib_option_defs(&o.calib, defs + OWN_OPTIONS + TYPE_OPTIONS);
     if (!options_parse(
             argc, argv, defs, sizeof defs / sizeof defs[0],
@@ -308,5 +383,7 @@ int cmd_quantize(int argc, char **argv) {
                 n != 1 ? "no checkpoint given" : "-o FILE is needed");
         return EXIT_USAGE;
     }
+    o.types.rules = o.rules.items;
+    o.types.n_rules = o.rules.n;
     return quantize(&o);
 }

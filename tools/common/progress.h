@@ -3,10 +3,8 @@
 #define BISE_TOOLS_COMMON_PROGRESS_H
 
 #include "src/bise.h"
+#include "src/os/clock.h"
 #include "tools/common/interrupt.h"
-
-/* Seconds on a clock that only goes forward. */
-double seconds_now(void);
 
 /* Whether a line on stderr can be redrawn: it is a terminal, and not a dumb one. */
 bool progress_is_seen(void);

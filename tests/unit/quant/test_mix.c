@@ -111,7 +111,7 @@ Test(sensitivity, a_rounded_source_is_refused) {
     const struct types t = {.type = TYPE_I4, .by_rule = by_rule};
     cr_assert_eq(mix_open(&mix, &t, tensors, n, &err), BISE_OK);
     cr_assert_eq(mix.n_units, 42);
-    cr_assert_eq(sensitivity_measure(&mix, m, NULL, 0, NULL, 1, &err), BISE_ERR_ARG);
+    cr_assert_eq(sensitivity_measure(&mix, m, NULL, 0, NULL, 1, NULL, &err), BISE_ERR_ARG);
     cr_assert(strstr(err.detail, "expected a source of f32 or bf16"), "%s", err.detail);
     mix_close(&mix);
     bise_model_close(&m);

@@ -1,0 +1,36 @@
+#include "tools/cmd/listening.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static void on_note(void *user, const char *text) {
+    (void)user;
+    fprintf(stderr, "%s\n", text);
+}
+
+static void on_detail(void *user, const char *text) {
+    if (!isatty(STDERR_FILENO))
+        on_note(user, text);
+}
+
+static void on_work(void *user, const struct listener_work *work) {
+    struct listening *const l = user;
+    progress_end(&l->bar);
+    l->work = *work;
+    if (!work->what)
+        return;
+    progress_begin(&l->bar, work->what);
+    l->bar.skipped = work->skipped;
+    l->bar.no_rate = work->unit != WORK_BYTES;
+}
+
+static bool on_progress(void *user, size_t done, size_t total) {
+    struct listening *const l = user;
+    if (l->work.what)
+        progress_show(&l->bar, done, total);
+    return interrupted();
+}
+
+void listening_init(struct listening *l) {
+    *l = (struct listening){.listener = {on_note, on_detail, on_work, on_progress, l}};
+}
