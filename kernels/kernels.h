@@ -44,22 +44,11 @@
 #ifndef BISE_KERNELS_KERNELS_H
 #define BISE_KERNELS_KERNELS_H
 
+#include "kernels/isa.h"
 #include "kernels/layout.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum isa {
-    ISA_SCALAR = 0,
-    ISA_AVX2,
-    ISA_AVXVNNI,
-    ISA_AVX512,
-    ISA_AMX,
-    ISA_NEON,
-    ISA_NEON_DOTPROD,
-    ISA_NEON_I8MM,
-    ISA_COUNT
-};
 
 /* A matrix as the kernels see it. */
 struct wmat {
@@ -168,20 +157,10 @@ struct kernels {
                        const uint16_t *v, size_t hd, size_t n_pos);
 };
 
-/* CPU abilities that matter to dispatch; filled by src/cpu.c. */
-struct cpu_features {
-    bool isa[ISA_COUNT]; /* usable: CPU, OS register state and permissions; scalar is always true */
-};
-
-/* Whether this build has a folder for isa. */
-bool kernels_built(enum isa isa);
 /* Fills *k for isa by laying its folder's slots over the scalar ones (and over those of the ISAs it
  * implies). Returns false if this build has no such folder. Does not look at the CPU, and runs code
  * compiled for isa: only to be called where the CPU has it. */
 bool kernels_init(struct kernels *k, enum isa isa);
-const char *isa_name(enum isa isa);
-/* ISA_COUNT if name is unknown. */
-enum isa isa_from_name(const char *name);
 
 void kernels_init_scalar(struct kernels *k);
 void kernels_init_avx2(struct kernels *k);

@@ -152,7 +152,7 @@ enum bise_status stats_write(const struct stats *s, const char *path, struct bis
     if (!data)
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for %zu bytes", path, len);
     struct new_file file;
-    enum bise_status status = new_file_create(&file, path, err);
+    enum bise_status status = new_file_create(&file, path, NEW_FILE_SHARED, err);
     if (status == BISE_OK)
         status = new_file_write(&file, data, len, err);
     if (status == BISE_OK)

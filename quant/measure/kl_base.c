@@ -8,7 +8,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum header_field {
     AT_MAGIC = 0,
@@ -125,7 +124,7 @@ enum bise_status kl_base_create(struct kl_base **out, const char *path,
     b->file_bytes = bytes_of(shape);
     s = begin_records(b, err);
     if (!s)
-        s = new_file_create(&b->out, path, err);
+        s = new_file_create(&b->out, path, NEW_FILE_SHARED, err);
     if (!s)
         s = write_head(b, ids, err);
 done:
@@ -304,8 +303,7 @@ void kl_base_close(struct kl_base **bp) {
     struct kl_base *b = bp ? *bp : NULL;
     if (!b)
         return;
-    if (b->fd >= 0)
-        close(b->fd);
+    file_close(&b->fd);
     new_file_abort(&b->out);
     free(b->ids);
     free(b->record);

@@ -4,7 +4,6 @@
 #include "src/os/file.h"
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 bool ends_with(const char *name, const char *end) {
     const size_t n = strlen(name), m = strlen(end);
@@ -65,8 +64,7 @@ void raw_close(struct raw_set *set) {
     for (size_t i = 0; i < set->n_files; i++) {
         json_close(&set->files[i].header);
         free(set->files[i].names);
-        if (set->files[i].fd >= 0)
-            close(set->files[i].fd);
+        file_close(&set->files[i].fd);
         free(set->files[i].path);
     }
     free(set->files);

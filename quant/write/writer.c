@@ -1,16 +1,14 @@
 #include "quant/write/writer_impl.h"
 
 #include "src/base/error.h"
+#include "src/os/file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
+
+#define PART ".part"
 
 static void writer_free(struct writer *w) {
     for (uint32_t i = 0; w->progress && i < w->header.n_tensors; i++)
@@ -18,19 +16,10 @@ static void writer_free(struct writer *w) {
     free(w->progress);
     free(w->tokenizer);
     free(w->path);
-    free(w->temp_path);
-    free(w->folder);
     file_header_free(&w->header);
     part_journal_close(&w->journal, false);
-    pthread_mutex_destroy(&w->mutex);
+    mutex_close(&w->mutex);
     free(w);
-}
-
-enum bise_status writer_fail_io(const struct writer *w, const char *doing, int code,
-                                struct bise_error *err) {
-    const bool full = code == ENOSPC || code == EDQUOT;
-    return bise_fail(err, full ? BISE_ERR_DISK : BISE_ERR_IO, "%s: %s: %s", w->path, doing,
-                     strerror(code));
 }
 
 void writer_clean_text(char *text) {
@@ -57,20 +46,10 @@ static enum bise_status copy_plan(struct writer *w, const char *path,
     h->tensors = calloc(n_tensors, sizeof *h->tensors);
     w->progress = calloc(n_tensors, sizeof *w->progress);
     w->tokenizer = malloc(tokenizer_len ? tokenizer_len : 1);
-    w->path = strdup(path);
-    const size_t temp_bytes = strlen(path) + sizeof ".tmp-" + 20;
-    w->temp_path = malloc(temp_bytes);
-    const char *slash = strrchr(path, '/');
-    w->folder = slash == path ? strdup("/")
-                : slash       ? strndup(path, (size_t)(slash - path))
-                              : strdup(".");
-    if (!h->tensors || !w->progress || !w->tokenizer || !w->path || !w->temp_path || !w->folder)
+    w->path = file_resolve(path);
+    if (!h->tensors || !w->progress || !w->tokenizer || !w->path)
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for the plan of %zu tensors", path,
                          n_tensors);
-    if (w->resumable)
-        snprintf(w->temp_path, temp_bytes, "%s.part", path);
-    else
-        snprintf(w->temp_path, temp_bytes, "%s.tmp-%ld", path, (long)getpid());
     if (h->tokenizer_bytes)
         memcpy(w->tokenizer, tokenizer, tokenizer_len);
     h->n_tensors = (uint32_t)n_tensors;
@@ -105,46 +84,29 @@ static enum bise_status check_arguments(const char *path, const struct model_con
     return BISE_OK;
 }
 
-/* The file must not displace a folder or a device, and the disk must have room for it. */
+/* The disk must have room for the file, what an earlier run took of it counted in. */
 static enum bise_status check_place(const struct writer *w, struct bise_error *err) {
-    struct stat st;
-    if (stat(w->path, &st) == 0 && !S_ISREG(st.st_mode))
-        return bise_fail(err, BISE_ERR_IO, "%s exists and is not a regular file", w->path);
-    struct statvfs vfs;
-    if (statvfs(w->folder, &vfs) != 0)
-        return bise_fail(err, BISE_ERR_IO, "%s: the folder %s: %s", w->path, w->folder,
-                         strerror(errno));
-    const uint64_t there = w->resumable && stat(w->temp_path, &st) == 0 && S_ISREG(st.st_mode)
-                               ? (uint64_t)st.st_blocks * 512
-                               : 0;
-    const uint64_t room = (uint64_t)vfs.f_bavail * vfs.f_frsize + there;
-    if (room < w->header.file_bytes)
-        return bise_fail(err, BISE_ERR_DISK, "%s needs %llu bytes; the disk of %s has %llu left",
-                         w->path, (unsigned long long)w->header.file_bytes, w->folder,
-                         (unsigned long long)room);
-    return BISE_OK;
+    uint64_t room = 0;
+    char *part = w->resumable ? malloc(strlen(w->path) + sizeof PART) : NULL;
+    if (w->resumable && !part)
+        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for its name", w->path);
+    const enum bise_status s = file_disk_room(w->path, &room, err);
+    if (part) {
+        sprintf(part, "%s%s", w->path, PART);
+        room += file_disk_use(part);
+        free(part);
+    }
+    if (s == BISE_OK && room < w->header.file_bytes)
+        return bise_fail(err, BISE_ERR_DISK, "%s needs %llu bytes; the disk has %llu left", w->path,
+                         (unsigned long long)w->header.file_bytes, (unsigned long long)room);
+    return s;
 }
 
 static enum bise_status create_temporary(struct writer *w, struct bise_error *err) {
-    const int flags = O_RDWR | O_CREAT | (w->resumable ? 0 : O_EXCL) | O_CLOEXEC;
-    w->fd = open(w->temp_path, flags, 0666);
-    if (w->fd < 0 && errno == EEXIST) { /* left by a process of our number that is gone */
-        unlink(w->temp_path);
-        w->fd = open(w->temp_path, flags, 0666);
-    }
-    if (w->fd < 0)
-        return writer_fail_io(w, "creating its temporary file", errno, err);
-    /* Takes the room now where the file system can, so that others cannot; else at least the size.
-     */
-    if (w->resumable && ftruncate(w->fd, (off_t)w->header.file_bytes) != 0)
-        return writer_fail_io(w, "setting the size", errno, err);
-    if (fallocate(w->fd, 0, 0, (off_t)w->header.file_bytes) != 0) {
-        if (errno != EOPNOTSUPP && errno != ENOSYS)
-            return writer_fail_io(w, "reserving room on the disk", errno, err);
-        if (ftruncate(w->fd, (off_t)w->header.file_bytes) != 0)
-            return writer_fail_io(w, "setting the size", errno, err);
-    }
-    return BISE_OK;
+    const enum bise_status s = w->resumable
+                                   ? new_file_take_up(&w->file, w->path, PART, NEW_FILE_SHARED, err)
+                                   : new_file_create(&w->file, w->path, NEW_FILE_SHARED, err);
+    return s ? s : file_reserve(w->file.fd, w->path, w->header.file_bytes, err);
 }
 
 enum bise_status writer_make_header(const struct writer *w, uint8_t **bytes,
@@ -173,10 +135,12 @@ static enum bise_status open_writer(struct writer **out, const char *path,
     struct writer *w = calloc(1, sizeof *w);
     if (!w)
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for the writer", path);
-    w->fd = -1;
+    w->file.fd = -1;
     w->resumable = source != NULL;
-    pthread_mutex_init(&w->mutex, NULL);
-    s = copy_plan(w, path, config, provenance, tokenizer, tokenizer_len, tensors, n_tensors, err);
+    w->mutex = mutex_open();
+    s = w->mutex ? copy_plan(w, path, config, provenance, tokenizer, tokenizer_len, tensors,
+                             n_tensors, err)
+                 : bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for the writer", path);
     if (s == BISE_OK)
         s = format_place(&w->header, err);
     if (s == BISE_OK)
@@ -230,8 +194,7 @@ enum bise_status writer_measure(uint64_t *file_bytes, const struct model_config 
         free(tokenizer);
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for the plan of %zu tensors", n_tensors);
     }
-    w->fd = -1;
-    pthread_mutex_init(&w->mutex, NULL);
+    w->file.fd = -1;
     s = copy_plan(w, "the output", config, provenance, tokenizer, tokenizer_len, tensors, n_tensors,
                   err);
     if (s == BISE_OK)
@@ -251,15 +214,15 @@ uint64_t writer_file_bytes(const struct writer *w) {
 }
 
 const char *writer_temp_path(const struct writer *w) {
-    return w->temp_path;
+    return w->file.temp_path;
 }
 
 void writer_suspend(struct writer **wp) {
     struct writer *w = wp ? *wp : NULL;
     if (!w)
         return;
-    if (w->fd >= 0)
-        close(w->fd);
+    w->file.kept = true;
+    new_file_abort(&w->file);
     writer_free(w);
     *wp = NULL;
 }
@@ -268,10 +231,8 @@ void writer_abort(struct writer **wp) {
     struct writer *w = wp ? *wp : NULL;
     if (!w)
         return;
-    if (w->fd >= 0) {
-        close(w->fd);
-        unlink(w->temp_path);
-    }
+    w->file.kept = false;
+    new_file_abort(&w->file);
     part_journal_close(&w->journal, true);
     writer_free(w);
     *wp = NULL;

@@ -6,8 +6,8 @@
 #include "quant/write/part_journal.h"
 #include "quant/write/writer.h"
 #include "src/model/format.h"
-
-#include <pthread.h>
+#include "src/os/mutex.h"
+#include "src/os/new_file.h"
 
 /* Bytes [from, to) of a tensor that are on their way to the disk, and their CRC. */
 struct range {
@@ -25,17 +25,15 @@ struct progress {
 struct writer {
     struct file_header header;
     struct progress *progress; /* [n_tensors] */
-    pthread_mutex_t mutex;     /* guards progress */
+    struct mutex *mutex;       /* guards progress */
     uint8_t *tokenizer;
-    char *path, *temp_path, *folder;
-    int fd;                       /* -1: no temporary file */
-    bool resumable;               /* temp_path is PATH.part */
+    char *path; /* of the finished file, links followed */
+    struct new_file file;
+    bool resumable;               /* file is PATH.part */
     struct part_journal *journal; /* NULL unless resumable */
     size_t n_finished;
 };
 
-enum bise_status writer_fail_io(const struct writer *w, const char *doing, int code,
-                                struct bise_error *err);
 /* Bytes that may not stand in a provenance text (names of files hold anything) become '?'. */
 void writer_clean_text(char *text);
 /* Adds r, merged with the ranges it touches. Returns 0, ENOMEM, or EINVAL where it overlaps one. */

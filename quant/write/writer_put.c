@@ -5,17 +5,8 @@
 #include "src/os/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-static enum bise_status write_all(const struct writer *w, const void *data, size_t len, uint64_t at,
-                                  struct bise_error *err) {
-    const int code = file_write_at(w->fd, at, data, len);
-    return code ? writer_fail_io(w, "writing", code, err) : BISE_OK;
-}
 
 int writer_note_range(struct progress *p, struct range r) {
     size_t i = p->n; /* the first range after r; nearly always none */
@@ -67,12 +58,12 @@ enum bise_status writer_put(struct writer *w, size_t i, uint64_t at, const void 
     if (len == 0)
         return BISE_OK;
     const struct range r = {at, at + len, crc32c(0, data, len)};
-    const enum bise_status s = write_all(w, data, len, t->offset + at, err);
+    const enum bise_status s = file_write_at(w->file.fd, w->path, t->offset + at, data, len, err);
     if (s != BISE_OK)
         return s;
-    pthread_mutex_lock(&w->mutex);
+    mutex_lock(w->mutex);
     const int code = writer_note_range(&w->progress[i], r);
-    pthread_mutex_unlock(&w->mutex);
+    mutex_unlock(w->mutex);
     if (code == ENOMEM)
         return bise_fail(err, BISE_ERR_MEMORY, "%s: tensor %s: no memory for its ranges", w->path,
                          t->name);
@@ -108,35 +99,20 @@ static enum bise_status write_header(struct writer *w, struct bise_error *err) {
     const struct file_header *h = &w->header;
     uint8_t *bytes;
     enum bise_status s = writer_make_header(w, &bytes, err);
-    if (s == BISE_OK && fsync(w->fd) != 0)
-        s = writer_fail_io(w, "flushing to the disk", errno, err);
+    const int fd = w->file.fd;
     if (s == BISE_OK)
-        s = write_all(w, bytes + FORMAT_PREAMBLE, h->header_bytes - FORMAT_PREAMBLE,
-                      FORMAT_PREAMBLE, err);
+        s = file_sync(fd, w->path, err);
     if (s == BISE_OK)
-        s = write_all(w, bytes, FORMAT_PREAMBLE, 0, err);
-    if (s == BISE_OK && fsync(w->fd) != 0)
-        s = writer_fail_io(w, "flushing to the disk", errno, err);
+        s = file_write_at(fd, w->path, FORMAT_PREAMBLE, bytes + FORMAT_PREAMBLE,
+                          h->header_bytes - FORMAT_PREAMBLE, err);
+    if (s == BISE_OK)
+        s = file_sync(fd, w->path, err);
+    if (s == BISE_OK)
+        s = file_write_at(fd, w->path, 0, bytes, FORMAT_PREAMBLE, err);
+    if (s == BISE_OK)
+        s = file_sync(fd, w->path, err);
     free(bytes);
     return s;
-}
-
-/* Gives the finished file its name, and the folder the time to remember it. */
-static enum bise_status move_into_place(struct writer *w, struct bise_error *err) {
-    const int fd = w->fd;
-    w->fd = -1;
-    if (close(fd) != 0 || rename(w->temp_path, w->path) != 0) {
-        const enum bise_status s = writer_fail_io(w, "naming the finished file", errno, err);
-        if (!w->resumable)
-            unlink(w->temp_path);
-        return s;
-    }
-    const int folder = open(w->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder >= 0) { /* some file systems cannot sync a folder: the file itself is safe */
-        fsync(folder);
-        close(folder);
-    }
-    return BISE_OK;
 }
 
 enum bise_status writer_seal(struct writer *w, struct bise_error *err) {
@@ -156,7 +132,7 @@ enum bise_status writer_finish(struct writer **wp, struct bise_error *err) {
     struct writer *w = *wp;
     enum bise_status s = writer_seal(w, err);
     if (s == BISE_OK)
-        s = move_into_place(w, err);
+        s = new_file_finish(&w->file, err);
     if (s != BISE_OK && w->resumable)
         writer_suspend(wp);
     else

@@ -18,7 +18,7 @@ static enum bise_status read_crc(const struct writer *w, const struct tensor *t,
         const uint64_t left = t->length - at;
         const size_t len = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
         const enum bise_status s =
-            file_read_at(w->fd, w->temp_path, t->offset + at, buffer, len, err);
+            file_read_at(w->file.fd, w->path, t->offset + at, buffer, len, err);
         if (s)
             return s;
         *crc = crc32c(*crc, buffer, len);
@@ -53,12 +53,12 @@ enum bise_status writer_take_earlier(struct writer *w, struct bise_error *err) {
 }
 
 enum bise_status writer_open_journal(struct writer *w, uint64_t source, struct bise_error *err) {
-    const size_t cap = strlen(w->temp_path) + sizeof ".journal";
+    const size_t cap = strlen(w->path) + sizeof ".part.journal";
     uint8_t *plan = NULL;
     char *path = malloc(cap);
     if (!path)
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", w->path);
-    snprintf(path, cap, "%s.journal", w->temp_path);
+    snprintf(path, cap, "%s.part.journal", w->path);
     enum bise_status s = writer_make_header(w, &plan, err);
     if (!s)
         s = part_journal_open(&w->journal, path, plan, w->header.header_bytes, source, err);

@@ -8,39 +8,20 @@
 #include "src/os/file.h"
 #include "src/text/tokenizer.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Opens path and checks, from its size and first bytes alone, that it is a whole file of this
  * version. */
 static enum bise_status open_file(int *fd, uint64_t *file_bytes, uint64_t *header_bytes,
                                   const char *path, struct bise_error *err) {
     uint8_t first[FORMAT_PREAMBLE];
-    struct stat st;
-    size_t n = 0;
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (*fd < 0 || fstat(*fd, &st) != 0)
-        return bise_fail(err, BISE_ERR_IO, "%s: %s", path, strerror(errno));
-    if (!S_ISREG(st.st_mode))
-        return bise_fail(err, BISE_ERR_IO, "%s is not a regular file", path);
-    while (n < sizeof first) {
-        const ssize_t got = pread(*fd, first + n, sizeof first - n, (off_t)n);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return bise_fail(err, BISE_ERR_IO, "%s: reading: %s", path, strerror(errno));
-        if (got == 0)
-            break;
-        n += (size_t)got;
-    }
-    *file_bytes = (uint64_t)st.st_size;
-    return format_read_preamble(first, n, *file_bytes, path, header_bytes, err);
+    size_t n;
+    enum bise_status s = file_open(path, fd, file_bytes, err);
+    if (s == BISE_OK)
+        s = file_read_upto(*fd, path, 0, first, sizeof first, &n, err);
+    return s ? s : format_read_preamble(first, n, *file_bytes, path, header_bytes, err);
 }
 
 /* Everything the header says; m->map holds at least the header. */
@@ -93,7 +74,7 @@ static enum bise_status settle_memory(struct bise_model *m, int fd,
                  "mapped file: this system is slow to give memory for a copy");
         return BISE_OK;
     }
-    munmap(m->map, m->map_len);
+    file_unmap(m->map, m->map_len);
     m->map = copy;
     m->map_is_copy = true;
     return BISE_OK;
@@ -188,7 +169,7 @@ enum bise_status bise_model_open(struct bise_model **model, const char *path,
     enum bise_status s = open_file(&fd, &file_bytes, &header_bytes, path, err);
     if (s == BISE_OK) {
         m->map_len = params->no_tensors ? header_bytes : file_bytes;
-        s = memory_map(&m->map, fd, m->map_len, path, err);
+        s = file_map(fd, path, m->map_len, &m->map, err);
     }
     if (s == BISE_OK)
         s = read_header(m, file_bytes, path, err);
@@ -196,8 +177,7 @@ enum bise_status bise_model_open(struct bise_model **model, const char *path,
         s = settle_memory(m, fd, params, path, err);
     if (s == BISE_OK)
         s = open_tokenizer(m, path, err);
-    if (fd >= 0)
-        close(fd);
+    file_close(&fd);
     if (s != BISE_OK) {
         bise_model_close(&m);
         return s;
@@ -218,8 +198,8 @@ void bise_model_close(struct bise_model **model) {
     free(m->tensors);
     if (m->map_is_copy)
         mem_free(m->map, m->map_len);
-    else if (m->map)
-        munmap(m->map, m->map_len);
+    else
+        file_unmap(m->map, m->map_len);
     free(m);
     *model = NULL;
 }

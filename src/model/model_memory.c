@@ -1,17 +1,15 @@
 #include "src/model/model_memory.h"
 
 #include "src/base/error.h"
+#include "src/os/clock.h"
 #include "src/os/cpu.h"
+#include "src/os/file.h"
 #include "src/os/pool.h"
 #include "src/os/sysfile.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
 
 #define WORTH_BYTES  ((uint64_t)64 << 20) /* smaller files are soon in the CPU's own caches */
 #define SPARE_BYTES  ((uint64_t)1 << 30)  /* left for cache, scratch and everybody else */
@@ -53,40 +51,24 @@ bool memory_prefers_huge(enum bise_memory asked, uint64_t file_bytes, const stru
     return false;
 }
 
-enum bise_status memory_map(uint8_t **map, int fd, size_t len, const char *name,
-                            struct bise_error *err) {
-    *map = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
-    if (*map != MAP_FAILED)
-        return BISE_OK;
-    const int code = errno;
-    *map = NULL;
-    return bise_fail(err, code == ENOMEM ? BISE_ERR_MEMORY : BISE_ERR_IO,
-                     "%s: mapping %zu bytes: %s", name, len, strerror(code));
-}
-
 struct reading {
     const struct memory_request *request;
     uint8_t *copy;
-    size_t at; /* where this region begins */
-    int code;  /* errno of a failed read, -1: end of file; threads only ever set it */
+    size_t at;                 /* where this region begins */
+    _Atomic bool failed;       /* a thread could not read */
+    struct bise_error failure; /* of the first to fail */
 };
 
 static void read_piece(void *arg, size_t task, int thread) {
     (void)thread;
     struct reading *r = arg;
-    const size_t len = r->request->len;
-    size_t at = r->at + task * PIECE_BYTES;
-    const size_t end = len - at < PIECE_BYTES ? len : at + PIECE_BYTES;
-    while (at < end) {
-        const ssize_t n = pread(r->request->fd, r->copy + at, end - at, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            __atomic_store_n(&r->code, n < 0 ? errno : -1, __ATOMIC_RELAXED);
-            return;
-        }
-        at += (size_t)n;
-    }
+    const struct memory_request *q = r->request;
+    const size_t at = r->at + task * PIECE_BYTES;
+    const size_t n = q->len - at < PIECE_BYTES ? q->len - at : PIECE_BYTES;
+    struct bise_error err = {0};
+    if (file_read_at(q->fd, q->name, at, r->copy + at, n, &err) != BISE_OK &&
+        !atomic_exchange(&r->failed, true))
+        r->failure = err;
 }
 
 static enum bise_status read_regions(struct reading *r, struct pool *pool, struct bise_error *err) {
@@ -94,12 +76,10 @@ static enum bise_status read_regions(struct reading *r, struct pool *pool, struc
     while (r->at < q->len) {
         const size_t n = q->len - r->at < REGION_BYTES ? q->len - r->at : REGION_BYTES;
         pool_run(pool, read_piece, r, (n + PIECE_BYTES - 1) / PIECE_BYTES);
-        if (r->code == -1)
-            return bise_fail(err, BISE_ERR_FORMAT, "%s became shorter while it was read", q->name);
-        if (r->code != 0)
-            return bise_fail(err, BISE_ERR_IO, "%s: reading: %s", q->name, strerror(r->code));
+        if (r->failed)
+            return bise_fail(err, r->failure.status, "%s", r->failure.detail);
         if (q->drop_behind)
-            (void)posix_fadvise(q->fd, (off_t)r->at, (off_t)n, POSIX_FADV_DONTNEED);
+            file_forget(q->fd, r->at, n);
         r->at += n;
         if (q->progress && q->progress(q->progress_user, r->at, q->len))
             return bise_fail(err, BISE_ERR_INTERRUPTED, "%s: interrupted while reading", q->name);
@@ -111,14 +91,10 @@ static enum bise_status read_regions(struct reading *r, struct pool *pool, struc
  * microseconds for each: gigabytes of it would take longer than they save (docs/decisions.md). */
 static bool memory_comes_slowly(uint8_t *copy, size_t len) {
     const size_t n = len < PROBE_BYTES ? len : PROBE_BYTES;
-    struct timespec from, to;
-    clock_gettime(CLOCK_MONOTONIC, &from);
+    const double from = seconds_now();
     for (size_t at = 0; at < n; at += 4096)
         *(volatile uint8_t *)(copy + at) = 0;
-    clock_gettime(CLOCK_MONOTONIC, &to);
-    const double seconds =
-        (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) * 1e-9;
-    return seconds * SLOW_RATE > (double)n;
+    return (seconds_now() - from) * SLOW_RATE > (double)n;
 }
 
 enum bise_status memory_read(uint8_t **copy, const struct memory_request *request,
@@ -134,7 +110,7 @@ enum bise_status memory_read(uint8_t **copy, const struct memory_request *reques
         mem_free(r.copy, len);
         return BISE_OK;
     }
-    (void)posix_fadvise(request->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    file_read_ahead(request->fd);
     enum bise_status s = pool_open(&pool, n_threads, err);
     if (s == BISE_OK)
         s = read_regions(&r, pool, err);

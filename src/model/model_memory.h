@@ -12,10 +12,6 @@ bool memory_prefers_huge(enum bise_memory asked, uint64_t file_bytes, const stru
 /* Whether the system gives transparent huge pages to those who ask. */
 bool memory_have_huge_pages(void);
 
-/* Maps the first len > 0 bytes of a file, read-only. name: for messages. Errors: IO, MEMORY. */
-enum bise_status memory_map(uint8_t **map, int fd, size_t len, const char *name,
-                            struct bise_error *err);
-
 struct memory_request {
     int fd;
     size_t len;

@@ -111,10 +111,34 @@ enum isa cpu_best_isa(const struct cpu_features *f) {
 
 /* ---- how many ---------------------------------------------------------------------------- */
 
-/* The affinity mask; false if it cannot be had (more CPUs than cpu_set_t holds). */
-static bool allowed_cpus(cpu_set_t *set) {
-    CPU_ZERO(set);
-    return sched_getaffinity(0, sizeof *set, set) == 0 && CPU_COUNT(set) > 0;
+static int count(const struct cpu_set *set) {
+    int n = 0;
+    for (int cpu = 0; cpu < CPU_SET_MAX; cpu++)
+        n += cpu_in(set, cpu);
+    return n;
+}
+
+/* The affinity mask; false if it cannot be had (more CPUs than a set holds). */
+static bool allowed_cpus(struct cpu_set *set) {
+    cpu_set_t mask;
+    *set = (struct cpu_set){{0}};
+    CPU_ZERO(&mask);
+    if (sched_getaffinity(0, sizeof mask, &mask) != 0)
+        return false;
+    for (int cpu = 0; cpu < CPU_SETSIZE && cpu < CPU_SET_MAX; cpu++)
+        if (CPU_ISSET(cpu, &mask))
+            cpu_add(set, cpu);
+    return count(set) > 0;
+}
+
+/* Has the calling thread, and those it starts later, run on these alone. */
+static bool run_on(const struct cpu_set *set) {
+    cpu_set_t mask;
+    CPU_ZERO(&mask);
+    for (int cpu = 0; cpu < CPU_SETSIZE && cpu < CPU_SET_MAX; cpu++)
+        if (cpu_in(set, cpu))
+            CPU_SET(cpu, &mask);
+    return sched_setaffinity(0, sizeof mask, &mask) == 0;
 }
 
 static int within_quota(int n) {
@@ -123,9 +147,9 @@ static int within_quota(int n) {
 }
 
 int cpu_count(void) {
-    cpu_set_t set;
+    struct cpu_set set;
     if (allowed_cpus(&set))
-        return within_quota(CPU_COUNT(&set));
+        return within_quota(count(&set));
     const long n = sysconf(_SC_NPROCESSORS_ONLN);
     return within_quota(n > 0 ? (int)n : 1);
 }
@@ -140,58 +164,58 @@ static uint64_t cpu_fact(const char *sysfs, int cpu, const char *name, uint64_t 
 
 /* Intel hybrid CPUs name their kind of core in leaf 0x1A, each for itself: the calling thread
  * visits them. Clears the efficiency cores' bits unless that leaves none. */
-static void drop_efficiency_cores(cpu_set_t *set) {
+static void drop_efficiency_cores(struct cpu_set *set) {
 #if defined(__x86_64__)
     uint32_t a, b, c, d;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & 1u << 15) ||
         __get_cpuid_max(0, NULL) < 0x1A)
         return;
-    cpu_set_t home, one, fast = *set;
+    struct cpu_set home, one, fast = *set;
     if (!allowed_cpus(&home))
         return;
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        CPU_ZERO(&one);
-        CPU_SET(cpu, &one);
-        if (!CPU_ISSET(cpu, set) || sched_setaffinity(0, sizeof one, &one) != 0)
+    for (int cpu = 0; cpu < CPU_SET_MAX; cpu++) {
+        one = (struct cpu_set){{0}};
+        cpu_add(&one, cpu);
+        if (!cpu_in(set, cpu) || !run_on(&one))
             continue;
         const uint32_t atom = 0x20;
         if (__get_cpuid_count(0x1A, 0, &a, &b, &c, &d) && a >> 24 == atom)
-            CPU_CLR(cpu, &fast);
+            cpu_remove(&fast, cpu);
     }
-    (void)sched_setaffinity(0, sizeof home, &home);
-    if (CPU_COUNT(&fast) > 0)
+    (void)run_on(&home);
+    if (count(&fast) > 0)
         *set = fast;
 #else
     (void)set;
 #endif
 }
 
-void cpu_drop_slow(cpu_set_t *set, const char *sysfs) {
-    uint64_t speed[CPU_SETSIZE] = {0}, best = 0;
+void cpu_drop_slow(struct cpu_set *set, const char *sysfs) {
+    uint64_t speed[CPU_SET_MAX] = {0}, best = 0;
     bool capacity = false;
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        const uint64_t of_cpu = CPU_ISSET(cpu, set) ? cpu_fact(sysfs, cpu, "cpu_capacity", 0) : 0;
+    for (int cpu = 0; cpu < CPU_SET_MAX; cpu++) {
+        const uint64_t of_cpu = cpu_in(set, cpu) ? cpu_fact(sysfs, cpu, "cpu_capacity", 0) : 0;
         capacity = capacity || of_cpu > 0;
         speed[cpu] = of_cpu;
     }
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (!capacity && CPU_ISSET(cpu, set))
+    for (int cpu = 0; cpu < CPU_SET_MAX; cpu++) {
+        if (!capacity && cpu_in(set, cpu))
             speed[cpu] = cpu_fact(sysfs, cpu, "cpufreq/cpuinfo_max_freq", 1);
         best = speed[cpu] > best ? speed[cpu] : best;
     }
     const uint64_t least = best - best / (capacity ? 4 : 5);
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (CPU_ISSET(cpu, set) && speed[cpu] < least)
-            CPU_CLR(cpu, set);
+    for (int cpu = 0; cpu < CPU_SET_MAX; cpu++) {
+        if (cpu_in(set, cpu) && speed[cpu] < least)
+            cpu_remove(set, cpu);
     }
 }
 
 /* Cores among the CPUs of set: hardware threads of one core count once. */
-static int count_cores(const cpu_set_t *set) {
-    uint64_t seen[CPU_SETSIZE];
+static int count_cores(const struct cpu_set *set) {
+    uint64_t seen[CPU_SET_MAX];
     int n = 0;
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (!CPU_ISSET(cpu, set))
+    for (int cpu = 0; cpu < CPU_SET_MAX; cpu++) {
+        if (!cpu_in(set, cpu))
             continue;
         const uint64_t core = cpu_fact(SYSFS, cpu, "topology/core_id", (uint64_t)cpu) |
                               cpu_fact(SYSFS, cpu, "topology/physical_package_id", 0) << 32;
@@ -205,7 +229,7 @@ static int count_cores(const cpu_set_t *set) {
 }
 
 /* The performance cores among those allowed; false if nothing is known. */
-static bool fast_cpus(cpu_set_t *set) {
+static bool fast_cpus(struct cpu_set *set) {
     if (!allowed_cpus(set))
         return false;
     drop_efficiency_cores(set);
@@ -214,16 +238,16 @@ static bool fast_cpus(cpu_set_t *set) {
 }
 
 void cpu_prefer_fast(int n_threads) {
-    cpu_set_t allowed, fast;
+    struct cpu_set allowed, fast;
     const int n = n_threads > 0 ? n_threads : cpu_default_threads();
-    if (allowed_cpus(&allowed) && fast_cpus(&fast) && CPU_COUNT(&fast) < CPU_COUNT(&allowed) &&
-        n <= CPU_COUNT(&fast))
-        (void)sched_setaffinity(0, sizeof fast, &fast);
+    if (allowed_cpus(&allowed) && fast_cpus(&fast) && count(&fast) < count(&allowed) &&
+        n <= count(&fast))
+        (void)run_on(&fast);
 }
 
 int cpu_default_threads(void) {
     const int limit = cpu_count();
-    cpu_set_t set;
+    struct cpu_set set;
     if (!fast_cpus(&set))
         return limit;
     const int cores = count_cores(&set);

@@ -2,8 +2,9 @@
 #ifndef BISE_SRC_OS_CPU_H
 #define BISE_SRC_OS_CPU_H
 
-#include "kernels/kernels.h"
-#include <sched.h>
+#include "kernels/isa.h"
+
+#include <stdint.h>
 
 /* By cpuid and xgetbv (x86), HWCAP (ARM): CPU, OS register state and this build's folders. */
 void cpu_detect(struct cpu_features *f);
@@ -13,9 +14,24 @@ enum isa cpu_best_isa(const struct cpu_features *f);
 int cpu_count(void);
 /* Default number of threads: performance cores within cpu_count. */
 int cpu_default_threads(void);
+
+#define CPU_SET_MAX 1024
+
+struct cpu_set {
+    uint64_t bits[CPU_SET_MAX / 64]; /* CPU i: bit i mod 64 of bits[i / 64] */
+};
+static inline bool cpu_in(const struct cpu_set *set, int cpu) {
+    return set->bits[cpu / 64] >> cpu % 64 & 1;
+}
+static inline void cpu_add(struct cpu_set *set, int cpu) {
+    set->bits[cpu / 64] |= (uint64_t)1 << cpu % 64;
+}
+static inline void cpu_remove(struct cpu_set *set, int cpu) {
+    set->bits[cpu / 64] &= ~((uint64_t)1 << cpu % 64);
+}
 /* Takes the slower ones out of set: those below 3/4 of the best cpu_capacity or, where the system
  * does not tell that, 4/5 of the highest frequency. sysfs: "/sys", or a folder like it. */
-void cpu_drop_slow(cpu_set_t *set, const char *sysfs);
+void cpu_drop_slow(struct cpu_set *set, const char *sysfs);
 /* Keeps the calling thread, and those it starts later, on the performance cores, where there are
  * slower ones beside them and n_threads (0: the default) of the fast. For programs, not libraries:
  * the system then no longer moves threads to slow cores in the middle of a layer. */

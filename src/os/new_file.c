@@ -1,6 +1,7 @@
 #include "src/os/new_file.h"
 
 #include "src/os/file.h"
+#include "src/os/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,29 +12,43 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static enum bise_status fail(const struct new_file *f, const char *doing, int code,
-                             struct bise_error *err) {
-    const bool full = code == ENOSPC || code == EDQUOT;
-    return bise_fail(err, full ? BISE_ERR_DISK : BISE_ERR_IO, "%s: %s: %s", f->path, doing,
-                     strerror(code));
+/* Fills in the names; path must be one that a file can take. */
+static enum bise_status name_file(struct new_file *f, const char *path, const char *suffix,
+                                  struct bise_error *err) {
+    f->path = file_resolve(path);
+    const size_t cap = f->path ? strlen(f->path) + strlen(suffix) + 1 : 0;
+    f->temp_path = f->path ? malloc(cap) : NULL;
+    if (!f->temp_path)
+        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for its name", path);
+    snprintf(f->temp_path, cap, "%s%s", f->path, suffix);
+    if (file_is_special(f->path))
+        return bise_fail(err, BISE_ERR_IO, "%s exists and is not a regular file", path);
+    return BISE_OK;
 }
 
-enum bise_status new_file_create(struct new_file *f, const char *path, struct bise_error *err) {
-    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-    const size_t cap = strlen(path) + sizeof ".tmp-" + 20;
-    struct stat st;
-    *f = (struct new_file){.path = strdup(path), .temp_path = malloc(cap), .fd = -1};
-    if (!f->path || !f->temp_path)
-        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for its name", path);
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-        return bise_fail(err, BISE_ERR_IO, "%s exists and is not a regular file", path);
-    snprintf(f->temp_path, cap, "%s.tmp-%ld", path, (long)getpid());
-    f->fd = open(f->temp_path, flags, 0666);
+enum bise_status new_file_create(struct new_file *f, const char *path,
+                                 enum new_file_readers readers, struct bise_error *err) {
+    const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
+    char suffix[32];
+    *f = (struct new_file){.fd = -1, .readers = readers};
+    snprintf(suffix, sizeof suffix, ".tmp-%ld", process_id());
+    const enum bise_status s = name_file(f, path, suffix, err);
+    if (s != BISE_OK)
+        return s;
+    /* 0600: nobody is to read, or hold open, what is not finished. */
+    f->fd = open(f->temp_path, flags, 0600);
     if (f->fd < 0 && errno == EEXIST) { /* left by a process of our number that is gone */
         unlink(f->temp_path);
-        f->fd = open(f->temp_path, flags, 0666);
+        f->fd = open(f->temp_path, flags, 0600);
     }
-    return f->fd < 0 ? fail(f, "creating its temporary file", errno, err) : BISE_OK;
+    return f->fd < 0 ? file_fail(f->path, "creating its temporary file", errno, err) : BISE_OK;
+}
+
+enum bise_status new_file_take_up(struct new_file *f, const char *path, const char *suffix,
+                                  enum new_file_readers readers, struct bise_error *err) {
+    *f = (struct new_file){.fd = -1, .readers = readers, .kept = true};
+    const enum bise_status s = name_file(f, path, suffix, err);
+    return s == BISE_OK ? file_open_own(f->temp_path, &f->fd, err) : s;
 }
 
 enum bise_status new_file_write(struct new_file *f, const void *data, size_t len,
@@ -44,32 +59,46 @@ enum bise_status new_file_write(struct new_file *f, const void *data, size_t len
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return fail(f, "writing", n < 0 ? errno : EIO, err);
+            return file_fail(f->path, "writing", n < 0 ? errno : EIO, err);
         p += n;
         len -= (size_t)n;
     }
     return BISE_OK;
 }
 
+/* Bits that new files do not get. Asking for them sets them: for a moment, to the strictest. */
+static mode_t file_mask(void) {
+    const mode_t mask = umask(077);
+    (void)umask(mask);
+    return mask;
+}
+
+static void set_readers(const struct new_file *f) {
+    struct stat st;
+    const mode_t mode = stat(f->path, &st) == 0          ? st.st_mode & 0777
+                        : f->readers == NEW_FILE_PRIVATE ? 0600
+                                                         : 0666 & ~file_mask();
+    if (mode != 0600)
+        (void)fchmod(f->fd, mode); /* some file systems cannot: it stays its owner's */
+}
+
 enum bise_status new_file_finish(struct new_file *f, struct bise_error *err) {
-    if (fsync(f->fd) != 0)
-        return fail(f, "flushing to the disk", errno, err);
-    const int fd = f->fd;
-    f->fd = -1;
-    if (close(fd) != 0 || rename(f->temp_path, f->path) != 0) {
-        const enum bise_status s = fail(f, "naming the finished file", errno, err);
-        unlink(f->temp_path);
+    set_readers(f);
+    enum bise_status s = file_sync(f->fd, f->path, err);
+    if (s != BISE_OK)
         return s;
-    }
+    s = file_rename(f->temp_path, f->path, err);
+    if (s != BISE_OK)
+        return s;
+    file_close(&f->fd); /* on the disk by now: what close says of it does not matter */
     file_sync_folder(f->path);
     return BISE_OK;
 }
 
 void new_file_abort(struct new_file *f) {
-    if (f->fd >= 0) {
-        close(f->fd);
+    if (f->fd >= 0 && !f->kept)
         unlink(f->temp_path);
-    }
+    file_close(&f->fd);
     free(f->path);
     free(f->temp_path);
     *f = (struct new_file){.fd = -1};

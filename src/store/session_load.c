@@ -9,7 +9,6 @@
 #include "src/store/session_runs.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #define PORTION 16384 /* bytes read at once where they are not wanted as they lie */
 
@@ -63,11 +62,6 @@ static enum bise_status open_in(struct in *in, struct session_header *h,
     return s;
 }
 
-static void close_in(struct in *in) {
-    if (in->fd >= 0)
-        close(in->fd);
-}
-
 enum bise_status bise_session_note(const struct bise_model *model, const char *path, void **note,
                                    size_t *len, struct bise_error *err) {
     struct in in = {.path = path, .fd = -1, .err = err};
@@ -86,7 +80,7 @@ enum bise_status bise_session_note(const struct bise_model *model, const char *p
         s = get(&in, bytes, (size_t)h.note_bytes);
     if (s == BISE_OK)
         s = end_part(&in, "note");
-    close_in(&in);
+    file_close(&in.fd);
     if (s != BISE_OK) {
         free(bytes);
         return s;
@@ -300,6 +294,6 @@ enum bise_status bise_session_load(struct bise_session *session, struct bise_sam
                 sampler_reset(sampler);
         }
     }
-    close_in(&in);
+    file_close(&in.fd);
     return s;
 }

@@ -6,9 +6,6 @@
 #include "src/store/session_file.h"
 #include "src/store/session_runs.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 /* A file being written and the CRC of its part so far. After a failure nothing more is done. */
 struct out {
     struct new_file file;
@@ -94,12 +91,6 @@ static void describe(struct session_header *h, const struct bise_session *s,
     h->first = to - oldest > s->kv.ring ? to - s->kv.ring : oldest;
 }
 
-/* Conversations are private: a new file is its owner's alone. */
-static void set_mode(const struct new_file *f) {
-    struct stat st;
-    (void)fchmod(f->fd, stat(f->path, &st) == 0 ? st.st_mode & 0777 : 0600);
-}
-
 enum bise_status bise_session_save(const struct bise_session *s, const struct bise_sampler *sampler,
                                    const void *note, size_t note_len, const char *path,
                                    struct bise_error *err) {
@@ -112,9 +103,7 @@ enum bise_status bise_session_save(const struct bise_session *s, const struct bi
         return bise_fail(err, BISE_ERR_MEMORY, "%s: its length overflows", path);
     session_header_write(&h, bytes);
     struct out o = {.err = err};
-    o.status = new_file_create(&o.file, path, err);
-    if (o.status == BISE_OK)
-        set_mode(&o.file);
+    o.status = new_file_create(&o.file, path, NEW_FILE_PRIVATE, err);
     put(&o, bytes, sizeof bytes);
     o.crc = 0;
     put(&o, note, note_len);

@@ -2,26 +2,21 @@
 
 #include "src/model/model.h"
 #include "src/os/file.h"
+#include "src/os/process.h"
 #include "src/sampling/sampler.h"
 #include "src/store/session_file.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 typedef unsigned long long ull; /* for %llu */
 
 static struct session_identity new_identity(const struct bise_model *model) {
-    struct session_identity identity = {.model_hash = session_model_hash(model)};
-    struct timespec t;
-    if (getrandom(&identity.id, sizeof identity.id, GRND_NONBLOCK) != sizeof identity.id) {
-        clock_gettime(CLOCK_REALTIME, &t);
-        identity.id = (uint64_t)t.tv_sec << 30 ^ (uint64_t)t.tv_nsec ^ (uint64_t)getpid() << 48;
-    }
+    struct session_identity identity = {.model_hash = session_model_hash(model),
+                                        .id = process_random()};
     memcpy(identity.model_name, model->name, sizeof identity.model_name);
     return identity;
 }

@@ -10,12 +10,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 #define SHARD_BYTES  5000000000u /* what a shard holds at most, unless one tensor is larger */
 #define PIECE_VALUES ((size_t)1 << 20)
@@ -38,8 +37,11 @@ struct checkpoint {
     uint16_t *buffers; /* [n_threads][PIECE_VALUES] */
     /* of the tensor at hand */
     size_t index;
-    int fd, code; /* code: errno of a failed write */
+    char path[4096]; /* of its shard */
+    int fd;
     uint64_t data_at;
+    atomic_bool failed; /* a thread could not write; the first to fail says why */
+    struct bise_error failure;
 };
 
 /* layers.3.attention.wq -> model.layers.3.self_attn.q_proj.weight, and so on. */
@@ -100,18 +102,13 @@ static enum bise_status plan(struct checkpoint *c, struct bise_error *err) {
     return c->tensors ? BISE_OK : bise_fail(err, BISE_ERR_MEMORY, "no memory for %zu names", c->n);
 }
 
-static enum bise_status fail_file(const char *path, int code, struct bise_error *err) {
-    return bise_fail(err, code == ENOSPC || code == EDQUOT ? BISE_ERR_DISK : BISE_ERR_IO, "%s: %s",
-                     path, strerror(code));
-}
-
 static enum bise_status check_place(const struct checkpoint *c, struct bise_error *err) {
-    struct statvfs vfs;
+    uint64_t room;
     if (mkdir(c->folder, 0777) != 0)
-        return fail_file(c->folder, errno, err);
-    if (statvfs(c->folder, &vfs) != 0)
-        return fail_file(c->folder, errno, err);
-    const uint64_t room = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+        return file_fail(c->folder, "making the folder", errno, err);
+    const enum bise_status s = file_disk_room(c->folder, &room, err);
+    if (s)
+        return s;
     if (room < c->total)
         return bise_fail(err, BISE_ERR_DISK, "%s needs %llu bytes; its disk has %llu left",
                          c->folder, (unsigned long long)c->total, (unsigned long long)room);
@@ -123,13 +120,14 @@ static void shard_name(char *out, size_t cap, const struct checkpoint *c, unsign
 }
 
 /* The header of a shard: its length, then JSON padded with spaces to a multiple of 8. */
-static int write_shard_header(struct checkpoint *c, unsigned shard) {
+static enum bise_status write_shard_header(struct checkpoint *c, unsigned shard, const char *path,
+                                           struct bise_error *err) {
     char *text = NULL;
     size_t n = 0;
     uint8_t length[8];
     FILE *f = open_memstream(&text, &n);
     if (!f)
-        return errno;
+        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for its header", path);
     fputs("{\"__metadata__\":{\"format\":\"pt\"}", f);
     for (size_t i = 0; i < c->n; i++) {
         const struct hf_tensor *t = &c->tensors[i];
@@ -145,14 +143,14 @@ static int write_shard_header(struct checkpoint *c, unsigned shard) {
     while (fflush(f) == 0 && n % 8 != 0)
         fputc(' ', f);
     if (fclose(f) != 0)
-        return ENOMEM;
+        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for its header", path);
     put_u64(length, n);
-    int code = file_write_at(c->fd, 0, length, sizeof length);
-    if (code == 0)
-        code = file_write_at(c->fd, sizeof length, text, n);
+    enum bise_status s = file_write_at(c->fd, path, 0, length, sizeof length, err);
+    if (s == BISE_OK)
+        s = file_write_at(c->fd, path, sizeof length, text, n, err);
     c->data_at = sizeof length + n;
     free(text);
-    return code;
+    return s;
 }
 
 static void fill_task(void *arg, size_t task, int thread) {
@@ -163,22 +161,23 @@ static void fill_task(void *arg, size_t task, int thread) {
     const size_t n = left < PIECE_VALUES ? left : PIECE_VALUES;
     struct random_state r = synth_stream(c->synth, c->index, task);
     synth_bf16(buffer, n, c->synth->normal, t->mean, t->std, &r);
-    const int code = file_write_at(c->fd, c->data_at + t->at + 2 * first, buffer, 2 * n);
-    if (code != 0)
-        __atomic_store_n(&c->code, code, __ATOMIC_RELAXED);
+    struct bise_error err = {0};
+    if (file_write_at(c->fd, c->path, c->data_at + t->at + 2 * first, buffer, 2 * n, &err) !=
+            BISE_OK &&
+        !atomic_exchange(&c->failed, true))
+        c->failure = err;
 }
 
 static enum bise_status write_shard(struct checkpoint *c, unsigned shard, struct pool *pool,
                                     struct bise_error *err) {
-    char name[64], path[4096];
+    char name[64];
     shard_name(name, sizeof name, c, shard);
-    snprintf(path, sizeof path, "%s/%s", c->folder, name);
-    c->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    snprintf(c->path, sizeof c->path, "%s/%s", c->folder, name);
+    c->fd = open(c->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (c->fd < 0)
-        return fail_file(path, errno, err);
-    c->code = write_shard_header(c, shard);
-    enum bise_status s = BISE_OK;
-    for (size_t i = 0; i < c->n && s == BISE_OK && c->code == 0; i++) {
+        return file_fail(c->path, "creating", errno, err);
+    enum bise_status s = write_shard_header(c, shard, c->path, err);
+    for (size_t i = 0; i < c->n && s == BISE_OK && !c->failed; i++) {
         const struct hf_tensor *t = &c->tensors[i];
         if (t->shard != shard)
             continue;
@@ -189,9 +188,10 @@ static enum bise_status write_shard(struct checkpoint *c, unsigned shard, struct
         if (interrupted())
             s = bise_fail(err, BISE_ERR_INTERRUPTED, "interrupted: %s is not complete", c->folder);
     }
-    if (close(c->fd) != 0 && c->code == 0)
-        c->code = errno;
-    return s == BISE_OK && c->code != 0 ? fail_file(path, c->code, err) : s;
+    if (s == BISE_OK && c->failed)
+        s = bise_fail(err, c->failure.status, "%s", c->failure.detail);
+    file_close(&c->fd);
+    return s;
 }
 
 static void print_index(FILE *f, const struct checkpoint *c) {
@@ -237,11 +237,11 @@ static enum bise_status write_text(const struct checkpoint *c, const char *name,
     snprintf(path, sizeof path, "%s/%s", c->folder, name);
     FILE *f = fopen(path, "w");
     if (!f)
-        return fail_file(path, errno, err);
+        return file_fail(path, "writing", errno, err);
     print(f, c);
     const bool failed = ferror(f);
     if (fclose(f) != 0 || failed)
-        return fail_file(path, errno ? errno : EIO, err);
+        return file_fail(path, "writing", errno ? errno : EIO, err);
     return BISE_OK;
 }
 

@@ -1,11 +1,10 @@
 #include "tools/common/sampling.h"
 
+#include "src/os/process.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
-#include <unistd.h>
 
 void sampling_option_defs(struct sampling_options *o, struct option_def *defs) {
     const struct option_def mine[SAMPLING_OPTIONS] = {
@@ -44,13 +43,7 @@ void sampling_option_defs(struct sampling_options *o, struct option_def *defs) {
 }
 
 static int64_t random_seed_value(void) {
-    uint64_t seed;
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed) {
-        struct timespec t;
-        clock_gettime(CLOCK_REALTIME, &t);
-        seed = (uint64_t)t.tv_nsec ^ (uint64_t)t.tv_sec << 20 ^ (uint64_t)getpid();
-    }
-    return (int64_t)(seed & 0xffffffffu); /* short enough to be typed again */
+    return (int64_t)(process_random() & 0xffffffffu); /* short enough to be typed again */
 }
 
 /* "15+2", "15-2.5" or "15-inf". */

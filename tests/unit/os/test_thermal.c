@@ -95,14 +95,13 @@ Test(thermal, firmware_of_a_raspberry_pi) {
 
 /* Bits of the CPUs that are left of eight. */
 static unsigned fast_of_eight(void) {
-    cpu_set_t set;
+    struct cpu_set set = {{0}};
     unsigned bits = 0;
-    CPU_ZERO(&set);
     for (int cpu = 0; cpu < 8; cpu++)
-        CPU_SET(cpu, &set);
+        cpu_add(&set, cpu);
     cpu_drop_slow(&set, root);
     for (int cpu = 0; cpu < 16; cpu++)
-        bits |= (CPU_ISSET(cpu, &set) ? 1u : 0u) << cpu;
+        bits |= (unsigned)cpu_in(&set, cpu) << cpu;
     return bits;
 }
 
