@@ -15,10 +15,9 @@
 #define MAX_LINKS 40 /* that lead to one another; Linux has the same limit */
 
 enum bise_status file_fail(const char *path, const char *doing, int code, struct bise_error *err) {
-    const enum bise_status status = code == ENOSPC || code == EDQUOT || code == EFBIG
-                                        ? BISE_ERR_DISK
-                                    : code == ENOMEM ? BISE_ERR_MEMORY
-                                                     : BISE_ERR_IO;
+    const enum bise_status status = code == ENOSPC || code == EDQUOT ? BISE_ERR_DISK
+                                    : code == ENOMEM                 ? BISE_ERR_MEMORY
+                                                                     : BISE_ERR_IO;
     return bise_fail(err, status, "%s: %s: %s", path, doing, strerror(code));
 }
 
