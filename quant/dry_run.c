@@ -4,12 +4,11 @@
 #include "quant/types.h"
 #include "src/base/error.h"
 #include "src/os/clock.h"
+#include "src/os/file.h"
 #include "src/os/mem.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 #define SAMPLE_FLOATS  ((size_t)512 << 10)
 #define SAMPLE_SECONDS 0.3 /* for each type */
@@ -103,28 +102,10 @@ static enum bise_status estimate(const struct dry_run *d, double *seconds, struc
     return BISE_OK;
 }
 
-/* Room on the disk of the output's folder. */
-static enum bise_status disk_room(const char *path, uint64_t *room, struct bise_error *err) {
-    struct statvfs vfs;
-    const char *slash = strrchr(path, '/');
-    char *folder = slash == path ? strdup("/")
-                   : slash       ? strndup(path, (size_t)(slash - path))
-                                 : strdup(".");
-    if (!folder)
-        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", path);
-    enum bise_status s = BISE_OK;
-    if (statvfs(folder, &vfs) != 0)
-        s = bise_fail(err, BISE_ERR_IO, "%s: the folder %s: %s", path, folder, strerror(errno));
-    else
-        *room = (uint64_t)vfs.f_bavail * vfs.f_frsize;
-    free(folder);
-    return s;
-}
-
 enum bise_status dry_run(struct dry_run *d, struct bise_error *err) {
     const struct convert *c = d->convert;
     struct mem_facts facts;
-    enum bise_status s = disk_room(d->out_path, &d->disk_free, err);
+    enum bise_status s = file_disk_room(d->out_path, &d->disk_free, err);
     if (!s)
         s = estimate(d, &d->seconds, err);
     if (s)

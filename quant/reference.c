@@ -3,11 +3,12 @@
 #include "quant/convert.h"
 #include "quant/types.h"
 #include "src/base/error.h"
+#include "src/os/file.h"
+#include "src/os/process.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static enum bise_status write_model(const struct source *source, enum tensor_type type,
                                     const struct model_config *config,
@@ -73,12 +74,12 @@ enum bise_status reference_open(struct reference *r, const struct source *source
     char *path = malloc(cap);
     if (!path)
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", beside);
-    snprintf(path, cap, "%s.reference-%ld", beside, (long)getpid());
+    snprintf(path, cap, "%s.reference-%ld", beside, process_id());
     enum bise_status s =
         write_model(source, type, config, tokenizer, path, n_threads, listener, err);
     if (!s)
         s = bise_model_open(&r->model, path, &params, err);
-    unlink(path); /* what is mapped stays until it is closed, even by a kill */
+    (void)file_remove(path, NULL); /* what is mapped stays until it is closed, even by a kill */
     free(path);
     return s;
 }

@@ -1,8 +1,8 @@
 #include "quant/types.h"
 
 #include "src/base/error.h"
+#include "src/os/pattern.h"
 
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,20 +30,14 @@ static enum bise_status split_rule(const char *rule, char **regex, enum tensor_t
     return *regex ? BISE_OK : bise_fail(err, BISE_ERR_MEMORY, "--tensor: no memory");
 }
 
-/* Compiles a rule; on success regfree is due. */
-static enum bise_status compile_rule(const char *rule, regex_t *compiled, enum tensor_type *type,
-                                     struct bise_error *err) {
+/* Compiles a rule; *pattern is to be closed. */
+static enum bise_status compile_rule(const char *rule, struct pattern **pattern,
+                                     enum tensor_type *type, struct bise_error *err) {
     char *regex;
+    *pattern = NULL;
     enum bise_status s = split_rule(rule, &regex, type, err);
-    if (s)
-        return s;
-    const int code = regcomp(compiled, regex, REG_EXTENDED | REG_NOSUB);
-    if (code) {
-        char why[128];
-        regerror(code, compiled, why, sizeof why);
-        s = bise_fail(err, code == REG_ESPACE ? BISE_ERR_MEMORY : BISE_ERR_ARG,
-                      "--tensor: \"%s\": %s", regex, why);
-    }
+    if (!s)
+        s = pattern_open(pattern, regex, "--tensor", err);
     free(regex);
     return s;
 }
@@ -61,11 +55,10 @@ enum bise_status types_parse(struct types *t, const struct type_options *o,
     if (!s)
         s = parse_type(&t->attention, "--attention", o->attention, t->type, err);
     for (size_t i = 0; i < o->n_rules && !s; i++) {
-        regex_t compiled;
+        struct pattern *pattern;
         enum tensor_type type;
-        s = compile_rule(o->rules[i], &compiled, &type, err);
-        if (!s)
-            regfree(&compiled);
+        s = compile_rule(o->rules[i], &pattern, &type, err);
+        pattern_close(&pattern);
     }
     return s;
 }
@@ -83,21 +76,20 @@ static enum tensor_type type_of(const struct types *t, const struct tensor_shape
 static enum bise_status apply_rule(struct types *t, const char *rule,
                                    const struct tensor_shape *shapes, struct writer_tensor *tensors,
                                    size_t n, struct bise_error *err) {
-    regex_t compiled;
+    struct pattern *pattern;
     enum tensor_type type;
     size_t n_found = 0;
-    const enum bise_status s = compile_rule(rule, &compiled, &type, err);
+    const enum bise_status s = compile_rule(rule, &pattern, &type, err);
     if (s)
         return s;
     for (size_t i = 0; i < n; i++) {
-        if (shapes[i].is_vector || shapes[i].is_router ||
-            regexec(&compiled, shapes[i].name, 0, NULL, 0) != 0)
+        if (shapes[i].is_vector || shapes[i].is_router || !pattern_matches(pattern, shapes[i].name))
             continue;
         tensors[i].type = type;
         t->by_rule[i] = true;
         n_found++;
     }
-    regfree(&compiled);
+    pattern_close(&pattern);
     if (n_found == 0)
         return bise_fail(err, BISE_ERR_ARG, "--tensor: no matrix has a name like \"%s\"", rule);
     return BISE_OK;

@@ -3,7 +3,6 @@
 #include "quant/source/raw.h"
 #include "src/base/json.h"
 #include "src/os/file.h"
-#include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -115,16 +114,19 @@ static bool is_weights(const char *name) {
     return false;
 }
 
+/* Copies the first name of weights into found [128]. */
+static bool find_weights_name(void *found, const char *name) {
+    if (is_weights(name))
+        snprintf(found, 128, "%.120s", name);
+    return !is_weights(name);
+}
+
 /* No weights under a name that we know: says what is there instead. */
 static enum bise_status nothing_found(const struct folder *f, struct bise_error *err) {
     char found[128] = "";
-    DIR *dir = opendir(f->path);
-    if (!dir)
-        return bise_fail(err, BISE_ERR_IO, "%s: %s", f->path, strerror(errno));
-    for (const struct dirent *e = readdir(dir); e && !found[0]; e = readdir(dir))
-        if (is_weights(e->d_name))
-            snprintf(found, sizeof found, "%.120s", e->d_name);
-    closedir(dir);
+    const enum bise_status s = folder_list(f->path, find_weights_name, found, err);
+    if (s)
+        return s;
     return bise_fail(
         err, found[0] ? BISE_ERR_UNSUPPORTED : BISE_ERR_FORMAT,
         "%s: expected model.safetensors, pytorch_model.bin or an index of their "

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* config.json or params.json, whichever belongs to the weights' names; the other if it is missing.
  */
@@ -264,13 +263,11 @@ static void describe(struct source *s) {
         const int added = snprintf(s->description + n, room, "%s%s (%llu bytes)", i ? ", " : "",
                                    file_base(f->path), (unsigned long long)f->size);
         n += added > 0 && (size_t)added < room ? (size_t)added : room - 1;
-        struct stat st;
-        if (fstat(f->fd, &st) != 0)
+        int64_t mark[4];
+        if (!file_mark(f->fd, mark))
             continue;
-        const int64_t facts[] = {st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
-                                 (int64_t)st.st_ino};
-        crc[0] = crc32c(crc[0], facts, sizeof facts / 2);
-        crc[1] = crc32c(crc[1], facts, sizeof facts);
+        crc[0] = crc32c(crc[0], mark, sizeof mark / 2);
+        crc[1] = crc32c(crc[1], mark, sizeof mark);
     }
     s->identity = (uint64_t)crc[0] << 32 | crc[1];
 }

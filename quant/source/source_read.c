@@ -4,7 +4,6 @@
 #include "quant/source/bise_file.h"
 #include "quant/source/blocks.h"
 #include "src/os/file.h"
-#include <fcntl.h>
 #include <math.h>
 #include <string.h>
 
@@ -71,7 +70,7 @@ static enum bise_status read_rows(const struct source *s, const struct raw_tenso
     if (status)
         return status;
     /* What has been read is not needed again: leave the page cache to others. */
-    posix_fadvise(file->fd, (off_t)at, (off_t)bytes, POSIX_FADV_DONTNEED);
+    file_forget(file->fd, at, bytes);
     if (raw->type != RAW_F32)
         widen(out, n, raw->type);
     return BISE_OK;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define NUMBER_MAX 511 /* characters */
+#define POINT_MAX  8   /* bytes of a locale's decimal point */
 
 struct json {
     struct json_value *values;
@@ -21,7 +22,6 @@ struct parser {
     size_t len, at;      /* at: next byte of text */
     size_t strings_used; /* of j->strings */
     unsigned depth;
-    locale_t c_locale; /* strtod must read '.' whatever the program's locale */
     struct bise_error *err;
 };
 
@@ -155,9 +155,22 @@ static bool skip_digits(struct parser *p) {
     return p->at > start;
 }
 
+/* JSON's '.' is what the program's locale reads as a decimal point. text has POINT_MAX bytes to
+ * spare. */
+static double read_double(char *text) {
+    const char *const point = localeconv()->decimal_point;
+    char *const dot = strchr(text, '.');
+    const size_t n = strlen(point);
+    if (dot && n > 0 && n <= POINT_MAX) {
+        memmove(dot + n, dot + 1, strlen(dot)); /* with the NUL */
+        memcpy(dot, point, n);
+    }
+    return strtod(text, NULL);
+}
+
 static enum bise_status parse_number(struct parser *p, struct json_value *v) {
     const size_t start = p->at;
-    char copy[NUMBER_MAX + 1];
+    char copy[NUMBER_MAX + 1 + POINT_MAX];
     bool whole = true;
     p->at += peek(p) == '-';
     if (peek(p) == '0')
@@ -181,7 +194,7 @@ static enum bise_status parse_number(struct parser *p, struct json_value *v) {
     if (n <= NUMBER_MAX) {
         memcpy(copy, p->text + start, n);
         copy[n] = 0;
-        v->number = strtod_l(copy, NULL, p->c_locale);
+        v->number = read_double(copy);
     }
     if (n > NUMBER_MAX || !isfinite(v->number))
         return bise_fail(p->err, BISE_ERR_FORMAT, "%s: byte %zu: a number beyond double's range",
@@ -296,11 +309,10 @@ enum bise_status json_parse(struct json **out, const char *text, size_t len, con
     *out = NULL;
     if (bad < len)
         return bise_fail(err, BISE_ERR_FORMAT, "%s: byte %zu: invalid UTF-8", name, bad);
-    p.c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     p.j = calloc(1, sizeof *p.j);
     if (p.j)
         p.j->strings = malloc(len + 1);
-    if (!p.c_locale || !p.j || !p.j->strings) {
+    if (!p.j || !p.j->strings) {
         bise_fail(err, s, "%s: no memory to read %zu bytes of JSON", name, len);
         goto done;
     }
@@ -309,8 +321,6 @@ enum bise_status json_parse(struct json **out, const char *text, size_t len, con
     if (!s && p.at < p.len)
         s = expected(&p, "the end");
 done:
-    if (p.c_locale)
-        freelocale(p.c_locale);
     if (s)
         json_close(&p.j);
     *out = p.j;

@@ -173,6 +173,17 @@ enum bise_status file_reserve(int fd, const char *path, uint64_t size, struct bi
     return file_fail(path, "reserving room on the disk", errno, err);
 }
 
+bool file_mark(int fd, int64_t mark[4]) {
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return false;
+    mark[0] = (int64_t)st.st_size;
+    mark[1] = (int64_t)st.st_mtim.tv_sec;
+    mark[2] = (int64_t)st.st_mtim.tv_nsec;
+    mark[3] = (int64_t)st.st_ino;
+    return true;
+}
+
 bool file_has_name(int fd, const char *path) {
     struct stat open_file, named;
     return fstat(fd, &open_file) == 0 && lstat(path, &named) == 0 &&

@@ -44,6 +44,9 @@ enum bise_status file_set_size(int fd, const char *path, uint64_t size, struct b
 /* Makes the file size bytes long and takes the room now where the file system can, so that others
  * cannot. Errors: IO, DISK. */
 enum bise_status file_reserve(int fd, const char *path, uint64_t size, struct bise_error *err);
+/* What tells a file from others, and from itself after a change: its length, when it was last
+ * written (seconds, nanoseconds), its number. False: unknown. */
+bool file_mark(int fd, int64_t mark[4]);
 /* Whether path names the file that is open (it may have been removed or replaced). */
 bool file_has_name(int fd, const char *path);
 /* Tells the system that bytes [at, at + len) are not read again soon; len 0: up to the end. */

@@ -64,6 +64,22 @@ printf '%s\n' 'tools/edit/a.c tools/common/b.h' 'tools/common/b.h src/os/c.h' \
     'src/os/c.h tools/edit/d.h' >"$T/circle"
 if [ -n "$(circles "$T/circle")" ]; then ok circles_can_fail; else not_ok circles_can_fail; fi
 
+# Below the tools only src/os asks the operating system: everything else includes C11's own headers and
+# the compiler's intrinsics.
+c11='assert|complex|ctype|errno|fenv|float|inttypes|iso646|limits|locale|math|setjmp|stdalign|stdarg'
+c11+='|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|tgmath|uchar|wchar|wctype'
+system_headers() { # system_headers FILE...: includes in <> of others
+    grep -H -o -E '^ *# *include +<[^>]+>' "$@" |
+        grep -v -E "<(($c11)|immintrin|arm_neon|arm_acle|cpuid)\.h>"
+}
+mapfile -t portable < <(find kernels src quant -name '*.[ch]' ! -path 'src/os/*' | sort)
+bad=$(system_headers "${portable[@]}")
+if [ -z "$bad" ]; then ok system_headers; else not_ok system_headers "$bad"; fi
+if [ -n "$(system_headers src/os/*.[ch])" ]; then ok system_headers_are_found; else not_ok system_headers_are_found; fi
+# What src/os offers names nothing of the system either.
+bad=$(system_headers src/os/*.h)
+if [ -z "$bad" ]; then ok os_headers; else not_ok os_headers "$bad"; fi
+
 # Every included file is named from the root (tests/plain stands in for Criterion's headers).
 bad=$(git ls-files '*.[ch]' 2>/dev/null | grep -v '^docs/' | xargs grep -H -o -E '^ *# *include +"[^"]+"' |
     sed -E 's/: *# *include +"([^"]+)"/ \1/' | while read -r file included; do
