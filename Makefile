@@ -100,6 +100,14 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(SAY) CC $<
 	$(Q)$(COMPILE) -c -o $@ $<
 
+# bise --version -v tells the commit; a commit rebuilds this file alone.
+COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+$(BUILD)/commit: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(COMMIT)' | cmp -s - $@ || printf '%s\n' '$(COMMIT)' > $@
+$(BUILD)/tools/cmd/version.o: ALL_CPPFLAGS += -DBISE_COMMIT=\"$(COMMIT)\"
+$(BUILD)/tools/cmd/version.o: $(BUILD)/commit
+
 # Rewritten when compiler or flags change, so that a folder never mixes objects of two kinds.
 FLAGS_NOW := $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS)
 $(BUILD)/flags: FORCE

@@ -105,7 +105,8 @@ report_ended() {
             "$seconds" "${why:+: $why}"
         grep -a -E '^skipped |^\[SKIP\]' "$folder/log" | sed 's/^/    /'
         if [ "$bad" -gt 0 ]; then
-            cat "$folder/log" "$folder"/report.* 2>/dev/null | tail -n 200 | sed 's/^/  | /'
+            cat "$folder/log" "$folder"/report.* 2>/dev/null | grep -a -v '^ok ' | tail -n 200 |
+                sed 's/^/  | /'
         fi
         rm -rf "$folder"
     done

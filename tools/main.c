@@ -1,14 +1,12 @@
 /* The bise program: picks the subcommand. */
+#include "tools/common/nearest.h"
 #include "tools/common/tools.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
-
-#ifndef BISE_VERSION
-#define BISE_VERSION "0.1.0"
-#endif
 
 static const struct {
     const char *name;
@@ -49,6 +47,30 @@ static void fill_standard_descriptors(void) {
         close(fd);
 }
 
+/* Index of the command of this name; N_COMMANDS, said on stderr, if there is none. */
+static size_t find_command(const char *name) {
+    struct nearest near = {.word = name, .len = strlen(name)};
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(name, commands[i].name) == 0)
+            return i;
+        nearest_offer(&near, commands[i].name);
+    }
+    complain("unknown command \"%s\"%s%s%s\n", name, near.best ? "; do you mean " : "",
+             near.best ? near.best : "", near.best ? "?" : "");
+    print_usage(stderr);
+    return N_COMMANDS;
+}
+
+static int run_command(size_t i, int argc, char **argv) {
+    errors_of_command(commands[i].name);
+    const int code = commands[i].run(argc, argv);
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    const bool full = errno == ENOSPC || errno == EDQUOT;
+    complain("writing to standard output failed: %s", strerror(errno));
+    return code != EXIT_DONE ? code : full ? EXIT_MEMORY : EXIT_FAILED;
+}
+
 int main(int argc, char **argv) {
     fill_standard_descriptors();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error, said as one */
@@ -56,26 +78,16 @@ int main(int argc, char **argv) {
         print_usage(stderr);
         return EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--version") == 0) {
-        printf("bise %s\n", BISE_VERSION);
-        return EXIT_DONE;
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-        strcmp(argv[1], "help") == 0) {
+    const bool help = strcmp(argv[1], "help") == 0;
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
+        return cmd_version(argc - 1, argv + 1);
+    if ((help && argc == 2) || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_usage(stdout);
         return EXIT_DONE;
     }
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (strcmp(argv[1], commands[i].name) == 0) {
-            const int code = commands[i].run(argc - 1, argv + 1);
-            if (fflush(stdout) != 0 || ferror(stdout)) {
-                fprintf(stderr, "bise: writing to standard output failed\n");
-                return code == EXIT_DONE ? EXIT_FAILED : code;
-            }
-            return code;
-        }
-    }
-    fprintf(stderr, "bise: unknown command \"%s\"\n\n", argv[1]);
-    print_usage(stderr);
-    return EXIT_USAGE;
+    const size_t i = find_command(argv[help ? 2 : 1]);
+    if (i == N_COMMANDS)
+        return EXIT_USAGE;
+    char *asks_help[] = {argv[help ? 2 : 1], "--help", NULL};
+    return help ? run_command(i, 2, asks_help) : run_command(i, argc - 1, argv + 1);
 }

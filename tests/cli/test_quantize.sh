@@ -289,7 +289,7 @@ stopped() {
 }
 stopped INT
 code=$?
-if [ $code -eq 130 ] && [ ! -e "$T/stopped.bise" ] && grep -q '^bise: interrupted$' "$T/stopped.err"; then
+if [ $code -eq 130 ] && [ ! -e "$T/stopped.bise" ] && grep -q '^bise quantize: interrupted$' "$T/stopped.err"; then
     ok "SIGINT"
 else
     not_ok "SIGINT" "exit status $code"

@@ -3,6 +3,7 @@
 #include "tools/chat/session_commands.h"
 #include "tools/chat/settings.h"
 #include "tools/common/guard.h"
+#include "tools/common/nearest.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -165,52 +166,11 @@ static const struct command *find_command(const char *name, size_t len) {
     return NULL;
 }
 
-#define NAME_MAX_LEN 16 /* longer words are like no command */
-
-/* How many letters must be added, left out, changed or swapped with their neighbour to make b
- * (NUL-terminated) of a (len bytes, at most NAME_MAX_LEN). */
-static size_t edit_distance(const char *a, size_t len, const char *b) {
-    size_t rows[3][NAME_MAX_LEN + 1], *before = rows[0], *last = rows[1], *now = rows[2];
-    for (size_t j = 0; j <= len; j++)
-        last[j] = j;
-    for (size_t i = 1; b[i - 1]; i++) {
-        now[0] = i;
-        for (size_t j = 1; j <= len; j++) {
-            const size_t change = last[j - 1] + (a[j - 1] != b[i - 1]);
-            const size_t add = 1 + (last[j] < now[j - 1] ? last[j] : now[j - 1]);
-            now[j] = change < add ? change : add;
-            if (i > 1 && j > 1 && a[j - 1] == b[i - 2] && a[j - 2] == b[i - 1] &&
-                before[j - 2] + 1 < now[j])
-                now[j] = before[j - 2] + 1;
-        }
-        size_t *const oldest = before;
-        before = last;
-        last = now;
-        now = oldest;
-    }
-    return last[len];
-}
-
-/* The command that name begins, or else is most like; NULL if none is near. */
-static const char *nearest_command(const char *name, size_t len) {
-    const char *best = NULL;
-    size_t best_distance = 3;
-    if (len < 2 || len > NAME_MAX_LEN)
-        return NULL;
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (strncmp(commands[i].name, name, len) == 0)
-            return commands[i].name;
-        const size_t d = edit_distance(name, len, commands[i].name);
-        if (d < best_distance && d < len) {
-            best = commands[i].name;
-            best_distance = d;
-        }
-    }
-    return best;
-}
-
 static void explain_unknown(const char *name, size_t len) {
-    const char *like = nearest_command(name, len);
+    struct nearest near = {.word = name, .len = len};
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        nearest_offer(&near, commands[i].name);
+    const char *like = near.best;
     fprintf(stderr,
             "there is no command %.*s%s%s%s; /help lists them, // begins a message with a "
             "slash\n",

@@ -14,16 +14,14 @@ int console_format(const struct runtime *e, const char *asked, enum chat_format 
     if (*format != CHAT_UNKNOWN && *format != CHAT_FORMAT_COUNT)
         return EXIT_DONE;
     if (asked)
-        fprintf(stderr,
-                "bise: --chat-format: expected v1, v3, chatml, zephyr, llama2 or none, "
-                "found \"%s\"\n",
-                asked);
+        complain("--chat-format: expected v1, v3, chatml, zephyr, llama2 or none, "
+                 "found \"%s\"",
+                 asked);
     else
-        fprintf(stderr,
-                "bise: %s does not say which chat format the model was trained on. Its model card "
-                "does; give --chat-format v1 (Mistral Instruct v0.1, v0.2, Mixtral), v3 (v0.3), "
-                "chatml, zephyr, llama2, or none (a base model)\n",
-                e->path);
+        complain("%s does not say which chat format the model was trained on. Its model card "
+                 "does; give --chat-format v1 (Mistral Instruct v0.1, v0.2, Mixtral), v3 (v0.3), "
+                 "chatml, zephyr, llama2, or none (a base model)",
+                 e->path);
     return EXIT_USAGE;
 }
 
@@ -50,7 +48,7 @@ static bool choose_overflow(struct console *t) {
                 t->options.runtime.n_sinks = sinks_for(&t->options);
             return true;
         }
-    fprintf(stderr, "bise: --overflow: expected drop, stop or sink, found \"%s\"\n", asked);
+    complain("--overflow: expected drop, stop or sink, found \"%s\"", asked);
     return false;
 }
 

@@ -81,7 +81,7 @@ static bool could_take_over(const char *path, const char *format) {
     }
     e.info = bise_model_info(e.model);
     if (!e.info->has_tokenizer)
-        fprintf(stderr, "bise: %s: the model file has no tokenizer, so it cannot chat\n", path);
+        complain("%s: the model file has no tokenizer, so it cannot chat", path);
     else
         good = console_format(&e, format, &unused) == EXIT_DONE;
     bise_model_close(&e.model);

@@ -46,8 +46,7 @@ static void remember_line(struct console_input *in, const char *text) {
     char name[512];
     snprintf(name, sizeof name, "%s", path ? path : "");
     if (!history_add(&in->history, text))
-        fprintf(stderr, "bise: %s: %s; this chat's messages are not kept there\n", name,
-                strerror(errno));
+        complain("%s: %s; this chat's messages are not kept there", name, strerror(errno));
 }
 
 static enum editor_event edit_message(struct console_input *in, bool several, const char **text,
@@ -146,7 +145,7 @@ static enum editor_event read_lines(struct console_input *in, bool several, cons
     *text = in->message.bytes;
     *len = in->message.len;
     if (in->message.failed) {
-        fprintf(stderr, "bise: no memory for the message\n");
+        complain("no memory for the message");
         return EDITOR_END;
     }
     return event;

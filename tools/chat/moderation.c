@@ -33,7 +33,7 @@ int console_judge_answer(struct console *t) {
         return EXIT_DONE;
     interrupt_clear(); /* what stopped the answer is not to stop this */
     if (held->failed) {
-        fprintf(stderr, "bise: no memory for the answer\n");
+        complain("no memory for the answer");
         code = EXIT_MEMORY;
     } else if (!held->len || passes(t, CHAT_ASSISTANT, held->bytes, held->len, &code)) {
         text_out_release(&c->out);

@@ -126,8 +126,8 @@ enum command_result do_read(struct console *t, const char *arg) {
         return result;
     const size_t invalid = utf8_invalid_at(text, len);
     if (invalid < len) {
-        fprintf(stderr, "bise: %s: expected text in UTF-8, found byte 0x%02x at offset %zu\n", arg,
-                (unsigned)(unsigned char)text[invalid], invalid);
+        complain("%s: expected text in UTF-8, found byte 0x%02x at offset %zu", arg,
+                 (unsigned)(unsigned char)text[invalid], invalid);
         goto done;
     }
     if (runtime_tokenize(&t->runtime, text, len, false, &ids, &n_ids) != EXIT_DONE)

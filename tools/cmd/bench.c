@@ -10,6 +10,7 @@
 #include "src/os/cpu.h"
 #include "src/os/mem.h"
 #include "tools/cmd/bench_report.h"
+#include "tools/common/model_path.h"
 #include "tools/common/runtime.h"
 #include "tools/common/tools.h"
 
@@ -261,21 +262,25 @@ static bool parse_options(int argc, char **argv, struct bench_run *r, int *code)
         {"--isa", OPT_STRING, &o->isa, "LIST", "instruction sets, best or all (best)", 0, 0},
         {"--mem", OPT_STRING, &o->memory, "HOW", "auto, huge or mmap", 0, 0},
         {"--chunk", OPT_INT, &o->chunk, "N", "tokens per pass of prefill", 1, 65536},
-        {"-o|--output", OPT_STRING, &o->format, "FORM", "md, csv or json (md)", 0, 0},
+        {"--format|-o|--output", OPT_STRING, &o->format, "FORM", "md, csv or json (md)", 0, 0},
     };
+    const char *argument = NULL;
     char default_threads[16];
     size_t n_positional;
     snprintf(default_threads, sizeof default_threads, "%d", cpu_default_threads());
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
-                       "bise bench [-m FILE] [-p 128,512] [-n 32] [-t 1,2] [--isa all] [-o md]",
-                       NULL, 0, &n_positional, code))
+                       "bise bench [FILE] [-p 128,512] [-n 32] [-t 1,2] [--isa all] [--format md]",
+                       &argument, 1, &n_positional, code))
         return false;
     *code = EXIT_USAGE;
     if (strcmp(o->format, "md") != 0 && strcmp(o->format, "csv") != 0 &&
         strcmp(o->format, "json") != 0) {
-        fprintf(stderr, "bise: -o: expected md, csv or json, found \"%s\"\n", o->format);
+        complain("--format: expected md, csv or json, found \"%s\"", o->format);
         return false;
     }
+    if ((o->model = model_given(o->model, argument, code)) == NULL)
+        return false;
+    *code = EXIT_USAGE;
     return parse_list("-p", o->prompts, 1, 1 << 20, r->prompts, &r->n_prompts) &&
            parse_list("-t", o->threads ? o->threads : default_threads, 1, 1024, r->threads,
                       &r->n_threads) &&
@@ -324,12 +329,6 @@ int cmd_bench(int argc, char **argv) {
                                     .repeats = 5};
     if (!parse_options(argc, argv, r, &code))
         goto done;
-    if (!r->opt.model)
-        r->opt.model = default_model_path();
-    if (!r->opt.model) {
-        fprintf(stderr, "bise: bench needs -m FILE\n");
-        goto done;
-    }
     struct bise_model_params params = {0};
     if (!runtime_parse_memory(r->opt.memory, &params.memory))
         goto done;

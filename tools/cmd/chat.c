@@ -39,12 +39,14 @@ static bool parse_options(struct chat_options *o, int argc, char **argv, int *co
         {"-q|--quiet", OPT_FLAG, &o->quiet, NULL, "no greeting", 0, 0},
     };
     struct option_def defs[RUNTIME_OPTIONS + CHAT_OPTIONS + SAMPLING_OPTIONS];
+    const char *argument = NULL;
     size_t n_positional;
     runtime_option_defs(&o->runtime, defs);
     memcpy(defs + RUNTIME_OPTIONS, mine, sizeof mine);
     sampling_option_defs(&o->sampling, defs + RUNTIME_OPTIONS + CHAT_OPTIONS);
     return options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
-                         "bise chat [-m FILE] [options]", NULL, 0, &n_positional, code);
+                         "bise chat [MODEL] [options]", &argument, 1, &n_positional, code) &&
+           runtime_argument(&o->runtime, argument, code);
 }
 
 /* Says how an answer ended where that is not plain. */
@@ -72,11 +74,10 @@ static void explain_failure(const struct conversation *c, enum bise_status statu
     if (status == BISE_ERR_INTERRUPTED)
         say_note("(stopped while reading; your message is taken back)");
     else if (status == BISE_ERR_CONTEXT)
-        fprintf(stderr,
-                "bise: with this message the conversation no longer fits into the context of %u "
-                "tokens, so it was not sent; nothing was cut. /clear begins anew, /undo takes the "
-                "last turn back, -c N gives a longer context\n",
-                plan->n_ctx);
+        complain("with this message the conversation no longer fits into the context of %u "
+                 "tokens, so it was not sent; nothing was cut. /clear begins anew, /undo takes the "
+                 "last turn back, -c N gives a longer context",
+                 plan->n_ctx);
     else
         report(status, err);
 }
@@ -211,8 +212,7 @@ int cmd_chat(int argc, char **argv) {
     if (!color_choose(t.options.color))
         return EXIT_USAGE;
     if (t.options.jsonl && t.options.moderate) {
-        fprintf(stderr, "bise: expected one of --jsonl and --moderate\n");
-        return EXIT_USAGE;
+        return refuse(EXIT_USAGE, "expected one of --jsonl and --moderate");
     }
     interrupt_catch();
     code = console_open(&t);

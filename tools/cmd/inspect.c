@@ -1,5 +1,5 @@
 /* bise inspect: what a .bise file holds, for people and for programs. */
-#include "tools/common/tools.h"
+#include "tools/common/model_path.h"
 
 #include "src/base/error.h"
 #include "src/base/json.h"
@@ -285,7 +285,7 @@ static void print_json(const struct bise_model *m) {
 }
 
 int cmd_inspect(int argc, char **argv) {
-    const char *path = NULL;
+    const char *path = NULL, *given = NULL;
     bool json = false, each = false;
     size_t n_positional;
     int code;
@@ -293,16 +293,17 @@ int cmd_inspect(int argc, char **argv) {
     struct bise_model *model = NULL;
     const struct bise_model_params params = {.no_tensors = true};
     const struct option_def defs[] = {
+        {"-m|--model", OPT_STRING, &given, "FILE", "the .bise file, which may stand alone", 0, 0},
         {"--json", OPT_FLAG, &json, NULL, "print one JSON object, every tensor in it", 0, 0},
         {"--tensors", OPT_FLAG, &each, NULL, "list every tensor, not kinds of tensors", 0, 0},
     };
-    if (!options_parse(argc, argv, defs, 2, "bise inspect FILE [options]", &path, 1, &n_positional,
-                       &code))
+    if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
+                       "bise inspect FILE [options]", &path, 1, &n_positional, &code))
         return code;
-    if (n_positional != 1) {
-        fprintf(stderr, "bise inspect: expected one FILE (see bise inspect --help)\n");
-        return EXIT_USAGE;
-    }
+    if (!given && !path)
+        return refuse(EXIT_USAGE, "expected one FILE (see bise inspect --help)");
+    if ((path = model_given(given, path, &code)) == NULL)
+        return code;
     const enum bise_status s = bise_model_open(&model, path, &params, &err);
     if (s != BISE_OK)
         return report(s, &err);

@@ -43,7 +43,7 @@ static bool parse(struct moderate_options *o, int argc, char **argv, int *code) 
                        &n_positional, code))
         return false;
     if (!o->text + !o->file + !o->transcript != 2) {
-        fprintf(stderr, "bise: moderate: expected one of TEXT, -f FILE and --transcript FILE\n");
+        complain("expected one of TEXT, -f FILE and --transcript FILE");
         *code = EXIT_USAGE;
         return false;
     }
@@ -100,11 +100,10 @@ static int judge_messages(struct work *w, const struct json_value *messages) {
         const struct json_value *role = json_get(m, "role"), *content = json_get(m, "content");
         if (!content || content->kind != JSON_STRING ||
             !(json_is(role, "user") || json_is(role, "assistant") || json_is(role, "system"))) {
-            fprintf(stderr,
-                    "bise: %s: message %zu: expected a role (user, assistant or system) and a "
-                    "content that is a string\n",
-                    w->options->transcript, w->n + 1);
-            return EXIT_INPUT;
+            return refuse(EXIT_INPUT,
+                          "%s: message %zu: expected a role (user, assistant or system) and a "
+                          "content that is a string",
+                          w->options->transcript, w->n + 1);
         }
         if (!json_is(role, "system"))
             code = judge(w, json_is(role, "user") ? CHAT_USER : CHAT_ASSISTANT, content->string,
@@ -126,8 +125,8 @@ static int judge_transcript(struct work *w, const char *text, size_t len) {
     if (messages && messages->kind == JSON_ARRAY)
         code = judge_messages(w, messages);
     else
-        fprintf(stderr, "bise: %s: expected an array of messages, found %s\n",
-                w->options->transcript, json_describe(messages));
+        complain("%s: expected an array of messages, found %s", w->options->transcript,
+                 json_describe(messages));
     json_close(&json);
     return code;
 }
@@ -146,8 +145,7 @@ static int judge_all(struct work *w) {
     if (code || !o->json)
         return code;
     if (w->out.failed) {
-        fprintf(stderr, "bise: no memory for the result\n");
-        return EXIT_MEMORY;
+        return refuse(EXIT_MEMORY, "no memory for the result");
     }
     printf("{\"moderated\": %s, \"messages\": [\n%s]}\n", w->moderated ? "true" : "false",
            w->out.bytes ? w->out.bytes : "");

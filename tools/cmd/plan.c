@@ -1,4 +1,5 @@
 /* bise plan: what a model will take of this machine's memory, before any of it is taken. */
+#include "tools/common/model_path.h"
 #include "tools/common/runtime.h"
 
 #include <inttypes.h>
@@ -71,15 +72,17 @@ int cmd_plan(int argc, char **argv) {
     runtime_option_defs(&o, defs);
     defs[RUNTIME_OPTIONS] =
         (struct option_def){"--json", OPT_FLAG, &json, NULL, "print the numbers as JSON", 0, 0};
-    if (!options_parse(argc, argv, defs, RUNTIME_OPTIONS + 1, "bise plan [-m FILE] [options]", NULL,
-                       0, &n_positional, &code))
+    const char *positional = NULL;
+    if (!options_parse(argc, argv, defs, RUNTIME_OPTIONS + 1, "bise plan [FILE] [options]",
+                       &positional, 1, &n_positional, &code))
         return code;
     struct bise_session_params params;
     enum bise_memory memory;
-    const char *path;
-    if (!runtime_session_params(&o, &params) || !runtime_parse_memory(o.memory, &memory) ||
-        (path = runtime_model_path(&o)) == NULL)
+    if (!runtime_session_params(&o, &params) || !runtime_parse_memory(o.memory, &memory))
         return EXIT_USAGE;
+    const char *const path = model_given(o.model, positional, &code);
+    if (!path)
+        return code;
     struct bise_model *model = NULL;
     struct bise_plan plan = {0};
     struct bise_error err = {0};

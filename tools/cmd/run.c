@@ -1,5 +1,6 @@
 /* bise run: completes a text. */
 #include "tools/cmd/run.h"
+#include "tools/common/output.h"
 #include "tools/common/progress.h"
 #include "tools/common/read_text.h"
 
@@ -27,22 +28,23 @@ static bool parse(struct run_options *o, int argc, char **argv, int *code) {
         {"-q|--quiet", OPT_FLAG, &o->quiet, NULL, "only the text, no facts on stderr", 0, 0},
     };
     struct option_def defs[RUNTIME_OPTIONS + RUN_OPTIONS + SAMPLING_OPTIONS];
+    const char *argument = NULL;
     size_t n_positional;
     runtime_option_defs(&o->runtime, defs);
     memcpy(defs + RUNTIME_OPTIONS, mine, sizeof mine);
     sampling_option_defs(&o->sampling, defs + RUNTIME_OPTIONS + RUN_OPTIONS);
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
-                       "bise run [-m FILE] -p TEXT | -f FILE | --ids IDS | --jsonl FILE [options]",
-                       NULL, 0, &n_positional, code))
+                       "bise run [MODEL] -p TEXT | -f FILE | --ids IDS | --jsonl FILE [options]",
+                       &argument, 1, &n_positional, code) ||
+        !runtime_argument(&o->runtime, argument, code))
         return false;
     if (!o->prompt + !o->file + !o->ids + !o->lines != 3) {
-        fprintf(stderr,
-                "bise: run: expected one of -p TEXT, -f FILE, --ids IDS and --jsonl FILE\n");
+        complain("expected one of -p TEXT, -f FILE, --ids IDS and --jsonl FILE");
         *code = EXIT_USAGE;
         return false;
     }
     if (o->logprobs >= 0 && !o->json && !o->lines) {
-        fprintf(stderr, "bise: run: --logprobs goes with --json or --jsonl\n");
+        complain("--logprobs goes with --json or --jsonl");
         *code = EXIT_USAGE;
         return false;
     }
@@ -54,8 +56,7 @@ static int parse_ids(const char *text, uint32_t vocab, int32_t **ids, size_t *n)
     *n = 0;
     *ids = malloc((strlen(text) / 2 + 1) * sizeof **ids);
     if (!*ids) {
-        fprintf(stderr, "bise: --ids: no memory\n");
-        return EXIT_MEMORY;
+        return refuse(EXIT_MEMORY, "--ids: no memory");
     }
     for (;;) {
         text += strspn(text, " ,\t\r\n");
@@ -66,22 +67,25 @@ static int parse_ids(const char *text, uint32_t vocab, int32_t **ids, size_t *n)
         const long long id = strtoll(text, &end, 10);
         const size_t len = strcspn(text, " ,\t\r\n");
         if (end != text + len || errno || id < 0 || id >= (long long)vocab) {
-            fprintf(stderr, "bise: --ids: expected ids from 0 to %u, found \"%.*s\"\n", vocab - 1,
-                    (int)(len < 40 ? len : 40), text);
-            return EXIT_USAGE;
+            return refuse(EXIT_USAGE, "--ids: expected ids from 0 to %u, found \"%.*s\"", vocab - 1,
+                          (int)(len < 40 ? len : 40), text);
         }
         (*ids)[(*n)++] = (int32_t)id;
         text = end;
     }
 }
 
-/* The prompt as ids, malloc'd. Refused where it is empty or longer than the context. */
+/* The prompt as ids, malloc'd, of a runtime that has been looked at. Refused where it is empty or
+ * longer than the context. */
 static int read_prompt(const struct run_options *o, const struct runtime *e, int32_t **ids,
                        size_t *n) {
     char *file_text = NULL;
     size_t len = o->prompt ? strlen(o->prompt) : 0;
     int code = o->file ? read_text(o->file, &file_text, &len) : EXIT_DONE;
-    if (!code && o->ids)
+    if (!code && !o->ids && !e->info->has_tokenizer)
+        code = refuse(EXIT_USAGE, "%s: the model file has no tokenizer: give the prompt as --ids",
+                      e->path);
+    else if (!code && o->ids)
         code = parse_ids(o->ids, e->info->vocab_size, ids, n);
     else if (!code && len)
         code = runtime_tokenize(e, o->prompt ? o->prompt : file_text, len, true, ids, n);
@@ -89,16 +93,14 @@ static int read_prompt(const struct run_options *o, const struct runtime *e, int
     if (code)
         return code;
     if (!*n) {
-        fprintf(stderr, "bise: the prompt is empty\n");
-        return EXIT_USAGE;
+        return refuse(EXIT_USAGE, "the prompt is empty");
     }
-    const struct bise_plan *plan = bise_session_plan(e->session);
+    const struct bise_plan *plan = &e->plan;
     if (!plan->window && *n > plan->n_ctx) {
-        fprintf(stderr,
-                "bise: the prompt has %zu tokens, the context holds %u: %zu too many "
-                "(-c N for a longer one)\n",
-                *n, plan->n_ctx, *n - plan->n_ctx);
-        return EXIT_USAGE;
+        return refuse(EXIT_USAGE,
+                      "the prompt has %zu tokens, the context holds %u: %zu too many "
+                      "(-c N for a longer one)",
+                      *n, plan->n_ctx, *n - plan->n_ctx);
     }
     return EXIT_DONE;
 }
@@ -106,12 +108,11 @@ static int read_prompt(const struct run_options *o, const struct runtime *e, int
 static int exit_code_of_finish(enum finish finish, enum bise_status error) {
     switch (finish) {
     case FINISH_CONTEXT:
-        fprintf(stderr, "bise: the context is full (-c N for a longer one)\n");
-        return EXIT_DONE;
+        return refuse(EXIT_DONE, "the context is full (-c N for a longer one)");
     case FINISH_INTERRUPTED:
         return EXIT_INTERRUPTED;
     case FINISH_OUTPUT:
-        return EXIT_FAILED;
+        return output_exit_code();
     case FINISH_ERROR:
         return exit_code_of(error);
     default:
@@ -160,47 +161,58 @@ enum bise_status run_complete(struct run *r, const struct run_job *job, struct r
     return BISE_OK;
 }
 
-/* The one prompt of the command line. */
-static int run_one(struct run *r) {
+/* The one prompt of the command line: ids [n]. */
+static int run_one(struct run *r, const int32_t *ids, size_t n) {
     struct run_options *o = &r->options;
     struct run_result result = {.run = r};
     struct stop stop = {.n = 0};
-    struct run_job job = {.n_predict = o->n_predict, .stop = &stop};
+    struct run_job job = {.ids = ids, .n = n, .n_predict = o->n_predict, .stop = &stop};
     struct bise_error err = {0};
-    int32_t *ids = NULL;
     enum finish finish = FINISH_ERROR;
     enum bise_status error = BISE_OK;
-    int code = read_prompt(o, &r->runtime, &ids, &job.n);
-    if (!code)
-        code = sampling_stops(&o->sampling, &stop);
+    int code = sampling_stops(&o->sampling, &stop);
     if (!code)
         code = sampling_open(&job.sampler, &o->sampling, r->runtime.info->vocab_size, o->quiet);
     if (code)
         goto done;
-    job.ids = ids;
     job.seed = o->sampling.seed;
     const enum bise_status status =
         run_complete(r, &job, o->json ? &result : NULL, &finish, &error, &err);
     code = status ? report(status, &err) : exit_code_of_finish(finish, error);
     if (!status && o->json && !run_result_print(&result, &job, NULL) && !code)
-        code = EXIT_FAILED;
+        code = output_exit_code();
 done:
     run_result_free(&result);
     bise_sampler_close(&job.sampler);
-    free(ids);
     return code;
 }
 
-/* --jsonl: what all lines share is checked and said first. */
-static int run_many(struct run *r) {
+/* What the arguments and the file's header alone decide is decided before weights are read: the
+ * prompt as ids (malloc'd), the grammar, the sampler. */
+static int look_first(struct run *r, int32_t **ids, size_t *n) {
+    struct run_options *o = &r->options;
+    struct runtime *e = &r->runtime;
+    struct constraint constraint = {.grammar = NULL};
     struct stop stop = {.n = 0};
     struct bise_sampler *sampler = NULL;
-    int code = sampling_stops(&r->options.sampling, &stop);
+    struct sampling_options sampling = o->sampling; /* the seed is drawn later */
+    sampling.seed = 0;
+    int code = runtime_look(e, &o->runtime);
+    if (!code && !o->lines)
+        code = read_prompt(o, e, ids, n);
+    else if (!code && strcmp(o->lines, "-") != 0 && access(o->lines, R_OK) != 0)
+        code = refuse(EXIT_INPUT, "%s: %s", o->lines, strerror(errno));
     if (!code)
-        code = sampling_open(&sampler, &r->options.sampling, r->runtime.info->vocab_size,
-                             r->options.quiet);
+        code = sampling_stops(&sampling, &stop);
+    if (!code)
+        code = sampling_open(&sampler, &sampling, e->info->vocab_size, true);
+    if (!code)
+        code = constraint_open(&constraint, e, &sampling.constraint);
+    constraint_close(&constraint);
     bise_sampler_close(&sampler);
-    return code ? code : run_lines(r);
+    o->runtime.model = e->path;
+    bise_model_close(&e->model);
+    return code;
 }
 
 int cmd_run(int argc, char **argv) {
@@ -209,11 +221,15 @@ int cmd_run(int argc, char **argv) {
                                 .n_predict = 512,
                                 .logprobs = -1}};
     struct run_options *o = &r.options;
+    int32_t *ids = NULL;
+    size_t n = 0;
     int code;
     if (!parse(o, argc, argv, &code))
         return code;
     interrupt_catch();
-    code = runtime_open(&r.runtime, &o->runtime);
+    code = look_first(&r, &ids, &n);
+    if (!code)
+        code = runtime_open(&r.runtime, &o->runtime);
     if (!code)
         code = constraint_open(&r.constraint, &r.runtime, &o->sampling.constraint);
     if (!code)
@@ -222,12 +238,13 @@ int cmd_run(int argc, char **argv) {
         goto done;
     if (!o->quiet)
         runtime_print_plan(&r.runtime, stderr);
-    code = o->lines ? run_many(&r) : run_one(&r);
+    code = o->lines ? run_lines(&r) : run_one(&r, ids, n);
     if (!o->quiet) {
         runtime_print_stats(&r.runtime, stderr);
         speculation_print(&r.speculation, stderr);
     }
 done:
+    free(ids);
     constraint_close(&r.constraint);
     speculation_close(&r.speculation);
     runtime_close(&r.runtime);

@@ -80,7 +80,7 @@ bool run_result_print(const struct run_result *r, const struct run_job *job, con
     buffer_text(&b, "}\n");
     const bool whole = !b.failed && !r->text.failed;
     if (!whole)
-        fprintf(stderr, "bise: no memory for the result\n");
+        complain("no memory for the result");
     const bool good = whole && fwrite(b.bytes, 1, b.len, stdout) == b.len && fflush(stdout) == 0;
     buffer_free(&b);
     return good;

@@ -204,8 +204,7 @@ int run_lines(struct run *r) {
     ssize_t len = 0;
     bool goes_on = true, any_faulty = false;
     if (!f) {
-        fprintf(stderr, "bise: %s: %s\n", path, strerror(errno));
-        return EXIT_INPUT;
+        return refuse(EXIT_INPUT, "%s: %s", path, strerror(errno));
     }
     while (goes_on && !interrupted() && (len = getline(&text, &cap, f)) >= 0) {
         number++;
@@ -222,7 +221,7 @@ int run_lines(struct run *r) {
     }
     const bool failed = ferror(f) && !interrupted();
     if (failed)
-        fprintf(stderr, "bise: %s: reading failed: %s\n", path, strerror(errno));
+        complain("%s: reading failed: %s", path, strerror(errno));
     free(text);
     if (f != stdin)
         fclose(f);

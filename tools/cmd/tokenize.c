@@ -1,4 +1,5 @@
 /* bise tokenize: text to ids and back. */
+#include "tools/common/model_path.h"
 #include "tools/common/read_text.h"
 
 #include "src/base/json.h"
@@ -235,6 +236,7 @@ int cmd_tokenize(int argc, char **argv) {
     struct source_tokenizer s = {.model = NULL};
     size_t n_positional;
     int code;
+    const char *argument = NULL;
     const struct option_def defs[] = {
         {"-m|--model", OPT_STRING, &o.model, "FILE",
          "a .bise file or a tokenizer.model (default: the demo model)", 0, 0},
@@ -243,14 +245,12 @@ int cmd_tokenize(int argc, char **argv) {
         {"--decode", OPT_FLAG, &o.decode, NULL, "ids to text", 0, 0},
     };
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
-                       "bise tokenize [-m FILE] [--jsonl] [--decode] < TEXT", NULL, 0,
+                       "bise tokenize [FILE] [--jsonl] [--decode] < TEXT", &argument, 1,
                        &n_positional, &code))
         return code;
-    const char *path = o.model ? o.model : default_model_path();
-    if (!path) {
-        fprintf(stderr, "bise: no model: give one with -m FILE or in BISE_MODEL\n");
-        return EXIT_USAGE;
-    }
+    const char *const path = model_given(o.model, argument, &code);
+    if (!path)
+        return code;
     code = open_tokenizer(&s, path);
     if (!code)
         code = o.jsonl ? convert_lines(&o, s.t) : convert_text(&o, s.t);

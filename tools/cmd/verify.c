@@ -1,5 +1,5 @@
 /* bise verify: reads a whole file and checks every checksum in it. */
-#include "tools/common/tools.h"
+#include "tools/common/model_path.h"
 
 #include "src/base/crc32c.h"
 #include "src/base/error.h"
@@ -175,7 +175,7 @@ static enum bise_status verify(struct check *c, int n_threads, size_t *n_bad,
 }
 
 int cmd_verify(int argc, char **argv) {
-    const char *path = NULL;
+    const char *path = NULL, *given = NULL;
     int64_t threads = 0;
     size_t n_positional, n_bad = 0;
     int code;
@@ -183,15 +183,16 @@ int cmd_verify(int argc, char **argv) {
     struct bise_model *model = NULL;
     const struct bise_model_params params = {.no_tensors = true};
     const struct option_def defs[] = {
+        {"-m|--model", OPT_STRING, &given, "FILE", "the .bise file, which may stand alone", 0, 0},
         {"-t|--threads", OPT_INT, &threads, "N", "threads (default: all that are fast)", 1, 1024},
     };
-    if (!options_parse(argc, argv, defs, 1, "bise verify FILE [options]", &path, 1, &n_positional,
-                       &code))
+    if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0], "bise verify FILE [options]",
+                       &path, 1, &n_positional, &code))
         return code;
-    if (n_positional != 1) {
-        fprintf(stderr, "bise verify: expected one FILE (see bise verify --help)\n");
-        return EXIT_USAGE;
-    }
+    if (!given && !path)
+        return refuse(EXIT_USAGE, "expected one FILE (see bise verify --help)");
+    if ((path = model_given(given, path, &code)) == NULL)
+        return code;
     interrupt_catch();
     enum bise_status s = bise_model_open(&model, path, &params, &err);
     struct check c = {.path = path, .model = model};

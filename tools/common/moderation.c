@@ -67,9 +67,8 @@ int moderation_open(struct moderation *m, const struct runtime *e, const struct 
     struct bise_error err = {0};
     *m = (struct moderation){.model = e->model, .session = e->session, .format = format};
     if (!e->model->tokenizer) {
-        fprintf(stderr, "bise: %s: the model file has no tokenizer, so it cannot judge texts\n",
-                e->path);
-        return EXIT_USAGE;
+        return refuse(EXIT_USAGE, "%s: the model file has no tokenizer, so it cannot judge texts",
+                      e->path);
     }
     if (o && !runtime_session_params(o, &params))
         return EXIT_USAGE;

@@ -1,37 +1,10 @@
+#include "tools/common/nearest.h"
 #include "tools/common/tools.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum exit_code exit_code_of(enum bise_status status) {
-    switch (status) {
-    case BISE_OK:
-        return EXIT_DONE;
-    case BISE_ERR_ARG:
-    case BISE_ERR_CPU:
-    case BISE_ERR_CONTEXT:
-        return EXIT_USAGE;
-    case BISE_ERR_IO:
-    case BISE_ERR_FORMAT:
-    case BISE_ERR_UNSUPPORTED:
-        return EXIT_INPUT;
-    case BISE_ERR_MEMORY:
-    case BISE_ERR_DISK:
-        return EXIT_MEMORY;
-    case BISE_ERR_INTERRUPTED:
-        return EXIT_INTERRUPTED;
-    default:
-        return EXIT_FAILED;
-    }
-}
-
-int report(enum bise_status status, const struct bise_error *err) {
-    const char *detail = err && err->detail[0] ? err->detail : bise_strerror(status);
-    fprintf(stderr, "bise: %s\n", detail);
-    return exit_code_of(status);
-}
 
 bool option_is(const struct option_def *d, const char *arg, size_t len) {
     const char *names = d->name;
@@ -77,7 +50,7 @@ static void print_help(const char *command, const char *usage, const struct opti
 
 static bool append_value(struct option_list *list, const char *name, const char *text) {
     if (list->n == OPTION_LIST_MAX) {
-        fprintf(stderr, "bise: %s: expected at most %d of them\n", name, OPTION_LIST_MAX);
+        complain("%s: expected at most %d of them", name, OPTION_LIST_MAX);
         return false;
     }
     list->items[list->n++] = text;
@@ -107,14 +80,17 @@ bool option_set(const struct option_def *d, const char *name, const char *text) 
     case OPT_FLAG:
         return false;
     }
-    if (end == text || *end || errno) {
-        fprintf(stderr, "bise: %s: expected %s, found \"%s\"\n", name,
-                d->kind == OPT_INT ? "a whole number" : "a number", text);
+    const bool ranged = d->min != 0 || d->max != 0;
+    if (end == text || *end || (errno && !(ranged && errno == ERANGE))) {
+        complain("%s: expected %s, found \"%s\"", name,
+                 d->kind == OPT_INT ? "a whole number" : "a number", text);
         return false;
     }
-    if ((d->min != 0 || d->max != 0) && (value < d->min || value > d->max)) {
-        fprintf(stderr, "bise: %s: expected %.10g to %.10g, found %s\n", name, d->min, d->max,
-                text);
+    if (ranged && (errno || value < d->min || value > d->max)) {
+        if (d->kind == OPT_INT)
+            complain("%s: expected %.0f to %.0f, found %s", name, d->min, d->max, text);
+        else
+            complain("%s: expected %.10g to %.10g, found %s", name, d->min, d->max, text);
         return false;
     }
     if (d->kind == OPT_INT)
@@ -122,6 +98,28 @@ bool option_set(const struct option_def *d, const char *name, const char *text) 
     else
         *(double *)d->out = value;
     return true;
+}
+
+/* An option that there is not, and one that may have been meant. */
+static void explain_unknown(const struct option_def *defs, size_t n_defs, const char *command,
+                            const char *arg, size_t len) {
+    struct nearest near = {.word = arg, .len = len};
+    char spellings[256][32];
+    size_t n = 0;
+    for (size_t i = 0; i < n_defs; i++)
+        for (const char *name = defs[i].name; *name && n < 256;) {
+            const size_t n_name = strcspn(name, "|");
+            snprintf(spellings[n], sizeof spellings[n], "%.*s", (int)n_name, name);
+            if (n_name > 2) /* one letter is like any other */
+                nearest_offer(&near, spellings[n]);
+            n++;
+            name += n_name + (name[n_name] == '|');
+        }
+    if (near.best)
+        complain("unknown option %.*s; do you mean %s? (bise %s --help lists them)", (int)len, arg,
+                 near.best, command);
+    else
+        complain("unknown option %.*s (see bise %s --help)", (int)len, arg, command);
 }
 
 bool options_parse(int argc, char **argv, const struct option_def *defs, size_t n_defs,
@@ -134,7 +132,7 @@ bool options_parse(int argc, char **argv, const struct option_def *defs, size_t 
         const char *arg = argv[i];
         if (only_positional || arg[0] != '-' || !arg[1]) {
             if (*n_positional == max_positional) {
-                fprintf(stderr, "bise: unexpected argument \"%s\"\nusage: %s\n", arg, usage);
+                complain("unexpected argument \"%s\"\nusage: %s", arg, usage);
                 return false;
             }
             positional[(*n_positional)++] = arg;
@@ -156,13 +154,12 @@ bool options_parse(int argc, char **argv, const struct option_def *defs, size_t 
             if (option_is(&defs[j], arg, len))
                 d = &defs[j];
         if (!d) {
-            fprintf(stderr, "bise: unknown option %.*s (see bise %s --help)\n", (int)len, arg,
-                    argv[0]);
+            explain_unknown(defs, n_defs, argv[0], arg, len);
             return false;
         }
         if (d->kind == OPT_FLAG) {
             if (equals) {
-                fprintf(stderr, "bise: %.*s takes no value\n", (int)len, arg);
+                complain("%.*s takes no value", (int)len, arg);
                 return false;
             }
             *(bool *)d->out = true;
@@ -172,7 +169,7 @@ bool options_parse(int argc, char **argv, const struct option_def *defs, size_t 
         snprintf(name, sizeof name, "%.*s", (int)len, arg);
         const char *value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : NULL;
         if (!value) {
-            fprintf(stderr, "bise: %s needs a value: %s\n", name, d->arg ? d->arg : "VALUE");
+            complain("%s needs a value: %s", name, d->arg ? d->arg : "VALUE");
             return false;
         }
         if (!option_set(d, name, value))

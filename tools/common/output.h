@@ -9,5 +9,7 @@
  * said of), the disk is full (said on stderr), or the write was given up for a signal
  * (interrupted_again). */
 bool write_whole(int fd, const char *bytes, size_t n);
+/* The exit code that the last write that failed asks for: a full disk has its own. */
+int output_exit_code(void);
 
 #endif

@@ -13,15 +13,14 @@ int read_text(const char *path, char **text, size_t *len) {
     *len = 0;
     FILE *f = from_stdin ? stdin : fopen(path, "rb");
     if (!f) {
-        fprintf(stderr, "bise: %s: %s\n", name, strerror(errno));
-        return EXIT_INPUT;
+        return refuse(EXIT_INPUT, "%s: %s", name, strerror(errno));
     }
     do {
         if (cap - *len < 4096) {
             cap = cap * 2 + 65536;
             char *grown = realloc(*text, cap);
             if (!grown) {
-                fprintf(stderr, "bise: %s: no memory for its text\n", name);
+                complain("%s: no memory for its text", name);
                 code = EXIT_MEMORY;
                 goto done;
             }
@@ -30,7 +29,7 @@ int read_text(const char *path, char **text, size_t *len) {
         *len += fread(*text + *len, 1, cap - *len - 1, f);
     } while (!feof(f) && !ferror(f));
     if (ferror(f)) {
-        fprintf(stderr, "bise: %s: reading failed: %s\n", name, strerror(errno));
+        complain("%s: reading failed: %s", name, strerror(errno));
         code = EXIT_INPUT;
         goto done;
     }

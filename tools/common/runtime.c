@@ -3,6 +3,8 @@
 #include "src/os/cpu.h"
 #include "src/os/mem.h"
 #include "src/os/thermal.h"
+#include "tools/common/isa.h"
+#include "tools/common/model_path.h"
 #include "tools/common/progress.h"
 
 #include <stdlib.h>
@@ -26,6 +28,14 @@ void runtime_option_defs(struct runtime_options *o, struct option_def *defs) {
         {"--mem", OPT_STRING, &o->memory, "HOW", "hold the weights by: auto, huge or mmap", 0, 0},
     };
     memcpy(defs, mine, sizeof mine);
+}
+
+bool runtime_argument(struct runtime_options *o, const char *argument, int *code) {
+    if (o->model && argument)
+        *code = refuse(EXIT_USAGE, "expected one model, found -m %s and %s", o->model, argument);
+    else if (argument)
+        o->model = argument;
+    return !argument || o->model == argument;
 }
 
 /* Index of value among names [n]; -1, said on stderr, if it is none of them. NULL gives 0. */
@@ -62,26 +72,25 @@ bool runtime_session_params(const struct runtime_options *o, struct bise_session
     static const char *const kv_names[] = {"auto", "i8", "f16", "f32"};
     const char *env = getenv("BISE_ISA");
     const int kv = pick("--kv", o->kv, kv_names, 4);
+    const char *const isa = o->isa ? o->isa : env && env[0] ? env : NULL;
     *params = (struct bise_session_params){
         .n_ctx = (uint32_t)o->n_ctx,
         .chunk = (uint32_t)o->chunk,
         .n_threads = (int)o->threads,
-        .isa = o->isa          ? o->isa
-               : env && env[0] ? env
-                               : NULL,
+        .isa = isa,
         .kv = kv < 0 ? BISE_KV_AUTO : (enum bise_kv)kv,
         .window = o->window,
         .start_pos = o->start_pos,
         .n_sinks = o->n_sinks,
     };
-    return kv >= 0;
+    return kv >= 0 && (!isa || isa_check(isa) == EXIT_DONE);
 }
 
-const char *runtime_model_path(const struct runtime_options *o) {
-    const char *const path = o->model ? o->model : default_model_path();
-    if (!path)
-        fprintf(stderr, "bise: no model: give one with -m FILE or in BISE_MODEL\n");
-    return path;
+static void warn_of_context(const struct runtime *e, const struct runtime_options *o) {
+    if (!e->plan.window && e->info->max_context && o->n_ctx > e->info->max_context)
+        complain("warning: -c %lld is more than the %u tokens the model was trained on; what comes "
+                 "later may make no sense",
+                 (long long)o->n_ctx, e->info->max_context);
 }
 
 /* Whether the session will fit, by the file's header alone: before weights are copied. */
@@ -97,13 +106,35 @@ static enum bise_status plan_ahead(const char *path, const struct bise_session_p
     return status;
 }
 
+int runtime_look(struct runtime *e, const struct runtime_options *o) {
+    *e = (struct runtime){0};
+    const struct bise_model_params mapped = {.memory = BISE_MEMORY_MMAP};
+    struct bise_session_params params;
+    struct bise_error err = {0};
+    enum bise_memory memory;
+    int code;
+    if (!runtime_session_params(o, &params) || !runtime_parse_memory(o->memory, &memory))
+        return EXIT_USAGE;
+    if ((e->path = model_path(o->model, &code)) == NULL)
+        return code;
+    enum bise_status status = bise_model_open(&e->model, e->path, &mapped, &err);
+    if (status == BISE_OK)
+        status = bise_plan(e->model, &params, &e->plan, &err);
+    if (status)
+        return report(status, &err);
+    e->info = bise_model_info(e->model);
+    return EXIT_DONE;
+}
+
 int runtime_open(struct runtime *e, const struct runtime_options *o) {
     *e = (struct runtime){0};
     struct bise_session_params params;
     enum bise_memory memory;
-    if (!runtime_session_params(o, &params) || !runtime_parse_memory(o->memory, &memory) ||
-        (e->path = runtime_model_path(o)) == NULL)
+    int code;
+    if (!runtime_session_params(o, &params) || !runtime_parse_memory(o->memory, &memory))
         return EXIT_USAGE;
+    if ((e->path = model_path(o->model, &code)) == NULL)
+        return code;
     struct progress loading;
     const struct bise_model_params model_params = {.memory = memory,
                                                    .n_threads = (int)o->threads,
@@ -126,7 +157,10 @@ int runtime_open(struct runtime *e, const struct runtime_options *o) {
     if (status)
         return report(status, &err);
     e->info = bise_model_info(e->model);
+    e->plan = *bise_session_plan(e->session);
     e->load_seconds = seconds_now() - start;
+    warn_of_context(e, o);
+    model_path_used(e->path);
     return EXIT_DONE;
 }
 

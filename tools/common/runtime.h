@@ -5,7 +5,7 @@
 #include "tools/common/tools.h"
 
 struct runtime_options {
-    const char *model;             /* NULL: default_model_path() */
+    const char *model;             /* NULL: the default; else as model_path has it */
     const char *isa, *kv, *memory; /* NULL: chosen */
     int64_t threads, n_ctx, chunk; /* 0: chosen */
     int64_t window;                /* -1: the model's; 0: none */
@@ -20,25 +20,31 @@ struct runtime_options {
 /* Writes the RUNTIME_OPTIONS option definitions that fill o. */
 void runtime_option_defs(struct runtime_options *o, struct option_def *defs);
 
+/* Takes a model given as the argument (may be NULL). False, said on stderr, where -m gave one too;
+ * *code then. */
+bool runtime_argument(struct runtime_options *o, const char *argument, int *code);
+
 /* The value of --mem (NULL: auto); a fault is said on stderr. */
 bool runtime_parse_memory(const char *value, enum bise_memory *memory);
 
 /* The session that o asks for; a fault is said on stderr. The environment's BISE_ISA stands in for
  * an absent --isa. */
 bool runtime_session_params(const struct runtime_options *o, struct bise_session_params *params);
-/* The model that o asks for or the default one; NULL, said on stderr, if there is none. */
-const char *runtime_model_path(const struct runtime_options *o);
 
 struct runtime {
     const char *path;
     struct bise_model *model;
     const struct bise_model_info *info;
     struct bise_session *session;
+    struct bise_plan plan; /* what the session takes, or would take */
     double load_seconds;
     size_t n_prompt, n_answer; /* tokens read in and generated so far, and the time they took */
     double prompt_seconds, answer_seconds;
 };
 
+/* Looks at what can be refused by the options and the file's header alone, before gigabytes are
+ * read: e is then without weights and session. As runtime_open otherwise. */
+int runtime_look(struct runtime *e, const struct runtime_options *o);
 /* Opens model and session; any fault is said on stderr. Returns an exit code; runtime_close is due
  * in any case. */
 int runtime_open(struct runtime *e, const struct runtime_options *o);

@@ -63,10 +63,9 @@ bool sampling_params(const struct sampling_options *o, struct bise_logit_bias *b
                      struct bise_sampler_params *params) {
     for (size_t i = 0; i < o->bias.n; i++)
         if (!parse_bias(o->bias.items[i], &bias[i])) {
-            fprintf(stderr,
-                    "bise: --logit-bias: expected a token id and a number with its sign, as in "
-                    "15+2 or 15-inf, found \"%s\"\n",
-                    o->bias.items[i]);
+            complain("--logit-bias: expected a token id and a number with its sign, as in "
+                     "15+2 or 15-inf, found \"%s\"",
+                     o->bias.items[i]);
             return false;
         }
     *params = (struct bise_sampler_params){
@@ -105,9 +104,8 @@ int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uin
 int sampling_stops(const struct sampling_options *o, struct stop *stop) {
     for (size_t i = 0; i < o->stops.n; i++)
         if (!stop_add(stop, o->stops.items[i])) {
-            fprintf(stderr, "bise: --stop: expected at most %d texts of 1 to %d bytes\n",
-                    STOP_MAX_TEXTS, STOP_MAX_BYTES);
-            return EXIT_USAGE;
+            return refuse(EXIT_USAGE, "--stop: expected at most %d texts of 1 to %d bytes",
+                          STOP_MAX_TEXTS, STOP_MAX_BYTES);
         }
     return EXIT_DONE;
 }

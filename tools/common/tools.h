@@ -17,7 +17,13 @@ enum exit_code {
 
 /* Exit code of a status. */
 enum exit_code exit_code_of(enum bise_status status);
-/* Prints "bise: <detail or meaning>" on stderr and returns exit_code_of(status). */
+/* From here on errors are said as those of this command (kept by the caller). */
+void errors_of_command(const char *name);
+/* A line on stderr: "bise COMMAND: ", the text. */
+__attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
+/* The same; returns code. */
+__attribute__((format(printf, 2, 3))) int refuse(enum exit_code code, const char *format, ...);
+/* Says err's detail, or else what the status means; returns exit_code_of(status). */
 int report(enum bise_status status, const struct bise_error *err);
 
 enum option_kind {
@@ -75,9 +81,7 @@ int cmd_tokenize(int argc, char **argv);
 int cmd_perplexity(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_synth(int argc, char **argv);
-
-/* The model file used where none is given: BISE_MODEL, models/demo.bise beside the program's source
- * tree or in the installed data folder. NULL if there is none. */
-const char *default_model_path(void);
+/* "--version", and -v behind it. */
+int cmd_version(int argc, char **argv);
 
 #endif

@@ -1,5 +1,7 @@
 #include "tools/edit/color.h"
 
+#include "tools/common/tools.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +18,7 @@ bool color_choose(const char *when) {
     else if (strcmp(when, "always") == 0 || strcmp(when, "never") == 0)
         colored = when[0] == 'a';
     else {
-        fprintf(stderr, "bise: --color: expected auto, always or never, found \"%s\"\n", when);
+        complain("--color: expected auto, always or never, found \"%s\"", when);
         return false;
     }
     return true;

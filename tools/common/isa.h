@@ -1,0 +1,12 @@
+/* The instruction sets of this program and this CPU. */
+#ifndef BISE_TOOLS_COMMON_ISA_H
+#define BISE_TOOLS_COMMON_ISA_H
+
+#include "tools/common/tools.h"
+
+/* Whether kernels of this name can run here. If not, says which can; returns an exit code. */
+int isa_check(const char *name);
+/* The name of the i-th one this program has kernels of; NULL: there is none any more. */
+const char *isa_built(size_t i, bool *in_this_cpu);
+
+#endif
