@@ -134,7 +134,7 @@ expect "and goes on there" grep -q -- "^1 $(enc '[INST] Hello [/INST]')" "$T/err
 printf '%s\n' '{"content": "Hello"}' '' '{"role": "system", "content": "Be kind."}' '{"content": 1}' \
     'x' '{"role": "tool", "content": ""}' '{"role": "user", "content": "a\nb\u00e9"}' |
     "$BISE" chat -m $M -q --temp 0 -n 3 --jsonl --dump-tokens >"$T/out" 2>"$T/err"
-same "--jsonl ends with 0" 0 $?
+same "--jsonl ends with 1 where a line had no answer" 1 $?
 same "a line for each" 6 "$(wc -l <"$T/out")"
 same "three are faults" 3 "$(grep -c '^{"error": "..*"}$' "$T/out")"
 same "an answer" 1 "$(sed -n 1p "$T/out" |

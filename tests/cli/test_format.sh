@@ -113,5 +113,5 @@ expect_exit synth_bad_heads 2 'multiple' "$BISE" synth --shape $shape,kv=5 -o "$
 expect_exit synth_type 2 '--type' "$BISE" synth --shape $shape --type i5 -o "$T/x.bise"
 expect_exit synth_no_room 4 'left' "$BISE" synth \
     --shape dim=1048576,ffn=1048576,layers=1024,heads=1024,vocab=4194304 -o "$T/x.bise"
-expect_exit synth_no_folder 3 'no such file' "$BISE" synth --shape $shape -o "$T/no/x.bise"
+expect_exit synth_no_folder 3 'No such file' "$BISE" synth --shape $shape -o "$T/no/x.bise"
 finish

@@ -125,7 +125,7 @@ same "a closed pipe ends it" 1 "$status"
 if grep -q "^bise:" "$T/err"; then not_ok "quietly" "$(cat "$T/err")"; else ok "quietly"; fi
 if [ -w /dev/full ]; then
     run -p "The king" -n 5 >/dev/full 2>"$T/err"
-    same "a full disk is an error" 1 $?
+    same "a full disk is an error" 4 $?
     expect "and is said" grep -q "writing" "$T/err"
 fi
 

@@ -1,12 +1,16 @@
 #include "tools/chat/console.h"
 
+#include "src/base/utf8.h"
+#include "src/os/file.h"
 #include "tools/common/guard.h"
+#include "tools/common/read_text.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define MAX_SINKS         512
+#define CHAT_OVERHEAD     8   /* tokens that a chat format puts around a message, at least */
 #define COMPLETION_LENGTH 256 /* of an answer where nothing tells a model to end it */
 
 int console_format(const struct runtime *e, const char *asked, enum chat_format *format) {
@@ -38,7 +42,7 @@ static bool choose_overflow(struct console *t) {
     enum { SINK = 2 };
     static const enum overflow values[] = {OVERFLOW_STOP, OVERFLOW_DROP, OVERFLOW_STOP};
     const char *asked = t->options.overflow;
-    t->conversation.overflow = isatty(STDIN_FILENO) ? OVERFLOW_ASK : OVERFLOW_STOP;
+    t->conversation.overflow = t->attended ? OVERFLOW_ASK : OVERFLOW_STOP;
     if (!asked)
         return true;
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
@@ -101,13 +105,89 @@ void console_close_model(struct console *t) {
     runtime_close(&t->runtime);
 }
 
+/* The texts of -f, in t->read. */
+static int read_files(struct console *t) {
+    const struct option_list *files = &t->options.files;
+    int code = EXIT_DONE;
+    for (size_t i = 0; i < files->n && !code; i++) {
+        char *text = NULL;
+        size_t len = 0;
+        code = read_text(files->items[i], &text, &len);
+        const size_t invalid = code ? len : utf8_invalid_at(text, len);
+        if (invalid < len)
+            code = refuse(EXIT_USAGE, "%s: expected text in UTF-8, found byte 0x%02x at offset %zu",
+                          files->items[i], (unsigned)(unsigned char)text[invalid], invalid);
+        if (t->read.len && !code)
+            buffer_text(&t->read, t->read.bytes[t->read.len - 1] == '\n' ? "\n" : "\n\n");
+        if (!code)
+            buffer_put(&t->read, text, len);
+        free(text);
+    }
+    return t->read.failed ? report(BISE_ERR_MEMORY, NULL) : code;
+}
+
+int console_fits(const struct runtime *e, const char *text, size_t len) {
+    int32_t *ids = NULL;
+    size_t n = 0;
+    int code = runtime_tokenize(e, text, len, false, &ids, &n);
+    free(ids);
+    if (!code && !e->plan.window && !e->plan.n_sinks && n + CHAT_OVERHEAD > e->plan.n_ctx)
+        code = refuse(EXIT_USAGE,
+                      "the message has %zu tokens, the whole context holds %u (-c N for a longer "
+                      "one): it was not sent, nothing was cut",
+                      n, e->plan.n_ctx);
+    return code;
+}
+
+/* The message of -p and -f. */
+static int look_at_message(const struct console *t) {
+    const char *const prompt = t->options.prompt ? t->options.prompt : "";
+    if (!t->asked_once)
+        return EXIT_DONE;
+    if (!t->read.len && !prompt[0])
+        return refuse(EXIT_USAGE, "the message is empty");
+    const int code = console_fits(&t->runtime, prompt, strlen(prompt));
+    return code ? code : console_fits(&t->runtime, t->read.bytes, t->read.len);
+}
+
+int console_look(struct console *t) {
+    struct chat_options *o = &t->options;
+    struct sampling_options sampling = o->sampling; /* the seed is drawn later */
+    struct constraint constraint = {.grammar = NULL};
+    struct bise_sampler *sampler = NULL;
+    struct stop stop = {.n = 0};
+    int code = choose_overflow(t) ? read_files(t) : EXIT_USAGE;
+    sampling.seed = 0;
+    if (!code)
+        code = runtime_look(&t->runtime, &o->runtime);
+    if (!code && !t->runtime.info->has_tokenizer)
+        code = refuse(EXIT_USAGE, "%s: the model file has no tokenizer, so it cannot chat",
+                      t->runtime.path);
+    if (!code)
+        code = console_format(&t->runtime, o->format, &t->format);
+    if (!code)
+        code = sampling_stops(&sampling, &stop);
+    if (!code)
+        code = sampling_open(&sampler, &sampling, t->runtime.info->vocab_size, true);
+    if (!code)
+        code = constraint_open(&constraint, &t->runtime, &sampling.constraint);
+    if (!code)
+        code = look_at_message(t);
+    t->conversation.runtime = &t->runtime;
+    if (!code && o->session && file_exists(o->session))
+        code = session_store_check(&t->conversation, t->format, o->session);
+    constraint_close(&constraint);
+    bise_sampler_close(&sampler);
+    o->runtime.model = t->runtime.path;
+    runtime_close(&t->runtime);
+    return code;
+}
+
 int console_open(struct console *t) {
     const struct chat_options *o = &t->options;
     struct conversation *c = &t->conversation;
     const bool seed_given = o->sampling.seed >= 0;
     struct bise_error err = {0};
-    if (!choose_overflow(t))
-        return EXIT_USAGE;
     int code = console_open_model(t);
     if (!code && o->session)
         code = session_store_open(&t->store, c, t->format, o->session, false, seed_given, o->quiet);

@@ -17,6 +17,8 @@ struct chat_options {
     int64_t n_predict;    /* CONSOLE_DEFAULT_LENGTH: until the model ends its answer */
     double threshold;     /* of --moderate */
     bool guard, moderate, jsonl, dump_tokens, quiet;
+    const char *prompt;       /* one question, and an end; NULL: a conversation */
+    struct option_list files; /* texts that go before it */
 };
 
 #define CONSOLE_DEFAULT_LENGTH -2
@@ -31,16 +33,25 @@ struct console {
     struct moderation moderation; /* with --moderate */
     struct buffer held_answer;    /* one that has not been judged yet */
     char *model_path;             /* of a model that /model has switched to */
-    struct buffer read;           /* by /read: goes before the next message */
+    struct buffer read;           /* by /read, or -f: goes before the next message */
+    bool asked_once;              /* -p or -f: one message, one answer */
+    bool attended;                /* somebody sits at the terminal, and can be asked */
 };
 
 /* The chat format asked for (may be NULL), or the model's own; never a guess. Returns an exit code,
  * the fault said on stderr. */
 int console_format(const struct runtime *e, const char *asked, enum chat_format *format);
 
+/* What can be refused by the options and the headers of files alone is refused, before gigabytes
+ * are read: model, chat format, grammar, sampling, session, the texts of -f and their length.
+ * Returns an exit code, the fault said on stderr; console_close is due in any case. */
+int console_look(struct console *t);
 /* Opens model, conversation and sampler as t->options say (those alone are filled). Returns an exit
  * code, the fault said on stderr; console_close is due in any case. */
 int console_open(struct console *t);
+/* Whether a text of a message can stand in the context at all; if not, that is said. Returns an
+ * exit code. */
+int console_fits(const struct runtime *e, const char *text, size_t len);
 /* Saves the session, if there is one and it has changed, and lets go of it. Returns an exit code,
  * the fault said on stderr; the session is then still there. */
 int console_leave_session(struct console *t);

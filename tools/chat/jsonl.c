@@ -58,7 +58,8 @@ static enum bise_status obey_line(struct console *t, const struct json_value *li
     return status ? status : answer_last(t, out, err);
 }
 
-static void take_line(struct console *t, const char *line, size_t len, size_t number,
+/* False where the line could not be answered. */
+static bool take_line(struct console *t, const char *line, size_t len, size_t number,
                       struct buffer *out) {
     struct json *json = NULL;
     struct bise_error err = {0};
@@ -70,6 +71,7 @@ static void take_line(struct console *t, const char *line, size_t len, size_t nu
     if (status)
         put_error(out, status, &err);
     json_close(&json);
+    return !status;
 }
 
 int console_jsonl(struct console *t) {
@@ -77,6 +79,7 @@ int console_jsonl(struct console *t) {
     char *line = NULL;
     size_t cap = 0, number = 0;
     int code = EXIT_DONE;
+    bool all_good = true;
     setvbuf(stdin, NULL, _IONBF, 0); /* what is not read yet is to be seen by poll */
     interrupt_catch_all();
     t->conversation.out.hold = &t->held_answer;
@@ -92,14 +95,16 @@ int console_jsonl(struct console *t) {
         if (strspn(line, " \t\r\n") == (size_t)n)
             continue;
         buffer_clear(&out);
-        take_line(t, line, (size_t)n, number, &out);
+        all_good &= take_line(t, line, (size_t)n, number, &out);
         interrupt_clear();
         if (out.failed)
             code = report(BISE_ERR_MEMORY, NULL);
         else if (!write_whole(STDOUT_FILENO, out.bytes, out.len))
-            code = EXIT_FAILED;
+            code = output_exit_code();
     }
     free(line);
     buffer_free(&out);
+    if (!code && !all_good)
+        code = EXIT_FAILED;
     return interrupted() ? EXIT_INTERRUPTED : code;
 }

@@ -130,7 +130,8 @@ enum command_result do_read(struct console *t, const char *arg) {
                  (unsigned)(unsigned char)text[invalid], invalid);
         goto done;
     }
-    if (runtime_tokenize(&t->runtime, text, len, false, &ids, &n_ids) != EXIT_DONE)
+    if (runtime_tokenize(&t->runtime, text, len, false, &ids, &n_ids) != EXIT_DONE ||
+        console_fits(&t->runtime, text, len) != EXIT_DONE)
         goto done;
     buffer_put(&t->read, text, len);
     if (t->read.failed) {

@@ -3,6 +3,7 @@
 #include "tools/chat/input.h"
 #include "tools/chat/jsonl.h"
 #include "tools/chat/moderation.h"
+#include "tools/common/output.h"
 #include "tools/common/progress.h"
 #include "tools/edit/color.h"
 
@@ -10,10 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHAT_OPTIONS 12
+#define CHAT_OPTIONS 14
 
 static bool parse_options(struct chat_options *o, int argc, char **argv, int *code) {
     const struct option_def mine[CHAT_OPTIONS] = {
+        {"-p|--prompt", OPT_STRING, &o->prompt, "TEXT", "answer this one message, and end", 0, 0},
+        {"-f|--file", OPT_LIST, &o->files, "FILE",
+         "the same with the text of a file in front, - for stdin; may come again", 0, 0},
         {"--chat-format", OPT_STRING, &o->format, "NAME",
          "v1, v3, chatml, zephyr, llama2 or none (default: the model's)", 0, 0},
         {"-sys|--system", OPT_STRING, &o->system, "TEXT", "system prompt", 0, 0},
@@ -91,7 +95,7 @@ static int answer_last(struct console *t) {
     const enum bise_status status = conversation_answer(c, &finish, &err);
     if (status) {
         explain_failure(c, status, &err);
-        const bool leave = !isatty(STDIN_FILENO) || status == BISE_ERR_NONFINITE;
+        const bool leave = !t->attended || status == BISE_ERR_NONFINITE;
         interrupt_clear();
         return leave ? (int)exit_code_of(status) : EXIT_DONE;
     }
@@ -99,10 +103,12 @@ static int answer_last(struct console *t) {
     explain_end(c, finish);
     interrupt_clear();
     if (code)
-        return isatty(STDIN_FILENO) && code != EXIT_FAILED ? EXIT_DONE : code;
-    if (finish == FINISH_CONTEXT && !isatty(STDIN_FILENO))
+        return t->attended && code != EXIT_FAILED ? EXIT_DONE : code;
+    if (finish == FINISH_CONTEXT && !t->attended)
         return EXIT_USAGE;
-    return finish == FINISH_OUTPUT || finish == FINISH_ERROR ? EXIT_FAILED : EXIT_DONE;
+    if (finish == FINISH_OUTPUT)
+        return output_exit_code();
+    return finish == FINISH_ERROR ? EXIT_FAILED : EXIT_DONE;
 }
 
 /* Adds a message and answers it; returns an exit code. */
@@ -111,13 +117,15 @@ static int send_message(struct console *t, const char *text, size_t len) {
     int code;
     if (!console_judge_message(t, text, len, &code)) {
         interrupt_clear();
-        return isatty(STDIN_FILENO) ? EXIT_DONE : code;
+        return t->attended ? EXIT_DONE : code;
     }
+    if ((code = console_fits(&t->runtime, text, len)) != EXIT_DONE)
+        return t->attended ? EXIT_DONE : code;
     const enum bise_status status = chat_add(t->conversation.chat, CHAT_USER, text, len, &err);
     if (!status)
         return answer_last(t);
     report(status, &err);
-    return isatty(STDIN_FILENO) ? EXIT_DONE : (int)exit_code_of(status);
+    return t->attended ? EXIT_DONE : (int)exit_code_of(status);
 }
 
 /* Adds a message, behind what /read has read, and answers it; returns an exit code. */
@@ -147,7 +155,7 @@ static int obey_line(struct console *t, const char *text, size_t len, bool *seve
     if (result == COMMAND_BROKEN)
         return EXIT_FAILED;
     if (result == COMMAND_FAILED)
-        return isatty(STDIN_FILENO) ? EXIT_DONE : EXIT_FAILED;
+        return t->attended ? EXIT_DONE : EXIT_FAILED;
     if (result == COMMAND_NONE && (len || t->read.len))
         return send_with_read(t, text + slash, len - slash);
     return EXIT_DONE;
@@ -202,6 +210,14 @@ static int chat_by_lines(struct console *t) {
     return !code && (event == EDITOR_INTERRUPT || terminated()) ? EXIT_INTERRUPTED : code;
 }
 
+/* -p and -f: one message, one answer. */
+static int answer_once(struct console *t) {
+    const char *const prompt = t->options.prompt ? t->options.prompt : "";
+    interrupt_catch_all();
+    const int code = send_with_read(t, prompt, strlen(prompt));
+    return !code && (interrupted() || terminated()) ? EXIT_INTERRUPTED : code;
+}
+
 int cmd_chat(int argc, char **argv) {
     struct console t = {.options = {.runtime = RUNTIME_DEFAULTS,
                                     .sampling = SAMPLING_DEFAULTS,
@@ -214,10 +230,19 @@ int cmd_chat(int argc, char **argv) {
     if (t.options.jsonl && t.options.moderate) {
         return refuse(EXIT_USAGE, "expected one of --jsonl and --moderate");
     }
+    t.asked_once = t.options.prompt || t.options.files.n;
+    if (t.options.jsonl && t.asked_once)
+        return refuse(EXIT_USAGE, "expected one of --jsonl, and -p TEXT or -f FILE");
+    t.attended = isatty(STDIN_FILENO) && !t.asked_once;
+    t.options.quiet |= t.asked_once;
     interrupt_catch();
-    code = console_open(&t);
+    code = console_look(&t);
+    if (!code)
+        code = console_open(&t);
     if (!code) {
-        code = t.options.jsonl ? console_jsonl(&t) : chat_by_lines(&t);
+        code = t.options.jsonl ? console_jsonl(&t)
+               : t.asked_once  ? answer_once(&t)
+                               : chat_by_lines(&t);
         const int saved = console_leave_session(&t);
         code = saved ? saved : code;
     }

@@ -238,6 +238,7 @@ int cmd_run(int argc, char **argv) {
         goto done;
     if (!o->quiet)
         runtime_print_plan(&r.runtime, stderr);
+    sampling_draw_seed(&o->sampling, o->quiet);
     code = o->lines ? run_lines(&r) : run_one(&r, ids, n);
     if (!o->quiet) {
         runtime_print_stats(&r.runtime, stderr);

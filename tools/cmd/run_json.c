@@ -1,9 +1,11 @@
 /* bise run --json: a completion as one JSON object. */
 #include "quant/measure/statistics.h"
 #include "tools/cmd/run.h"
+#include "tools/common/output.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void put_token(struct buffer *b, const struct bise_model *model, int32_t id,
                       double logprob) {
@@ -81,7 +83,7 @@ bool run_result_print(const struct run_result *r, const struct run_job *job, con
     const bool whole = !b.failed && !r->text.failed;
     if (!whole)
         complain("no memory for the result");
-    const bool good = whole && fwrite(b.bytes, 1, b.len, stdout) == b.len && fflush(stdout) == 0;
+    const bool good = whole && fflush(stdout) == 0 && write_whole(STDOUT_FILENO, b.bytes, b.len);
     buffer_free(&b);
     return good;
 }

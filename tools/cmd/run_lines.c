@@ -3,6 +3,7 @@
 #include "src/base/error.h"
 #include "src/base/json.h"
 #include "tools/cmd/run.h"
+#include "tools/common/output.h"
 #include "tools/common/progress.h"
 
 #include <errno.h>
@@ -227,5 +228,7 @@ int run_lines(struct run *r) {
         fclose(f);
     if (interrupted())
         return EXIT_INTERRUPTED;
-    return failed ? EXIT_INPUT : any_faulty || !goes_on ? EXIT_FAILED : EXIT_DONE;
+    if (failed)
+        return EXIT_INPUT;
+    return !goes_on ? output_exit_code() : any_faulty ? EXIT_FAILED : EXIT_DONE;
 }

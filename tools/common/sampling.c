@@ -85,16 +85,20 @@ bool sampling_params(const struct sampling_options *o, struct bise_logit_bias *b
     return true;
 }
 
+void sampling_draw_seed(struct sampling_options *o, bool quiet) {
+    if (o->seed >= 0)
+        return;
+    o->seed = random_seed_value();
+    if (o->temp > 0 && !quiet)
+        fprintf(stderr, "seed %lld\n", (long long)o->seed);
+}
+
 int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uint32_t n_vocab,
                   bool quiet) {
     struct bise_logit_bias bias[OPTION_LIST_MAX];
     struct bise_sampler_params params;
     struct bise_error err = {0};
-    if (o->seed < 0) {
-        o->seed = random_seed_value();
-        if (o->temp > 0 && !quiet)
-            fprintf(stderr, "seed %lld\n", (long long)o->seed);
-    }
+    sampling_draw_seed(o, quiet);
     if (!sampling_params(o, bias, &params))
         return EXIT_USAGE;
     const enum bise_status status = bise_sampler_open(sampler, n_vocab, &params, &err);

@@ -28,8 +28,11 @@ void sampling_option_defs(struct sampling_options *o, struct option_def *defs);
  * is not understood. */
 bool sampling_params(const struct sampling_options *o, struct bise_logit_bias *bias,
                      struct bise_sampler_params *params);
-/* Opens a sampler. A seed chosen at random is put into o->seed and, unless quiet, said on stderr
- * where it matters. Returns an exit code, the fault said on stderr. */
+/* A seed that was not given is chosen at random, put into o->seed and, unless quiet, said on stderr
+ * where it matters. */
+void sampling_draw_seed(struct sampling_options *o, bool quiet);
+/* Opens a sampler, its seed drawn where there is none. Returns an exit code, the fault said on
+ * stderr. */
 int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uint32_t n_vocab,
                   bool quiet);
 /* Adds the stop strings to stop. Returns an exit code, the fault said on stderr. */
