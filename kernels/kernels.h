@@ -146,15 +146,16 @@ struct kernels {
      * the sum (16 lanes and tree), or a NaN if a score in [lo, hi) is not finite. */
     float (*softmax)(float *s, size_t lo, size_t hi, size_t n);
     /* out[q][0..hd) accumulated over n_pos positions, ascending: out = fma(w, v, out), where
-     *   i8:  v [n_pos][hd] codes, vd [n_pos] scales, w = p * vd (rounded)
+     *   i8:  v [n_pos][ldv] codes, vd [n_pos] scales, w = p * vd (rounded)
      *   f32, f16: w = p.
-     * out [n_q] rows of stride ldo is read and written; p [n_q] rows of stride ldp. */
+     * out [n_q] rows of stride ldo is read and written; p [n_q] rows of stride ldp. Of the ldv >= hd
+     * elements from one position to the next the first hd are read: hd is a multiple of 16. */
     void (*values_i8)(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                      const int8_t *v, const float *vd, size_t hd, size_t n_pos);
+                      const int8_t *v, const float *vd, size_t ldv, size_t hd, size_t n_pos);
     void (*values_f32)(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                       const float *v, size_t hd, size_t n_pos);
+                       const float *v, size_t ldv, size_t hd, size_t n_pos);
     void (*values_f16)(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                       const uint16_t *v, size_t hd, size_t n_pos);
+                       const uint16_t *v, size_t ldv, size_t hd, size_t n_pos);
 };
 
 /* Fills *k for isa by laying its folder's slots over the scalar ones (and over those of the ISAs it

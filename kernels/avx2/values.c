@@ -6,10 +6,10 @@
 #define QUERIES 4
 #define RUN     64 /* positions: 8 KiB of int8 values of 128 dimensions */
 
-/* Values of one run: type [n][hd]. */
+/* Values of one run: type [n][ldv], hd of each position. */
 struct run_values {
     const uint8_t *v, *next; /* next: as many bytes that are read next; v itself at the end */
-    size_t hd, n;
+    size_t ldv, hd, n;
 };
 
 /* nq queries, 8 nd dimensions from d, a run's positions; nq * nd is at most 12. w [nq] rows of
@@ -19,7 +19,9 @@ TILE_HELPER void values_tile(float *out, size_t ldo, const float *w, size_t ldw,
                              const struct run_values *r, const enum cached type, size_t d,
                              const size_t nq, const size_t nd) {
     const size_t share = 8 * nd * cached_bytes(type);
-    const uint8_t *next = r->next + d * r->n * cached_bytes(type);
+    const bool whole = r->ldv == r->hd;
+    const size_t step = whole ? share : r->ldv * cached_bytes(type);
+    const uint8_t *next = r->next + d * (whole ? r->n : 1) * cached_bytes(type);
     __m256 acc[12];
     UNROLL
     for (size_t i = 0; i < nq * nd; i++)
@@ -28,10 +30,10 @@ TILE_HELPER void values_tile(float *out, size_t ldo, const float *w, size_t ldw,
         __m256 v[4];
         UNROLL
         for (size_t i = 0; i < share; i += 64)
-            prefetch(next + t * share + i);
+            prefetch(next + t * step + i);
         UNROLL
         for (size_t j = 0; j < nd; j++)
-            v[j] = load_cached(r->v, type, t * r->hd + d + j * 8);
+            v[j] = load_cached(r->v, type, t * r->ldv + d + j * 8);
         UNROLL
         for (size_t i = 0; i < nq * nd; i++)
             acc[i] = _mm256_fmadd_ps(_mm256_broadcast_ss(w + i / nd * ldw + t), v[i % nd], acc[i]);
@@ -60,24 +62,26 @@ TILE_HELPER void values_run(float *out, size_t ldo, const float *p, size_t ldp,
         p = scaled;
         ldp = RUN;
     }
-    /* Twelve sums hide the latency of fma; a multiple of 32 dimensions is threes and twos of 8. */
+    /* Twelve sums hide the latency of fma; a multiple of 16 dimensions is threes and twos of 8. */
     size_t d = 0;
     for (; nq == 4 && r->hd - d > 32; d += 24)
         values_tile(out, ldo, p, ldp, r, type, d, nq, 3);
-    for (; nq == 4 && r->hd - d >= 16; d += 16)
+    for (; nq < 4 && r->hd - d >= 32; d += 32)
+        values_tile(out, ldo, p, ldp, r, type, d, nq, 4);
+    for (; r->hd - d >= 16; d += 16)
         values_tile(out, ldo, p, ldp, r, type, d, nq, 2);
-    for (; d < r->hd; d += nq == 4 ? 8 : 32)
-        values_tile(out, ldo, p, ldp, r, type, d, nq, nq == 4 ? 1 : 4);
+    if (d < r->hd)
+        values_tile(out, ldo, p, ldp, r, type, d, nq, 1);
 }
 
 TILE_HELPER void values(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                        const void *v, const enum cached type, const float *vd, size_t hd,
-                        size_t n_pos) {
-    const size_t run_bytes = RUN * hd * cached_bytes(type);
+                        const void *v, const enum cached type, const float *vd, size_t ldv,
+                        size_t hd, size_t n_pos) {
+    const size_t run_bytes = RUN * ldv * cached_bytes(type);
     const uint8_t *run = v;
     for (size_t t = 0; t < n_pos; t += RUN, run += run_bytes) {
         const size_t left = n_pos - t;
-        const struct run_values r = {run, left < 2 * RUN ? run : run + run_bytes, hd,
+        const struct run_values r = {run, left < 2 * RUN ? run : run + run_bytes, ldv, hd,
                                      left < RUN ? left : RUN};
         const float *scales = type == CACHED_I8 ? vd + t : NULL;
         size_t i = 0;
@@ -93,16 +97,16 @@ TILE_HELPER void values(float *out, size_t ldo, const float *p, size_t ldp, size
 }
 
 void values_i8_avx2(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q, const int8_t *v,
-                    const float *vd, size_t hd, size_t n_pos) {
-    values(out, ldo, p, ldp, n_q, v, CACHED_I8, vd, hd, n_pos);
+                    const float *vd, size_t ldv, size_t hd, size_t n_pos) {
+    values(out, ldo, p, ldp, n_q, v, CACHED_I8, vd, ldv, hd, n_pos);
 }
 
 void values_f32_avx2(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q, const float *v,
-                     size_t hd, size_t n_pos) {
-    values(out, ldo, p, ldp, n_q, v, CACHED_F32, NULL, hd, n_pos);
+                     size_t ldv, size_t hd, size_t n_pos) {
+    values(out, ldo, p, ldp, n_q, v, CACHED_F32, NULL, ldv, hd, n_pos);
 }
 
 void values_f16_avx2(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                     const uint16_t *v, size_t hd, size_t n_pos) {
-    values(out, ldo, p, ldp, n_q, v, CACHED_F16, NULL, hd, n_pos);
+                     const uint16_t *v, size_t ldv, size_t hd, size_t n_pos) {
+    values(out, ldo, p, ldp, n_q, v, CACHED_F16, NULL, ldv, hd, n_pos);
 }

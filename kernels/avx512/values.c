@@ -12,6 +12,7 @@ struct run_values {
     const void *v;
     size_t stride, n;
     const uint8_t *next; /* as many bytes that are read next; v itself at the end */
+    bool whole;          /* all of a position is read: [n][stride] as they lie */
 };
 
 /* Asks for what of the next run corresponds to position t, 16 nd dimensions from d. In the order of
@@ -19,7 +20,8 @@ struct run_values {
 TILE_HELPER void prefetch_next(const struct run_values *r, const enum cached type, size_t d,
                                size_t t, const size_t nd) {
     const size_t share = 16 * nd * cached_bytes(type);
-    const uint8_t *p = r->next + d * r->n * cached_bytes(type) + t * share;
+    const uint8_t *p = r->whole ? r->next + d * r->n * cached_bytes(type) + t * share
+                                : r->next + (t * r->stride + d) * cached_bytes(type);
     UNROLL
     for (size_t i = 0; i < share; i += 64)
         prefetch(p + i);
@@ -87,7 +89,7 @@ TILE_HELPER void values_run(float *out, size_t ldo, const float *w, size_t ldw, 
         return;
     }
     _Alignas(64) float floats[RUN * WIDE];
-    const struct run_values converted = {floats, 16 * nd, r->n, NULL};
+    const struct run_values converted = {floats, 16 * nd, r->n, NULL, true};
     convert(floats, r, type, d, nd);
     values_columns(out + d, ldo, w, ldw, n_q, &converted, CACHED_F32, 0, false, nd);
 }
@@ -103,14 +105,15 @@ static void weights(float *w, const float *p, size_t ldp, const float *vd, size_
 }
 
 TILE_HELPER void values(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                        const void *v, const enum cached type, const float *vd, size_t hd,
-                        size_t n_pos) {
+                        const void *v, const enum cached type, const float *vd, size_t ldv,
+                        size_t hd, size_t n_pos) {
     _Alignas(64) float scaled[PASS * RUN];
     for (size_t t = 0; t < n_pos; t += RUN) {
-        const uint8_t *run = (const uint8_t *)v + t * hd * cached_bytes(type);
+        const uint8_t *run = (const uint8_t *)v + t * ldv * cached_bytes(type);
         const size_t left = n_pos - t;
-        const struct run_values r = {run, hd, left < RUN ? left : RUN,
-                                     left < 2 * RUN ? run : run + RUN * hd * cached_bytes(type)};
+        const struct run_values r = {run, ldv, left < RUN ? left : RUN,
+                                     left < 2 * RUN ? run : run + RUN * ldv * cached_bytes(type),
+                                     ldv == hd};
         for (size_t i = 0; i < n_q; i += PASS) {
             const size_t n = n_q - i < PASS ? n_q - i : PASS;
             const float *w = type == CACHED_I8 ? scaled : p + i * ldp + t;
@@ -120,23 +123,25 @@ TILE_HELPER void values(float *out, size_t ldo, const float *p, size_t ldp, size
             size_t d = 0;
             for (; d + WIDE <= hd; d += WIDE)
                 values_run(out + i * ldo, ldo, w, ldw, n, &r, type, d, 4);
-            for (; d < hd; d += 32)
+            for (; d + 32 <= hd; d += 32)
                 values_run(out + i * ldo, ldo, w, ldw, n, &r, type, d, 2);
+            if (d < hd)
+                values_run(out + i * ldo, ldo, w, ldw, n, &r, type, d, 1);
         }
     }
 }
 
 void values_i8_avx512(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                      const int8_t *v, const float *vd, size_t hd, size_t n_pos) {
-    values(out, ldo, p, ldp, n_q, v, CACHED_I8, vd, hd, n_pos);
+                      const int8_t *v, const float *vd, size_t ldv, size_t hd, size_t n_pos) {
+    values(out, ldo, p, ldp, n_q, v, CACHED_I8, vd, ldv, hd, n_pos);
 }
 
 void values_f32_avx512(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                       const float *v, size_t hd, size_t n_pos) {
-    values(out, ldo, p, ldp, n_q, v, CACHED_F32, NULL, hd, n_pos);
+                       const float *v, size_t ldv, size_t hd, size_t n_pos) {
+    values(out, ldo, p, ldp, n_q, v, CACHED_F32, NULL, ldv, hd, n_pos);
 }
 
 void values_f16_avx512(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                       const uint16_t *v, size_t hd, size_t n_pos) {
-    values(out, ldo, p, ldp, n_q, v, CACHED_F16, NULL, hd, n_pos);
+                       const uint16_t *v, size_t ldv, size_t hd, size_t n_pos) {
+    values(out, ldo, p, ldp, n_q, v, CACHED_F16, NULL, ldv, hd, n_pos);
 }

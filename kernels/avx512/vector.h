@@ -25,11 +25,11 @@ void scores_f16_avx512(float *s, size_t lds, const float *q, float scale, size_t
                        const uint16_t *k, size_t hd, size_t n_groups);
 float softmax_avx512(float *s, size_t lo, size_t hi, size_t n);
 void values_i8_avx512(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                      const int8_t *v, const float *vd, size_t hd, size_t n_pos);
+                      const int8_t *v, const float *vd, size_t ldv, size_t hd, size_t n_pos);
 void values_f32_avx512(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                       const float *v, size_t hd, size_t n_pos);
+                       const float *v, size_t ldv, size_t hd, size_t n_pos);
 void values_f16_avx512(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                       const uint16_t *v, size_t hd, size_t n_pos);
+                       const uint16_t *v, size_t ldv, size_t hd, size_t n_pos);
 
 /* The first n lanes, n <= 16, or all if there are more. Masked loads and stores touch no other
  * memory. */

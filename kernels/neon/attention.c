@@ -135,11 +135,11 @@ float softmax_neon(float *s, size_t lo, size_t hi, size_t n) {
 /* Positions whose values stay in the first-level cache while all dimensions and heads pass. */
 #define POSITIONS 64
 
-/* out[c][0..15] += w * v over n_pos positions, for n_cols (a constant) query heads; hd: distance of
+/* out[c][0..15] += w * v over n_pos positions, for n_cols (a constant) query heads; ldv: distance of
  * positions in v. vd: scales of int8 values. */
 ALWAYS_INLINE void value_columns(float *out, size_t ldo, const float *p, size_t ldp, const void *v,
-                                 size_t first, const float *vd, size_t hd, size_t n_pos, int n_cols,
-                                 enum cache_kind kind) {
+                                 size_t first, const float *vd, size_t ldv, size_t n_pos,
+                                 int n_cols, enum cache_kind kind) {
     float32x4_t acc[4][4];
 #pragma GCC unroll 4
     for (int c = 0; c < n_cols; c++)
@@ -148,7 +148,7 @@ ALWAYS_INLINE void value_columns(float *out, size_t ldo, const float *p, size_t 
             acc[c][g] = vld1q_f32(out + c * ldo + 4 * g);
     for (size_t t = 0; t < n_pos; t++) {
         float32x4_t values[4];
-        load_cached(values, v, first + t * hd, kind);
+        load_cached(values, v, first + t * ldv, kind);
 #pragma GCC unroll 4
         for (int c = 0; c < n_cols; c++) {
             const float w = kind == CACHE_I8 ? p[c * ldp + t] * vd[t] : p[c * ldp + t];
@@ -165,35 +165,35 @@ ALWAYS_INLINE void value_columns(float *out, size_t ldo, const float *p, size_t 
 }
 
 ALWAYS_INLINE void values(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                          const void *v, const float *vd, size_t hd, size_t n_pos,
+                          const void *v, const float *vd, size_t ldv, size_t hd, size_t n_pos,
                           enum cache_kind kind) {
     for (size_t t = 0; t < n_pos; t += POSITIONS) {
         const size_t n = n_pos - t < POSITIONS ? n_pos - t : POSITIONS;
         const float *scales = kind == CACHE_I8 ? vd + t : NULL;
         for (size_t d = 0; d < hd; d += 16) {
-            const size_t first = t * hd + d;
+            const size_t first = t * ldv + d;
             size_t i = 0;
             for (; i + 4 <= n_q; i += 4)
-                value_columns(out + i * ldo + d, ldo, p + i * ldp + t, ldp, v, first, scales, hd, n,
-                              4, kind);
+                value_columns(out + i * ldo + d, ldo, p + i * ldp + t, ldp, v, first, scales, ldv,
+                              n, 4, kind);
             for (; i < n_q; i++)
-                value_columns(out + i * ldo + d, ldo, p + i * ldp + t, ldp, v, first, scales, hd, n,
-                              1, kind);
+                value_columns(out + i * ldo + d, ldo, p + i * ldp + t, ldp, v, first, scales, ldv,
+                              n, 1, kind);
         }
     }
 }
 
 void values_i8_neon(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q, const int8_t *v,
-                    const float *vd, size_t hd, size_t n_pos) {
-    values(out, ldo, p, ldp, n_q, v, vd, hd, n_pos, CACHE_I8);
+                    const float *vd, size_t ldv, size_t hd, size_t n_pos) {
+    values(out, ldo, p, ldp, n_q, v, vd, ldv, hd, n_pos, CACHE_I8);
 }
 
 void values_f32_neon(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q, const float *v,
-                     size_t hd, size_t n_pos) {
-    values(out, ldo, p, ldp, n_q, v, NULL, hd, n_pos, CACHE_F32);
+                     size_t ldv, size_t hd, size_t n_pos) {
+    values(out, ldo, p, ldp, n_q, v, NULL, ldv, hd, n_pos, CACHE_F32);
 }
 
 void values_f16_neon(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                     const uint16_t *v, size_t hd, size_t n_pos) {
-    values(out, ldo, p, ldp, n_q, v, NULL, hd, n_pos, CACHE_F16);
+                     const uint16_t *v, size_t ldv, size_t hd, size_t n_pos) {
+    values(out, ldo, p, ldp, n_q, v, NULL, ldv, hd, n_pos, CACHE_F16);
 }

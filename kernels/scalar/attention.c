@@ -69,31 +69,31 @@ float softmax_scalar(float *s, size_t lo, size_t hi, size_t n) {
 }
 
 void values_i8_scalar(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                      const int8_t *v, const float *vd, size_t hd, size_t n_pos) {
+                      const int8_t *v, const float *vd, size_t ldv, size_t hd, size_t n_pos) {
     for (size_t i = 0; i < n_q; i++) {
         for (size_t t = 0; t < n_pos; t++) {
             const float w = p[i * ldp + t] * vd[t];
             for (size_t d = 0; d < hd; d++)
-                out[i * ldo + d] = fma32(w, (float)v[t * hd + d], out[i * ldo + d]);
+                out[i * ldo + d] = fma32(w, (float)v[t * ldv + d], out[i * ldo + d]);
         }
     }
 }
 
 static inline void values_float(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                                const void *v, bool half, size_t hd, size_t n_pos) {
+                                const void *v, bool half, size_t ldv, size_t hd, size_t n_pos) {
     for (size_t i = 0; i < n_q; i++)
         for (size_t t = 0; t < n_pos; t++)
             for (size_t d = 0; d < hd; d++)
                 out[i * ldo + d] =
-                    fma32(p[i * ldp + t], cached(v, half, t * hd + d), out[i * ldo + d]);
+                    fma32(p[i * ldp + t], cached(v, half, t * ldv + d), out[i * ldo + d]);
 }
 
 void values_f32_scalar(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                       const float *v, size_t hd, size_t n_pos) {
-    values_float(out, ldo, p, ldp, n_q, v, false, hd, n_pos);
+                       const float *v, size_t ldv, size_t hd, size_t n_pos) {
+    values_float(out, ldo, p, ldp, n_q, v, false, ldv, hd, n_pos);
 }
 
 void values_f16_scalar(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                       const uint16_t *v, size_t hd, size_t n_pos) {
-    values_float(out, ldo, p, ldp, n_q, v, true, hd, n_pos);
+                       const uint16_t *v, size_t ldv, size_t hd, size_t n_pos) {
+    values_float(out, ldo, p, ldp, n_q, v, true, ldv, hd, n_pos);
 }

@@ -117,11 +117,11 @@ static void values(const struct pass *p, const struct attn_task *t, const struct
     const float *const w = ts->scores + seg->at;
     if (s->kv.type == BISE_KV_I8)
         k->values_i8(ts->out, hd, w, ld, n_q, seg->view.values, seg->view.value_scales, hd,
-                     seg->len);
+                     hd, seg->len);
     else if (s->kv.type == BISE_KV_F16)
-        k->values_f16(ts->out, hd, w, ld, n_q, seg->view.values, hd, seg->len);
+        k->values_f16(ts->out, hd, w, ld, n_q, seg->view.values, hd, hd, seg->len);
     else
-        k->values_f32(ts->out, hd, w, ld, n_q, seg->view.values, hd, seg->len);
+        k->values_f32(ts->out, hd, w, ld, n_q, seg->view.values, hd, hd, seg->len);
 }
 
 /* Part [*lo, *hi) of a column's scores that the query at pos sees. */

@@ -250,25 +250,25 @@ struct values {
     const struct kernels *k;
     struct stored v;
     const float *p;
-    size_t ldo, ldp, n_q, hd, n_pos;
+    size_t ldo, ldp, n_q, ldv, hd, n_pos;
     float *out;
 };
 
 static void call_values(void *arg) {
     const struct values *c = arg;
     if (c->v.cache == CACHE_I8)
-        c->k->values_i8(c->out, c->ldo, c->p, c->ldp, c->n_q, c->v.data, c->v.scale, c->hd,
+        c->k->values_i8(c->out, c->ldo, c->p, c->ldp, c->n_q, c->v.data, c->v.scale, c->ldv, c->hd,
                         c->n_pos);
     else if (c->v.cache == CACHE_F32)
-        c->k->values_f32(c->out, c->ldo, c->p, c->ldp, c->n_q, c->v.data, c->hd, c->n_pos);
+        c->k->values_f32(c->out, c->ldo, c->p, c->ldp, c->n_q, c->v.data, c->ldv, c->hd, c->n_pos);
     else
-        c->k->values_f16(c->out, c->ldo, c->p, c->ldp, c->n_q, c->v.data, c->hd, c->n_pos);
+        c->k->values_f16(c->out, c->ldo, c->p, c->ldp, c->n_q, c->v.data, c->ldv, c->hd, c->n_pos);
 }
 
 /* Rows of p end with the last position of the last row: nothing may be read beyond. */
 static struct values make_values(struct run *r, size_t n_q, size_t hd, size_t n_pos, size_t ldp,
                                  const struct content *c) {
-    struct values v = {.k = r->k, .ldp = ldp, .n_q = n_q, .hd = hd, .n_pos = n_pos};
+    struct values v = {.k = r->k, .ldp = ldp, .n_q = n_q, .ldv = hd, .hd = hd, .n_pos = n_pos};
     v.v = stored(r, n_pos * hd, hd, c);
     v.p = floats(r, (n_q - 1) * ldp + n_pos, c->floats);
     return v;
@@ -287,8 +287,21 @@ static void compare_values_case(struct run *r, size_t n_q, size_t hd, size_t n_p
     }
     v.ldo = ldo;
     v.out = found;
+    /* All dimensions at once, or cut in two as attention may cut them. */
+    const size_t cut = n_pos > 0 ? random_size(r, 0, hd / 16 - 1) * 16 : 0;
+    const struct stored all = v.v;
+    v.hd = cut;
+    if (cut > 0)
+        call_values(&v);
+    v.hd = hd - cut;
+    v.out = found + cut;
+    v.v.data = (const uint8_t *)all.data + cut * (all.cache == CACHE_I8    ? 1
+                                                  : all.cache == CACHE_F32 ? 4
+                                                                           : 2);
     call_values(&v);
     v.k = r->ref;
+    v.hd = hd;
+    v.v = all;
     v.out = want;
     call_values(&v);
     case_same_f32(r, "out", found, want, n_out);
@@ -429,7 +442,7 @@ static void bench_values(struct run *r) {
         b.call.v = stored(r, s->n_heads * HEAD_ELEMS, HEAD_DIM, &contents[0]);
         b.call = (struct values){.k = r->k, .v = b.call.v, .ldo = HEAD_DIM, .ldp = POSITIONS};
         b.call.n_q = s->n_q;
-        b.call.hd = HEAD_DIM;
+        b.call.hd = b.call.ldv = HEAD_DIM;
         b.call.n_pos = POSITIONS;
         b.call.p = floats(r, s->n_q * POSITIONS, FLOATS_UNIT);
         b.call.out = case_alloc(r, s->n_q * HEAD_DIM * 4);
