@@ -7,7 +7,7 @@ ifeq ($(origin CC),default)
 CC       := cc
 endif
 BUILD    ?= build
-VERSION  := 0.1.0
+VERSION  := 0.2.0
 ARCH     := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 CROSS    ?= $(shell echo '$(lastword $(CC))' | sed -n 's/^\(.*-\)gcc\(-[0-9.]*\)\{0,1\}$$/\1/p')
 ifeq ($(origin AR),default)

@@ -42,7 +42,7 @@ struct side {
 
 static bool open_side(struct side *s, const struct bise_model *model, int n_threads,
                       const char *isa, size_t tokens, struct bise_error *err) {
-    const struct bise_session_params params = {
+    const struct bise_engine_params params = {
         .n_ctx = 512, .n_threads = n_threads, .isa = isa, .window = -1};
     s->seconds = malloc(MAX_REGIONS * tokens * sizeof *s->seconds);
     s->total = malloc(tokens * sizeof *s->total);

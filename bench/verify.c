@@ -26,7 +26,7 @@ static bool open_bench(struct bench *b, const char *path, int n_threads, const c
                        struct bise_error *err) {
     if (bise_model_open(&b->model, path, NULL, err) != BISE_OK)
         return false;
-    const struct bise_session_params params = {
+    const struct bise_engine_params params = {
         .n_ctx = 512, .n_threads = n_threads, .isa = isa, .window = -1};
     const uint32_t vocab = bise_model_info(b->model)->vocab_size;
     for (int i = 0; i < N_PROMPT; i++)

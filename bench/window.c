@@ -21,7 +21,7 @@ struct side {
 
 static bool open_side(struct side *s, const struct bise_model *model, int n_threads,
                       const char *isa, size_t depth, size_t repeats, struct bise_error *err) {
-    const struct bise_session_params params = {
+    const struct bise_engine_params params = {
         .n_ctx = (uint32_t)depth + 16, .n_threads = n_threads, .isa = isa, .window = -1};
     const uint32_t vocab = bise_model_info(model)->vocab_size;
     int32_t *const ids = malloc(depth * sizeof *ids);

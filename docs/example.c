@@ -5,7 +5,7 @@
 #include <string.h>
 
 int main(int argc, char **argv) {
-    const struct bise_session_params params = {.window = -1}; /* the model's own window */
+    const struct bise_engine_params params = {.window = -1}; /* the model's own window */
     const struct bise_sampler_params greedy = {.temp = 0};
     struct bise_error err = {.detail = "usage: example MODEL.bise TEXT"};
     struct bise_model *model = NULL;

@@ -148,7 +148,7 @@ struct kernels {
     /* out[q][0..hd) accumulated over n_pos positions, ascending: out = fma(w, v, out), where
      *   i8:  v [n_pos][ldv] codes, vd [n_pos] scales, w = p * vd (rounded)
      *   f32, f16: w = p.
-     * out [n_q] rows of stride ldo is read and written; p [n_q] rows of stride ldp. Of the ldv >= hd
+     * out [n_q] rows of stride ldo is read and written; p [n_q] rows of stride ldp. Of the ldv
      * elements from one position to the next the first hd are read: hd is a multiple of 16. */
     void (*values_i8)(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
                       const int8_t *v, const float *vd, size_t ldv, size_t hd, size_t n_pos);

@@ -2,7 +2,8 @@
 
 PREFIX  ?= /usr/local
 LIBDIR  ?= $(PREFIX)/lib
-SONAME  := libbise.so.0
+# Before 1.0 each minor version may change what the header declares: they do not mix.
+SONAME  := libbise.so.$(basename $(VERSION))
 SHARED  := libbise.so.$(VERSION)
 INSTALL ?= install
 ifeq ($(origin LD),default)

@@ -24,7 +24,7 @@ static enum bise_status read_tokens(struct calib *c, const struct calib_options 
 /* Lets a model in i8 write. */
 static enum bise_status write_tokens(struct calib *c, const struct calib_options *o,
                                      const struct calib_source *from, struct bise_error *err) {
-    const struct bise_session_params params = {
+    const struct bise_engine_params params = {
         .n_ctx = (uint32_t)c->tokens.length, .n_threads = from->n_threads, .window = -1};
     struct reference r;
     struct bise_session *session = NULL;

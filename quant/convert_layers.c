@@ -5,7 +5,7 @@
 #include "quant/gptq/moments.h"
 #include "quant/layer_model.h"
 #include "src/base/error.h"
-#include "src/engine/forward.h"
+#include "src/engine/session.h"
 #include "src/os/clock.h"
 #include "src/os/mem.h"
 
@@ -95,7 +95,7 @@ static enum bise_status open_memory(struct layers *l, struct bise_error *err) {
     if (!l->states || !l->chunk || !l->ids || !l->inputs || !l->buffers)
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for calibrating with %zu tokens",
                          l->n_sequences * length);
-    return hessian_work_open(&l->work, &l->session->kernels, l->session->pool,
+    return hessian_work_open(&l->work, &l->session->engine->kernels, l->session->engine->pool,
                              round_up(cols, TILE_K), err);
 }
 
@@ -135,7 +135,7 @@ static void layers_close(struct layers *l) {
 /* Runs the layer over all sequences; with advance, its output becomes the states. */
 static enum bise_status run_layer(struct layers *l, bool advance, struct bise_error *err) {
     const size_t length = l->text->length, dim = l->moments.config->dim;
-    const size_t chunk = l->session->plan.chunk;
+    const size_t chunk = l->session->engine->plan.chunk;
     enum bise_status s = BISE_OK;
     for (size_t i = 0; i < l->n_sequences && s == BISE_OK; i++) {
         bise_reset(l->session);
@@ -145,7 +145,7 @@ static enum bise_status run_layer(struct layers *l, bool advance, struct bise_er
             memcpy(l->chunk, states, n * dim * sizeof *states);
             s = listener_progress(l->convert->listener, 0, 0, err);
             if (s == BISE_OK)
-                s = forward_layers(l->session, l->chunk, n, err);
+                s = engine_layers(l->session->engine, l->chunk, n, err);
             if (s == BISE_OK && advance)
                 memcpy(states, l->chunk, n * dim * sizeof *states);
         }
@@ -198,7 +198,7 @@ static enum bise_status round_matrix(struct layers *l, const struct gptq *gptq, 
         s = bise_fail(err, BISE_ERR_MEMORY, "no memory for rounding %s", t->name);
         goto done;
     }
-    pool_run(l->session->pool, round_task, &arg, n_tasks);
+    pool_run(l->session->engine->pool, round_task, &arg, n_tasks);
     for (size_t i = 0; i < n_threads && s == BISE_OK; i++)
         if ((s = arg.statuses[i]) != BISE_OK && err)
             *err = arg.errors[i];
@@ -231,8 +231,8 @@ static enum bise_status round_input(struct layers *l, struct layer_input *in,
             const int8_t *codebook;
             s = choose_codebook(&codebook, l->convert->source, index, seen->moments, err);
             if (s == BISE_OK)
-                s = gptq_open(&gptq, &in->hessian, &l->session->kernels, codebook, seen->moments,
-                              err);
+                s = gptq_open(&gptq, &in->hessian, &l->session->engine->kernels, codebook,
+                              seen->moments, err);
             if (s == BISE_OK)
                 s = round_matrix(l, &gptq, index, codebook, err);
             gptq_close(&gptq);

@@ -75,7 +75,7 @@ enum bise_status layer_model_open(struct layer_model **out, const struct source 
                                   int n_threads, uint32_t n_ctx, uint32_t chunk,
                                   struct bise_error *err) {
     struct layer_model *m = calloc(1, sizeof *m);
-    const struct bise_session_params params = {
+    const struct bise_engine_params params = {
         .n_ctx = n_ctx, .chunk = chunk, .n_threads = n_threads, .kv = BISE_KV_F32, .window = -1};
     *out = NULL;
     if (!m)
@@ -162,7 +162,8 @@ enum bise_status layer_model_load(struct layer_model *m, size_t layer, struct bi
     for (size_t i = 1; i + 1 < m->model.n_tensors && s == BISE_OK; i++) {
         arg.to = &m->model.tensors[i];
         arg.index = source_index(m, i, layer);
-        pool_run(m->session->pool, load_task, &arg, (arg.to->rows + TASK_ROWS - 1) / TASK_ROWS);
+        pool_run(m->session->engine->pool, load_task, &arg,
+                 (arg.to->rows + TASK_ROWS - 1) / TASK_ROWS);
         for (size_t t = 0; t < n_threads && s == BISE_OK; t++)
             if ((s = statuses[t]) != BISE_OK && err)
                 *err = errors[t];

@@ -50,7 +50,7 @@ static enum bise_status measure(const struct eval_text *t, const struct bise_mod
                                 const struct listener *listener, char *out, size_t cap,
                                 struct bise_error *err) {
     const size_t window = t->n < WINDOW ? t->n : WINDOW;
-    const struct bise_session_params params = {
+    const struct bise_engine_params params = {
         .n_ctx = WINDOW, .chunk = CALL, .n_threads = n_threads, .window = -1};
     struct evaluation e = {.call = CALL, .what = "evaluating: ", .listener = listener};
     int32_t *ids = NULL;

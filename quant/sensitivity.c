@@ -169,11 +169,11 @@ static enum bise_status set_up(struct measure *m, const int32_t *ids, size_t n, 
         s = eval_whole(ids, used, SENSITIVITY_SEQUENCE, m->model->config.bos_id, &m->ids, &m->shape,
                        err);
     m->shape.vocab = m->model->config.vocab_size;
-    const struct bise_session_params params = {.n_ctx = SENSITIVITY_SEQUENCE + 1,
-                                               .chunk = SENSITIVITY_SEQUENCE + 1,
-                                               .n_threads = n_threads,
-                                               .kv = BISE_KV_F32,
-                                               .window = -1};
+    const struct bise_engine_params params = {.n_ctx = SENSITIVITY_SEQUENCE + 1,
+                                              .chunk = SENSITIVITY_SEQUENCE + 1,
+                                              .n_threads = n_threads,
+                                              .kv = BISE_KV_F32,
+                                              .window = -1};
     if (!s)
         s = bise_session_open(&m->session, m->model, &params, err);
     if (!s)

@@ -1,10 +1,15 @@
 /*
  * bise: Mistral 7B and its family on CPUs. The one public header.
  *
- * A model is const after opening and may be shared by threads; a session belongs to one thread at a
- * time. Nothing here prints, exits or reads the environment. Functions return a status; where they
- * take a struct bise_error, it may be NULL. After bise_session_open nothing allocates memory.
- * Files are not trusted: every length in them is checked before use.
+ * A model is const after opening and may be shared by threads; an engine or a session belongs to
+ * one thread at a time. Nothing here prints, exits or reads the environment. Functions return a
+ * status; where they take a struct bise_error, it may be NULL. After bise_engine_open nothing
+ * allocates memory. Files are not trusted: every length in them is checked before use.
+ *
+ * The same answer everywhere, and every time: logits are a function of the model's file, the
+ * settings (context, window, sinks, type of the cache) and the ids alone, bit for bit; a sampled id
+ * of these, the sampler's parameters and the position. Not of the CPU, the threads, the calls the
+ * ids came in, what was cached, gone back over, saved and loaded, or what runs beside.
  */
 #ifndef BISE_H
 #define BISE_H
@@ -107,55 +112,152 @@ BISE_API enum bise_status bise_tokenize(const struct bise_model *model, const ch
  * may be part of a UTF-8 character. Control pieces give length 0. NULL if id is out of range. */
 BISE_API const char *bise_token_piece(const struct bise_model *model, int32_t id, size_t *len);
 
-/* ---- session ----------------------------------------------------------------------------- */
+/* ---- engine ------------------------------------------------------------------------------ */
 
-struct bise_session;
+/* Kernels, threads, scratch, and the caches of a fixed number of sequences: conversations that are
+ * computed side by side. All memory is taken when it opens. An engine belongs to one thread at a
+ * time. */
+struct bise_engine;
 
 enum bise_kv { BISE_KV_AUTO = 0, BISE_KV_I8, BISE_KV_F16, BISE_KV_F32 };
 
-struct bise_session_params {
+#define BISE_SPARE_NONE UINT32_MAX
+
+struct bise_engine_params {
     uint32_t n_ctx;     /* positions; 0: the model's, at most 8192. With a window: ids kept */
-    uint32_t chunk;     /* tokens per pass of prefill; 0: 256 */
+    uint32_t chunk;     /* tokens of one sequence in one step at most; 0: 256 */
     int n_threads;      /* 0: choose */
     const char *isa;    /* "avx2", ...; NULL: the best the CPU has */
     enum bise_kv kv;    /* AUTO: int8, f32 for f32 and bf16 files */
     int64_t window;     /* -1: the model's; 0: none; else tokens */
-    uint64_t start_pos; /* absolute position of the first token */
+    uint64_t start_pos; /* absolute position of a sequence's first token */
     /* Where there is no window: keep the first n tokens (rounded up to 16s; start_pos 0) and a
      * window of n_ctx less these over the others, so that a text may go on without end in the same
      * memory (attention sinks, arXiv 2309.17453). A token sees the first ones as if they stood just
      * before its window; up to n_ctx tokens that is full attention, bit for bit. 0: no. */
     uint32_t n_sinks;
+    uint32_t n_seqs; /* sequences; 0: 1 */
+    /* Positions kept beyond window and chunk, so that going back by as many is free; 0: 1024,
+     * BISE_SPARE_NONE: none. */
+    uint32_t spare;
 };
 
-/* What a session will use, in bytes: allocated once, at open. */
+/* What an engine will use, in bytes: allocated once, at open. */
 struct bise_plan {
-    uint64_t weights, cache, scratch, total;
-    uint32_t n_ctx, window, chunk, ring; /* ring: positions kept per layer */
-    uint32_t n_sinks;                    /* positions kept besides */
+    uint64_t weights, cache, scratch, total; /* cache: of all sequences */
+    uint32_t n_ctx, window, chunk, ring;     /* ring: positions kept per sequence and layer */
+    uint32_t n_sinks;                        /* positions kept besides */
+    uint32_t n_seqs;
+    uint32_t columns; /* tokens of all sequences that are computed at once: chunk + n_seqs - 1 */
     enum bise_kv kv;
     int n_threads;
     uint64_t ram, available, limit; /* of this machine; limit: cgroup's, UINT64_MAX if none */
     uint32_t largest_ctx;           /* n_ctx that would fit, at most 2^20; 0: none */
 };
 
+/* params may be NULL: all 0 but window, -1. Errors: ARG, MEMORY (plan is filled nevertheless). */
 BISE_API enum bise_status bise_plan(const struct bise_model *model,
-                                    const struct bise_session_params *params,
-                                    struct bise_plan *plan, struct bise_error *err);
-/* Errors: ARG, CPU (unknown or missing isa), MEMORY. The model must outlive the session. */
+                                    const struct bise_engine_params *params, struct bise_plan *plan,
+                                    struct bise_error *err);
+/* Errors: ARG, CPU (unknown or missing isa), MEMORY. The model must outlive the engine. */
+BISE_API enum bise_status bise_engine_open(struct bise_engine **engine,
+                                           const struct bise_model *model,
+                                           const struct bise_engine_params *params,
+                                           struct bise_error *err);
+BISE_API void bise_engine_close(struct bise_engine **engine);
+BISE_API const struct bise_plan *bise_engine_plan(const struct bise_engine *engine);
+BISE_API const char *bise_engine_isa(const struct bise_engine *engine);
+
+enum bise_want {
+    BISE_WANT_NONE, /* the cache alone: the last layer is left out */
+    BISE_WANT_LAST, /* logits of the last id */
+    BISE_WANT_ALL   /* of every id */
+};
+
+/* Ids that one sequence goes on by. */
+struct bise_run {
+    uint32_t seq;       /* below n_seqs; no two runs of a step have the same */
+    const int32_t *ids; /* [n] */
+    size_t n;           /* 1 to chunk */
+    enum bise_want want;
+    /* all: [n][vocab_size], must be given; last: [vocab_size], or NULL: only the sequence's own
+     * (bise_seq_logits), which are set in either case. Written only where status is OK, but that
+     * rows of a step that was stopped or failed may have been begun. */
+    float *logits;
+    enum bise_status status; /* set: OK, NONFINITE or CONTEXT */
+};
+
+/* Runs them all, in as few passes through the model as the columns planned allow (one where no more
+ * than one run is longer than an id). What a sequence holds, and its logits, have the bits they
+ * would have alone, in one call or in many, on any CPU and with any number of threads.
+ *
+ * Runs fail alone, and their sequences then stay as they were: CONTEXT (no window, and more ids
+ * than are left), NONFINITE (a value that reaches the cache or wanted logits is infinite or not a
+ * number); err holds the first one's detail. stop (may be NULL) is looked at before each piece of
+ * work, some milliseconds: not 0 means that the step ends with INTERRUPTED. It may be set by any
+ * thread and by a signal handler, and is never cleared here. A step that was stopped leaves every
+ * sequence as it was, but that positions to go back by may have been used up.
+ *
+ * Errors: ARG (a run that is none, an id >= vocab_size: nothing is done), INTERRUPTED; else OK, and
+ * the runs' statuses are to be looked at. */
+BISE_API enum bise_status bise_step(struct bise_engine *engine, struct bise_run *runs,
+                                    size_t n_runs, const volatile int *stop,
+                                    struct bise_error *err);
+
+/* Absolute position of the next token. seq, here and below, must be below n_seqs. */
+BISE_API uint64_t bise_seq_position(const struct bise_engine *engine, uint32_t seq);
+/* Of the first token there is: start_pos, or where bise_seq_reset_at began. */
+BISE_API uint64_t bise_seq_start(const struct bise_engine *engine, uint32_t seq);
+/* [vocab_size] floats of the last token, owned by the engine, valid until the sequence's next call;
+ * NULL where there are none: at the beginning, and after going back. */
+BISE_API const float *bise_seq_logits(const struct bise_engine *engine, uint32_t seq);
+/* Copies the last n ids (n at most n_ctx) to out, unless that is NULL; returns how many there are.
+ */
+BISE_API size_t bise_seq_last_ids(const struct bise_engine *engine, uint32_t seq, int32_t *out,
+                                  size_t n);
+/* Goes back so that the next token is at pos. Free while the cache still holds what position pos
+ * needs; otherwise CONTEXT, nothing done (the caller then resets and reads again). Errors: ARG. */
+BISE_API enum bise_status bise_seq_truncate(struct bise_engine *engine, uint32_t seq, uint64_t pos,
+                                            struct bise_error *err);
+/* Forgets everything; the next token is at start_pos. */
+BISE_API void bise_seq_reset(struct bise_engine *engine, uint32_t seq);
+/* The same with the next token at pos: what comes is as if nothing had been before, but for sinks,
+ * which stay. With a window a token's logits depend on no more than bise_engine_reach tokens,
+ * itself included, so that beginning that far before a position gives what the whole text would;
+ * going back to where that is not so is refused (CONTEXT). Errors: ARG (another position than
+ * start_pos, but no window; sinks that have not been read). */
+BISE_API enum bise_status bise_seq_reset_at(struct bise_engine *engine, uint32_t seq, uint64_t pos,
+                                            struct bise_error *err);
+/* Makes sequence `to` hold what `from` holds before position pos: cache, sinks, ids, and where pos
+ * is from's position, logits. Errors: those of going back there; ARG (to is from). */
+BISE_API enum bise_status bise_seq_copy(struct bise_engine *engine, uint32_t to, uint32_t from,
+                                        uint64_t pos, struct bise_error *err);
+/* layers * (window - 1) + 1 with a window, else UINT64_MAX. */
+BISE_API uint64_t bise_engine_reach(const struct bise_engine *engine);
+
+/* ---- session ----------------------------------------------------------------------------- */
+
+/* An engine of one sequence, with calls that are as long as the text. */
+struct bise_session;
+
+/* Errors: as bise_engine_open; ARG where n_seqs is more than 1. */
 BISE_API enum bise_status bise_session_open(struct bise_session **session,
                                             const struct bise_model *model,
-                                            const struct bise_session_params *params,
+                                            const struct bise_engine_params *params,
                                             struct bise_error *err);
 BISE_API void bise_session_close(struct bise_session **session);
 BISE_API const struct bise_plan *bise_session_plan(const struct bise_session *session);
 BISE_API const char *bise_session_isa(const struct bise_session *session);
+/* The session's engine: sequence 0 of it is the session. */
+BISE_API struct bise_engine *bise_session_engine(struct bise_session *session);
+/* From now on (NULL: no longer) the calls below end with INTERRUPTED when *stop is not 0, as
+ * bise_step does. */
+BISE_API void bise_session_stop_on(struct bise_session *session, const volatile int *stop);
 
 /* Runs n ids through the model; progress (may be NULL) is called between chunks, with tokens, those
- * done so far being kept when it stops; afterwards bise_logits gives the last one's. Calls of fewer
- * than 16 tokens use decode arithmetic, others prefill arithmetic (kernels.h), whatever the chunk.
- * Errors: ARG (an id >= vocab), CONTEXT (no window and n more than is left; nothing is done),
- * NONFINITE, INTERRUPTED. */
+ * done so far being kept when it stops; afterwards bise_logits gives the last one's. Errors: ARG
+ * (an id >= vocab), CONTEXT (no window and n more than is left; nothing is done), NONFINITE,
+ * INTERRUPTED. */
 BISE_API enum bise_status bise_prefill(struct bise_session *session, const int32_t *ids, size_t n,
                                        bise_progress_fn *progress, void *user,
                                        struct bise_error *err);
@@ -166,26 +268,15 @@ BISE_API enum bise_status bise_decode(struct bise_session *session, int32_t id,
  * n at most the session's chunk. */
 BISE_API enum bise_status bise_prefill_logits(struct bise_session *session, const int32_t *ids,
                                               size_t n, float *logits, struct bise_error *err);
-/* [vocab_size] floats of the last token, owned by the session, valid until the next call on it. */
+/* What the sequence's functions of the same name say. */
 BISE_API const float *bise_logits(const struct bise_session *session);
-/* Absolute position of the next token. */
 BISE_API uint64_t bise_position(const struct bise_session *session);
-/* Copies the last n ids (n at most what the ring holds) to out, unless that is NULL; returns how
- * many there are. */
 BISE_API size_t bise_last_ids(const struct bise_session *session, int32_t *out, size_t n);
-/* Goes back so that the next token is at pos. Free while the cache still holds what position pos
- * needs; otherwise CONTEXT, nothing done (the caller then resets and prefills again). */
 BISE_API enum bise_status bise_truncate(struct bise_session *session, uint64_t pos,
                                         struct bise_error *err);
-/* Forgets everything; the next token is at start_pos. */
 BISE_API void bise_reset(struct bise_session *session);
-/* The same with the next token at pos: what comes is as if nothing had been before, but for sinks,
- * which stay. With a window a token's logits depend on no more than bise_reach tokens, itself
- * included, so that beginning that far before a position gives what the whole text would. Errors:
- * ARG (another position than start_pos, but no window; sinks that have not been read). */
 BISE_API enum bise_status bise_reset_at(struct bise_session *session, uint64_t pos,
                                         struct bise_error *err);
-/* layers * (window - 1) + 1 with a window, else UINT64_MAX. */
 BISE_API uint64_t bise_reach(const struct bise_session *session);
 
 /* ---- sampler ----------------------------------------------------------------------------- */

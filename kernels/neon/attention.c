@@ -135,8 +135,8 @@ float softmax_neon(float *s, size_t lo, size_t hi, size_t n) {
 /* Positions whose values stay in the first-level cache while all dimensions and heads pass. */
 #define POSITIONS 64
 
-/* out[c][0..15] += w * v over n_pos positions, for n_cols (a constant) query heads; ldv: distance of
- * positions in v. vd: scales of int8 values. */
+/* out[c][0..15] += w * v over n_pos positions, for n_cols (a constant) query heads; ldv: distance
+ * of positions in v. vd: scales of int8 values. */
 ALWAYS_INLINE void value_columns(float *out, size_t ldo, const float *p, size_t ldp, const void *v,
                                  size_t first, const float *vd, size_t ldv, size_t n_pos,
                                  int n_cols, enum cache_kind kind) {

@@ -98,12 +98,25 @@ static size_t scores_stride(const struct bise_plan *plan) {
     return (round_up(span, ATTN_GROUP) + plan->n_sinks) | ATTN_GROUP;
 }
 
+/* What attention of a pass is cut into, and what a single deep column needs. */
+static void take_attention(struct arena *a, struct buffers *b, const struct model_config *c,
+                           const struct bise_plan *plan) {
+    const size_t group = c->n_heads / c->n_kv_heads, heads = attention_heads(group);
+    const size_t n_subs = (group + heads - 1) / heads, per_task = ATTN_COLUMNS / heads;
+    const size_t blocks = plan->columns / per_task + plan->n_seqs;
+    b->attn_tasks = take(a, blocks, c->n_kv_heads * n_subs, sizeof *b->attn_tasks);
+    b->attn_order = take(a, blocks, c->n_kv_heads * n_subs, sizeof *b->attn_order);
+    b->deep_runs = take(a, plan->n_seqs, 1, sizeof *b->deep_runs);
+    b->deep_scores = take(a, c->n_heads, b->scores_ld, sizeof *b->deep_scores);
+    b->deep_sums = take(a, c->n_heads, 1, sizeof *b->deep_sums);
+}
+
 bool buffers_layout(struct buffers *b, uint8_t *base, size_t *bytes, const struct bise_model *model,
                     const struct bise_plan *plan) {
     const struct model_config *const c = &model->config;
     const struct wanted wanted = wanted_forms(model);
-    const size_t n = plan->chunk, used = c->n_experts_used;
-    const size_t columns = used > 0 ? n * used : n; /* chunk and experts are bounded */
+    const size_t n = plan->columns, used = c->n_experts_used;
+    const size_t columns = used > 0 ? n * used : n; /* all of these are bounded */
     const size_t dim = round_up(c->dim, TILE_K), heads = (size_t)c->n_heads * c->head_dim;
     struct arena a = {.base = base, .ok = true};
 
@@ -111,6 +124,8 @@ bool buffers_layout(struct buffers *b, uint8_t *base, size_t *bytes, const struc
                           .ldk = round_up((size_t)c->n_kv_heads * c->head_dim, PANEL_ROWS),
                           .scores_ld = scores_stride(plan)};
     b->threads = take(&a, (size_t)plan->n_threads, 1, sizeof *b->threads);
+    b->runs = take(&a, plan->n_seqs, 1, sizeof *b->runs);
+    b->pass_columns = take(&a, n, 1, sizeof *b->pass_columns);
     b->x = take(&a, n, dim, sizeof *b->x);
     take_act(&a, &b->in, n, dim, wanted.in);
     take_act(&a, &b->att, n, round_up(heads, TILE_K), wanted.att);
@@ -124,8 +139,10 @@ bool buffers_layout(struct buffers *b, uint8_t *base, size_t *bytes, const struc
         b->rope_sinks = take(&a, n, c->head_dim, sizeof *b->rope_sinks);
     }
     b->inv_freq = take(&a, c->head_dim, 1, sizeof *b->inv_freq);
-    b->logits = take(&a, round_up(c->vocab_size, PANEL_ROWS), 1, sizeof *b->logits);
-    b->ids = take(&a, plan->n_ctx, 1, sizeof *b->ids);
+    b->logits = take(&a, plan->n_seqs, c->vocab_size, sizeof *b->logits);
+    b->new_logits = take(&a, plan->n_seqs, c->vocab_size, sizeof *b->new_logits);
+    b->ids = take(&a, plan->n_seqs, plan->n_ctx, sizeof *b->ids);
+    take_attention(&a, b, c, plan);
     if (used > 0) {
         take_act(&a, &b->gathered, columns, dim, wanted.in);
         b->router = take(&a, n, round_up(c->n_experts, PANEL_ROWS), sizeof *b->router);

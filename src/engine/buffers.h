@@ -1,15 +1,15 @@
 /*
- * All working memory of a session, laid out once. n = tokens of a chunk, c = columns of the
- * experts' matrices (n, or n * experts used). Rows are padded with zeros to a multiple of TILE_K
- * where they feed a matrix, to PANEL_ROWS where they come out of one.
+ * All working memory of an engine, laid out once. n = columns of a pass, c = columns of the
+ * experts' matrices (n, or n * experts used), s = sequences. Rows are padded with zeros to a
+ * multiple of TILE_K where they feed a matrix, to PANEL_ROWS where they come out of one.
  */
 #ifndef BISE_SRC_ENGINE_BUFFERS_H
 #define BISE_SRC_ENGINE_BUFFERS_H
 
+#include "src/engine/pass.h"
 #include "src/model/model.h"
 
-#define TILE_ROWS    128 /* rows of a matrix that one task computes at most */
-#define ATTN_COLUMNS 32  /* query vectors that one attention task serves at most */
+#define TILE_ROWS 128 /* rows of a matrix that one task computes at most */
 
 /* Forms in which the matrices of a file want their input. */
 enum { FORM_F32 = 1, FORM_Q32 = 2, FORM_Q128 = 4 };
@@ -37,25 +37,32 @@ struct thread_scratch {
 };
 
 struct buffers {
-    float *x;            /* [n][dim padded]: the residual stream */
-    struct act in;       /* of dim: what the norms give */
-    struct act att;      /* of n_heads * head_dim: what attention gives */
-    struct act hidden;   /* c of ffn_dim: what SwiGLU gives */
-    struct act gathered; /* c of dim: in, sorted by expert (mixtures only) */
-    float *q, *k, *v;    /* [n][ldq], [n][ldk], [n][ldk] */
-    size_t ldq, ldk;     /* heads * head_dim, padded to PANEL_ROWS */
-    float *rope;         /* [n][2][head_dim / 2] */
-    float *q_sinks;      /* [n][ldq]: queries as the sinks see them; only with these */
-    float *rope_sinks;   /* [n][2][head_dim / 2] */
-    double *inv_freq;    /* [head_dim / 2] */
-    float *logits;       /* [vocab padded] */
+    struct pass_run *runs;       /* [s], */
+    struct column *pass_columns; /* [n]: of the pass */
+    float *x;                    /* [n][dim padded]: the residual stream */
+    struct act in;               /* of dim: what the norms give */
+    struct act att;              /* of n_heads * head_dim: what attention gives */
+    struct act hidden;           /* c of ffn_dim: what SwiGLU gives */
+    struct act gathered;         /* c of dim: in, sorted by expert (mixtures only) */
+    float *q, *k, *v;            /* [n][ldq], [n][ldk], [n][ldk] */
+    size_t ldq, ldk;             /* heads * head_dim, padded to PANEL_ROWS */
+    float *rope;                 /* [n][2][head_dim / 2] */
+    float *q_sinks;              /* [n][ldq]: queries as the sinks see them; only with these */
+    float *rope_sinks;           /* [n][2][head_dim / 2] */
+    double *inv_freq;            /* [head_dim / 2] */
+    float *logits, *new_logits;  /* [s][vocab_size]: of the sequences, and what a pass writes */
+    int32_t *ids;                /* [s][n_ctx]: rings of the last ids */
     size_t scores_ld;
+    struct attn_task *attn_tasks;   /* [most of a pass], */
+    uint32_t *attn_order;           /* [the same]: in which they are run */
+    uint32_t *deep_runs;            /* [s]: runs whose one column is cut into pieces, */
+    float *deep_scores;             /* [n_heads][scores_ld]: its scores, */
+    float *deep_sums;               /* [n_heads] */
     float *router;                  /* [n][experts padded]: router logits */
     uint32_t *chosen;               /* [n][experts used], ascending */
     float *chosen_weight;           /* [n][experts used] */
     uint32_t *columns;              /* [c]: token of each gathered column */
     float *column_weight;           /* [c] */
-    int32_t *ids;                   /* [n_ctx]: ring of the last ids */
     struct thread_scratch *threads; /* [n_threads] */
 };
 

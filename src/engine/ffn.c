@@ -1,5 +1,6 @@
 #include "src/engine/ffn.h"
 
+#include "src/engine/engine.h"
 #include "src/engine/linear.h"
 #include "src/engine/observe.h"
 
@@ -23,7 +24,7 @@ struct ffn_arg {
 };
 
 unsigned ffn_forms(const struct pass *p, const struct layer *w) {
-    const uint32_t n = p->s->model->config.n_experts;
+    const uint32_t n = p->e->model->config.n_experts;
     return pass_forms(p, w->w1, n > 0 ? n : 1) | pass_forms(p, w->w3, n > 0 ? n : 1) |
            (n > 0 ? (unsigned)FORM_F32 : 0u);
 }
@@ -33,7 +34,7 @@ unsigned ffn_forms(const struct pass *p, const struct layer *w) {
 static void gate_up_task(void *arg, size_t task, int thread) {
     const struct ffn_arg *const a = arg;
     struct pass *const p = a->p;
-    struct buffers *const b = &p->s->b;
+    struct buffers *const b = &p->e->b;
     const struct thread_scratch *const t = &b->threads[thread];
     const struct expert *const e = &a->experts[task / a->tiles];
     const size_t tile = task % a->tiles, p0 = tile * (TILE_ROWS / PANEL_ROWS);
@@ -46,9 +47,9 @@ static void gate_up_task(void *arg, size_t task, int thread) {
     }
     linear_panels(p, gate, TILE_ROWS, a->in, e->first_in, e->n, e->w1, p0, p1, t->matmul);
     linear_panels(p, up, TILE_ROWS, a->in, e->first_in, e->n, e->w3, p0, p1, t->matmul);
-    p->s->kernels.swiglu(gate, gate, up, e->n * TILE_ROWS);
+    p->e->kernels.swiglu(gate, gate, up, e->n * TILE_ROWS);
     for (size_t c = 0; c < e->n; c++) {
-        if (!act_put(&p->s->kernels, &b->hidden, e->first + c, tile * TILE_ROWS, TILE_ROWS,
+        if (!act_put(&p->e->kernels, &b->hidden, e->first + c, tile * TILE_ROWS, TILE_ROWS,
                      gate + c * TILE_ROWS, forms))
             pass_bad(p, a->mixed && p->n > 1 ? b->columns[e->first + c] : c);
     }
@@ -59,8 +60,8 @@ static void gate_up_task(void *arg, size_t task, int thread) {
 static void down_task(void *arg, size_t task, int thread) {
     const struct ffn_arg *const a = arg;
     struct pass *const p = a->p;
-    struct buffers *const b = &p->s->b;
-    const struct kernels *const k = &p->s->kernels;
+    struct buffers *const b = &p->e->b;
+    const struct kernels *const k = &p->e->kernels;
     const struct thread_scratch *const t = &b->threads[thread];
     const size_t p0 = task * task_panels(p);
     const size_t p1 = min_size(p0 + task_panels(p), panel_count(a->experts[0].w2));
@@ -106,8 +107,8 @@ struct route_arg {
 static void route_task(void *arg, size_t block, int thread) {
     const struct route_arg *const a = arg;
     struct pass *const p = a->p;
-    struct buffers *const b = &p->s->b;
-    const struct model_config *const c = &p->s->model->config;
+    struct buffers *const b = &p->e->b;
+    const struct model_config *const c = &p->e->model->config;
     const size_t ld = panel_count(a->router) * PANEL_ROWS, used = c->n_experts_used;
     const size_t t0 = block * TOKEN_BLOCK, t1 = block_end(p, block);
     linear_panels(p, b->router + t0 * ld, ld, &b->in, t0, t1 - t0, a->router, 0,
@@ -118,7 +119,7 @@ static void route_task(void *arg, size_t block, int thread) {
         choose_best(logits, c->n_experts, c->n_experts_used, b->chosen + t * used);
         for (size_t i = 0; i < used; i++)
             w[i] = logits[b->chosen[t * used + i]];
-        const float sum = p->s->kernels.softmax(w, 0, used, round_up(used, 16));
+        const float sum = p->e->kernels.softmax(w, 0, used, round_up(used, 16));
         if (sum != sum)
             pass_bad(p, t);
         for (size_t i = 0; i < used; i++)
@@ -128,8 +129,8 @@ static void route_task(void *arg, size_t block, int thread) {
 
 /* Sorts the tokens by expert: columns of each are contiguous, tokens ascending within them. */
 static void sort_columns(struct ffn_arg *a, const struct layer *w) {
-    struct buffers *const b = &a->p->s->b;
-    const struct model_config *const c = &a->p->s->model->config;
+    struct buffers *const b = &a->p->e->b;
+    const struct model_config *const c = &a->p->e->model->config;
     const size_t used = c->n_experts_used, n_chosen = a->p->n * used;
     size_t first[MAX_EXPERTS + 1] = {0};
     for (size_t i = 0; i < n_chosen; i++)
@@ -156,8 +157,8 @@ static void sort_columns(struct ffn_arg *a, const struct layer *w) {
 static void gather_task(void *arg, size_t block, int thread) {
     (void)thread;
     const struct ffn_arg *const a = arg;
-    struct buffers *const b = &a->p->s->b;
-    const size_t n_columns = a->p->n * a->p->s->model->config.n_experts_used;
+    struct buffers *const b = &a->p->e->b;
+    const size_t n_columns = a->p->n * a->p->e->model->config.n_experts_used;
     const size_t c1 = min_size((block + 1) * TOKEN_BLOCK, n_columns), k = b->in.k;
     for (size_t c = block * TOKEN_BLOCK; c < c1; c++) {
         const size_t from = b->columns[c] * k, to = c * k;
@@ -183,20 +184,20 @@ static void gather_task(void *arg, size_t block, int thread) {
 static void route(struct ffn_arg *a, const struct layer *w) {
     struct pass *const p = a->p;
     struct route_arg arg = {p, w->router};
-    pool_run(p->s->pool, route_task, &arg, token_blocks(p));
+    pool_run(p->e->pool, route_task, &arg, token_blocks(p));
     a->mixed = true;
     sort_columns(a, w);
     if (p->n > 1) {
-        const size_t n_columns = p->n * p->s->model->config.n_experts_used;
-        a->in = &p->s->b.gathered;
-        pool_run(p->s->pool, gather_task, a, (n_columns + TOKEN_BLOCK - 1) / TOKEN_BLOCK);
+        const size_t n_columns = p->n * p->e->model->config.n_experts_used;
+        a->in = &p->e->b.gathered;
+        pool_run(p->e->pool, gather_task, a, (n_columns + TOKEN_BLOCK - 1) / TOKEN_BLOCK);
     }
 }
 
 void ffn(struct pass *p, const struct layer *w) {
     struct ffn_arg a;
     a.p = p;
-    a.in = &p->s->b.in;
+    a.in = &p->e->b.in;
     a.n_experts = 0;
     a.mixed = false;
     a.tiles = (panel_count(w->w1[0]) * PANEL_ROWS + TILE_ROWS - 1) / TILE_ROWS;
@@ -205,13 +206,13 @@ void ffn(struct pass *p, const struct layer *w) {
     else
         a.experts[a.n_experts++] =
             (struct expert){.w1 = w->w1[0], .w2 = w->w2[0], .w3 = w->w3[0], .n = p->n};
-    pool_run(p->s->pool, gate_up_task, &a, a.n_experts * a.tiles);
+    pool_run(p->e->pool, gate_up_task, &a, a.n_experts * a.tiles);
     for (size_t i = 0; i < a.n_experts; i++) {
         const struct expert *const e = &a.experts[i];
         pass_observe(p, INPUT_FFN, e->index, a.in, FORM_F32, e->first_in, e->n);
-        pass_observe(p, INPUT_W2, e->index, &p->s->b.hidden, form_of(e->w2->type, p->prefill),
+        pass_observe(p, INPUT_W2, e->index, &p->e->b.hidden, form_of(e->w2->type, p->prefill),
                      e->first, e->n);
     }
     const size_t panels = panel_count(w->w2[0]);
-    pool_run(p->s->pool, down_task, &a, (panels + task_panels(p) - 1) / task_panels(p));
+    pool_run(p->e->pool, down_task, &a, (panels + task_panels(p) - 1) / task_panels(p));
 }

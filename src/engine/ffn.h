@@ -3,7 +3,8 @@
 #ifndef BISE_SRC_ENGINE_FFN_H
 #define BISE_SRC_ENGINE_FFN_H
 
-#include "src/engine/session.h"
+#include "src/engine/pass.h"
+#include "src/model/model.h"
 
 /* x += ffn(in), in: b.in in the forms of ffn_forms. */
 void ffn(struct pass *p, const struct layer *w);

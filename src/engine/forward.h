@@ -2,20 +2,15 @@
 #ifndef BISE_SRC_ENGINE_FORWARD_H
 #define BISE_SRC_ENGINE_FORWARD_H
 
-#include "src/engine/session.h"
+#include "src/engine/pass.h"
 
-/* What logits a pass is to leave. */
-enum want { WANT_NONE, WANT_LAST, WANT_ALL };
+/* Runs the pass's columns through the model and the caches; what their runs want of logits is
+ * written to where each run says. A run that meets a value that is not finite has failed: its
+ * columns go on as zeros, the other runs as if it were not there. Only the sequences' caches are
+ * changed, at the columns' positions. False if the pool was stopped: nothing of it counts. */
+bool forward(struct pass *p);
 
-/* Runs n <= chunk ids at the session's position through the model and the cache, and moves the
- * position on. WANT_LAST: the last token's logits in b.logits; WANT_ALL: also all in all
- * [n][vocab_size]. Errors: NONFINITE, naming layer and position; the position then stays. */
-enum bise_status forward(struct bise_session *s, const int32_t *ids, size_t n, bool prefill,
-                         enum want want, float *all, struct bise_error *err);
-
-/* The layers alone, in prefill arithmetic: states [n][dim], n <= chunk, is the residual stream
- * before them and becomes that behind them. Errors: NONFINITE. */
-enum bise_status forward_layers(struct bise_session *s, float *states, size_t n,
-                                struct bise_error *err);
+/* The layers alone, whatever the runs want: b.x [n] holds the residual stream behind them. */
+bool forward_layers(struct pass *p);
 
 #endif

@@ -9,11 +9,9 @@
 
 #include <string.h>
 
-#define SPARE 1024 /* positions beyond the window, to go back by */
-
-uint64_t kv_ring(uint64_t window, uint64_t n_ctx, uint64_t chunk, uint64_t start_pos) {
+uint64_t kv_ring(uint64_t window, uint64_t n_ctx, uint64_t chunk, uint64_t spare,
+                 uint64_t start_pos) {
     /* A chunk's reads are widened to whole groups of 16 at both ends. */
-    const uint64_t spare = window < SPARE ? window : SPARE;
     const uint64_t need =
         window > 0 ? window + chunk + spare + ATTN_GROUP - 1 : n_ctx + start_pos % ATTN_GROUP;
     return (need + ATTN_GROUP - 1) / ATTN_GROUP * ATTN_GROUP;
@@ -137,5 +135,22 @@ bool kv_write(struct kv_cache *kv, const struct kernels *kernels, size_t layer, 
         return write_f16(kv, layer, head, slot, key, value);
     default:
         return write_f32(kv, layer, head, slot, key, value);
+    }
+}
+
+void kv_copy(struct kv_cache *to, const struct kv_cache *from, size_t layer, size_t head,
+             uint64_t first, uint64_t end) {
+    const size_t ring = to->ring, per_pos = to->hd * to->elem_bytes;
+    for (uint64_t pos = first; pos < end;) {
+        const size_t slot = (size_t)(pos % ring), n = round_up((size_t)(end - pos), ATTN_GROUP);
+        const size_t len = n < ring - slot ? n : ring - slot;
+        const struct kv_view a = kv_at(from, layer, head, slot), b = kv_at(to, layer, head, slot);
+        memcpy((void *)(uintptr_t)b.keys, a.keys, len * per_pos);
+        memcpy((void *)(uintptr_t)b.values, a.values, len * per_pos);
+        if (to->type == BISE_KV_I8) {
+            memcpy((float *)(uintptr_t)b.key_scales, a.key_scales, len * sizeof(float));
+            memcpy((float *)(uintptr_t)b.value_scales, a.value_scales, len * sizeof(float));
+        }
+        pos += len;
     }
 }

@@ -26,8 +26,9 @@ struct kv_cache {
 };
 
 /* Positions of a ring. With a window: window + chunk, so that a chunk's keys do not overwrite what
- * its first queries see, and min(window, 1024) to go back by; without: the whole context. */
-uint64_t kv_ring(uint64_t window, uint64_t n_ctx, uint64_t chunk, uint64_t start_pos);
+ * its first queries see, and spare ones to go back by; without: the whole context. */
+uint64_t kv_ring(uint64_t window, uint64_t n_ctx, uint64_t chunk, uint64_t spare,
+                 uint64_t start_pos);
 
 /* Sets all sizes, memory NULL. False if they overflow. */
 bool kv_layout(struct kv_cache *kv, enum bise_kv type, size_t n_layers, size_t n_heads,
@@ -47,5 +48,10 @@ struct kv_view {
     const float *key_scales, *value_scales; /* i8 only */
 };
 struct kv_view kv_at(const struct kv_cache *kv, size_t layer, size_t head, size_t slot);
+
+/* Copies positions first .. end - 1 of one layer and head between caches of the same layout; first:
+ * a multiple of ATTN_GROUP; to the end of its group, no more than the ring has. */
+void kv_copy(struct kv_cache *to, const struct kv_cache *from, size_t layer, size_t head,
+             uint64_t first, uint64_t end);
 
 #endif

@@ -1,5 +1,7 @@
 #include "src/engine/linear.h"
 
+#include "src/engine/engine.h"
+
 #include <string.h>
 
 /* Decode streams weights: small tasks balance the threads. Prefill reuses a task's activations. */
@@ -58,7 +60,7 @@ bool act_put(const struct kernels *k, struct act *act, size_t i, size_t at, size
 
 void linear_panels(const struct pass *p, float *y, size_t ldy, const struct act *x, size_t first,
                    size_t n, const struct tensor *t, size_t p0, size_t p1, void *scratch) {
-    const struct kernels *const k = &p->s->kernels;
+    const struct kernels *const k = &p->e->kernels;
     struct wmat w = t->w;
     w.panels += p0 * panel_bytes(t->type, w.k);
     const size_t panels = p1 - p0, e = first * x->k;
@@ -97,7 +99,7 @@ static void linear_task(void *arg, size_t task, int thread) {
         task -= task_count(a->p, job->w[m++]);
     const size_t p0 = task * task_panels(a->p);
     const size_t p1 = min_size(p0 + task_panels(a->p), panel_count(job->w[m]));
-    const struct thread_scratch *const t = &a->p->s->b.threads[thread];
+    const struct thread_scratch *const t = &a->p->e->b.threads[thread];
     float *const y = job->y[m] + p0 * PANEL_ROWS;
     if (!a->p->prefill) {
         linear_panels(a->p, y, job->ldy[m], a->x, 0, a->p->n, job->w[m], p0, p1, t->matmul);
@@ -114,7 +116,7 @@ void linear_run(struct pass *p, const struct linear *job, const struct act *x) {
     size_t n_tasks = 0;
     for (size_t m = 0; m < job->n_matrices; m++)
         n_tasks += task_count(p, job->w[m]);
-    pool_run(p->s->pool, linear_task, &arg, n_tasks);
+    pool_run(p->e->pool, linear_task, &arg, n_tasks);
 }
 
 struct add_arg {
@@ -125,17 +127,17 @@ struct add_arg {
 
 static void add_task(void *arg, size_t task, int thread) {
     const struct add_arg *const a = arg;
-    struct buffers *const b = &a->p->s->b;
+    struct buffers *const b = &a->p->e->b;
     const struct thread_scratch *const t = &b->threads[thread];
     const size_t p0 = task * task_panels(a->p);
     const size_t p1 = min_size(p0 + task_panels(a->p), panel_count(a->w));
     linear_panels(a->p, t->tile[0], TILE_ROWS, a->act, 0, a->p->n, a->w, p0, p1, t->matmul);
     for (size_t c = 0; c < a->p->n; c++)
-        a->p->s->kernels.add(b->x + c * b->in.k + p0 * PANEL_ROWS, t->tile[0] + c * TILE_ROWS,
+        a->p->e->kernels.add(b->x + c * b->in.k + p0 * PANEL_ROWS, t->tile[0] + c * TILE_ROWS,
                              (p1 - p0) * PANEL_ROWS);
 }
 
 void linear_add(struct pass *p, const struct tensor *w, const struct act *act) {
     struct add_arg arg = {p, w, act};
-    pool_run(p->s->pool, add_task, &arg, task_count(p, w));
+    pool_run(p->e->pool, add_task, &arg, task_count(p, w));
 }

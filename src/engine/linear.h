@@ -2,7 +2,7 @@
 #ifndef BISE_SRC_ENGINE_LINEAR_H
 #define BISE_SRC_ENGINE_LINEAR_H
 
-#include "src/engine/session.h"
+#include "src/engine/buffers.h"
 
 static inline size_t min_size(size_t a, size_t b) {
     return a < b ? a : b;

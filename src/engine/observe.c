@@ -1,18 +1,16 @@
 #include "src/engine/observe.h"
 
-#include <string.h>
+#include "src/engine/engine.h"
 
-void session_observe(struct bise_session *s, const struct observer *observer) {
-    s->observer = observer;
-}
+#include <string.h>
 
 void pass_observe(const struct pass *p, enum input input, size_t expert, const struct act *act,
                   unsigned form, size_t first, size_t n) {
-    const struct observer *const to = p->s->observer;
+    const struct observer *const to = p->e->observer;
     const struct observation seen = {p->layer, input, expert, act,
-                                     form,     first, n,      p->s->kernels.q128_flip};
+                                     form,     first, n,      p->e->kernels.q128_flip};
     if (to != NULL)
-        to->see(to->user, p->s->pool, &seen);
+        to->see(to->user, p->e->pool, &seen);
 }
 
 static void get_q32(float *out, const struct act *act, size_t e, size_t len) {

@@ -2,7 +2,8 @@
 #ifndef BISE_SRC_ENGINE_OBSERVE_H
 #define BISE_SRC_ENGINE_OBSERVE_H
 
-#include "src/engine/session.h"
+#include "src/engine/buffers.h"
+#include "src/os/pool.h"
 
 /* Inputs that the matrices of a layer read; several share one. */
 enum input {

@@ -5,9 +5,12 @@
 #ifndef BISE_SRC_ENGINE_PASS_H
 #define BISE_SRC_ENGINE_PASS_H
 
-#include "src/engine/engine.h"
+#include "src/bise.h"
 
 #include <stdatomic.h>
+
+struct bise_engine;
+struct sequence;
 
 /* A sequence's share of a pass. */
 struct pass_run {
@@ -30,15 +33,30 @@ struct column {
     float *logits; /* [vocab_size] in the output head: where its logits go */
 };
 
+/* What one task of attention serves: heads h0 .. h0 + n_heads - 1 of one KV head, for columns t0 ..
+ * t0 + n - 1 of a run. Vector c is head h0 + c % n_heads of column t0 + c / n_heads. */
+struct attn_task {
+    uint32_t run, kv_head, h0, n_heads, t0, n;
+    uint64_t lo, hi; /* positions seen by any of the columns, lo rounded down to a group */
+};
+
 struct pass {
     struct bise_engine *e;
     struct pass_run *runs;  /* [n_runs] */
     struct column *columns; /* [n] */
     size_t n_runs, n;
-    const float *states; /* [n][dim]: residual stream to begin with, instead of ids; or NULL */
-    bool prefill;        /* prefill arithmetic (kernels.h) rather than decode's */
-    size_t layer;        /* the one at work; n_layers: the output head */
+    size_t n_tasks, n_deep; /* of b.attn_tasks and b.deep_runs */
+    const float *states;    /* [n][dim]: residual stream to begin with, instead of ids; or NULL */
+    bool prefill;           /* prefill arithmetic (kernels.h) rather than decode's */
+    size_t layer;           /* the one at work; n_layers: the output head */
 };
+
+#define ATTN_COLUMNS 32 /* query vectors that one attention task serves at most */
+
+/* Query heads of one KV head, of which there are `group`, that one attention task serves. */
+static inline size_t attention_heads(size_t group) {
+    return group < ATTN_COLUMNS ? group : ATTN_COLUMNS;
+}
 
 /* Columns that one task of the per-token regions handles. */
 #define TOKEN_BLOCK 4

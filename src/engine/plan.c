@@ -10,7 +10,9 @@
 #define DEFAULT_CONTEXT 8192u
 #define LEAST_CONTEXT   256u /* a default context is not made smaller than this to fit */
 #define DEFAULT_CHUNK   256u
+#define DEFAULT_SPARE   1024u
 #define MAX_CHUNK       8192u
+#define MAX_SEQUENCES   1024u
 #define LARGEST_CONTEXT (1u << 20) /* looked for; more than any of the family was trained on */
 
 static enum bise_kv default_kv(const struct bise_model *model) {
@@ -19,7 +21,7 @@ static enum bise_kv default_kv(const struct bise_model *model) {
 }
 
 /* Checks the parameters and turns them into the plan's choices. */
-static enum bise_status choose(const struct bise_model *model, const struct bise_session_params *p,
+static enum bise_status choose(const struct bise_model *model, const struct bise_engine_params *p,
                                struct bise_plan *plan, struct bise_error *err) {
     const struct model_config *const c = &model->config;
     if (p->n_ctx > MAX_CONTEXT)
@@ -39,6 +41,12 @@ static enum bise_status choose(const struct bise_model *model, const struct bise
     if (p->n_threads < 0 || p->n_threads > POOL_MAX_THREADS)
         return bise_fail(err, BISE_ERR_ARG, "threads: expected 1 to %d, found %d", POOL_MAX_THREADS,
                          p->n_threads);
+    if (p->n_seqs > MAX_SEQUENCES)
+        return bise_fail(err, BISE_ERR_ARG, "sequences: at most %u, found %u", MAX_SEQUENCES,
+                         p->n_seqs);
+    if (p->spare > MAX_CONTEXT && p->spare != BISE_SPARE_NONE)
+        return bise_fail(err, BISE_ERR_ARG, "spare positions: at most %u, found %u", MAX_CONTEXT,
+                         p->spare);
     const uint32_t trained = c->max_context > 0 ? c->max_context : DEFAULT_CONTEXT;
     plan->n_ctx = p->n_ctx > 0 ? p->n_ctx : trained < DEFAULT_CONTEXT ? trained : DEFAULT_CONTEXT;
     plan->window = p->window >= 0 ? (uint32_t)p->window : c->window;
@@ -55,24 +63,29 @@ static enum bise_status choose(const struct bise_model *model, const struct bise
         plan->window = plan->n_ctx > plan->n_sinks ? plan->n_ctx - plan->n_sinks : 1;
     }
     plan->chunk = p->chunk > 0 ? p->chunk : DEFAULT_CHUNK;
+    plan->n_seqs = p->n_seqs > 0 ? p->n_seqs : 1;
+    plan->columns = plan->chunk + plan->n_seqs - 1;
     plan->kv = p->kv != BISE_KV_AUTO ? p->kv : default_kv(model);
     plan->n_threads = p->n_threads > 0 ? p->n_threads : cpu_default_threads();
     return BISE_OK;
 }
 
 /* Sizes that follow from the choices. False on overflow. */
-static bool measure(const struct bise_model *model, uint64_t start_pos, struct bise_plan *plan,
-                    struct kv_cache *kv) {
+static bool measure(const struct bise_model *model, const struct bise_engine_params *p,
+                    struct bise_plan *plan, struct kv_cache *kv) {
     const struct model_config *const c = &model->config;
     struct buffers b;
     struct kv_cache sinks;
     size_t scratch, sum, cache;
-    plan->ring = (uint32_t)kv_ring(plan->window, plan->n_ctx, plan->chunk, start_pos);
+    const uint32_t spare = p->spare == 0                 ? DEFAULT_SPARE
+                           : p->spare == BISE_SPARE_NONE ? 0
+                                                         : p->spare;
+    plan->ring = (uint32_t)kv_ring(plan->window, plan->n_ctx, plan->chunk, spare, p->start_pos);
     if (!kv_layout(kv, plan->kv, c->n_layers, c->n_kv_heads, c->head_dim, plan->ring) ||
         !kv_layout(&sinks, plan->kv, c->n_layers, c->n_kv_heads, c->head_dim, plan->n_sinks) ||
         !buffers_layout(&b, NULL, &scratch, model, plan) ||
-        !add_ok(kv->bytes, sinks.bytes, &cache) || !add_ok(cache, scratch, &sum) ||
-        !add_ok(sum, plan->weights, &sum))
+        !add_ok(kv->bytes, sinks.bytes, &cache) || !mul_ok(cache, plan->n_seqs, &cache) ||
+        !add_ok(cache, scratch, &sum) || !add_ok(sum, plan->weights, &sum))
         return false;
     plan->cache = cache;
     plan->scratch = scratch;
@@ -89,14 +102,15 @@ static bool fits(const struct bise_model *model, const struct bise_plan *plan) {
 }
 
 /* The largest n_ctx that fits with the plan's other choices. */
-static uint32_t largest_context(const struct bise_model *model, uint64_t start_pos,
+static uint32_t largest_context(const struct bise_model *model,
+                                const struct bise_engine_params *params,
                                 const struct bise_plan *plan) {
     uint32_t fitting = 0, beyond = LARGEST_CONTEXT + 1;
     while (beyond - fitting > 1) {
         struct bise_plan p = *plan;
         struct kv_cache kv;
         p.n_ctx = fitting + (beyond - fitting) / 2;
-        if (measure(model, start_pos, &p, &kv) && fits(model, &p))
+        if (measure(model, params, &p, &kv) && fits(model, &p))
             fitting = p.n_ctx;
         else
             beyond = p.n_ctx;
@@ -119,11 +133,11 @@ static enum bise_status too_much(const struct bise_plan *plan, struct bise_error
         (unsigned long long)(plan->scratch >> 20), (unsigned long long)(left >> 20), advice);
 }
 
-enum bise_status plan_session(const struct bise_model *model,
-                              const struct bise_session_params *params, struct bise_plan *plan,
-                              struct kv_cache *kv, struct bise_error *err) {
-    const struct bise_session_params defaults = {.window = -1};
-    const struct bise_session_params *const p = params ? params : &defaults;
+enum bise_status plan_engine(const struct bise_model *model,
+                             const struct bise_engine_params *params, struct bise_plan *plan,
+                             struct kv_cache *kv, struct bise_error *err) {
+    const struct bise_engine_params defaults = {.window = -1};
+    const struct bise_engine_params *const p = params ? params : &defaults;
     memset(plan, 0, sizeof *plan);
     if (model->layers == NULL)
         return bise_fail(err, BISE_ERR_ARG, "the model was opened without its tensors");
@@ -136,21 +150,21 @@ enum bise_status plan_session(const struct bise_model *model,
     plan->available = facts.available;
     plan->limit = facts.limit;
     plan->weights = model->info.weight_bytes;
-    bool ok = measure(model, p->start_pos, plan, kv);
+    bool ok = measure(model, p, plan, kv);
     while (ok && !fits(model, plan) && p->n_ctx == 0 && plan->window == 0 &&
            plan->n_ctx / 2 >= LEAST_CONTEXT) {
         plan->n_ctx /= 2;
-        ok = measure(model, p->start_pos, plan, kv);
+        ok = measure(model, p, plan, kv);
     }
     if (!ok)
         return bise_fail(err, BISE_ERR_MEMORY,
-                         "the session's memory is beyond this machine's words");
-    plan->largest_ctx = largest_context(model, p->start_pos, plan);
+                         "the engine's memory is beyond this machine's words");
+    plan->largest_ctx = largest_context(model, p, plan);
     return fits(model, plan) ? BISE_OK : too_much(plan, err);
 }
 
-enum bise_status bise_plan(const struct bise_model *model, const struct bise_session_params *params,
+enum bise_status bise_plan(const struct bise_model *model, const struct bise_engine_params *params,
                            struct bise_plan *plan, struct bise_error *err) {
     struct kv_cache kv;
-    return plan_session(model, params, plan, &kv, err);
+    return plan_engine(model, params, plan, &kv, err);
 }

@@ -24,11 +24,17 @@ uint64_t sequence_oldest(const struct sequence *s);
 void sequence_begin(struct sequence *s, uint64_t pos);
 /* Lowest position, sinks aside, that a token at pos sees. */
 uint64_t sequence_sees(const struct sequence *s, const struct bise_plan *plan, uint64_t pos);
+/* Lowest position whose id is still there. */
+uint64_t sequence_oldest_id(const struct sequence *s, const struct bise_plan *plan);
 /* Keeps ids [n] as those at pos and behind. */
 void sequence_keep_ids(struct sequence *s, const struct bise_plan *plan, uint64_t pos,
                        const int32_t *ids, size_t n);
 /* Whether the sequence, or a copy of it, may go on at pos. Errors: ARG, CONTEXT. */
 enum bise_status sequence_check(const struct sequence *s, const struct bise_plan *plan,
                                 uint64_t reach, uint64_t pos, struct bise_error *err);
+
+/* Whether n more tokens have room. Errors: CONTEXT. */
+enum bise_status sequence_check_room(const struct sequence *s, const struct bise_plan *plan,
+                                     size_t n, struct bise_error *err);
 
 #endif

@@ -42,7 +42,8 @@ struct pool {
     _Alignas(64) _Atomic uint32_t sleepers; /* workers in futex_wait, or about to be */
     _Atomic uint32_t spinners;              /* workers waiting awake; counted where crowded */
     _Alignas(64) _Atomic uint32_t caller_sleeps;
-    _Atomic bool stop;
+    _Atomic bool closing;
+    const volatile int *stop; /* pool_stop_on; changed between regions, NULL: never */
     int n_threads;
     int n_workers;         /* threads really started; n_threads - 1 once open */
     bool crowded;          /* more threads than CPUs */
@@ -103,7 +104,8 @@ static uint32_t work(struct pool *pool, uint32_t region, int thread) {
         const int owner = thread + i < pool->n_threads ? thread + i : thread + i - pool->n_threads;
         size_t task;
         while (take(&pool->shares[owner], region, owner != thread, &task)) {
-            fn(arg, base + task, thread);
+            if (!pool_stopped(pool))
+                fn(arg, base + task, thread);
             done++;
         }
     }
@@ -151,7 +153,7 @@ static void *worker_main(void *p) {
     uint32_t seen = 0;
     for (;;) {
         seen = wait_region(pool, own, seen);
-        if (atomic_load(&pool->stop))
+        if (atomic_load(&pool->closing))
             return NULL;
         const uint32_t done = work(pool, seen, w->thread);
         if (done == 0)
@@ -218,7 +220,7 @@ static void run_batch(struct pool *pool, pool_fn *fn, void *arg, size_t base, ui
 
 void pool_run(struct pool *pool, pool_fn *fn, void *arg, size_t n_tasks) {
     if (pool->n_threads == 1 || n_tasks == 1) {
-        for (size_t i = 0; i < n_tasks; i++)
+        for (size_t i = 0; i < n_tasks && !pool_stopped(pool); i++)
             fn(arg, i, 0);
         return;
     }
@@ -270,7 +272,7 @@ void pool_close(struct pool **p) {
     struct pool *const pool = *p ? *p : NULL;
     if (pool == NULL)
         return;
-    atomic_store(&pool->stop, true);
+    atomic_store(&pool->closing, true);
     const uint32_t region = atomic_fetch_add(&pool->region, 1) + 1;
     for (int i = 1; i <= pool->n_workers; i++)
         atomic_store(&pool->shares[i].word, (uint64_t)region << 32);
@@ -281,6 +283,14 @@ void pool_close(struct pool **p) {
     mem_free(pool->shares, sizeof *pool->shares * (size_t)pool->n_threads);
     mem_free(pool, sizeof *pool);
     *p = NULL;
+}
+
+void pool_stop_on(struct pool *pool, const volatile int *stop) {
+    pool->stop = stop;
+}
+
+bool pool_stopped(const struct pool *pool) {
+    return pool->stop != NULL && __atomic_load_n(pool->stop, __ATOMIC_RELAXED) != 0;
 }
 
 int pool_threads(const struct pool *pool) {

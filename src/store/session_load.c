@@ -185,7 +185,8 @@ static void use_recent(void *sampler, int32_t id) {
 
 static void use_id(void *session, int32_t id) {
     struct bise_session *const s = session;
-    s->b.ids[s->pos++ % s->plan.n_ctx] = id;
+    struct sequence *const seq = &s->engine->seqs[0];
+    sequence_keep_ids(seq, &s->engine->plan, seq->pos++, &id, 1);
 }
 
 static enum bise_status get_sampler(struct in *in, const struct session_header *h,
@@ -211,12 +212,13 @@ static enum bise_status get_sampler(struct in *in, const struct session_header *
 static enum bise_status get_state(struct in *in, const struct session_header *h,
                                   struct bise_session *session, struct bise_sampler *sampler) {
     enum bise_status s = get_sampler(in, h, sampler);
-    session->pos = h->pos - h->n_ids;
+    struct sequence *const seq = &session->engine->seqs[0];
+    seq->pos = h->pos - h->n_ids;
     if (s == BISE_OK)
         s = get_ids(in, h->n_ids, h->vocab_size, use_id, session);
     if (s == BISE_OK)
-        s = get(in, session->b.logits, h->vocab_size * sizeof *session->b.logits);
-    if (s == BISE_OK && !all_finite(session->b.logits, h->vocab_size))
+        s = get(in, seq->logits, h->vocab_size * sizeof *seq->logits);
+    if (s == BISE_OK && !all_finite(seq->logits, h->vocab_size))
         s = bise_fail(in->err, BISE_ERR_FORMAT, "%s: logits that are not numbers", in->path);
     return s == BISE_OK ? end_part(in, "state") : s;
 }
@@ -224,23 +226,24 @@ static enum bise_status get_state(struct in *in, const struct session_header *h,
 /* ---- loading ------------------------------------------------------------------------------- */
 
 /* Whether this session can take what the file holds; all of it before anything is changed. */
-static enum bise_status check_fit(const struct bise_session *s, const struct session_header *h,
+static enum bise_status check_fit(const struct bise_engine *e, const struct session_header *h,
                                   const char *path, struct bise_error *err) {
     static const char *const types[] = {"auto", "i8", "f16", "f32"};
-    const uint64_t n = h->pos - h->start_pos, window = s->plan.window;
-    if (h->kv != s->kv.type || h->window != window || h->n_sinks != s->plan.n_sinks)
+    const struct sequence *const s = &e->seqs[0];
+    const uint64_t n = h->pos - h->start_pos, window = e->plan.window;
+    if (h->kv != s->kv.type || h->window != window || h->n_sinks != e->plan.n_sinks)
         return bise_fail(err, BISE_ERR_ARG,
                          "%s was saved with a cache of %s, a window of %u and %u sinks; this "
                          "session has %s, %llu and %u",
                          path, types[h->kv], h->window, h->n_sinks, types[s->kv.type], (ull)window,
-                         s->plan.n_sinks);
+                         e->plan.n_sinks);
     if (window == 0 && h->start_pos != s->opened_at)
         return bise_fail(err, BISE_ERR_ARG, "%s begins at position %llu; this session at %llu",
                          path, (ull)h->start_pos, (ull)s->opened_at);
-    if (window == 0 && n > s->plan.n_ctx)
+    if (window == 0 && n > e->plan.n_ctx)
         return bise_fail(err, BISE_ERR_CONTEXT,
                          "%s holds %llu tokens; the context of this session has room for %u", path,
-                         (ull)n, s->plan.n_ctx);
+                         (ull)n, e->plan.n_ctx);
     const uint64_t needed = window > 0 && n >= window ? h->pos - window + 1 : h->start_pos;
     if (h->first > needed)
         return bise_fail(err, BISE_ERR_FORMAT,
@@ -250,8 +253,9 @@ static enum bise_status check_fit(const struct bise_session *s, const struct ses
 }
 
 /* Takes everything from the file; the session's places are set last. */
-static enum bise_status fill(struct in *in, const struct session_header *h, struct bise_session *s,
-                             struct bise_sampler *sampler) {
+static enum bise_status fill(struct in *in, const struct session_header *h,
+                             struct bise_session *session, struct bise_sampler *sampler) {
+    struct sequence *const s = &session->engine->seqs[0];
     const uint64_t to = session_cache_to(h);
     enum bise_status status = skip(in, h->note_bytes);
     if (status == BISE_OK)
@@ -263,13 +267,14 @@ static enum bise_status fill(struct in *in, const struct session_header *h, stru
     if (status == BISE_OK)
         status = end_part(in, "cache");
     if (status == BISE_OK)
-        status = get_state(in, h, s, sampler);
+        status = get_state(in, h, session, sampler);
     if (status != BISE_OK)
         return status;
     s->start_pos = h->start_pos;
     s->kept_from = to - h->first > s->kv.ring ? to - s->kv.ring : h->first;
     s->ids_from = h->pos - h->n_ids;
     s->filled = s->pos;
+    s->has_logits = true;
     return BISE_OK;
 }
 
@@ -277,18 +282,18 @@ enum bise_status bise_session_load(struct bise_session *session, struct bise_sam
                                    const char *path, struct bise_error *err) {
     struct in in = {.path = path, .fd = -1, .err = err};
     struct session_header h;
-    enum bise_status s = open_in(&in, &h, session->model);
+    enum bise_status s = open_in(&in, &h, session->engine->model);
     if (s == BISE_OK)
         s = session_check_length(&h, in.size, path, err);
     if (s == BISE_OK)
-        s = check_fit(session, &h, path, err);
+        s = check_fit(session->engine, &h, path, err);
     if (s == BISE_OK) {
         s = fill(&in, &h, session, sampler);
         if (s != BISE_OK) { /* what came in may be no numbers, which even masked ones must be */
-            memset(session->kv.memory, 0, session->kv.bytes);
+            struct sequence *const seq = &session->engine->seqs[0];
+            memset(seq->kv.memory, 0, seq->kv.bytes);
             if (h.n_sinks)
-                memset(session->sinks.memory, 0, session->sinks.bytes);
-            memset(session->b.logits, 0, h.vocab_size * sizeof *session->b.logits);
+                memset(seq->sinks.memory, 0, seq->sinks.bytes);
             bise_reset(session);
             if (sampler)
                 sampler_reset(sampler);

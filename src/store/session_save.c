@@ -54,41 +54,44 @@ static void put_state(struct out *o, const struct bise_session *s,
         const int32_t id = sampler_recent(sampler, i);
         put(o, &id, sizeof id);
     }
-    const uint32_t ring = s->plan.n_ctx;
+    const struct sequence *const seq = session_sequence(s);
+    const uint32_t ring = s->engine->plan.n_ctx;
     for (uint32_t left = h->n_ids; left > 0;) {
-        const uint32_t slot = (uint32_t)((s->pos - left) % ring);
+        const uint32_t slot = (uint32_t)((seq->pos - left) % ring);
         const uint32_t n = left < ring - slot ? left : ring - slot;
-        put(o, s->b.ids + slot, n * sizeof *s->b.ids);
+        put(o, seq->ids + slot, n * sizeof *seq->ids);
         left -= n;
     }
-    put(o, s->b.logits, h->vocab_size * sizeof *s->b.logits);
+    put(o, seq->logits, h->vocab_size * sizeof *seq->logits);
     end_part(o);
 }
 
 static void describe(struct session_header *h, const struct bise_session *s,
                      const struct bise_sampler *sampler, size_t note_len) {
-    const struct model_config *const c = &s->model->config;
+    const struct bise_model *const model = s->engine->model;
+    const struct model_config *const c = &model->config;
+    const struct sequence *const seq = session_sequence(s);
     *h = (struct session_header){
-        .model_hash = session_model_hash(s->model),
-        .model_bytes = s->model->info.file_bytes,
+        .model_hash = session_model_hash(model),
+        .model_bytes = model->info.file_bytes,
         .note_bytes = note_len,
-        .kv = s->kv.type,
-        .window = s->plan.window,
-        .n_sinks = s->plan.n_sinks,
+        .kv = seq->kv.type,
+        .window = s->engine->plan.window,
+        .n_sinks = s->engine->plan.n_sinks,
         .n_layers = c->n_layers,
         .n_kv_heads = c->n_kv_heads,
         .head_dim = c->head_dim,
         .vocab_size = c->vocab_size,
-        .start_pos = s->start_pos,
-        .pos = s->pos,
+        .start_pos = seq->start_pos,
+        .pos = seq->pos,
         .n_ids = (uint32_t)bise_last_ids(s, NULL, SIZE_MAX),
         .n_recent = sampler ? sampler_n_recent(sampler) : 0,
         .flags = sampler ? SESSION_HAS_SAMPLER : 0,
     };
-    memcpy(h->model_name, s->model->name, SESSION_NAME);
+    memcpy(h->model_name, model->name, SESSION_NAME);
     /* Whole groups, no slot twice. */
-    const uint64_t oldest = session_oldest(s), to = session_cache_to(h);
-    h->first = to - oldest > s->kv.ring ? to - s->kv.ring : oldest;
+    const uint64_t oldest = sequence_oldest(seq), to = session_cache_to(h);
+    h->first = to - oldest > seq->kv.ring ? to - seq->kv.ring : oldest;
 }
 
 enum bise_status bise_session_save(const struct bise_session *s, const struct bise_sampler *sampler,
@@ -108,8 +111,8 @@ enum bise_status bise_session_save(const struct bise_session *s, const struct bi
     o.crc = 0;
     put(&o, note, note_len);
     end_part(&o);
-    put_positions(&o, &s->kv, session_cache_from(&h), session_cache_to(&h));
-    put_positions(&o, &s->sinks, 0, h.n_sinks);
+    put_positions(&o, &session_sequence(s)->kv, session_cache_from(&h), session_cache_to(&h));
+    put_positions(&o, &session_sequence(s)->sinks, 0, h.n_sinks);
     end_part(&o);
     put_state(&o, s, sampler, &h);
     if (o.status == BISE_OK)

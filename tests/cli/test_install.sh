@@ -12,7 +12,7 @@ root=$T/root
 prefix=/opt/bise
 installed=$root$prefix
 expect install make install DESTDIR="$root" PREFIX=$prefix BUILD="$BUILD" CC="$CC"
-for file in bin/bise include/bise.h lib/libbise.a lib/libbise.so lib/libbise.so.0 \
+for file in bin/bise include/bise.h lib/libbise.a lib/libbise.so lib/libbise.so.0.2 \
     lib/pkgconfig/bise.pc share/man/man1/bise.1 share/man/man1/bise-chat.1 \
     share/man/man1/bise-synth.1 share/bash-completion/completions/bise \
     share/zsh/site-functions/_bise share/bise/demo.bise; do
@@ -33,12 +33,12 @@ exported() { # exported NAME NM-OPTIONS LIBRARY: only bise_* is to be seen
     fi
 }
 exported static_symbols "$installed/lib/libbise.a"
-exported shared_symbols -D "$installed/lib/libbise.so.0"
+exported shared_symbols -D "$installed/lib/libbise.so.0.2"
 
 # Nothing of the quantizer, whether it can be seen from outside or not.
 defined() { nm --defined-only "$@" 2>/dev/null | awk 'NF == 3 { print $3 }' | sort -u; }
 defined --extern-only "$BUILD/libquant.a" >"$T/quantizer"
-for library in libbise.a libbise.so.0; do
+for library in libbise.a libbise.so.0.2; do
     defined "$installed/lib/$library" >"$T/symbols"
     found=$(comm -12 "$T/symbols" "$T/quantizer" | xargs)
     if ! grep -q -x writer_open "$T/quantizer" || ! grep -q -x pool_run "$T/symbols"; then
@@ -50,7 +50,7 @@ for library in libbise.a libbise.so.0; do
     fi
 done
 soname=$(objdump -p "$installed/lib/libbise.so" | awk '$1 == "SONAME" { print $2 }')
-if [ "$soname" = libbise.so.0 ]; then ok soname; else not_ok soname "$soname"; fi
+if [ "$soname" = libbise.so.0.2 ]; then ok soname; else not_ok soname "$soname"; fi
 
 # The example, by pkg-config where there is one, else with the same words by hand.
 flags=(-I"$installed/include" -L"$installed/lib" -lbise)

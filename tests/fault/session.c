@@ -84,7 +84,7 @@ static long generate(struct bise_session *session, struct bise_sampler *sampler,
 static enum bise_status run_session(const char *dir, struct bise_error *err) {
     static long expected = -1; /* of the first run */
     (void)dir;
-    const struct bise_session_params params = {
+    const struct bise_engine_params params = {
         .n_ctx = 64, .chunk = 16, .n_threads = 3, .window = -1};
     const struct bise_sampler_params sampling = {
         .temp = 1, .top_k = 20, .repeat_penalty = 1.1f, .repeat_last = 16, .seed = 1};

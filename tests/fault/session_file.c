@@ -25,7 +25,7 @@ static bool setup(const char *dir) {
                           NULL) == BISE_OK &&
         synth_write_bise(s, path, NULL) == BISE_OK;
     free(s);
-    const struct bise_session_params params = {.n_ctx = 64, .n_threads = 1, .window = -1};
+    const struct bise_engine_params params = {.n_ctx = 64, .n_threads = 1, .window = -1};
     const struct bise_sampler_params sampling = {.temp = 1, .repeat_last = 16, .seed = 1};
     int32_t ids[50];
     for (int i = 0; i < 50; i++)

@@ -22,7 +22,7 @@ static bool left_behind(const char *dir) {
 }
 
 static enum bise_status collect(struct moments *m, struct bise_error *err) {
-    const struct bise_session_params params = {
+    const struct bise_engine_params params = {
         .n_ctx = 64, .chunk = 16, .n_threads = 1, .window = -1};
     const int32_t ids[40] = {1, 2, 3};
     struct bise_session *session = NULL;

@@ -21,7 +21,7 @@ static void open_all(void) {
         bise_sampler_open(&sampler, bise_model_info(model)->vocab_size, &sampling, NULL) != BISE_OK)
         abort();
     for (enum bise_kv kv = BISE_KV_I8; kv <= BISE_KV_F32; kv++) {
-        const struct bise_session_params params = {
+        const struct bise_engine_params params = {
             .n_ctx = 64, .chunk = 16, .n_threads = 1, .window = -1, .kv = kv};
         if (bise_session_open(&sessions[kv], model, &params, NULL) != BISE_OK)
             abort();

@@ -70,12 +70,12 @@ static inline struct bise_session *open_session(const struct bise_model *model, 
                                                 int n_threads, uint32_t chunk, uint64_t start_pos) {
     struct bise_session *s;
     struct bise_error err;
-    const struct bise_session_params params = {.n_ctx = 512,
-                                               .chunk = chunk,
-                                               .n_threads = n_threads,
-                                               .isa = isa,
-                                               .window = -1,
-                                               .start_pos = start_pos};
+    const struct bise_engine_params params = {.n_ctx = 512,
+                                              .chunk = chunk,
+                                              .n_threads = n_threads,
+                                              .isa = isa,
+                                              .window = -1,
+                                              .start_pos = start_pos};
     must(bise_session_open(&s, model, &params, &err), "session", &err);
     return s;
 }

@@ -43,7 +43,7 @@ static enum bise_status write_model(const char *path, const char *shape) {
 /* Prefill and decode; the last logits stay in the work. */
 static void *run(void *arg) {
     struct work *w = arg;
-    const struct bise_session_params params = {
+    const struct bise_engine_params params = {
         .n_ctx = 128, .chunk = 32, .n_threads = w->n_threads, .window = -1};
     struct bise_session *session = NULL;
     int32_t ids[N_PROMPT];

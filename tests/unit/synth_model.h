@@ -27,7 +27,7 @@ static inline struct bise_model *synth_model(const char *path, const char *shape
 
 /* A session with two threads where none are asked for. */
 static inline struct bise_session *open_session(const struct bise_model *m,
-                                                struct bise_session_params p) {
+                                                struct bise_engine_params p) {
     struct bise_error err = {0};
     struct bise_session *s = NULL;
     p.n_threads = p.n_threads ? p.n_threads : 2;

@@ -2,7 +2,6 @@
 
 #include "src/base/bytes.h"
 #include "src/base/error.h"
-#include "src/engine/session.h"
 #include "src/model/model.h"
 
 #include <stdlib.h>
@@ -99,7 +98,8 @@ static void go_back(struct conversation *c, size_t common, size_t n) {
     size_t needed = first_needed(c, n);
     if (common < sinks || needed < sinks)
         needed = 0; /* the sinks themselves are to be read, and all that comes after them */
-    if (s->start_pos <= needed && common >= needed && bise_truncate(s, common, NULL) == BISE_OK) {
+    if (bise_seq_start(bise_session_engine(s), 0) <= needed && common >= needed &&
+        bise_truncate(s, common, NULL) == BISE_OK) {
         c->held.n = common;
         return;
     }

@@ -135,7 +135,7 @@ static enum bise_status measure_row(struct bench_run *r, struct bench_row *row, 
     struct bise_session *s = NULL;
     const size_t n_prompt = (size_t)row->n_prompt, depth = (size_t)r->opt.depth;
     const size_t n_gen = (size_t)r->opt.n_gen;
-    const struct bise_session_params params = {
+    const struct bise_engine_params params = {
         .n_ctx = (uint32_t)(depth + n_prompt + n_gen + 1),
         .chunk = (uint32_t)r->opt.chunk,
         .n_threads = row->threads,

@@ -76,7 +76,7 @@ int cmd_plan(int argc, char **argv) {
     if (!options_parse(argc, argv, defs, RUNTIME_OPTIONS + 1, "bise plan [FILE] [options]",
                        &positional, 1, &n_positional, &code))
         return code;
-    struct bise_session_params params;
+    struct bise_engine_params params;
     enum bise_memory memory;
     if (!runtime_session_params(&o, &params) || !runtime_parse_memory(o.memory, &memory))
         return EXIT_USAGE;

@@ -63,7 +63,7 @@ static enum bise_status encode_names(struct moderation *m, struct bise_error *er
 int moderation_open(struct moderation *m, const struct runtime *e, const struct runtime_options *o,
                     enum chat_format format) {
     const struct bise_model_info *info = e->info;
-    struct bise_session_params params;
+    struct bise_engine_params params;
     struct bise_error err = {0};
     *m = (struct moderation){.model = e->model, .session = e->session, .format = format};
     if (!e->model->tokenizer) {

@@ -68,12 +68,12 @@ static void warn_of_threads(int threads) {
                 threads, cpus, cpus == 1 ? "" : "s");
 }
 
-bool runtime_session_params(const struct runtime_options *o, struct bise_session_params *params) {
+bool runtime_session_params(const struct runtime_options *o, struct bise_engine_params *params) {
     static const char *const kv_names[] = {"auto", "i8", "f16", "f32"};
     const char *env = getenv("BISE_ISA");
     const int kv = pick("--kv", o->kv, kv_names, 4);
     const char *const isa = o->isa ? o->isa : env && env[0] ? env : NULL;
-    *params = (struct bise_session_params){
+    *params = (struct bise_engine_params){
         .n_ctx = (uint32_t)o->n_ctx,
         .chunk = (uint32_t)o->chunk,
         .n_threads = (int)o->threads,
@@ -94,7 +94,7 @@ static void warn_of_context(const struct runtime *e, const struct runtime_option
 }
 
 /* Whether the session will fit, by the file's header alone: before weights are copied. */
-static enum bise_status plan_ahead(const char *path, const struct bise_session_params *params,
+static enum bise_status plan_ahead(const char *path, const struct bise_engine_params *params,
                                    struct bise_error *err) {
     const struct bise_model_params mapped = {.memory = BISE_MEMORY_MMAP};
     struct bise_model *model = NULL;
@@ -109,7 +109,7 @@ static enum bise_status plan_ahead(const char *path, const struct bise_session_p
 int runtime_look(struct runtime *e, const struct runtime_options *o) {
     *e = (struct runtime){0};
     const struct bise_model_params mapped = {.memory = BISE_MEMORY_MMAP};
-    struct bise_session_params params;
+    struct bise_engine_params params;
     struct bise_error err = {0};
     enum bise_memory memory;
     int code;
@@ -128,7 +128,7 @@ int runtime_look(struct runtime *e, const struct runtime_options *o) {
 
 int runtime_open(struct runtime *e, const struct runtime_options *o) {
     *e = (struct runtime){0};
-    struct bise_session_params params;
+    struct bise_engine_params params;
     enum bise_memory memory;
     int code;
     if (!runtime_session_params(o, &params) || !runtime_parse_memory(o->memory, &memory))

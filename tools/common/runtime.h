@@ -29,7 +29,7 @@ bool runtime_parse_memory(const char *value, enum bise_memory *memory);
 
 /* The session that o asks for; a fault is said on stderr. The environment's BISE_ISA stands in for
  * an absent --isa. */
-bool runtime_session_params(const struct runtime_options *o, struct bise_session_params *params);
+bool runtime_session_params(const struct runtime_options *o, struct bise_engine_params *params);
 
 struct runtime {
     const char *path;

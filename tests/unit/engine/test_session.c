@@ -25,7 +25,7 @@ static void teardown(void) {
 
 TestSuite(session, .init = setup, .fini = teardown);
 
-static struct bise_session *open_with(const struct bise_model *m, struct bise_session_params p) {
+static struct bise_session *open_with(const struct bise_model *m, struct bise_engine_params p) {
     struct bise_error err = {0};
     struct bise_session *s = NULL;
     p.n_threads = 2;
@@ -47,7 +47,7 @@ static void feed(struct bise_session *s, size_t from, size_t to) {
 }
 
 /* Logits after the first n of some_ids, from a session of its own. */
-static void fresh(const struct bise_model *m, struct bise_session_params p, size_t n,
+static void fresh(const struct bise_model *m, struct bise_engine_params p, size_t n,
                   float logits[VOCAB]) {
     struct bise_session *s = open_with(m, p);
     feed(s, 0, n);
@@ -56,7 +56,7 @@ static void fresh(const struct bise_model *m, struct bise_session_params p, size
 }
 
 Test(session, going_back_gives_the_bits_of_a_fresh_run) {
-    const struct bise_session_params p = {.chunk = 8, .window = -1};
+    const struct bise_engine_params p = {.chunk = 8, .window = -1};
     struct bise_session *s = open_with(model, p);
     float want[VOCAB];
     feed(s, 0, 300);
@@ -73,7 +73,7 @@ Test(session, going_back_gives_the_bits_of_a_fresh_run) {
 
 Test(session, going_back_too_far_is_refused_and_changes_nothing) {
     struct bise_session *s =
-        open_with(model, (struct bise_session_params){.chunk = 8, .window = -1});
+        open_with(model, (struct bise_engine_params){.chunk = 8, .window = -1, .spare = 24});
     struct bise_error err = {0};
     const uint32_t ring = bise_session_plan(s)->ring, window = bise_session_plan(s)->window;
     feed(s, 0, 300);
@@ -90,7 +90,7 @@ Test(session, going_back_too_far_is_refused_and_changes_nothing) {
 
 /* Around where the ring begins to overwrite: what may still be gone back to is there. */
 Test(session, all_that_is_held_is_sound) {
-    const struct bise_session_params p = {.chunk = 8, .window = -1};
+    const struct bise_engine_params p = {.chunk = 8, .window = -1, .spare = 24};
     for (size_t n = 60; n < 120; n++) {
         struct bise_session *s = open_with(model, p);
         float want[VOCAB];
@@ -107,7 +107,7 @@ Test(session, all_that_is_held_is_sound) {
 }
 
 Test(session, whole_context_can_be_gone_back_through) {
-    const struct bise_session_params p = {.n_ctx = 100, .chunk = 16};
+    const struct bise_engine_params p = {.n_ctx = 100, .chunk = 16};
     struct bise_session *s = open_with(model, p);
     float want[VOCAB];
     feed(s, 0, 100);
@@ -119,9 +119,9 @@ Test(session, whole_context_can_be_gone_back_through) {
 }
 
 Test(session, a_full_context_gives_the_bits_of_a_larger_one) {
-    const struct bise_session_params larger = {.n_ctx = 200, .start_pos = 5};
+    const struct bise_engine_params larger = {.n_ctx = 200, .start_pos = 5};
     struct bise_session *s =
-        open_with(model, (struct bise_session_params){.n_ctx = 112, .start_pos = 5});
+        open_with(model, (struct bise_engine_params){.n_ctx = 112, .start_pos = 5});
     float want[VOCAB];
     feed(s, 0, 112); /* into groups of 16: positions 5 .. 116 touch eight, 112 fill seven */
     fresh(model, larger, 112, want);
@@ -130,7 +130,7 @@ Test(session, a_full_context_gives_the_bits_of_a_larger_one) {
 }
 
 Test(session, context_is_refused_whole_and_by_number) {
-    struct bise_session *s = open_with(model, (struct bise_session_params){.n_ctx = 50});
+    struct bise_session *s = open_with(model, (struct bise_engine_params){.n_ctx = 50});
     struct bise_error err = {0};
     cr_assert_eq(bise_prefill(s, some_ids(), 53, NULL, NULL, &err), BISE_ERR_CONTEXT);
     cr_assert_not_null(strstr(err.detail, "3 too many"), "%s", err.detail);
@@ -143,7 +143,7 @@ Test(session, context_is_refused_whole_and_by_number) {
 }
 
 Test(session, reset_forgets) {
-    const struct bise_session_params p = {.chunk = 8, .window = -1, .start_pos = 5};
+    const struct bise_engine_params p = {.chunk = 8, .window = -1, .start_pos = 5};
     struct bise_session *s = open_with(model, p);
     float want[VOCAB];
     feed(s, 100, 250);
@@ -156,7 +156,7 @@ Test(session, reset_forgets) {
 }
 
 Test(session, beginning_within_reach_gives_the_bits_of_the_whole) {
-    const struct bise_session_params p = {.chunk = 16, .window = -1};
+    const struct bise_engine_params p = {.chunk = 16, .window = -1};
     struct bise_session *s = open_with(model, p);
     struct bise_error err = {0};
     float want[VOCAB];
@@ -175,7 +175,7 @@ Test(session, beginning_within_reach_gives_the_bits_of_the_whole) {
     bise_reset(s);
     cr_assert_eq(bise_position(s), 0);
     bise_session_close(&s);
-    s = open_with(model, (struct bise_session_params){.n_ctx = 64});
+    s = open_with(model, (struct bise_engine_params){.n_ctx = 64});
     cr_assert_eq(bise_reach(s), UINT64_MAX);
     cr_assert_eq(bise_reset_at(s, 16, &err), BISE_ERR_ARG);
     cr_assert_eq(bise_reset_at(s, 0, &err), BISE_OK);
@@ -184,7 +184,7 @@ Test(session, beginning_within_reach_gives_the_bits_of_the_whole) {
 
 Test(session, last_ids_are_kept_as_far_as_the_context) {
     struct bise_session *s =
-        open_with(model, (struct bise_session_params){.n_ctx = 32, .window = -1});
+        open_with(model, (struct bise_engine_params){.n_ctx = 32, .window = -1});
     int32_t ids[64];
     cr_assert_eq(bise_last_ids(s, ids, 64), 0);
     feed(s, 0, 10);
@@ -202,7 +202,7 @@ Test(session, last_ids_are_kept_as_far_as_the_context) {
 }
 
 Test(session, bad_arguments) {
-    struct bise_session *s = open_with(model, (struct bise_session_params){.chunk = 8});
+    struct bise_session *s = open_with(model, (struct bise_engine_params){.chunk = 8});
     struct bise_error err = {0};
     const int32_t bad[] = {1, VOCAB, 3};
     float logits[9 * VOCAB];
@@ -213,7 +213,7 @@ Test(session, bad_arguments) {
     cr_assert_eq(bise_prefill_logits(s, some_ids(), 9, logits, &err), BISE_ERR_ARG);
     cr_assert_eq(bise_position(s), 0);
     bise_session_close(&s);
-    static const struct bise_session_params wrong[] = {
+    static const struct bise_engine_params wrong[] = {
         {.n_ctx = 1u << 30},       {.chunk = 1u << 20},   {.window = -2},
         {.window = 1ll << 40},     {.n_threads = -1},     {.kv = 9},
         {.start_pos = 1ull << 60}, {.n_threads = 100000},
@@ -224,7 +224,7 @@ Test(session, bad_arguments) {
         cr_assert_null(s);
         cr_assert_neq(err.detail[0], 0);
     }
-    const struct bise_session_params isa = {.isa = "abacus"};
+    const struct bise_engine_params isa = {.isa = "abacus"};
     cr_assert_eq(bise_session_open(&s, model, &isa, &err), BISE_ERR_CPU);
     cr_assert_not_null(strstr(err.detail, "abacus"));
     bise_session_close(NULL);
@@ -236,7 +236,7 @@ static bool stop_at_16(void *user, size_t done, size_t total) {
 }
 
 Test(session, interrupted_prefill_keeps_what_is_done) {
-    const struct bise_session_params p = {.chunk = 8, .window = -1};
+    const struct bise_engine_params p = {.chunk = 8, .window = -1};
     struct bise_session *s = open_with(model, p);
     struct bise_error err = {0};
     size_t total = 0;
@@ -256,10 +256,10 @@ Test(session, cache_types_agree_closely) {
         enum bise_kv kv;
         double within;
     } kinds[] = {{BISE_KV_AUTO, 0}, {BISE_KV_F16, 0.02}, {BISE_KV_I8, 0.2}};
-    fresh(model, (struct bise_session_params){.kv = BISE_KV_F32, .window = -1}, 60, want);
+    fresh(model, (struct bise_engine_params){.kv = BISE_KV_F32, .window = -1}, 60, want);
     for (size_t k = 0; k < 3; k++) {
         double worst = 0;
-        fresh(model, (struct bise_session_params){.kv = kinds[k].kv, .window = -1}, 60, got);
+        fresh(model, (struct bise_engine_params){.kv = kinds[k].kv, .window = -1}, 60, got);
         for (int i = 0; i < VOCAB; i++)
             worst = fmax(worst, fabs((double)got[i] - (double)want[i]));
         cr_assert_leq(worst, kinds[k].within, "cache type %d: %g", kinds[k].kv, worst);
@@ -269,13 +269,13 @@ Test(session, cache_types_agree_closely) {
 
 Test(session, window_can_be_chosen) {
     float own[VOCAB], same[VOCAB], none[VOCAB];
-    fresh(model, (struct bise_session_params){.window = -1}, 60, own);
-    fresh(model, (struct bise_session_params){.window = 24}, 60, same);
-    fresh(model, (struct bise_session_params){.window = 0}, 60, none);
+    fresh(model, (struct bise_engine_params){.window = -1}, 60, own);
+    fresh(model, (struct bise_engine_params){.window = 24}, 60, same);
+    fresh(model, (struct bise_engine_params){.window = 0}, 60, none);
     cr_assert_eq(memcmp(own, same, sizeof own), 0);
     cr_assert_neq(memcmp(own, none, sizeof own), 0);
-    fresh(model, (struct bise_session_params){.window = -1}, 24, own);
-    fresh(model, (struct bise_session_params){.window = 0}, 24, none);
+    fresh(model, (struct bise_engine_params){.window = -1}, 24, own);
+    fresh(model, (struct bise_engine_params){.window = 0}, 24, none);
     cr_assert_eq(memcmp(own, none, sizeof own), 0, "within the window there is no difference");
 }
 
@@ -288,7 +288,7 @@ Test(session, values_that_are_not_finite_are_named) {
     struct bise_error err = {0};
     float old;
     for (enum bise_kv kv = BISE_KV_I8; kv <= BISE_KV_F32; kv++) {
-        const struct bise_session_params p = {.kv = kv, .window = -1, .chunk = 16};
+        const struct bise_engine_params p = {.kv = kv, .window = -1, .chunk = 16};
         struct bise_session *s = open_with(model, p);
         const struct tensor *const places[] = {model->layers[1].attn_norm, model->layers[1].wv,
                                                model->layers[1].w2[0], model->norm};
@@ -315,7 +315,7 @@ Test(session, values_that_are_not_finite_are_named) {
 Test(session, plan_says_what_is_taken) {
     struct bise_plan plan;
     struct bise_error err = {0};
-    const struct bise_session_params p = {.n_ctx = 160, .kv = BISE_KV_I8, .n_threads = 3};
+    const struct bise_engine_params p = {.n_ctx = 160, .kv = BISE_KV_I8, .n_threads = 3};
     cr_assert_eq(bise_plan(model, &p, &plan, &err), BISE_OK);
     cr_assert_eq(plan.ring, 160);
     cr_assert_eq(plan.cache, (uint64_t)160 * 2 * 2 * 2 * (32 + 4),
@@ -325,7 +325,7 @@ Test(session, plan_says_what_is_taken) {
     cr_assert_eq(bise_plan(model, NULL, &plan, &err), BISE_OK);
     cr_assert_eq(plan.window, 24, "the model's own");
     cr_assert_eq(plan.kv, BISE_KV_F32);
-    struct bise_session *s = open_with(model, (struct bise_session_params){.window = -1});
+    struct bise_session *s = open_with(model, (struct bise_engine_params){.window = -1});
     cr_assert_eq(bise_session_plan(s)->cache, plan.cache);
     bise_session_close(&s);
 }
@@ -333,7 +333,7 @@ Test(session, plan_says_what_is_taken) {
 Test(session, what_cannot_fit_is_refused_before_it_is_taken) {
     struct bise_model *deep =
         synth_model(path, "dim=32,ffn=32,layers=32,heads=8,kv=8,head_dim=128,vocab=96", TYPE_I4);
-    const struct bise_session_params p = {.n_ctx = 1u << 24, .kv = BISE_KV_F32};
+    const struct bise_engine_params p = {.n_ctx = 1u << 24, .kv = BISE_KV_F32};
     struct bise_session *s;
     struct bise_error err = {0};
     cr_assert_eq(bise_session_open(&s, deep, &p, &err), BISE_ERR_MEMORY);

@@ -52,10 +52,10 @@ Test(sinks, full_attention_as_long_as_all_fits) {
     for (enum bise_kv kv = BISE_KV_I8; kv <= BISE_KV_F32; kv++)
         for (size_t n = 1; n <= N_CTX; n += n < 40 ? 1 : 13) {
             struct bise_session *with =
-                open_session(model, (struct bise_session_params){
+                open_session(model, (struct bise_engine_params){
                                         .n_ctx = N_CTX, .n_sinks = SINKS, .kv = kv, .chunk = 24});
             struct bise_session *without =
-                open_session(model, (struct bise_session_params){.n_ctx = N_CTX, .kv = kv});
+                open_session(model, (struct bise_engine_params){.n_ctx = N_CTX, .kv = kv});
             feed(with, some_ids(), n);
             feed(without, some_ids(), n);
             cr_assert(same_logits(with, without), "cache type %d, %zu tokens", kv, n);
@@ -69,7 +69,7 @@ Test(sinks, full_attention_as_long_as_all_fits) {
 Test(sinks, then_the_sinks_stand_before_the_window) {
     model = synth_model(path, LAYER, TYPE_F32);
     struct bise_session *with = open_session(
-        model, (struct bise_session_params){.n_ctx = N_CTX, .n_sinks = SINKS, .kv = BISE_KV_F32});
+        model, (struct bise_engine_params){.n_ctx = N_CTX, .n_sinks = SINKS, .kv = BISE_KV_F32});
     size_t done = 0;
     for (size_t n = N_CTX; n < 500; n += 61) {
         int32_t ids[N_CTX];
@@ -78,7 +78,7 @@ Test(sinks, then_the_sinks_stand_before_the_window) {
         memcpy(ids, some_ids(), SINKS * sizeof *ids);
         memcpy(ids + SINKS, some_ids() + n - (N_CTX - SINKS), (N_CTX - SINKS) * sizeof *ids);
         struct bise_session *plain =
-            open_session(model, (struct bise_session_params){.n_ctx = N_CTX, .kv = BISE_KV_F32});
+            open_session(model, (struct bise_engine_params){.n_ctx = N_CTX, .kv = BISE_KV_F32});
         feed(plain, ids, N_CTX);
         double worst = 0, most = 0;
         for (int i = 0; i < VOCAB; i++) {
@@ -96,12 +96,12 @@ Test(sinks, the_same_bits_everywhere) {
     cpu_detect(&cpu);
     model = synth_model(path, THREE, TYPE_I4);
     for (enum bise_kv kv = BISE_KV_I8; kv <= BISE_KV_F32; kv++) {
-        struct bise_session_params p = {.n_ctx = N_CTX,
-                                        .n_sinks = SINKS,
-                                        .kv = kv,
-                                        .chunk = 64,
-                                        .n_threads = 1,
-                                        .isa = "scalar"};
+        struct bise_engine_params p = {.n_ctx = N_CTX,
+                                       .n_sinks = SINKS,
+                                       .kv = kv,
+                                       .chunk = 64,
+                                       .n_threads = 1,
+                                       .isa = "scalar"};
         struct bise_session *want = open_session(model, p);
         feed(want, some_ids(), 333);
         for (int i = 0; i < ISA_COUNT; i++) {
@@ -124,7 +124,7 @@ Test(sinks, matter) {
     int32_t other[300];
     memcpy(other, some_ids(), sizeof other);
     other[3] = (other[3] + 1) % VOCAB;
-    const struct bise_session_params p = {.n_ctx = N_CTX, .n_sinks = SINKS};
+    const struct bise_engine_params p = {.n_ctx = N_CTX, .n_sinks = SINKS};
     struct bise_session *a = open_session(model, p), *b = open_session(model, p);
     feed(a, some_ids(), 300);
     feed(b, other, 300);
@@ -135,7 +135,7 @@ Test(sinks, matter) {
 
 Test(sinks, going_back_and_beginning_within_reach) {
     model = synth_model(path, THREE, TYPE_F32);
-    const struct bise_session_params p = {.n_ctx = N_CTX, .n_sinks = SINKS, .chunk = 32};
+    const struct bise_engine_params p = {.n_ctx = N_CTX, .n_sinks = SINKS, .chunk = 32};
     struct bise_session *s = open_session(model, p), *want = open_session(model, p);
     feed(s, some_ids(), 400);
     feed(want, some_ids(), 380);
@@ -157,7 +157,7 @@ Test(sinks, going_back_and_beginning_within_reach) {
 Test(sinks, go_on_from_a_file) {
     model = synth_model(path, THREE, TYPE_I4);
     for (enum bise_kv kv = BISE_KV_I8; kv <= BISE_KV_F32; kv++) {
-        struct bise_session_params p = {.n_ctx = N_CTX, .n_sinks = SINKS, .kv = kv, .chunk = 16};
+        struct bise_engine_params p = {.n_ctx = N_CTX, .n_sinks = SINKS, .kv = kv, .chunk = 16};
         struct bise_session *a = open_session(model, p);
         p.chunk = 50;
         struct bise_session *b = open_session(model, p);
@@ -183,17 +183,17 @@ Test(sinks, arguments) {
     model = synth_model(path, THREE, TYPE_F32);
     struct bise_session *s = NULL;
     struct bise_error err = {0};
-    const struct bise_session_params bad[] = {{.n_ctx = 64, .n_sinks = 33},
-                                              {.n_ctx = 64, .n_sinks = 16, .start_pos = 16}};
+    const struct bise_engine_params bad[] = {{.n_ctx = 64, .n_sinks = 33},
+                                             {.n_ctx = 64, .n_sinks = 16, .start_pos = 16}};
     for (size_t i = 0; i < 2; i++) {
         cr_assert_eq(bise_session_open(&s, model, &bad[i], &err), BISE_ERR_ARG);
         cr_assert_not_null(strstr(err.detail, "sinks: expected at most 32"), "%s", err.detail);
     }
-    s = open_session(model, (struct bise_session_params){.n_ctx = 64, .n_sinks = 5});
+    s = open_session(model, (struct bise_engine_params){.n_ctx = 64, .n_sinks = 5});
     cr_assert_eq(bise_session_plan(s)->n_sinks, 16);
     cr_assert_eq(bise_session_plan(s)->window, 48);
     bise_session_close(&s);
-    s = open_session(model, (struct bise_session_params){.n_ctx = 64, .n_sinks = 16, .window = 32});
+    s = open_session(model, (struct bise_engine_params){.n_ctx = 64, .n_sinks = 16, .window = 32});
     cr_assert_eq(bise_session_plan(s)->n_sinks, 0, "a window needs none");
     bise_session_close(&s);
 }

@@ -78,7 +78,7 @@ static enum bise_status load(struct bise_session *s, struct bise_sampler *sample
 }
 
 /* Saves after n tokens under `from`, loads under `to`, and compares what comes next. */
-static void resume(struct bise_session_params from, struct bise_session_params to, size_t n) {
+static void resume(struct bise_engine_params from, struct bise_engine_params to, size_t n) {
     struct bise_error err = {0};
     struct bise_session *a = open_session(model, from), *b = open_session(model, to);
     struct bise_sampler *sa = open_sampler(16), *sb = open_sampler(16);
@@ -106,9 +106,9 @@ Test(session_file, the_same_bits_on_every_isa_and_thread_count) {
             continue;
         const char *const isa = isa_name((enum isa)i);
         for (int to_best = 0; to_best < 2; to_best++) {
-            const struct bise_session_params one = {
+            const struct bise_engine_params one = {
                 .isa = isa, .n_threads = 1, .chunk = 16, .window = -1};
-            const struct bise_session_params other = {.n_threads = 3, .chunk = 16, .window = -1};
+            const struct bise_engine_params other = {.n_threads = 3, .chunk = 16, .window = -1};
             resume(to_best ? one : other, to_best ? other : one, 150);
             size_t n;
             uint8_t *const bytes = tiny_slurp(path, &n);
@@ -124,8 +124,8 @@ Test(session_file, every_cache_type_with_and_without_a_window) {
     static const size_t lengths[] = {1, 15, 16, 17, 60, 200, 333};
     for (enum bise_kv kv = BISE_KV_I8; kv <= BISE_KV_F32; kv++)
         for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
-            const struct bise_session_params with = {.kv = kv, .window = -1, .chunk = 8};
-            const struct bise_session_params without = {.kv = kv, .n_ctx = 400};
+            const struct bise_engine_params with = {.kv = kv, .window = -1, .chunk = 8};
+            const struct bise_engine_params without = {.kv = kv, .n_ctx = 400};
             resume(with, with, lengths[i]);
             resume(without, without, lengths[i]);
         }
@@ -135,23 +135,23 @@ Test(session_file, other_sizes_of_ring_and_context) {
     static const uint32_t chunks[] = {4, 8, 21, 64, 200};
     for (size_t i = 0; i < 5; i++)
         for (size_t j = 0; j < 5; j++) {
-            const struct bise_session_params from = {.chunk = chunks[i], .window = -1};
-            const struct bise_session_params to = {
+            const struct bise_engine_params from = {.chunk = chunks[i], .window = -1};
+            const struct bise_engine_params to = {
                 .chunk = chunks[j], .window = -1, .n_ctx = 50 + 40 * chunks[i]};
             resume(from, to, 211);
         }
-    resume((struct bise_session_params){.n_ctx = 100}, (struct bise_session_params){.n_ctx = 300},
+    resume((struct bise_engine_params){.n_ctx = 100}, (struct bise_engine_params){.n_ctx = 300},
            70);
-    resume((struct bise_session_params){.n_ctx = 300}, (struct bise_session_params){.n_ctx = 100},
+    resume((struct bise_engine_params){.n_ctx = 300}, (struct bise_engine_params){.n_ctx = 100},
            70);
-    resume((struct bise_session_params){.window = -1, .start_pos = 1000003, .chunk = 16},
-           (struct bise_session_params){.window = -1, .chunk = 16}, 90);
-    resume((struct bise_session_params){.n_ctx = 100, .start_pos = 7},
-           (struct bise_session_params){.n_ctx = 100, .start_pos = 7}, 70);
+    resume((struct bise_engine_params){.window = -1, .start_pos = 1000003, .chunk = 16},
+           (struct bise_engine_params){.window = -1, .chunk = 16}, 90);
+    resume((struct bise_engine_params){.n_ctx = 100, .start_pos = 7},
+           (struct bise_engine_params){.n_ctx = 100, .start_pos = 7}, 70);
 }
 
 Test(session_file, what_was_taken_back_is_not_in_it) {
-    const struct bise_session_params p = {.window = -1, .chunk = 16};
+    const struct bise_engine_params p = {.window = -1, .chunk = 16};
     struct bise_session *a = open_session(model, p), *b = open_session(model, p);
     struct bise_sampler *sa = open_sampler(0), *sb = open_sampler(8);
     feed(a, sa, 200);
@@ -176,7 +176,7 @@ Test(session_file, what_was_taken_back_is_not_in_it) {
 }
 
 Test(session_file, an_empty_session_and_its_note) {
-    struct bise_session *s = open_session(model, (struct bise_session_params){.window = -1});
+    struct bise_session *s = open_session(model, (struct bise_engine_params){.window = -1});
     struct bise_error err = {0};
     void *note;
     size_t len;
@@ -200,7 +200,7 @@ Test(session_file, an_empty_session_and_its_note) {
 }
 
 /* Expects a refusal with text in it, and that the session then goes on as it would have. */
-static void refused(struct bise_session_params p, enum bise_status status, const char *text) {
+static void refused(struct bise_engine_params p, enum bise_status status, const char *text) {
     struct bise_session *s = open_session(model, p), *same = open_session(model, p);
     struct bise_sampler *a = open_sampler(8), *b = open_sampler(8);
     struct bise_error err = {0};
@@ -217,15 +217,15 @@ static void refused(struct bise_session_params p, enum bise_status status, const
 }
 
 Test(session_file, other_sessions_are_refused_and_change_nothing) {
-    struct bise_session *s = open_session(model, (struct bise_session_params){.n_ctx = 300});
+    struct bise_session *s = open_session(model, (struct bise_engine_params){.n_ctx = 300});
     struct bise_sampler *sampler = open_sampler(8);
     feed(s, sampler, 100);
     save(s, sampler);
-    refused((struct bise_session_params){.window = -1}, BISE_ERR_ARG, "a window of 0 and 0 sinks");
-    refused((struct bise_session_params){.n_ctx = 300, .kv = BISE_KV_F16}, BISE_ERR_ARG,
+    refused((struct bise_engine_params){.window = -1}, BISE_ERR_ARG, "a window of 0 and 0 sinks");
+    refused((struct bise_engine_params){.n_ctx = 300, .kv = BISE_KV_F16}, BISE_ERR_ARG,
             "a cache of i8");
-    refused((struct bise_session_params){.n_ctx = 90}, BISE_ERR_CONTEXT, "100 tokens");
-    refused((struct bise_session_params){.n_ctx = 300, .start_pos = 5}, BISE_ERR_ARG,
+    refused((struct bise_engine_params){.n_ctx = 90}, BISE_ERR_CONTEXT, "100 tokens");
+    refused((struct bise_engine_params){.n_ctx = 300, .start_pos = 5}, BISE_ERR_ARG,
             "begins at position 0");
     bise_session_close(&s);
     bise_sampler_close(&sampler);
@@ -233,7 +233,7 @@ Test(session_file, other_sessions_are_refused_and_change_nothing) {
     char other[320];
     snprintf(other, sizeof other, "%s/other.bise", folder);
     model = synth_model(other, WINDOW, TYPE_I8);
-    refused((struct bise_session_params){.n_ctx = 300}, BISE_ERR_UNSUPPORTED,
+    refused((struct bise_engine_params){.n_ctx = 300}, BISE_ERR_UNSUPPORTED,
             "another model: expected other.bise");
     unlink(other);
 }
@@ -250,7 +250,7 @@ static void check_refused(const uint8_t *bytes, size_t n, struct bise_session *s
 }
 
 Test(session_file, damage_anywhere_is_found) {
-    const struct bise_session_params p = {.window = -1, .chunk = 4, .n_ctx = 32};
+    const struct bise_engine_params p = {.window = -1, .chunk = 4, .n_ctx = 32};
     struct bise_session *s = open_session(model, p);
     struct bise_sampler *sampler = open_sampler(8);
     size_t n;
@@ -313,7 +313,7 @@ Test(session_file, values_that_no_cache_holds) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct bise_session *s =
-            open_session(model, (struct bise_session_params){.n_ctx = 64, .kv = cases[i].kv});
+            open_session(model, (struct bise_engine_params){.n_ctx = 64, .kv = cases[i].kv});
         struct bise_sampler *sampler = open_sampler(8);
         struct bise_error err = {0};
         size_t n;
@@ -333,7 +333,7 @@ Test(session_file, values_that_no_cache_holds) {
 
 /* A session begun at 7 never writes the positions before, but its first group is read whole. */
 Test(session_file, nothing_of_a_refused_file_stays) {
-    const struct bise_session_params p = {.n_ctx = 64, .start_pos = 7, .kv = BISE_KV_F32};
+    const struct bise_engine_params p = {.n_ctx = 64, .start_pos = 7, .kv = BISE_KV_F32};
     struct bise_session *s = open_session(model, p), *same = open_session(model, p);
     struct bise_sampler *a = open_sampler(8), *b = open_sampler(8);
     struct bise_error err = {0};
@@ -358,7 +358,7 @@ Test(session_file, nothing_of_a_refused_file_stays) {
 }
 
 Test(session_file, logits_that_are_no_numbers) {
-    struct bise_session *s = open_session(model, (struct bise_session_params){.n_ctx = 64});
+    struct bise_session *s = open_session(model, (struct bise_engine_params){.n_ctx = 64});
     struct bise_sampler *sampler = open_sampler(8);
     struct bise_error err = {0};
     const float inf = INFINITY;
@@ -393,7 +393,7 @@ Test(session_file, numbers_that_no_header_holds) {
         {"another length of the model", S_MODEL_BYTES, 1, 0, BISE_ERR_UNSUPPORTED},
         {"another model", S_MODEL_HASH, 1, 0, BISE_ERR_UNSUPPORTED},
     };
-    struct bise_session *s = open_session(model, (struct bise_session_params){.n_ctx = 64});
+    struct bise_session *s = open_session(model, (struct bise_engine_params){.n_ctx = 64});
     struct bise_sampler *sampler = open_sampler(8);
     size_t n = 0;
     feed(s, sampler, 40);
@@ -422,9 +422,9 @@ Test(session_file, numbers_that_no_header_holds) {
 
 /* A ring smaller than what the file holds: its last group takes the place of the first one. */
 Test(session_file, going_back_in_a_smaller_ring) {
-    const struct bise_session_params p = {.window = -1, .chunk = 4};
+    const struct bise_engine_params p = {.window = -1, .chunk = 4, .spare = 24};
     struct bise_session *a =
-        open_session(model, (struct bise_session_params){.window = -1, .chunk = 200});
+        open_session(model, (struct bise_engine_params){.window = -1, .chunk = 200, .spare = 24});
     struct bise_session *b = open_session(model, p), *c = open_session(model, p);
     struct bise_sampler *sampler = open_sampler(8);
     const int32_t id = 7;
@@ -452,7 +452,7 @@ Test(session_file, going_back_in_a_smaller_ring) {
 }
 
 Test(session_file, the_note_survives_damage_behind_it) {
-    struct bise_session *s = open_session(model, (struct bise_session_params){.window = -1});
+    struct bise_session *s = open_session(model, (struct bise_engine_params){.window = -1});
     struct bise_sampler *sampler = open_sampler(8);
     struct bise_error err = {0};
     size_t n, len;
@@ -480,7 +480,7 @@ Test(session_file, the_note_survives_damage_behind_it) {
 }
 
 Test(session_file, what_cannot_be_written_is_said) {
-    struct bise_session *s = open_session(model, (struct bise_session_params){.window = -1});
+    struct bise_session *s = open_session(model, (struct bise_engine_params){.window = -1});
     struct bise_error err = {0};
     cr_assert_eq(bise_session_save(s, NULL, NULL, 0, "/no/such/folder/talk", &err), BISE_ERR_IO);
     cr_assert_eq(bise_session_save(s, NULL, NULL, 0, folder, &err), BISE_ERR_IO);

@@ -10,7 +10,7 @@ static void check_answer(const struct toy_conversation *t) {
     const struct conversation *c = &t->c;
     struct bise_session *s;
     struct bise_error err = {0};
-    const struct bise_session_params params = {
+    const struct bise_engine_params params = {
         .n_threads = 1, .window = -1, .n_ctx = bise_session_plan(t->runtime.session)->n_ctx};
     cr_assert_eq(bise_position(t->runtime.session), c->held.n);
     /* The last id picked has not been decoded, so the prompt is what is held less the others. */

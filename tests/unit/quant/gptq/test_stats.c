@@ -33,7 +33,7 @@ TestSuite(stats, .init = setup, .fini = teardown);
 
 /* Sums of a pass over N_IDS ids in calls of `call` tokens. */
 static void collect(struct moments *m, int n_threads, size_t call) {
-    const struct bise_session_params params = {.n_threads = n_threads, .window = -1, .chunk = 64};
+    const struct bise_engine_params params = {.n_threads = n_threads, .window = -1, .chunk = 64};
     struct bise_session *s = NULL;
     int32_t ids[N_IDS];
     for (int i = 0; i < N_IDS; i++)
