@@ -1,5 +1,6 @@
 #include "quant/source/added_tokens.h"
 
+#include "quant/source/proto.h"
 #include "src/base/json.h"
 #include "src/os/mem.h"
 #include "src/text/tokenizer.h"
@@ -8,12 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ModelProto.pieces, SentencePiece.piece and .type: field number and wire type in a byte. */
-enum { TAG_PIECES = 1 << 3 | 2, TAG_TEXT = 1 << 3 | 2, TAG_TYPE = 3 << 3 };
-/* What a piece takes beside its text: tag and length around it (1 + 2 bytes: lengths are below
- * 2^14), those of the text (1 + 2), tag and number of its kind (1 + 1). */
-enum { PIECE_OVERHEAD = 8, UNUSED_NAME_BYTES = 32 };
 
 struct token {
     const char *text; /* inside the JSON */
@@ -154,57 +149,40 @@ static enum bise_status sort_tokens(struct token_list *l, struct bise_error *err
     return BISE_OK;
 }
 
-/* Lengths here are below 2^14. */
-static uint8_t *put_length(uint8_t *at, size_t len) {
-    if (len >= 0x80)
-        *at++ = (uint8_t)(len | 0x80);
-    *at++ = (uint8_t)(len >= 0x80 ? len >> 7 : len);
-    return at;
-}
-
-static uint8_t *put_piece(uint8_t *at, const char *text, size_t len, enum piece_kind kind) {
-    const size_t length_bytes = len >= 0x80 ? 2 : 1;
-    *at++ = TAG_PIECES;
-    at = put_length(at, 1 + length_bytes + len + 2);
-    *at++ = TAG_TEXT;
-    at = put_length(at, len);
-    memcpy(at, text, len);
-    at += len;
-    *at++ = TAG_TYPE;
-    *at++ = (uint8_t)kind;
-    return at;
-}
-
 /* Appends the pieces, l->n > 0 of them and what fills the gaps; ids go on at first_id. */
 static enum bise_status append(uint8_t **model, size_t *len, const struct token_list *l,
                                size_t first_id, struct added_tokens *added,
                                struct bise_error *err) {
     const size_t end = (size_t)l->tokens[l->n - 1].id + 1;
-    size_t more = (end - first_id) * (PIECE_OVERHEAD + UNUSED_NAME_BYTES), total;
-    for (size_t i = 0; i < l->n; i++)
-        more += l->tokens[i].len;
-    uint8_t *grown = add_ok(*len, more, &total) ? realloc(*model, total) : NULL;
-    if (!grown)
-        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for %zu pieces", l->name,
-                         end - first_id);
-    *model = grown;
-    uint8_t *at = grown + *len;
     const struct token *next = l->tokens;
+    struct proto p = {0};
     for (size_t id = first_id; id < end; id++) {
         if ((size_t)next->id == id) {
-            at = put_piece(at, next->text, next->len, PIECE_CONTROL);
+            proto_piece_unscored(&p, next->text, next->len, PIECE_CONTROL);
             next++;
         } else {
-            char name[UNUSED_NAME_BYTES];
+            char name[32];
             const int n = snprintf(name, sizeof name, "<unused_%zu>", id);
-            at = put_piece(at, name, (size_t)n, PIECE_UNUSED);
+            proto_piece_unscored(&p, name, (size_t)n, PIECE_UNUSED);
         }
     }
-    *len = (size_t)(at - grown);
-    added->n_control = l->n;
-    added->n_unused = end - first_id - l->n;
-    added->end = (uint32_t)end;
-    return BISE_OK;
+    uint8_t *more = NULL;
+    size_t n = 0;
+    enum bise_status s = proto_take(&p, l->name, &more, &n, err);
+    uint8_t *grown = s ? NULL : realloc(*model, *len + n);
+    if (!s && !grown)
+        s = bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for %zu pieces", l->name,
+                      end - first_id);
+    if (!s) {
+        memcpy(grown + *len, more, n);
+        *model = grown;
+        *len += n;
+        added->n_control = l->n;
+        added->n_unused = end - first_id - l->n;
+        added->end = (uint32_t)end;
+    }
+    free(more);
+    return s;
 }
 
 enum bise_status added_tokens_append(uint8_t **model, size_t *len, const struct tokenizer *t,

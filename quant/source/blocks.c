@@ -14,7 +14,9 @@ struct block_shape block_shape(enum raw_type type) {
         [RAW_F32] = {1, 4},      [RAW_F16] = {1, 2},      [RAW_BF16] = {1, 2},
         [RAW_Q4_0] = {32, 18},   [RAW_Q4_1] = {32, 20},   [RAW_Q5_0] = {32, 22},
         [RAW_Q5_1] = {32, 24},   [RAW_Q8_0] = {32, 34},   [RAW_Q4_K] = {256, 144},
-        [RAW_Q5_K] = {256, 176}, [RAW_Q6_K] = {256, 210}, [RAW_OTHER] = {0, 0}};
+        [RAW_Q5_K] = {256, 176}, [RAW_Q6_K] = {256, 210}, [RAW_Q2_K] = {256, 84},
+        [RAW_Q3_K] = {256, 110}, [RAW_IQ4_NL] = {32, 18}, [RAW_IQ4_XS] = {256, 136},
+        [RAW_OTHER] = {0, 0}};
     return shapes[type];
 }
 
@@ -83,6 +85,59 @@ static void read_q6_k(const uint8_t *block, float *out) {
     }
 }
 
+/* Two bits of each of 256 values: in each half of 32 bytes, value i of its 128 is two bits of byte
+ * i mod 32, the lowest for the first 32 values. */
+static unsigned two_bits(const uint8_t *p, unsigned i) {
+    return p[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3;
+}
+
+/* 16 groups of 16: a byte of scale (low) and offset (high) for each, two bits a value, d, dmin. */
+static void read_q2_k(const uint8_t *block, float *out) {
+    const float d = half_at(block + 80), dmin = half_at(block + 82);
+    for (unsigned i = 0; i < 256; i++) {
+        const uint8_t scale = block[i / 16];
+        const float ds = d * (float)(scale & 15), ms = dmin * (float)(scale >> 4);
+        out[i] = ds * (float)two_bits(block + 16, i) - ms;
+    }
+}
+
+/* 16 groups of 16: a third bit for each value (not set: minus 4; those of group i / 32 are bit i
+ * / 32 of 32 bytes), two bits a value, the scales of six bits in 12 bytes, d. */
+static void read_q3_k(const uint8_t *block, float *out) {
+    const uint8_t *scales = block + 96;
+    const float d = half_at(block + 108);
+    for (unsigned i = 0; i < 256; i++) {
+        const unsigned j = i / 16, low = j < 8 ? scales[j] & 15u : scales[j - 8] >> 4;
+        const unsigned high = scales[8 + j % 4] >> (j / 4 * 2) & 3u;
+        const float ds = d * (float)((int)(low | high << 4) - 32);
+        const bool set = block[i % 32] >> (i / 32) & 1;
+        out[i] = ds * (float)((int)two_bits(block + 32, i) - (set ? 0 : 4));
+    }
+}
+
+/* The 16 values of IQ4's codes. */
+static const int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                      1,    13,   25,  38,  53,  69,  89,  113};
+
+/* 32 values of one scale: 16 low nibbles, then the high ones. */
+static void read_iq4_codes(const uint8_t codes[16], float d, float *out) {
+    for (unsigned i = 0; i < 16; i++) {
+        out[i] = d * (float)iq4_values[codes[i] & 15];
+        out[i + 16] = d * (float)iq4_values[codes[i] >> 4];
+    }
+}
+
+/* 8 groups of 32: d, two high bits of each scale, four low ones of each, the codes. */
+static void read_iq4_xs(const uint8_t *block, float *out) {
+    const float d = half_at(block);
+    const unsigned high = get_u16(block + 2);
+    for (unsigned j = 0; j < 8; j++) {
+        const unsigned low = block[4 + j / 2] >> (j % 2 * 4) & 15u;
+        const int scale = (int)(low | (high >> (2 * j) & 3u) << 4) - 32;
+        read_iq4_codes(block + 8 + 16 * j, d * (float)scale, out + 32 * j);
+    }
+}
+
 void block_read(enum raw_type type, const uint8_t *block, float *out) {
     switch (type) {
     case RAW_F32:
@@ -117,6 +172,18 @@ void block_read(enum raw_type type, const uint8_t *block, float *out) {
         break;
     case RAW_Q6_K:
         read_q6_k(block, out);
+        break;
+    case RAW_Q2_K:
+        read_q2_k(block, out);
+        break;
+    case RAW_Q3_K:
+        read_q3_k(block, out);
+        break;
+    case RAW_IQ4_NL:
+        read_iq4_codes(block + 2, half_at(block), out);
+        break;
+    case RAW_IQ4_XS:
+        read_iq4_xs(block, out);
         break;
     case RAW_OTHER:
         break;

@@ -75,39 +75,66 @@ static uint32_t read_head_dim(struct fields *f, uint32_t dim, uint32_t n_heads, 
     return dim / n_heads;
 }
 
-/* Absent: 1. Null: none. */
-static int32_t read_bos(struct fields *f) {
-    const struct json_value *v = json_get(f->object, "bos_token_id");
-    int32_t id = 1;
-    if (v && v->kind == JSON_NULL)
-        return -1;
-    field_ids(f, "bos_token_id", &id, 1);
+/* Absent: 1. Null, or an id that cannot occur: none. */
+static int32_t read_bos(struct fields *f, uint32_t vocab) {
+    int32_t id = -1;
+    if (!json_get(f->object, "bos_token_id"))
+        return vocab > 1 ? 1 : -1;
+    field_ids(f, "bos_token_id", vocab, &id, 1);
     return id;
 }
 
-static void read_eos(struct fields *f, const struct json_value *generation,
-                     struct model_config *c) {
-    struct fields g = *f;
-    g.object = generation;
-    g.where = "generation_config.json";
-    c->n_eos = field_ids(&g, "eos_token_id", c->eos_ids, MAX_EOS);
-    if (g.status)
-        f->status = g.status;
+/* Of generation_config.json (NULL: none), else of the config itself; 2 where neither says. */
+static void read_eos(struct fields *f, struct fields *generation, struct model_config *c) {
+    const uint32_t vocab = c->vocab_size;
+    c->n_eos = field_ids(generation, "eos_token_id", vocab, c->eos_ids, MAX_EOS);
     if (c->n_eos == 0)
-        c->n_eos = field_ids(f, "eos_token_id", c->eos_ids, MAX_EOS);
-    if (c->n_eos == 0 && !json_get(f->object, "eos_token_id"))
+        c->n_eos = field_ids(f, "eos_token_id", vocab, c->eos_ids, MAX_EOS);
+    if (c->n_eos == 0 && !json_get(f->object, "eos_token_id") && vocab > 2)
         c->eos_ids[c->n_eos++] = 2;
 }
 
+/* The fields of a model that takes more than text are those of its text_config. */
+static void enter_text_config(struct fields *f) {
+    const struct json_value *text = field(f, "text_config");
+    if (!text || text->kind != JSON_OBJECT || field(f, "hidden_size"))
+        return;
+    f->object = text;
+    note_add(f->note, "%s: text_config is read; what else the model takes than text is left out",
+             f->where);
+}
+
+static void read_shape(struct fields *f, struct model_config *c) {
+    c->dim = field_u32(f, "hidden_size");
+    c->n_layers = field_u32(f, "num_hidden_layers");
+    c->n_heads = field_u32(f, "num_attention_heads");
+    c->n_kv_heads = field_u32_or(f, "num_key_value_heads", 0);
+    c->head_dim = read_head_dim(f, c->dim, c->n_heads, "hidden_size");
+    c->ffn_dim = field_u32(f, "intermediate_size");
+    c->vocab_size = field_u32(f, "vocab_size");
+    c->norm_eps = (float)field_number(f, "rms_norm_eps");
+    c->window = read_window(f);
+    c->max_context = field_u32_or(f, "max_position_embeddings", 0);
+    c->tied_head = field_bool_or(f, "tie_word_embeddings", false);
+    const struct json_value *type = json_first(field(f, "architectures"));
+    if (json_is(type ? type : field(f, "model_type"), type ? family[1] : family_types[1])) {
+        c->n_experts = field_u32(f, "num_local_experts");
+        c->n_experts_used = field_u32(f, "num_experts_per_tok");
+    }
+}
+
 enum bise_status config_from_hf(const struct json_value *root, const struct json_value *generation,
-                                const char *where, struct model_config *c, struct bise_error *err) {
-    static const char *const refused[] = {"attention_bias", "mlp_bias", "quantization_config",
-                                          "vision_config"};
-    struct fields f = {.object = root, .where = where, .err = err};
+                                const struct config_place *place, struct model_config *c,
+                                struct bise_error *err) {
+    static const char *const refused[] = {"attention_bias", "mlp_bias", "vision_config"};
+    struct fields f = {.object = root, .where = place->config, .note = place->note, .err = err};
+    struct fields g = {
+        .object = generation, .where = place->generation, .note = place->note, .err = err};
     if (root->kind != JSON_OBJECT)
-        return bise_fail(err, BISE_ERR_FORMAT, "%s: expected an object, found %s", where,
+        return bise_fail(err, BISE_ERR_FORMAT, "%s: expected an object, found %s", f.where,
                          json_describe(root));
     *c = (struct model_config){0};
+    enter_text_config(&f);
     check_family(&f);
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         field_refuse(&f, refused[i]);
@@ -118,38 +145,35 @@ enum bise_status config_from_hf(const struct json_value *root, const struct json
     if (act && !json_is(act, "silu"))
         field_fail(&f, BISE_ERR_UNSUPPORTED, "hidden_act: expected silu, found %.32s",
                    act->kind == JSON_STRING ? act->string : json_describe(act));
-    c->dim = field_u32(&f, "hidden_size");
-    c->n_layers = field_u32(&f, "num_hidden_layers");
-    c->n_heads = field_u32(&f, "num_attention_heads");
-    c->n_kv_heads = field_u32_or(&f, "num_key_value_heads", 0);
-    c->head_dim = read_head_dim(&f, c->dim, c->n_heads, "hidden_size");
-    c->ffn_dim = field_u32(&f, "intermediate_size");
-    c->vocab_size = field_u32(&f, "vocab_size");
-    c->norm_eps = (float)field_number(&f, "rms_norm_eps");
-    c->window = read_window(&f);
-    c->max_context = field_u32_or(&f, "max_position_embeddings", 0);
-    c->tied_head = field_bool_or(&f, "tie_word_embeddings", false);
+    read_shape(&f, c);
+    /* transformers 5 writes rope_parameters, and reads them first. */
     struct fields rope = f;
     rope.object = field(&f, "rope_parameters");
-    c->rope_theta = field_number_or(&rope, "rope_theta", DEFAULT_THETA);
-    c->rope_theta = field_number_or(&f, "rope_theta", c->rope_theta);
-    const struct json_value *type = json_first(field(&f, "architectures"));
-    if (json_is(type ? type : field(&f, "model_type"), type ? family[1] : family_types[1])) {
-        c->n_experts = field_u32(&f, "num_local_experts");
-        c->n_experts_used = field_u32(&f, "num_experts_per_tok");
-    }
-    c->bos_id = read_bos(&f);
-    read_eos(&f, generation, c);
-    return f.status ? f.status : rope.status;
+    c->rope_theta = field_number_or(&f, "rope_theta", DEFAULT_THETA);
+    c->rope_theta = field_number_or(&rope, "rope_theta", c->rope_theta);
+    c->bos_id = f.status ? -1 : read_bos(&f, c->vocab_size);
+    if (!f.status)
+        read_eos(&f, &g, c);
+    return f.status ? f.status : g.status ? g.status : rope.status;
 }
 
-enum bise_status config_from_params(const struct json_value *root, const char *where,
+const char *config_quant_method(const struct json_value *root) {
+    const struct json_value *v = json_get(root, "quantization_config");
+    const struct json_value *method = json_get(v, "quant_method");
+    if (!v || v->kind == JSON_NULL)
+        v = json_get(root, "quantization"); /* MLX's */
+    if (!v || v->kind == JSON_NULL)
+        return NULL;
+    return method && method->kind == JSON_STRING ? method->string : "some method";
+}
+
+enum bise_status config_from_params(const struct json_value *root, const struct config_place *place,
                                     struct model_config *c, struct bise_error *err) {
     static const char *const refused[] = {"vision_encoder",  "quantization", "rope_scaling", "yarn",
                                           "llama_4_scaling", "use_biases",   "causal_only"};
-    struct fields f = {.object = root, .where = where, .err = err};
+    struct fields f = {.object = root, .where = place->config, .note = place->note, .err = err};
     if (root->kind != JSON_OBJECT)
-        return bise_fail(err, BISE_ERR_FORMAT, "%s: expected an object, found %s", where,
+        return bise_fail(err, BISE_ERR_FORMAT, "%s: expected an object, found %s", f.where,
                          json_describe(root));
     *c = (struct model_config){.bos_id = 1, .n_eos = 1, .eos_ids = {2}};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
@@ -159,20 +183,23 @@ enum bise_status config_from_params(const struct json_value *root, const char *w
     c->n_heads = field_u32(&f, "n_heads");
     c->n_kv_heads = field_u32_or(&f, "n_kv_heads", c->n_heads);
     c->head_dim = read_head_dim(&f, c->dim, c->n_heads, "dim");
-    c->ffn_dim = field_u32(&f, "hidden_dim");
-    c->vocab_size = field_u32(&f, "vocab_size");
+    /* Llama 2's has multiple_of and ffn_dim_multiplier instead, and -1 as its vocabulary. */
+    c->ffn_dim = field_u32_or(&f, "hidden_dim", 0);
+    const struct json_value *vocab = field(&f, "vocab_size");
+    if (vocab && !(vocab->kind == JSON_NUMBER && vocab->number == -1))
+        c->vocab_size = field_u32(&f, "vocab_size");
     c->norm_eps = (float)field_number(&f, "norm_eps");
     c->window = read_window(&f);
     c->max_context = field_u32_or(&f, "max_position_embeddings", 0);
     c->tied_head = field_bool_or(&f, "tied_embeddings", false);
-    /* v0.1's file lacks theta and has a window; Mixtral's lacks both. */
-    c->rope_theta = field_number_or(&f, "rope_theta", c->window ? DEFAULT_THETA : 1e6);
     struct fields moe = f;
     moe.object = field(&f, "moe");
     if (moe.object) {
         c->n_experts = field_u32(&moe, "num_experts");
         c->n_experts_used = field_u32(&moe, "num_experts_per_tok");
     }
+    /* Mixtral's file lacks it, as those of v0.1 and Llama 2 do. */
+    c->rope_theta = field_number_or(&f, "rope_theta", moe.object ? 1e6 : DEFAULT_THETA);
     return f.status ? f.status : moe.status;
 }
 

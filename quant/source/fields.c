@@ -71,24 +71,27 @@ bool field_bool_or(struct fields *f, const char *key, bool absent) {
     return v->boolean;
 }
 
-uint32_t field_ids(struct fields *f, const char *key, int32_t *ids, uint32_t cap) {
+uint32_t field_ids(struct fields *f, const char *key, uint32_t vocab, int32_t *ids, uint32_t cap) {
     const struct json_value *v = field(f, key);
     uint32_t n = 0;
     if (!v)
         return 0;
     const bool list = v->kind == JSON_ARRAY;
-    for (const struct json_value *id = list ? json_first(v) : v; id;
+    for (const struct json_value *id = list ? json_first(v) : v; id && !f->status;
          id = list ? json_next(v, id) : NULL) {
-        const uint32_t value = u32_of(f, key, id);
-        if (n == cap)
+        char buf[48];
+        if (id->kind != JSON_NUMBER || !id->is_integer)
+            field_fail(f, BISE_ERR_FORMAT, "%s: expected a token id, found %s", key,
+                       found(id, buf));
+        else if (id->integer < 0 || id->integer >= (int64_t)vocab)
+            note_add(f->note,
+                     "warning: %s: %s: %lld is no id below the vocabulary's %u: it is left out",
+                     f->where, key, (long long)id->integer, vocab);
+        else if (n == cap)
             field_fail(f, BISE_ERR_UNSUPPORTED, "%s: expected at most %u ids, found %zu", key, cap,
                        v->len);
-        else if (value > INT32_MAX)
-            field_fail(f, BISE_ERR_FORMAT, "%s: expected a token id, found %u", key, value);
         else
-            ids[n++] = (int32_t)value;
-        if (f->status)
-            return n;
+            ids[n++] = (int32_t)id->integer;
     }
     return n;
 }

@@ -3,11 +3,13 @@
 #ifndef BISE_QUANT_SOURCE_FIELDS_H
 #define BISE_QUANT_SOURCE_FIELDS_H
 
+#include "quant/source/note.h"
 #include "src/base/json.h"
 
 struct fields {
     const struct json_value *object;
     const char *where; /* path of the file, for messages */
+    struct note *note; /* may be NULL */
     struct bise_error *err;
     enum bise_status status;
 };
@@ -20,8 +22,9 @@ uint32_t field_u32_or(struct fields *f, const char *key, uint32_t absent);
 double field_number(struct fields *f, const char *key);
 double field_number_or(struct fields *f, const char *key, double absent);
 bool field_bool_or(struct fields *f, const char *key, bool absent);
-/* One id or a list of ids into ids [cap]; returns how many. Absent: 0. */
-uint32_t field_ids(struct fields *f, const char *key, int32_t *ids, uint32_t cap);
+/* One id or a list of ids into ids [cap]; returns how many. Absent: 0. Ids that are negative or not
+ * below vocab can never occur: they are left out with a warning. */
+uint32_t field_ids(struct fields *f, const char *key, uint32_t vocab, int32_t *ids, uint32_t cap);
 /* What this program does not run: fails, naming the field, if it is there and not null, false, 0 or
  * empty. */
 void field_refuse(struct fields *f, const char *key);

@@ -1,40 +1,45 @@
 #include "quant/source/folder.h"
 
 #include "quant/source/raw.h"
+#include "quant/source/shards.h"
 #include "src/base/json.h"
 #include "src/os/file.h"
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Sets of weights in the order of preference. An index names the files that make up a set. */
+#define MAX_NUMBERED 100 /* consolidated.NN.pt */
+#define MAX_NAME     256
+
+/* Sets of weights in the order of preference. An index names the files that make up a set; a stem
+ * is what the names of shards begin with, where no index names them. */
 static const struct {
     const char *name;
-    bool is_index;
+    enum { ONE_FILE, INDEX, STEM } kind;
+    enum file_kind files; /* of an index and a stem */
 } sets[] = {
-    {"model.safetensors.index.json", true}, {"model.safetensors", false},
-    {"consolidated.safetensors", false},    {"pytorch_model.bin.index.json", true},
-    {"pytorch_model.bin", false},           {"consolidated.00.pth", false},
-    {"consolidated.00.pt", false},
+    {"model.safetensors.index.json", INDEX, FILE_SAFETENSORS},
+    {"model.safetensors", ONE_FILE, 0},
+    {"model", STEM, FILE_SAFETENSORS},
+    {"consolidated.safetensors", ONE_FILE, 0},
+    {"pytorch_model.bin.index.json", INDEX, FILE_TORCH},
+    {"pytorch_model.bin", ONE_FILE, 0},
+    {"pytorch_model", STEM, FILE_TORCH},
+    {"consolidated.00.pth", ONE_FILE, 0},
+    {"consolidated.00.pt", ONE_FILE, 0},
 };
-#define N_SETS       (sizeof sets / sizeof *sets)
-#define MAX_NUMBERED 100 /* consolidated.NN.pt */
+#define N_SETS (sizeof sets / sizeof *sets)
 
-void note_add(struct note *note, const char *fmt, ...) {
-    va_list args;
-    va_start(args, fmt);
-    const int n = vsnprintf(note->text + note->len, note->cap - note->len, fmt, args);
-    va_end(args);
-    if (n < 0 || (size_t)n + 1 >= note->cap - note->len) {
-        note->text[note->len] = 0;
-        return;
-    }
-    note->len += (size_t)n;
-    note->text[note->len++] = '\n';
-    note->text[note->len] = 0;
-}
+/* What the names in a folder tell. Of several that tell the same, the first in alphabetical order
+ * counts, so that it does not depend on the order of the folder's entries. */
+struct names {
+    char shard[N_SETS][MAX_NAME]; /* of a set by its stem; "" where there is none */
+    char gguf[MAX_NAME];          /* a GGUF file; of a split one the first part */
+    char weights[MAX_NAME];       /* of another name than those that are looked for */
+    char unfinished[MAX_NAME];    /* a download */
+    unsigned n_gguf;              /* parts of a split file count once */
+};
 
 bool folder_has(const struct folder *f, const char *name) {
     char path[4096]; /* no allocation: "not there" must never mean "no memory" */
@@ -42,31 +47,50 @@ bool folder_has(const struct folder *f, const char *name) {
     return n > 0 && (size_t)n < sizeof path && file_exists(path);
 }
 
+enum bise_status folder_read(const struct folder *f, const char *name, size_t max, uint8_t **data,
+                             size_t *len, struct bise_error *err) {
+    enum bise_status s = BISE_OK;
+    char *path = file_join(f->path, name);
+    *data = NULL;
+    *len = 0;
+    if (!path)
+        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", name);
+    if (file_exists(path))
+        s = file_read_whole(path, max, data, len, err);
+    if (!s && *data)
+        s = refuse_stand_in(path, *data, *len, err);
+    if (s) {
+        free(*data);
+        *data = NULL;
+    }
+    free(path);
+    return s;
+}
+
 enum bise_status folder_read_json(const struct folder *f, const char *name, struct json **out,
                                   struct bise_error *err) {
     uint8_t *text = NULL;
     size_t len = 0;
-    enum bise_status s = BISE_OK;
-    char *path = file_join(f->path, name);
     *out = NULL;
-    if (!path)
-        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", name);
-    if (!file_exists(path))
-        goto done;
-    s = file_read_whole(path, CONFIG_MAX_BYTES, &text, &len, err);
-    if (!s)
-        s = json_parse(out, (const char *)text, len, path, err);
-done:
-    free(text);
+    enum bise_status s = folder_read(f, name, CONFIG_MAX_BYTES, &text, &len, err);
+    char *path = text ? file_join(f->path, name) : NULL;
+    if (text)
+        s = path ? json_parse(out, (const char *)text, len, path, err)
+                 : bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", name);
     free(path);
+    free(text);
     return s;
 }
 
 /* Adds folder/name to the weights; a name already there is fine. */
 static enum bise_status add_weights(struct folder *f, const char *name, struct bise_error *err) {
+    enum file_kind kind;
     for (size_t i = 0; i < f->n_weights; i++)
         if (strcmp(file_base(f->weights[i]), name) == 0)
             return BISE_OK;
+    if (f->n_weights == MAX_SHARDS)
+        return bise_fail(err, BISE_ERR_FORMAT, "%s: expected at most %u files of weights", f->path,
+                         MAX_SHARDS);
     char **grown = realloc(f->weights, (f->n_weights + 1) * sizeof *grown);
     char *path = file_join(f->path, name);
     if (grown)
@@ -76,28 +100,47 @@ static enum bise_status add_weights(struct folder *f, const char *name, struct b
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for the list of files", f->path);
     }
     f->weights[f->n_weights++] = path;
+    const enum bise_status s = file_kind_of(path, &kind, err);
+    if (s)
+        return s;
+    if (!f->kind_known)
+        f->kind = kind;
+    f->kind_known = true;
+    if (kind != f->kind)
+        return bise_fail(err, BISE_ERR_FORMAT,
+                         "%s: expected a %s file as its set is made of, found a %s file", path,
+                         file_kind_name(f->kind), file_kind_name(kind));
     return BISE_OK;
 }
 
+static enum bise_status missing_shard(const struct folder *f, const char *name, const char *why,
+                                      struct bise_error *err) {
+    char unfinished[MAX_NAME + 16];
+    snprintf(unfinished, sizeof unfinished, "%s.incomplete", name);
+    return bise_fail(err, BISE_ERR_FORMAT, "%s: missing shard %.128s (%s)%s", f->path, name, why,
+                     folder_has(f, unfinished) ? ": its download is not finished" : "");
+}
+
 /* The shards that the file `name` lists. */
-static enum bise_status add_shards(struct folder *f, const char *name, struct bise_error *err) {
+static enum bise_status add_indexed(struct folder *f, const char *name, struct bise_error *err) {
     struct json *index;
+    char why[MAX_NAME + 16];
     enum bise_status s = folder_read_json(f, name, &index, err);
     if (s)
         return s;
+    snprintf(why, sizeof why, "%s names it", name);
     const struct json_value *map = json_get(json_root(index), "weight_map");
     if (!json_first(map) || map->kind != JSON_OBJECT)
         s = bise_fail(err, BISE_ERR_FORMAT, "%s/%s: expected a weight_map with tensors, found %s",
                       f->path, name, json_describe(map));
     for (const struct json_value *v = json_first(map); v && !s; v = json_next(map, v)) {
-        if (v->kind != JSON_STRING || v->len == 0 || strchr(v->string, '/'))
+        if (v->kind != JSON_STRING || v->len == 0 || v->len >= MAX_NAME || strchr(v->string, '/'))
             s = bise_fail(err, BISE_ERR_FORMAT,
                           "%s/%s: %.64s: expected the name of a file in the folder, found %.64s",
                           f->path, name, v->key,
                           v->kind == JSON_STRING ? v->string : json_describe(v));
         else if (!folder_has(f, v->string))
-            s = bise_fail(err, BISE_ERR_FORMAT, "%s: missing shard %.128s (%s names it)", f->path,
-                          v->string, name);
+            s = missing_shard(f, v->string, why, err);
         else
             s = add_weights(f, v->string, err);
     }
@@ -105,34 +148,22 @@ static enum bise_status add_shards(struct folder *f, const char *name, struct bi
     return s;
 }
 
-/* Whether name is that of a single file of weights that is read. */
-static bool is_weights(const char *name) {
-    static const char *const ends[] = {".safetensors", ".pth", ".bin", ".gguf", ".pt"};
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        if (ends_with(name, ends[i]))
-            return true;
-    return false;
-}
-
-/* Copies the first name of weights into found [128]. */
-static bool find_weights_name(void *found, const char *name) {
-    if (is_weights(name))
-        snprintf(found, 128, "%.120s", name);
-    return !is_weights(name);
-}
-
-/* No weights under a name that we know: says what is there instead. */
-static enum bise_status nothing_found(const struct folder *f, struct bise_error *err) {
-    char found[128] = "";
-    const enum bise_status s = folder_list(f->path, find_weights_name, found, err);
-    if (s)
-        return s;
-    return bise_fail(
-        err, found[0] ? BISE_ERR_UNSUPPORTED : BISE_ERR_FORMAT,
-        "%s: expected model.safetensors, pytorch_model.bin or an index of their "
-        "shards, consolidated.safetensors, consolidated.00.pth or consolidated.00.pt, found "
-        "%s",
-        f->path, found[0] ? found : "no weights");
+/* All shards of the set that one named `name` belongs to. */
+static enum bise_status add_shards(struct folder *f, const char *name, struct bise_error *err) {
+    struct shard_name shard;
+    enum bise_status s = BISE_OK;
+    if (!shard_parse(name, &shard))
+        return add_weights(f, name, err);
+    for (unsigned i = 1; i <= shard.n && !s; i++) {
+        char other[MAX_NAME], why[MAX_NAME + 32];
+        snprintf(why, sizeof why, "%s is one of %u", name, shard.n);
+        if (!shard_print(name, &shard, i, other, sizeof other))
+            s = bise_fail(err, BISE_ERR_FORMAT, "%s/%s: the name is too long", f->path, name);
+        else
+            s = folder_has(f, other) ? add_weights(f, other, err)
+                                     : missing_shard(f, other, why, err);
+    }
+    return s;
 }
 
 /* consolidated.00.pt and those that follow it: each holds other tensors, whole ones. */
@@ -151,28 +182,106 @@ static enum bise_status add_numbered(struct folder *f, struct bise_error *err) {
     return s;
 }
 
+/* ---- what the names in a folder tell ---- */
+
+static bool is_weights(const char *name) {
+    static const char *const ends[] = {".safetensors", ".pth", ".bin", ".pt"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (ends_with_any_case(name, ends[i]))
+            return true;
+    return false;
+}
+
+/* Keeps the first of two names; true where it is the first one at all. */
+static bool keep_first(char kept[MAX_NAME], const char *name) {
+    const bool none = !kept[0];
+    if (none || strcmp(name, kept) < 0)
+        memcpy(kept, name, strlen(name) + 1);
+    return none;
+}
+
+static bool see_name(void *arg, const char *name) {
+    struct names *n = arg;
+    struct shard_name shard = {0};
+    const bool is_shard = shard_parse(name, &shard);
+    if (strlen(name) >= MAX_NAME)
+        return true;
+    if (ends_with_any_case(name, ".gguf")) {
+        n->n_gguf += !is_shard || shard.no == 1;
+        keep_first(n->gguf, name);
+    } else if (is_unfinished(name)) {
+        keep_first(n->unfinished, name);
+    } else if (is_weights(name)) {
+        keep_first(n->weights, name);
+    }
+    for (size_t i = 0; i < N_SETS; i++)
+        if (sets[i].kind == STEM && is_shard && is_weights(name) &&
+            strlen(sets[i].name) == shard.stem && memcmp(name, sets[i].name, shard.stem) == 0)
+            keep_first(n->shard[i], name);
+    return true;
+}
+
+/* No weights under a name that we know: says what is there instead. */
+static enum bise_status nothing_found(const struct folder *f, const struct names *n,
+                                      struct bise_error *err) {
+    if (folder_has(f, "adapter_config.json") || folder_has(f, "adapter_model.safetensors") ||
+        folder_has(f, "adapter_model.bin"))
+        return bise_fail(err, BISE_ERR_UNSUPPORTED,
+                         "%s holds a LoRA adapter alone: merge it into its base model first "
+                         "(adapter_config.json names that), and quantize the result",
+                         f->path);
+    if (n->unfinished[0])
+        return bise_fail(err, BISE_ERR_FORMAT,
+                         "%s: no weights but %s, a download that is not finished", f->path,
+                         n->unfinished);
+    if (n->n_gguf > 1)
+        return bise_fail(err, BISE_ERR_UNSUPPORTED,
+                         "%s holds %u GGUF files: give the one to read, as %s/%s", f->path,
+                         n->n_gguf, f->path, n->gguf);
+    return bise_fail(
+        err, n->weights[0] ? BISE_ERR_UNSUPPORTED : BISE_ERR_FORMAT,
+        "%s: expected model.safetensors, pytorch_model.bin or their shards, "
+        "consolidated.safetensors, consolidated.00.pth or consolidated.00.pt, or one .gguf file, "
+        "found %s",
+        f->path, n->weights[0] ? n->weights : "no weights");
+}
+
+static bool has_set(const struct folder *f, const struct names *n, size_t i) {
+    return sets[i].kind == STEM ? n->shard[i][0] != 0 : folder_has(f, sets[i].name);
+}
+
 static enum bise_status find_weights(struct folder *f, struct note *note, struct bise_error *err) {
+    struct names names = {0};
     size_t taken = N_SETS;
-    for (size_t i = 0; i < N_SETS; i++) {
-        if (!folder_has(f, sets[i].name))
+    enum bise_status s = folder_list(f->path, see_name, &names, err);
+    for (size_t i = 0; i < N_SETS && !s; i++) {
+        if (!has_set(f, &names, i))
             continue;
         if (taken == N_SETS)
             taken = i;
-        else
+        else if (sets[i].kind != STEM) /* mostly the shards that an index names */
             note_add(note, "%s holds two sets of weights: %s%s taken, %s is left out", f->path,
-                     sets[taken].is_index ? "the shards" : sets[taken].name,
-                     sets[taken].is_index ? " are" : " is", sets[i].name);
+                     sets[taken].kind != ONE_FILE ? "the shards" : sets[taken].name,
+                     sets[taken].kind != ONE_FILE ? " are" : " is", sets[i].name);
+    }
+    if (s)
+        return s;
+    if (taken < N_SETS && sets[taken].kind != ONE_FILE) {
+        f->kind = sets[taken].files;
+        f->kind_known = true;
     }
     if (taken == N_SETS)
-        return nothing_found(f, err);
+        return names.n_gguf == 1 ? add_shards(f, names.gguf, err) : nothing_found(f, &names, err);
     if (folder_has(f, "consolidated.01.pth") && strstr(sets[taken].name, ".pth"))
         return bise_fail(err, BISE_ERR_UNSUPPORTED,
                          "%s: expected one consolidated.00.pth, found matrices split over several",
                          f->path);
     if (ends_with(sets[taken].name, ".pt"))
         return add_numbered(f, err);
-    return sets[taken].is_index ? add_shards(f, sets[taken].name, err)
-                                : add_weights(f, sets[taken].name, err);
+    if (sets[taken].kind == STEM)
+        return add_shards(f, names.shard[taken], err);
+    return sets[taken].kind == INDEX ? add_indexed(f, sets[taken].name, err)
+                                     : add_weights(f, sets[taken].name, err);
 }
 
 enum bise_status folder_open(struct folder *f, const char *path, struct note *note,
@@ -188,16 +297,10 @@ enum bise_status folder_open(struct folder *f, const char *path, struct note *no
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", path);
     for (size_t end = strlen(f->path); end > 1 && f->path[end - 1] == '/'; end--)
         f->path[end - 1] = 0;
-    if (is_folder)
-        s = find_weights(f, note, err);
-    else if (is_weights(path))
-        s = add_weights(f, file_base(path), err);
-    else
-        s = bise_fail(
-            err, BISE_ERR_UNSUPPORTED,
-            "%s: expected a folder, a .safetensors, .pth, .pt, .bin or .gguf file, found a file of "
-            "another kind",
-            path);
+    s = is_folder ? find_weights(f, note, err) : add_shards(f, file_base(path), err);
+    if (!s && !is_folder && f->n_weights > 1)
+        note_add(note, "%s is one of %zu parts: all of them are read", file_base(path),
+                 f->n_weights);
     if (s)
         folder_close(f);
     return s;

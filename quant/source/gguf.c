@@ -13,15 +13,29 @@
 #define DEFAULT_ALIGNMENT 32u
 #define MAX_ALIGNMENT     (1u << 20)
 
-/* The types by their numbers in the file. */
+/* What a header may ask for, so that the memory it takes is in proportion to it: a model has some
+ * hundred values and, with all experts, below 50,000 tensors. */
+#define MAX_VALUES  65536u
+#define MAX_TENSORS 100000u
+
+/* The types by their numbers in the file; RAW_OTHER: known by name only. */
 static const struct {
     const char *name;
     uint32_t number;
     enum raw_type type;
 } types[] = {
-    {"F32", 0, RAW_F32},    {"F16", 1, RAW_F16},    {"Q4_0", 2, RAW_Q4_0},  {"Q4_1", 3, RAW_Q4_1},
-    {"Q5_0", 6, RAW_Q5_0},  {"Q5_1", 7, RAW_Q5_1},  {"Q8_0", 8, RAW_Q8_0},  {"Q4_K", 12, RAW_Q4_K},
-    {"Q5_K", 13, RAW_Q5_K}, {"Q6_K", 14, RAW_Q6_K}, {"BF16", 30, RAW_BF16},
+    {"F32", 0, RAW_F32},         {"F16", 1, RAW_F16},         {"Q4_0", 2, RAW_Q4_0},
+    {"Q4_1", 3, RAW_Q4_1},       {"Q5_0", 6, RAW_Q5_0},       {"Q5_1", 7, RAW_Q5_1},
+    {"Q8_0", 8, RAW_Q8_0},       {"Q8_1", 9, RAW_OTHER},      {"Q2_K", 10, RAW_Q2_K},
+    {"Q3_K", 11, RAW_Q3_K},      {"Q4_K", 12, RAW_Q4_K},      {"Q5_K", 13, RAW_Q5_K},
+    {"Q6_K", 14, RAW_Q6_K},      {"Q8_K", 15, RAW_OTHER},     {"IQ2_XXS", 16, RAW_OTHER},
+    {"IQ2_XS", 17, RAW_OTHER},   {"IQ3_XXS", 18, RAW_OTHER},  {"IQ1_S", 19, RAW_OTHER},
+    {"IQ4_NL", 20, RAW_IQ4_NL},  {"IQ3_S", 21, RAW_OTHER},    {"IQ2_S", 22, RAW_OTHER},
+    {"IQ4_XS", 23, RAW_IQ4_XS},  {"I8", 24, RAW_OTHER},       {"I16", 25, RAW_OTHER},
+    {"I32", 26, RAW_OTHER},      {"I64", 27, RAW_OTHER},      {"F64", 28, RAW_OTHER},
+    {"IQ1_M", 29, RAW_OTHER},    {"BF16", 30, RAW_BF16},      {"Q4_0_4_4", 31, RAW_OTHER},
+    {"Q4_0_4_8", 32, RAW_OTHER}, {"Q4_0_8_8", 33, RAW_OTHER}, {"TQ1_0", 34, RAW_OTHER},
+    {"TQ2_0", 35, RAW_OTHER},    {"MXFP4", 39, RAW_OTHER},    {"NVFP4", 40, RAW_OTHER},
 };
 #define N_TYPES (sizeof types / sizeof *types)
 
@@ -145,16 +159,20 @@ static enum bise_status take_entry(struct reader *r, struct entry *e) {
         s = take_u64(r, &e->offset);
     if (s)
         return s;
+    const char *known = NULL;
+    char number_text[24];
     for (size_t i = 0; i < N_TYPES; i++)
         if (types[i].number == number) {
-            e->dtype = types[i].name;
+            e->dtype = known = types[i].name;
             e->type = types[i].type;
-            return BISE_OK;
         }
+    snprintf(number_text, sizeof number_text, "number %u", number);
+    if (known && e->type != RAW_OTHER)
+        return BISE_OK;
     return bise_fail(r->err, BISE_ERR_UNSUPPORTED,
-                     "%s: tensor %s: expected F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, "
-                     "Q5_K or Q6_K, found type %u",
-                     r->file, e->name, number);
+                     "%s: tensor %s: type %s is not read (F32, F16, BF16, Q8_0, Q2_K to Q6_K, Q4_0 "
+                     "to Q5_1, IQ4_NL and IQ4_XS are): take the model's Q8_0 or F16 file",
+                     r->file, e->name, known ? known : number_text);
 }
 
 /* Fills bytes; its place against the file. */
@@ -221,6 +239,8 @@ static enum bise_status take_tensors(struct reader *r, struct raw_set *set, unsi
     for (size_t i = 0; i < n && !s; i++) {
         s = take_entry(r, &entries[i]);
         n_parts += s ? 0 : (size_t)parts_of(&entries[i]);
+        if (n_parts > MAX_TENSORS)
+            s = fail(r, "more tensors than any model has");
     }
     const uint64_t start = (r->at + alignment - 1) / alignment * alignment;
     const uint64_t data_size = start < file_size ? file_size - start : 0;
@@ -248,6 +268,30 @@ static bool get_alignment(const struct gguf *g, uint64_t *out) {
     return *out > 0 && *out <= MAX_ALIGNMENT && (*out & (*out - 1)) == 0;
 }
 
+static int compare_keys(const struct gguf_text *a, const struct gguf_text *b) {
+    const int order = memcmp(a->data, b->data, a->len < b->len ? a->len : b->len);
+    return order ? order : (a->len > b->len) - (a->len < b->len);
+}
+
+static int by_key(const void *a, const void *b) {
+    return compare_keys(&((const struct gguf_value *)a)->key, &((const struct gguf_value *)b)->key);
+}
+
+/* By key; none is empty or comes twice. */
+static enum bise_status sort_values(const struct reader *r, struct gguf *g) {
+    if (g->n_values > 0)
+        qsort(g->values, g->n_values, sizeof *g->values, by_key);
+    for (size_t i = 0; i < g->n_values; i++) {
+        const struct gguf_text *key = &g->values[i].key;
+        if (key->len == 0)
+            return fail(r, "a value without a key");
+        if (i > 0 && by_key(&g->values[i - 1], &g->values[i]) == 0)
+            return bise_fail(r->err, BISE_ERR_FORMAT, "%s: GGUF: the key %.*s comes twice", r->file,
+                             key->len < 64 ? (int)key->len : 64, key->data);
+    }
+    return BISE_OK;
+}
+
 enum bise_status gguf_parse(struct gguf *g, struct raw_set *set, unsigned file, uint64_t file_size,
                             char **names, const char *name, struct bise_error *err) {
     struct reader r = {.data = g->bytes, .len = g->len, .file = name, .err = err};
@@ -267,6 +311,8 @@ enum bise_status gguf_parse(struct gguf *g, struct raw_set *set, unsigned file, 
         s = take_u64(&r, &n_values);
     if (!s && (n_tensors > r.len / MIN_TENSOR_BYTES || n_values > r.len / MIN_VALUE_BYTES))
         s = fail(&r, "more tensors or values than the file has room for");
+    if (!s && (n_tensors > MAX_TENSORS || n_values > MAX_VALUES))
+        s = fail(&r, "more tensors or values than any model has");
     if (s)
         return s;
     g->values = calloc((size_t)n_values + 1, sizeof *g->values);
@@ -277,6 +323,8 @@ enum bise_status gguf_parse(struct gguf *g, struct raw_set *set, unsigned file, 
         s = take_value(&r, &g->values[g->n_values]);
         g->n_values += !s;
     }
+    if (!s)
+        s = sort_values(&r, g);
     if (!s && !get_alignment(g, &alignment))
         s = fail(&r, "general.alignment: expected a power of two up to 1 MB");
     return s ? s : take_tensors(&r, set, file, (size_t)n_tensors, alignment, file_size, names);
@@ -304,11 +352,8 @@ void gguf_close(struct gguf *g) {
 }
 
 const struct gguf_value *gguf_find(const struct gguf *g, const char *key) {
-    const size_t n = strlen(key);
-    for (size_t i = 0; i < g->n_values; i++)
-        if (g->values[i].key.len == n && memcmp(g->values[i].key.data, key, n) == 0)
-            return &g->values[i];
-    return NULL;
+    const struct gguf_value wanted = {.key = {key, strlen(key)}};
+    return g->n_values ? bsearch(&wanted, g->values, g->n_values, sizeof *g->values, by_key) : NULL;
 }
 
 struct gguf_text gguf_next_string(const uint8_t **at) {

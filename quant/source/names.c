@@ -75,11 +75,28 @@ static void stacked_name(char *out, size_t cap, const char *name) {
                  strcmp(at, gate) == 0 ? ".weight" : "");
 }
 
+/* As Hugging Face's, but mlp.gate.weight, mlp.experts.gate_up_proj and down_proj, as transformers 5
+ * holds a mixture. */
+static void fused_name(char *out, size_t cap, const char *name) {
+    static const char moe[] = ".feed_forward.", gate[] = ".feed_forward.gate";
+    const char *at = strstr(name, moe);
+    if (!at) {
+        other_name(out, cap, name, NAMING_HF);
+        return;
+    }
+    snprintf(out, cap, "model.%.*s.mlp.%s", (int)(at - name), name,
+             strcmp(at, gate) == 0    ? "gate.weight"
+             : ends_with(name, ".w2") ? "experts.down_proj"
+                                      : "experts.gate_up_proj");
+}
+
 void origin_name(char *out, size_t cap, const char *name, enum naming naming) {
     if (naming == NAMING_CONSOLIDATED)
         snprintf(out, cap, "%s.weight", name);
     else if (naming == NAMING_STACKED)
         stacked_name(out, cap, name);
+    else if (naming == NAMING_FUSED)
+        fused_name(out, cap, name);
     else
         other_name(out, cap, name, naming);
 }
@@ -95,6 +112,8 @@ enum bise_status naming_of(const struct raw_set *set, const char *where, enum na
         if (*naming == NAMING_CONSOLIDATED &&
             raw_find(set, "layers.0.block_sparse_moe.gate.weight"))
             *naming = NAMING_STACKED;
+        if (*naming == NAMING_HF && raw_find(set, "model.layers.0.mlp.experts.gate_up_proj"))
+            *naming = NAMING_FUSED;
         return BISE_OK;
     }
     return bise_fail(err, BISE_ERR_FORMAT,
@@ -103,9 +122,15 @@ enum bise_status naming_of(const struct raw_set *set, const char *where, enum na
                      where, set->n_tensors);
 }
 
+static bool begins_with(const char *name, const char *begin) {
+    return strncmp(name, begin, strlen(begin)) == 0;
+}
+
 bool may_ignore(const char *origin) {
-    const bool in_layer = strncmp(origin, "model.layers.", 13) == 0 ||
-                          strncmp(origin, "layers.", 7) == 0 || strncmp(origin, "blk.", 4) == 0;
-    return !ends_with(origin, ".bias") && !(in_layer && ends_with(origin, ".weight")) &&
-           strcmp(origin, "rope_freqs.weight") != 0;
+    if (begins_with(origin, "vision_tower.") || begins_with(origin, "multi_modal_projector."))
+        return true;
+    const bool in_layer = begins_with(origin, "model.layers.") || begins_with(origin, "layers.") ||
+                          begins_with(origin, "blk.");
+    return in_layer ? ends_with(origin, "inv_freq")
+                    : !ends_with(origin, ".bias") && strcmp(origin, "rope_freqs.weight") != 0;
 }

@@ -6,6 +6,11 @@
 #include <stdlib.h>
 
 #define MIN_CAPACITY 64u
+/* So that memory and time are in proportion to the pickle; 7B's lists have some thousand
+ * entries. */
+#define MAX_LIST_BYTES ((size_t)16 << 20)
+#define MAX_NAME       255u /* bytes of a tensor's name */
+#define MAX_DIMS       64u
 
 enum value_kind {
     VALUE_NONE,
@@ -118,6 +123,8 @@ static enum bise_status machine_grow(struct machine *m, void *at, size_t n, size
     if (n < *cap)
         return BISE_OK;
     const size_t wanted = *cap ? 2 * *cap : MIN_CAPACITY;
+    if (wanted * size > MAX_LIST_BYTES)
+        return machine_fail(m, BISE_ERR_FORMAT, "more than %zu values at once: no model's", *cap);
     memcpy(&list, at, sizeof list); /* of another type than void * */
     void *grown = realloc(list, wanted * size);
     if (!grown)
@@ -321,7 +328,7 @@ static enum bise_status read_sizes(struct machine *m, const struct value *sizes,
                                    const struct value *strides, struct pickle_tensor *t) {
     uint64_t size, stride, expected = 1;
     if (!sizes || !strides || sizes->kind != VALUE_TUPLE || strides->kind != VALUE_TUPLE ||
-        sizes->tuple.n != strides->tuple.n || sizes->tuple.n > UINT16_MAX)
+        sizes->tuple.n != strides->tuple.n || sizes->tuple.n > MAX_DIMS)
         return machine_fail(m, BISE_ERR_FORMAT,
                             "a tensor: expected sizes and strides, one for each dimension");
     t->n_dims = (unsigned)sizes->tuple.n;
@@ -337,7 +344,7 @@ static enum bise_status read_sizes(struct machine *m, const struct value *sizes,
                                 (unsigned long long)stride);
         if (__builtin_mul_overflow(expected, size, &expected))
             return machine_fail(m, BISE_ERR_FORMAT, "a tensor: the product of its shape overflows");
-        if (i < 2)
+        if (i < 3)
             t->shape[i] = size;
     }
     t->n_elements = expected;
@@ -456,6 +463,8 @@ static enum bise_status set_items(struct machine *m, const struct value *v, size
         if (v[i].kind != VALUE_TEXT || v[i].text.len == 0)
             return machine_fail(m, BISE_ERR_FORMAT, "a tensor's name: expected a string, found %s",
                                 value_describe(&v[i]));
+        if (v[i].text.len > MAX_NAME)
+            return machine_fail(m, BISE_ERR_FORMAT, "a tensor's name of %zu bytes", v[i].text.len);
         enum bise_status s =
             machine_grow(m, &m->entries.at, m->entries.n, &m->entries.cap, sizeof *m->entries.at);
         if (!s)

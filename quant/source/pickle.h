@@ -6,7 +6,7 @@
 
 #include "quant/source/raw.h"
 
-#define PICKLE_MAX_BYTES (4u << 20) /* 7B's has 40 KB, Mixtral's 150 KB */
+#define PICKLE_MAX_BYTES (2u << 20) /* 7B's has 40 KB, Mixtral's 150 KB */
 
 struct pickle_text {
     const char *data; /* in the pickle; no NUL behind it and none inside */
@@ -20,7 +20,7 @@ struct pickle_tensor {
     unsigned element;            /* bytes */
     uint64_t storage_elements;   /* of the whole storage */
     uint64_t offset, n_elements; /* of the tensor in it: offset + n_elements <= storage_elements */
-    uint64_t shape[2];           /* the first two dimensions */
+    uint64_t shape[3];           /* the first three dimensions */
     unsigned n_dims;
 };
 

@@ -2,6 +2,7 @@
 
 #include "src/base/json.h"
 #include "src/os/file.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,12 @@ enum bise_status raw_add_file(struct raw_set *set, const char *path, unsigned *i
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", path);
     *index = (unsigned)set->n_files++;
     return file_open(path, &f->fd, &f->size, err);
+}
+
+void raw_print_shape(char *out, size_t cap, const uint64_t *shape, unsigned n_dims) {
+    int n = snprintf(out, cap, n_dims == 0 ? "none" : n_dims > 3 ? "of %u dimensions" : "", n_dims);
+    for (unsigned i = 0; i < n_dims && n_dims <= 3 && n >= 0 && (size_t)n < cap; i++)
+        n += snprintf(out + n, cap - (size_t)n, "[%llu]", (unsigned long long)shape[i]);
 }
 
 static int by_name(const void *a, const void *b) {

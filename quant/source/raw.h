@@ -19,6 +19,10 @@ enum raw_type {
     RAW_Q4_K,
     RAW_Q5_K,
     RAW_Q6_K,
+    RAW_Q2_K,
+    RAW_Q3_K,
+    RAW_IQ4_NL,
+    RAW_IQ4_XS,
     RAW_OTHER /* sound, but not weights */
 };
 
@@ -26,8 +30,8 @@ struct raw_tensor {
     const char *name;  /* in header or names of its file */
     const char *dtype; /* as the file spells it */
     enum raw_type type;
-    uint64_t shape[2]; /* [rows][cols]; a vector has one dimension */
-    unsigned n_dims;   /* any number; shape holds the first two */
+    uint64_t shape[3]; /* [rows][cols]; a vector has one dimension */
+    unsigned n_dims;   /* any number; shape holds the first three */
     unsigned file;
     uint64_t offset, bytes;         /* in the file */
     bool transposed;                /* it lies there column by column */
@@ -59,6 +63,8 @@ enum bise_status raw_add_file(struct raw_set *set, const char *path, unsigned *i
 /* Opens a file of one format and adds its tensors. Errors: IO, FORMAT, UNSUPPORTED, MEMORY. */
 enum bise_status raw_add_safetensors(struct raw_set *set, const char *path, struct bise_error *err);
 enum bise_status raw_add_torch(struct raw_set *set, const char *path, struct bise_error *err);
+/* "[32][64]", for messages. */
+void raw_print_shape(char *out, size_t cap, const uint64_t *shape, unsigned n_dims);
 /* Sorts; refuses a name that occurs twice. */
 enum bise_status raw_complete(struct raw_set *set, struct bise_error *err);
 /* NULL if there is none. Of a complete set. */

@@ -13,9 +13,10 @@ static const struct {
 } dtypes[] = {
     {"F32", 4, RAW_F32},       {"F16", 2, RAW_F16},       {"BF16", 2, RAW_BF16},
     {"BOOL", 1, RAW_OTHER},    {"U8", 1, RAW_OTHER},      {"I8", 1, RAW_OTHER},
-    {"F8_E5M2", 1, RAW_OTHER}, {"F8_E4M3", 1, RAW_OTHER}, {"U16", 2, RAW_OTHER},
-    {"I16", 2, RAW_OTHER},     {"U32", 4, RAW_OTHER},     {"I32", 4, RAW_OTHER},
-    {"U64", 8, RAW_OTHER},     {"I64", 8, RAW_OTHER},     {"F64", 8, RAW_OTHER},
+    {"F8_E8M0", 1, RAW_OTHER}, {"F8_E5M2", 1, RAW_OTHER}, {"F8_E4M3", 1, RAW_OTHER},
+    {"U16", 2, RAW_OTHER},     {"I16", 2, RAW_OTHER},     {"U32", 4, RAW_OTHER},
+    {"I32", 4, RAW_OTHER},     {"U64", 8, RAW_OTHER},     {"I64", 8, RAW_OTHER},
+    {"F64", 8, RAW_OTHER},
 };
 #define N_DTYPES (sizeof dtypes / sizeof *dtypes)
 
@@ -74,7 +75,7 @@ static enum bise_status read_shape(struct raw_tensor *t, const struct json_value
         if (__builtin_mul_overflow(*bytes, size, bytes))
             return bise_fail(err, BISE_ERR_FORMAT,
                              "%s: tensor %s: the product of its shape overflows", file, t->name);
-        if (t->n_dims < 2)
+        if (t->n_dims < 3)
             t->shape[t->n_dims] = size;
         t->n_dims++;
     }

@@ -3,6 +3,7 @@
 #include "quant/source/bise_file.h"
 #include "quant/source/configs.h"
 #include "quant/source/folder.h"
+#include "quant/source/foreign.h"
 #include "quant/source/stacked.h"
 #include "src/base/crc32c.h"
 #include "src/model/shape.h"
@@ -13,52 +14,62 @@
 #include <string.h>
 
 /* config.json or params.json, whichever belongs to the weights' names; the other if it is missing.
- */
+ * *where: its path, the caller's. *quant_method: what it says of quantization, or "". */
 static enum bise_status read_config(struct source *s, const struct folder *f, char **where,
+                                    char quant_method[64], struct note *note,
                                     struct bise_error *err) {
-    static const char *const names[] = {
-        [NAMING_HF] = "config.json", [NAMING_CONSOLIDATED] = "params.json"};
+    static const char *const names[] = {"params.json", "config.json"};
+    bool hf = !naming_in_pairs(s->naming);
+    const char *const expected = names[hf];
     struct json *config = NULL, *generation = NULL;
-    enum naming kind = s->naming == NAMING_HF ? NAMING_HF : NAMING_CONSOLIDATED;
-    enum bise_status status = folder_read_json(f, names[kind], &config, err);
+    char *generation_path = file_join(f->path, "generation_config.json");
+    enum bise_status status = generation_path
+                                  ? folder_read_json(f, names[hf], &config, err)
+                                  : bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", f->path);
     if (!status && !config) {
-        kind = kind == NAMING_HF ? NAMING_CONSOLIDATED : NAMING_HF;
-        status = folder_read_json(f, names[kind], &config, err);
+        hf = !hf;
+        status = folder_read_json(f, names[hf], &config, err);
     }
     if (!status && !config)
         status = bise_fail(err, BISE_ERR_FORMAT, "%s: expected %s beside the weights", f->path,
-                           names[s->naming == NAMING_HF ? NAMING_HF : NAMING_CONSOLIDATED]);
-    if (!status && kind == NAMING_HF)
+                           expected);
+    if (!status && hf)
         status = folder_read_json(f, "generation_config.json", &generation, err);
-    if (!status && !(*where = file_join(f->path, names[kind])))
+    if (!status && !(*where = file_join(f->path, names[hf])))
         status = bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", f->path);
-    if (!status && kind == NAMING_HF)
+    const struct config_place place = {*where, generation_path, note};
+    if (!status && hf)
         status = config_from_hf(json_root(config), generation ? json_root(generation) : NULL,
-                                *where, &s->config, err);
+                                &place, &s->config, err);
     else if (!status)
-        status = config_from_params(json_root(config), *where, &s->config, err);
+        status = config_from_params(json_root(config), &place, &s->config, err);
+    const char *method = status ? NULL : config_quant_method(json_root(config));
+    snprintf(quant_method, 64, "%s", method ? method : "");
     json_close(&config);
     json_close(&generation);
+    free(generation_path);
     return status;
 }
 
-/* Where the config does not say it: by the rows of the first wk. */
-static void derive_kv_heads(struct source *s) {
-    char name[64];
-    origin_name(name, sizeof name, "layers.0.attention.wk", s->naming);
-    const struct raw_tensor *wk = raw_find(&s->raw, name);
-    struct model_config *c = &s->config;
-    if (c->n_kv_heads == 0 && wk && c->head_dim > 0 && wk->shape[0] / c->head_dim <= c->n_heads)
-        c->n_kv_heads = (uint32_t)(wk->shape[0] / c->head_dim);
+/* Rows of a tensor of model.h; 0 if it is not there. */
+static uint64_t rows_of(const struct source *s, const char *name) {
+    char origin[64];
+    origin_name(origin, sizeof origin, name, s->naming);
+    const struct raw_tensor *t = raw_find(&s->raw, origin);
+    return t ? t->shape[0] : 0;
 }
 
-static void print_shape(char *out, size_t cap, const struct raw_tensor *t) {
-    int n = 0;
-    if (t->n_dims > 2)
-        snprintf(out, cap, "%u dimensions", t->n_dims);
-    else
-        for (unsigned i = 0; i < t->n_dims && n >= 0 && (size_t)n < cap; i++)
-            n += snprintf(out + n, cap - (size_t)n, "[%llu]", (unsigned long long)t->shape[i]);
+/* What a config may leave to the shapes: the KV heads by wk, and, in Llama 2's params.json, the
+ * hidden size of the FFN by w1 and the vocabulary by the embedding. */
+static void derive_sizes(struct source *s) {
+    struct model_config *c = &s->config;
+    const uint64_t kv_rows = rows_of(s, "layers.0.attention.wk");
+    if (c->n_kv_heads == 0 && c->head_dim > 0 && kv_rows / c->head_dim <= c->n_heads)
+        c->n_kv_heads = (uint32_t)(kv_rows / c->head_dim);
+    if (c->ffn_dim == 0)
+        c->ffn_dim = (uint32_t)rows_of(s, "layers.0.feed_forward.w1");
+    if (c->vocab_size == 0)
+        c->vocab_size = (uint32_t)rows_of(s, "tok_embeddings");
 }
 
 /* Finds the tensor of shape number i and checks it. */
@@ -69,7 +80,7 @@ static enum bise_status bind(struct source *s, const struct folder *f,
     const unsigned n_dims = shape->is_vector ? 1 : 2;
     snprintf(t->name, sizeof t->name, "%s", shape->name);
     origin_name(t->origin, sizeof t->origin, shape->name, s->naming);
-    const bool stacked = s->naming == NAMING_STACKED && is_expert(shape->name);
+    const bool stacked = naming_is_stacked(s->naming) && is_expert(shape->name);
     const enum bise_status status =
         stacked ? stacked_part(s, shape->name, shape->rows, shape->cols, &s->parts[i], err)
                 : BISE_OK;
@@ -81,12 +92,11 @@ static enum bise_status bind(struct source *s, const struct folder *f,
     const char *path = s->raw.files[raw->file].path;
     if (raw->n_dims != n_dims || raw->shape[0] != wanted[0] ||
         (n_dims == 2 && raw->shape[1] != wanted[1])) {
-        struct raw_tensor expected = {.n_dims = n_dims, .shape = {wanted[0], wanted[1]}};
-        char a[64] = "", b[64] = "";
-        print_shape(a, sizeof a, &expected);
-        print_shape(b, sizeof b, raw);
+        char a[96], b[96];
+        raw_print_shape(a, sizeof a, wanted, n_dims);
+        raw_print_shape(b, sizeof b, raw->shape, raw->n_dims);
         return bise_fail(err, BISE_ERR_FORMAT, "%s: tensor %s: expected shape %s, found %s", path,
-                         t->origin, a, b[0] ? b : "none");
+                         t->origin, a, b);
     }
     if (raw->type == RAW_OTHER)
         return bise_fail(err, BISE_ERR_UNSUPPORTED,
@@ -147,7 +157,7 @@ static enum bise_status bind_all(struct source *s, const struct folder *f, struc
         return status;
     s->tensors = calloc(s->n_tensors, sizeof *s->tensors);
     s->raws = calloc(s->n_tensors, sizeof *s->raws);
-    s->parts = calloc(s->naming == NAMING_STACKED ? s->n_tensors : 1, sizeof *s->parts);
+    s->parts = calloc(naming_is_stacked(s->naming) ? s->n_tensors : 1, sizeof *s->parts);
     if (!s->tensors || !s->raws || !s->parts)
         status =
             bise_fail(err, BISE_ERR_MEMORY, "no memory for a list of %zu tensors", s->n_tensors);
@@ -212,20 +222,49 @@ static enum bise_status read_template(struct source *s, const struct folder *f,
     return status;
 }
 
-/* By the end of its name; folder_open let no other kind through. */
-static enum bise_status add_weights(struct source *s, const char *path, struct bise_error *err) {
-    const char *end = strrchr(path, '.');
-    if (end && strcmp(end, ".gguf") == 0)
-        return raw_add_gguf(&s->raw, &s->gguf, path, err);
-    return end && strcmp(end, ".safetensors") == 0 ? raw_add_safetensors(&s->raw, path, err)
-                                                   : raw_add_torch(&s->raw, path, err);
+/* The parts of a GGUF file: the first one's metadata are the model's. */
+static enum bise_status add_gguf_part(struct source *s, const struct folder *f, size_t i,
+                                      struct bise_error *err) {
+    struct gguf rest = {0};
+    struct gguf *g = i == 0 ? &s->gguf : &rest;
+    enum bise_status status = raw_add_gguf(&s->raw, g, f->weights[i], err);
+    if (!status)
+        status = gguf_check_part(g, i, f->n_weights, f->weights[i], err);
+    gguf_close(&rest);
+    return status;
+}
+
+static enum bise_status add_weights(struct source *s, const struct folder *f, size_t i,
+                                    struct bise_error *err) {
+    switch (f->kind) {
+    case FILE_GGUF:
+        return add_gguf_part(s, f, i, err);
+    case FILE_SAFETENSORS:
+        return raw_add_safetensors(&s->raw, f->weights[i], err);
+    case FILE_TORCH:
+        return raw_add_torch(&s->raw, f->weights[i], err);
+    case FILE_BISE:
+        break;
+    }
+    return bise_fail(err, BISE_ERR_UNSUPPORTED, "%s: a .bise file within a checkpoint",
+                     f->weights[i]);
+}
+
+/* Models that take more than text have theirs under a name before it. */
+static void strip_prefix(struct raw_set *set) {
+    static const char prefix[] = "language_model.";
+    for (size_t i = 0; i < set->n_tensors; i++)
+        if (strncmp(set->tensors[i].name, prefix, sizeof prefix - 1) == 0)
+            set->tensors[i].name += sizeof prefix - 1;
 }
 
 /* Config, tokenizer and chat template of a GGUF file are its metadata. */
-static enum bise_status read_gguf(struct source *s, const char *path, struct bise_error *err) {
-    enum bise_status status = config_from_gguf(&s->gguf, &s->raw, path, &s->config, err);
+static enum bise_status read_gguf(struct source *s, const char *path, struct note *note,
+                                  struct bise_error *err) {
+    enum bise_status status = config_from_gguf(&s->gguf, &s->raw, path, &s->config, note, err);
     if (!status)
-        status = tokenizer_from_gguf(&s->gguf, path, &s->tokenizer_bytes, &s->tokenizer_len, err);
+        status =
+            tokenizer_from_gguf(&s->gguf, path, &s->tokenizer_bytes, &s->tokenizer_len, note, err);
     const struct gguf_value *v = gguf_find(&s->gguf, "tokenizer.chat_template");
     if (status || !v || v->type != GGUF_STRING)
         return status;
@@ -236,7 +275,7 @@ static enum bise_status read_gguf(struct source *s, const char *path, struct bis
 /* What the user should know before a GGUF file is rounded once more. */
 static void note_gguf(const struct source *s, const char *path, struct note *note) {
     for (size_t i = 0; i < s->n_tensors; i++)
-        if (s->raws[i]->type >= RAW_Q4_0 && s->raws[i]->type <= RAW_Q6_K &&
+        if (s->raws[i]->type >= RAW_Q4_0 && s->raws[i]->type < RAW_OTHER &&
             s->raws[i]->type != RAW_Q8_0) {
             note_add(note,
                      "%s: its weights are rounded already (%s: %s): rounding them again adds to "
@@ -272,28 +311,41 @@ static void describe(struct source *s) {
     s->identity = (uint64_t)crc[0] << 32 | crc[1];
 }
 
-static enum bise_status open_from(struct source *s, const struct folder *f, struct note *note,
-                                  struct bise_error *err) {
-    char *where = NULL;
+static enum bise_status read_weights(struct source *s, const struct folder *f,
+                                     struct bise_error *err) {
     enum bise_status status = BISE_OK;
     for (size_t i = 0; i < f->n_weights && !status; i++)
-        status = add_weights(s, f->weights[i], err);
+        status = add_weights(s, f, i, err);
+    if (status)
+        return status;
+    strip_prefix(&s->raw);
+    status = raw_complete(&s->raw, err);
     if (!status)
-        status = raw_complete(&s->raw, err);
-    if (!status)
-        status = naming_of(&s->raw, f->n_weights == 1 ? f->weights[0] : f->path, &s->naming, err);
-    const bool gguf = s->gguf.bytes != NULL;
+        status = refuse_foreign(&s->raw, err);
+    return status
+               ? status
+               : naming_of(&s->raw, f->n_weights == 1 ? f->weights[0] : f->path, &s->naming, err);
+}
+
+static enum bise_status open_from(struct source *s, const struct folder *f, struct note *note,
+                                  struct bise_error *err) {
+    char *where = NULL, quant_method[64] = "";
+    enum bise_status status = read_weights(s, f, err);
+    const bool gguf = f->kind == FILE_GGUF;
     if (!status && gguf)
-        status = read_gguf(s, f->weights[0], err);
+        status = read_gguf(s, f->weights[0], note, err);
     else if (!status)
-        status = read_config(s, f, &where, err);
+        status = read_config(s, f, &where, quant_method, note, err);
     if (!status) {
-        derive_kv_heads(s);
+        derive_sizes(s);
         status = config_check(&s->config, gguf ? f->weights[0] : where, err);
     }
-    free(where);
     if (!status)
         status = bind_all(s, f, note, err);
+    if (!status && quant_method[0])
+        note_add(note, "%s says quantized by %s, but every weight is a float: read as they are",
+                 where, quant_method);
+    free(where);
     if (!status && gguf)
         note_gguf(s, f->weights[0], note);
     if (!status && !gguf)
@@ -307,21 +359,18 @@ static enum bise_status open_from(struct source *s, const struct folder *f, stru
 enum bise_status source_open(struct source **out, const char *path, char *note, size_t note_cap,
                              struct bise_error *err) {
     struct note notes = {.text = note, .cap = note_cap};
-    struct folder folder;
+    struct folder folder = {0};
     *out = NULL;
     note[0] = 0;
     struct source *s = calloc(1, sizeof *s);
     if (!s)
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", path);
-    enum bise_status status;
-    if (is_bise_file(path)) {
-        status = bise_file_open(s, path, &notes, err);
-    } else {
-        status = folder_open(&folder, path, &notes, err);
-        if (!status)
-            status = open_from(s, &folder, &notes, err);
-        folder_close(&folder);
-    }
+    enum bise_status status =
+        is_bise_file(path) ? BISE_OK : folder_open(&folder, path, &notes, err);
+    const bool bise = is_bise_file(path) || (!status && folder.kind == FILE_BISE);
+    if (!status)
+        status = bise ? bise_file_open(s, path, &notes, err) : open_from(s, &folder, &notes, err);
+    folder_close(&folder);
     if (status)
         source_close(&s);
     *out = s;

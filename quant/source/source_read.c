@@ -91,7 +91,7 @@ enum bise_status source_read_rows(const struct source *s, size_t i, uint32_t row
                                   float *out, struct bise_error *err) {
     const struct source_tensor *t = &s->tensors[i];
     const struct raw_tensor *raw = s->model ? NULL : s->raws[i];
-    const bool reorder = raw && s->naming != NAMING_HF && is_wq_or_wk(t->name);
+    const bool reorder = raw && naming_in_pairs(s->naming) && is_wq_or_wk(t->name);
     const size_t count = (size_t)n * t->cols;
     enum bise_status status = BISE_OK;
     if (row > t->rows || n > t->rows - row)

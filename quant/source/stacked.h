@@ -1,6 +1,8 @@
-/* The first upload of Mixtral, consolidated.00.pt to .07.pt: a layer's experts are one tensor,
- * block_sparse_moe.w1, w2 and w3, each [n_experts * ffn_dim][dim], w2 transposed. Internal to
- * quant/source. */
+/* Mixtures whose experts of a layer are one tensor. Internal to quant/source. NAMING_STACKED,
+ * the first upload of Mixtral, consolidated.00.pt to .07.pt: block_sparse_moe.w1, w2 and w3,
+ * each [n_experts * ffn_dim][dim], w2 transposed. NAMING_FUSED, transformers 5:
+ * mlp.experts.gate_up_proj [n_experts][2 * ffn_dim][dim], w1 before w3, and down_proj
+ * [n_experts][dim][ffn_dim]. */
 #ifndef BISE_QUANT_SOURCE_STACKED_H
 #define BISE_QUANT_SOURCE_STACKED_H
 

@@ -20,6 +20,8 @@ struct model_config {
     double rope_theta;
     float norm_eps;
     int32_t bos_id;
+    bool no_bos;  /* the beginning of a text is not marked by BOS */
+    bool add_eos; /* the end of a text is marked by EOS */
     uint32_t n_eos;
     int32_t eos_ids[MAX_EOS];
     enum chat_format chat;

@@ -21,9 +21,9 @@ static void read_model(const struct gguf *g, const struct raw_set *set) {
     struct bise_error err;
     uint8_t *bytes = NULL;
     size_t len;
-    if (config_from_gguf(g, set, "fuzz.gguf", &config, &err) == BISE_OK)
+    if (config_from_gguf(g, set, "fuzz.gguf", &config, NULL, &err) == BISE_OK)
         (void)config_check(&config, "fuzz.gguf", &err);
-    if (tokenizer_from_gguf(g, "fuzz.gguf", &bytes, &len, &err) == BISE_OK && bytes)
+    if (tokenizer_from_gguf(g, "fuzz.gguf", &bytes, &len, NULL, &err) == BISE_OK && bytes)
         (void)tokenizer_open(&tokenizer, bytes, len, "fuzz.gguf", &err);
     tokenizer_close(&tokenizer);
     free(bytes);

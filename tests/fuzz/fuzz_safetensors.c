@@ -21,13 +21,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct json *header = NULL;
     struct bise_error err;
     struct model_config config;
+    const struct config_place place = {file.path, file.path, NULL};
     size_t len;
     if (size < 8 || safetensors_header_length(data, size, file.path, &len, &err) ||
         json_parse(&header, (const char *)data + 8, len, file.path, &err))
         return 0;
-    if (config_from_hf(json_root(header), json_root(header), file.path, &config, &err) == BISE_OK)
+    if (config_from_hf(json_root(header), json_root(header), &place, &config, &err) == BISE_OK)
         (void)config_check(&config, file.path, &err);
-    if (config_from_params(json_root(header), file.path, &config, &err) == BISE_OK)
+    if (config_from_params(json_root(header), &place, &config, &err) == BISE_OK)
         (void)config_check(&config, file.path, &err);
     if (safetensors_add(&set, 0, header, len, size, file.path, &err) == BISE_OK) {
         set.files = &file;

@@ -2,6 +2,7 @@
 #ifndef BISE_TESTS_UNIT_TINY_GGUF_H
 #define BISE_TESTS_UNIT_TINY_GGUF_H
 
+#include "src/os/file.h"
 #include "tests/unit/tiny_torch.h"
 
 static inline void tiny_gguf_text(struct tiny_bytes *b, const char *s) {
@@ -117,6 +118,42 @@ static inline void tiny_write_gguf(const struct tiny *t, const char *name) {
     free(data.at);
     free(values.at);
     free(shapes);
+}
+
+/* Takes a key out of the file, where it has it, by giving it another name. */
+static inline void tiny_gguf_rename_key(uint8_t *bytes, size_t len, const char *key) {
+    const size_t n = strlen(key);
+    for (size_t i = 24; i + n <= len; i++)
+        if (memcmp(bytes + i, key, n) == 0 && get_u64(bytes + i - 8) == n) {
+            bytes[i] = '~';
+            return;
+        }
+}
+
+/* Adds a value before those of m.gguf, in place of one under the same key, and a filler, so that
+ * what follows stays aligned. */
+static inline void tiny_gguf_put_first(const struct tiny *t, struct tiny_bytes *value,
+                                       const char *key) {
+    static const char spaces[] = "                                ";
+    struct tiny_bytes file = {0};
+    char path[128];
+    uint8_t *bytes;
+    size_t len;
+    const size_t filler = 8 + strlen("filler") + 4 + 8;
+    tiny_gguf_string(value, "filler", spaces + (value->n + filler) % 32);
+    snprintf(path, sizeof path, "%s/m.gguf", t->folder);
+    if (file_read_whole(path, 1 << 20, &bytes, &len, NULL))
+        abort();
+    if (key)
+        tiny_gguf_rename_key(bytes, len, key);
+    put_u64(bytes + 16, get_u64(bytes + 16) + 2);
+    tiny_add(&file, bytes, 24);
+    tiny_add(&file, value->at, value->n);
+    tiny_add(&file, bytes + 24, len - 24);
+    tiny_write_file(t->folder, "m.gguf", file.at, file.n);
+    free(file.at);
+    free(value->at);
+    free(bytes);
 }
 
 #endif

@@ -59,7 +59,7 @@ static enum bise_status open_source(struct quantize *q, struct bise_error *err) 
     enum bise_status s = source_open(&q->source, q->options->source, note, sizeof note, err);
     for (char *rest = note, *line; (line = strsep(&rest, "\n")) != NULL;)
         if (!s && *line)
-            fprintf(stderr, "note: %s\n", line);
+            fprintf(stderr, "%s%s\n", strncmp(line, "warning: ", 9) == 0 ? "" : "note: ", line);
     if (s)
         return s;
     q->config = *source_config(q->source);

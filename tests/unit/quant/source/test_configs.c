@@ -6,6 +6,7 @@
 #include <string.h>
 
 static struct bise_error err;
+static char note[1024];
 
 enum reader { HF, PARAMS };
 
@@ -15,9 +16,12 @@ static enum bise_status read(enum reader reader, const char *text, const char *g
     cr_assert_eq(json_parse(&j, text, strlen(text), "t", &err), BISE_OK, "%s", err.detail);
     if (generation)
         cr_assert_eq(json_parse(&g, generation, strlen(generation), "g", &err), BISE_OK);
+    struct note notes = {.text = note, .cap = sizeof note};
+    const struct config_place place = {reader == HF ? "c.json" : "p.json", "g.json", &notes};
+    note[0] = 0;
     const enum bise_status s =
-        reader == HF ? config_from_hf(json_root(j), g ? json_root(g) : NULL, "c.json", c, &err)
-                     : config_from_params(json_root(j), "p.json", c, &err);
+        reader == HF ? config_from_hf(json_root(j), g ? json_root(g) : NULL, &place, c, &err)
+                     : config_from_params(json_root(j), &place, c, &err);
     json_close(&j);
     json_close(&g);
     return s;
@@ -60,8 +64,8 @@ Test(configs, fields) {
     cr_assert_eq(c.head_dim, 160);
     read(HF, "{" MISTRAL ",\"head_dim\":null,\"tie_word_embeddings\":true}", NULL, &c);
     cr_assert(c.head_dim == 128 && c.tied_head);
-    read(HF, "{" MISTRAL ",\"eos_token_id\":[2,32000],\"bos_token_id\":null}", NULL, &c);
-    cr_assert(c.n_eos == 2 && c.eos_ids[1] == 32000 && c.bos_id == -1);
+    read(HF, "{" MISTRAL ",\"eos_token_id\":[2,31999],\"bos_token_id\":null}", NULL, &c);
+    cr_assert(c.n_eos == 2 && c.eos_ids[1] == 31999 && c.bos_id == -1);
     read(HF, "{" MISTRAL ",\"eos_token_id\":2}", "{\"eos_token_id\":[7,8,9]}", &c);
     cr_assert(c.n_eos == 3 && c.eos_ids[2] == 9);
     read(HF, "{" MISTRAL ",\"eos_token_id\":5}", "{\"eos_token_id\":null}", &c);
@@ -71,6 +75,11 @@ Test(configs, fields) {
     read(HF, "{" MISTRAL ",\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":5e5}}",
          NULL, &c);
     cr_assert_eq(c.rope_theta, 5e5);
+    read(HF,
+         "{" MISTRAL ",\"rope_theta\":7.0,\"rope_parameters\":{\"rope_type\":\"default\","
+         "\"rope_theta\":8.0}}",
+         NULL, &c);
+    cr_assert_eq(c.rope_theta, 8);
     cr_assert_eq(read(HF,
                       "{" MISTRAL ",\"rope_scaling\":null,\"attention_bias\":false,"
                       "\"mlp_bias\":false,\"layer_types\":[\"full_attention\","
@@ -88,19 +97,86 @@ Test(configs, fields) {
     cr_assert(c.n_experts == 8 && c.n_experts_used == 2);
 }
 
-/* No theta in params.json: 1e4 with a window (v0.1), 1e6 without (Mixtral). */
+/* No theta in params.json: 1e6 for a mixture, else 1e4, window or not. */
 Test(configs, params) {
     struct model_config c;
     cr_assert_eq(read(PARAMS, "{" PARAMS_BASE ",\"sliding_window\":4096}", NULL, &c), BISE_OK);
     cr_assert(c.rope_theta == 1e4 && c.window == 4096 && c.bos_id == 1 && c.eos_ids[0] == 2);
     cr_assert_eq(config_check(&c, "p.json", &err), BISE_OK);
     read(PARAMS, "{" PARAMS_BASE "}", NULL, &c);
-    cr_assert(c.rope_theta == 1e6 && c.window == 0);
+    cr_assert(c.rope_theta == 1e4 && c.window == 0);
     read(PARAMS, "{" PARAMS_BASE ",\"rope_theta\":7.0,\"sliding_window\":9}", NULL, &c);
     cr_assert_eq(c.rope_theta, 7);
     read(PARAMS, "{" PARAMS_BASE ",\"moe\":{\"num_experts\":8,\"num_experts_per_tok\":2}}", NULL,
          &c);
-    cr_assert(c.n_experts == 8 && c.n_experts_used == 2);
+    cr_assert(c.n_experts == 8 && c.n_experts_used == 2 && c.rope_theta == 1e6);
+}
+
+/* Llama 2's own: what it leaves open is 0, for the shapes of the tensors to say. */
+Test(configs, params_of_llama_2) {
+    struct model_config c;
+    cr_assert_eq(read(PARAMS,
+                      "{\"dim\":4096,\"multiple_of\":256,\"n_heads\":32,\"n_layers\":32,"
+                      "\"norm_eps\":1e-06,\"vocab_size\":-1}",
+                      NULL, &c),
+                 BISE_OK, "%s", err.detail);
+    cr_assert(c.ffn_dim == 0 && c.vocab_size == 0 && c.n_kv_heads == 32 && c.head_dim == 128);
+    cr_assert_eq(c.rope_theta, 1e4);
+    read(PARAMS,
+         "{\"dim\":8192,\"multiple_of\":4096,\"ffn_dim_multiplier\":1.3,\"n_heads\":64,"
+         "\"n_kv_heads\":8,\"n_layers\":80,\"norm_eps\":1e-05,\"vocab_size\":-1}",
+         NULL, &c);
+    cr_assert(c.ffn_dim == 0 && c.n_kv_heads == 8);
+}
+
+/* Ids that can never occur are left out, and the warning names the file they stand in. */
+Test(configs, ids_that_cannot_occur) {
+    struct model_config c;
+    cr_assert_eq(read(HF, "{" MISTRAL ",\"eos_token_id\":32000}", NULL, &c), BISE_OK);
+    cr_assert(c.n_eos == 0 && strstr(note, "warning: c.json: eos_token_id: 32000 is no id"));
+    read(HF, "{" MISTRAL ",\"eos_token_id\":2}", "{\"eos_token_id\":[-1,5,32000]}", &c);
+    cr_assert(c.n_eos == 1 && c.eos_ids[0] == 5);
+    cr_assert(strstr(note, "warning: g.json: eos_token_id: -1 is no id"), "%s", note);
+    cr_assert(strstr(note, "warning: g.json: eos_token_id: 32000 is no id"), "%s", note);
+    read(HF, "{" MISTRAL ",\"eos_token_id\":3}", "{\"eos_token_id\":-1}", &c);
+    cr_assert(c.n_eos == 1 && c.eos_ids[0] == 3);
+    read(HF, "{" MISTRAL ",\"bos_token_id\":-1}", NULL, &c);
+    cr_assert(c.bos_id == -1 && strstr(note, "warning: c.json: bos_token_id: -1"));
+    read(HF, "{" MISTRAL ",\"bos_token_id\":32000}", NULL, &c);
+    cr_assert_eq(c.bos_id, -1);
+}
+
+Test(configs, quantization_that_is_said) {
+    static const struct {
+        const char *text, *method;
+    } cases[] = {
+        {"{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4}}", "gptq"},
+        {"{\"quantization_config\":{\"load_in_4bit\":true}}", "some method"},
+        {"{\"quantization_config\":null,\"quantization\":{\"bits\":4}}", "some method"},
+        {"{\"quantization_config\":null}", NULL},
+        {"{}", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct json *j = NULL;
+        cr_assert_eq(json_parse(&j, cases[i].text, strlen(cases[i].text), "t", &err), BISE_OK);
+        const char *method = config_quant_method(json_root(j));
+        cr_assert((method == NULL) == (cases[i].method == NULL));
+        cr_assert(!method || strcmp(method, cases[i].method) == 0);
+        json_close(&j);
+    }
+}
+
+Test(configs, nested_in_text_config) {
+    struct model_config c;
+    cr_assert_eq(read(HF,
+                      "{\"architectures\":[\"Mistral3ForConditionalGeneration\"],"
+                      "\"vision_config\":{\"hidden_size\":1024},"
+                      "\"text_config\":{\"model_type\":\"mistral\"," HF_BASE "}}",
+                      NULL, &c),
+                 BISE_OK, "%s", err.detail);
+    cr_assert(c.dim == 4096 && strstr(note, "c.json: text_config is read"));
+    cr_assert_eq(read(HF, "{\"text_config\":{\"model_type\":\"qwen2\"," HF_BASE "}}", NULL, &c),
+                 BISE_ERR_UNSUPPORTED);
 }
 
 Test(configs, refused) {
@@ -134,8 +210,6 @@ Test(configs, refused) {
          BISE_ERR_UNSUPPORTED, "rope_parameters is not supported, found type yarn"},
         {HF, "{" MISTRAL ",\"attention_bias\":true}", NULL, BISE_ERR_UNSUPPORTED,
          "attention_bias is not supported"},
-        {HF, "{" MISTRAL ",\"quantization_config\":{\"bits\":4}}", NULL, BISE_ERR_UNSUPPORTED,
-         "quantization_config is not supported"},
         {HF, "{" MISTRAL ",\"hidden_act\":\"gelu\"}", NULL, BISE_ERR_UNSUPPORTED,
          "hidden_act: expected silu, found gelu"},
         {HF, "{" MISTRAL ",\"sliding_window\":\"all\"}", NULL, BISE_ERR_FORMAT,
@@ -149,8 +223,7 @@ Test(configs, refused) {
          BISE_ERR_UNSUPPORTED, "layer_types"},
         {HF, "{" MISTRAL ",\"tie_word_embeddings\":1}", NULL, BISE_ERR_FORMAT,
          "tie_word_embeddings: expected true or false"},
-        {HF, "{" MISTRAL "}", "{\"eos_token_id\":\"x\"}", BISE_ERR_FORMAT,
-         "generation_config.json: eos_token_id"},
+        {HF, "{" MISTRAL "}", "{\"eos_token_id\":\"x\"}", BISE_ERR_FORMAT, "g.json: eos_token_id"},
         {HF, "{" MISTRAL ",\"eos_token_id\":[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}", NULL,
          BISE_ERR_UNSUPPORTED, "eos_token_id: expected at most 16 ids, found 17"},
         {HF, "{\"architectures\":[\"MixtralForCausalLM\"]," HF_BASE "}", NULL, BISE_ERR_FORMAT,

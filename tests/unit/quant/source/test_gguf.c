@@ -77,28 +77,7 @@ Test(gguf, damaged) {
     tiny_remove(&t);
 }
 
-/* Adds a value before those of m.gguf, and a filler, so that what follows stays aligned. */
-static void put_first(const struct tiny *t, struct tiny_bytes *value) {
-    static const char spaces[] = "                                ";
-    struct tiny_bytes file = {0};
-    char path[128];
-    uint8_t *bytes;
-    size_t len;
-    const size_t filler = 8 + strlen("filler") + 4 + 8;
-    tiny_gguf_string(value, "filler", spaces + (value->n + filler) % 32);
-    snprintf(path, sizeof path, "%s/m.gguf", t->folder);
-    cr_assert_eq(file_read_whole(path, 1 << 20, &bytes, &len, &err), BISE_OK);
-    put_u64(bytes + 16, get_u64(bytes + 16) + 2);
-    tiny_add(&file, bytes, 24);
-    tiny_add(&file, value->at, value->n);
-    tiny_add(&file, bytes + 24, len - 24);
-    tiny_write_file(t->folder, "m.gguf", file.at, file.n);
-    free(file.at);
-    free(value->at);
-    free(bytes);
-}
-
-/* What the metadata say is taken at its word or refused by name; the first of two values counts. */
+/* What the metadata say is taken at its word or refused by name. */
 Test(gguf, metadata) {
     static const struct {
         const char *key, *text; /* text NULL: number */
@@ -111,10 +90,17 @@ Test(gguf, metadata) {
         {"llama.rope.dimension_count", NULL, 4, BISE_ERR_UNSUPPORTED, "head's 8, found 4"},
         {"llama.rope.scaling.type", "none", 0, BISE_OK, ""},
         {"llama.rope.scaling.type", "linear", 0, BISE_ERR_UNSUPPORTED, "rope scaling"},
-        {"general.architecture", "qwen2", 0, BISE_ERR_UNSUPPORTED, "expected llama, found qwen2"},
+        {"general.architecture", "qwen2", 0, BISE_ERR_UNSUPPORTED, "mistral3, found qwen2"},
         {"general.alignment", NULL, 24, BISE_ERR_FORMAT, "general.alignment: expected"},
         {"general.alignment", NULL, 4096, BISE_ERR_FORMAT, "an aligned offset"},
         {"general.alignment", "32", 0, BISE_ERR_FORMAT, "general.alignment: expected"},
+        {"llama.rope.scaling.type", "yarn", 0, BISE_ERR_UNSUPPORTED, "rope scaling"},
+        {"", NULL, 1, BISE_ERR_FORMAT, "a value without a key"},
+        {"filler", NULL, 1, BISE_ERR_FORMAT, "the key filler comes twice"},
+        {"split.count", NULL, 2, BISE_ERR_FORMAT, "NAME-00001-of-00002.gguf"},
+        {"general.type", "adapter", 0, BISE_ERR_UNSUPPORTED, "LoRA adapter"},
+        {"tokenizer.ggml.eos_token_id", NULL, 40, BISE_OK, ""},
+        {"tokenizer.ggml.bos_token_id", NULL, 0xffffffff, BISE_OK, ""},
         {"llama.context_length", "many", 0, BISE_ERR_FORMAT, "expected a whole number"},
         {"llama.rope.freq_base", NULL, 10000, BISE_ERR_FORMAT, "freq_base: expected a number"},
         {"tokenizer.ggml.scores", NULL, 0, BISE_ERR_FORMAT, "tokens, scores and token_type"},
@@ -130,7 +116,7 @@ Test(gguf, metadata) {
             tiny_gguf_string(&value, cases[i].key, cases[i].text);
         else
             tiny_gguf_u32(&value, cases[i].key, cases[i].number);
-        put_first(&t, &value);
+        tiny_gguf_put_first(&t, &value, cases[i].key);
         snprintf(path, sizeof path, "%s/m.gguf", t.folder);
         const enum bise_status status = source_open(&s, path, note, sizeof note, &err);
         cr_assert_eq(status, cases[i].status, "%s: %s", cases[i].key, err.detail);
@@ -153,7 +139,7 @@ Test(gguf, space_before_the_text) {
         tiny_gguf_text(&value, prefix < 2 ? "tokenizer.ggml.add_space_prefix" : "other");
         tiny_u(&value, 7, 4);
         tiny_u(&value, prefix, 1);
-        put_first(&t, &value);
+        tiny_gguf_put_first(&t, &value, NULL);
         snprintf(path, sizeof path, "%s/m.gguf", t.folder);
         cr_assert_eq(source_open(&s, path, note, sizeof note, &err), BISE_OK, "%s", err.detail);
         const uint8_t *bytes = source_tokenizer_bytes(s, &len);
@@ -223,6 +209,64 @@ static void expected_q6(const uint8_t *b, float *y) {
             for (int k = 0; k < 4; k++)
                 y[l + 32 * k] = 0.0625f * (float)sc[l / 16 + 2 * k] * (float)(q[k] - 32);
         }
+}
+
+/* Q2_K and Q3_K in the order of the bytes: halves of 128, in each four times 32 values. */
+static void expected_k2_k3(const uint8_t *b, float *y, bool three) {
+    const uint8_t *q = b + (three ? 32 : 16), *s = three ? b + 96 : b;
+    for (int half = 0; half < 2; half++, q += 32)
+        for (int shift = 0; shift < 8; shift += 2)
+            for (int l = 0; l < 32; l++) {
+                const int group = half * 8 + shift + l / 16, low = q[l] >> shift & 3;
+                if (three) {
+                    const int sc = (group < 8 ? s[group] % 16 : s[group - 8] / 16) +
+                                   16 * (s[8 + group % 4] >> group / 4 * 2 & 3) - 32;
+                    const int high = b[l] >> (half * 4 + shift / 2) & 1;
+                    *y++ = 0.0625f * (float)sc * (float)(low + 4 * high - 4);
+                } else {
+                    *y++ = 0.0625f * (float)(s[group] % 16) * (float)low -
+                           0.25f * (float)(s[group] / 16);
+                }
+            }
+}
+
+Test(gguf, blocks_of_two_and_three_bits) {
+    for (unsigned seed = 0; seed < 50; seed++) {
+        uint8_t b[BLOCK_MAX_BYTES];
+        float x[256], y[256];
+        fill(b, sizeof b, seed);
+        put_half(b + 80, 0.0625f);
+        put_half(b + 82, 0.25f);
+        block_read(RAW_Q2_K, b, x);
+        expected_k2_k3(b, y, false);
+        cr_assert_arr_eq(x, y, sizeof x);
+        put_half(b + 108, 0.0625f);
+        block_read(RAW_Q3_K, b, x);
+        expected_k2_k3(b, y, true);
+        for (int i = 0; i < 256; i++)
+            cr_assert_eq(x[i], y[i], "%d", i);
+    }
+}
+
+Test(gguf, blocks_of_iq4) {
+    static const float values[] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                   1,    13,   25,  38,  53,  69,  89,  113};
+    for (unsigned seed = 0; seed < 50; seed++) {
+        uint8_t b[BLOCK_MAX_BYTES];
+        float x[256];
+        fill(b, sizeof b, seed);
+        put_half(b, 0.0625f);
+        block_read(RAW_IQ4_NL, b, x);
+        cr_assert(x[5] == 0.0625f * values[b[7] % 16] && x[31] == 0.0625f * values[b[17] / 16]);
+        block_read(RAW_IQ4_XS, b, x);
+        for (int i = 0; i < 256; i++) {
+            const int group = i / 32, l = i % 32;
+            const int low = group % 2 ? b[4 + group / 2] / 16 : b[4 + group / 2] % 16;
+            const int scale = low + 16 * ((b[2] + 256 * b[3]) >> 2 * group & 3) - 32;
+            const uint8_t code = b[8 + 16 * group + l % 16];
+            cr_assert_eq(x[i], 0.0625f * (float)scale * values[l < 16 ? code % 16 : code / 16]);
+        }
+    }
 }
 
 Test(gguf, blocks_of_256) {

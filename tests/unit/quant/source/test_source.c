@@ -281,7 +281,7 @@ Test(source, folders_without_a_checkpoint) {
     remove(path);
     refuse(t.folder, BISE_ERR_FORMAT, "found no weights");
     tiny_write_file(t.folder, "model-00001-of-00002.safetensors", "x", 1);
-    refuse(t.folder, BISE_ERR_UNSUPPORTED, "found model-00001-of-00002.safetensors");
+    refuse(t.folder, BISE_ERR_FORMAT, "missing shard model-00002-of-00002.safetensors");
     tiny_remove(&t);
     refuse("/tmp/bise-there-is-no-such-folder", BISE_ERR_IO, "No such file");
 }

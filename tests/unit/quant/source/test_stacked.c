@@ -81,3 +81,78 @@ Test(stacked, another_number_of_experts) {
     refuse(&t, BISE_ERR_FORMAT, "expected shape");
     tiny_remove(&t);
 }
+
+/* transformers 5: gate_up_proj and down_proj hold all experts of a layer, in Hugging Face's
+ * order. */
+static void write_fused(struct tiny *t, const char *leave_out) {
+    static uint8_t file[1 << 20], data[1 << 20];
+    const struct model_config c = tiny_model(t);
+    struct tensor_shape *shapes;
+    size_t n, used = 0, head = 9;
+    cr_assert_eq(config_shapes(&c, &shapes, &n, NULL), BISE_OK);
+    file[8] = '{';
+    for (size_t i = 0; i < n; i++) {
+        char origin[256], stem[64];
+        origin_name(origin, sizeof origin, shapes[i].name, NAMING_FUSED);
+        const char *expert = strstr(shapes[i].name, ".experts.");
+        if ((expert && strcmp(expert, ".experts.0.w1") != 0 &&
+             strcmp(expert, ".experts.0.w2") != 0) ||
+            (leave_out && strcmp(origin, leave_out) == 0))
+            continue;
+        const size_t begin = used;
+        const bool is_down = expert && expert[strlen(expert) - 1] == '2';
+        snprintf(stem, sizeof stem, "%.*s", expert ? (int)(expert - shapes[i].name) : 0,
+                 shapes[i].name);
+        for (uint32_t e = 0; expert && e < c.n_experts; e++)
+            for (size_t j = 0; j < n; j++) { /* w1 comes before w3 */
+                char w1[128], w2[128], w3[128];
+                snprintf(w1, sizeof w1, "%s.experts.%u.w1", stem, e);
+                snprintf(w2, sizeof w2, "%s.experts.%u.w2", stem, e);
+                snprintf(w3, sizeof w3, "%s.experts.%u.w3", stem, e);
+                if (is_down ? strcmp(shapes[j].name, w2) == 0
+                            : strcmp(shapes[j].name, w1) == 0 || strcmp(shapes[j].name, w3) == 0)
+                    used += tiny_fill(data + used, t, &shapes[j], j, "");
+            }
+        if (!expert)
+            used += tiny_fill(data + used, t, &shapes[i], i, origin);
+        head += (size_t)sprintf((char *)file + head, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[",
+                                begin ? "," : "", origin, t->dtype);
+        if (expert)
+            head += (size_t)sprintf((char *)file + head, "%u,%u,", c.n_experts,
+                                    is_down ? c.dim : 2 * c.ffn_dim);
+        else if (!shapes[i].is_vector)
+            head += (size_t)sprintf((char *)file + head, "%u,", shapes[i].rows);
+        head += (size_t)sprintf((char *)file + head, "%u],\"data_offsets\":[%zu,%zu]}",
+                                shapes[i].cols, begin, used);
+    }
+    file[head++] = '}';
+    put_u64(file, head - 8);
+    memcpy(file + head, data, used);
+    tiny_write_file(t->folder, "model.safetensors", file, head + used);
+    free(shapes);
+}
+
+Test(stacked, fused_as_transformers_5_has_it) {
+    static const char *const dtypes[] = {"F32", "BF16"};
+    for (int variant = 0; variant < 2; variant++) {
+        struct tiny t = {.dtype = dtypes[variant], .experts = 4};
+        struct source *s;
+        size_t n;
+        tiny_write(&t);
+        write_fused(&t, NULL);
+        cr_assert_eq(source_open(&s, t.folder, note, sizeof note, &err), BISE_OK, "%s", err.detail);
+        cr_assert_str_eq(note, "");
+        const struct source_tensor *list = source_tensors(s, &n);
+        for (size_t i = 0; i < n; i++) {
+            float rows[48 * 48];
+            cr_assert_eq(source_read_rows(s, i, 0, list[i].rows, rows, &err), BISE_OK);
+            for (uint32_t j = 0; j < list[i].rows * list[i].cols; j++)
+                cr_assert_eq(rows[j], tiny_value(i, j / list[i].cols, j % list[i].cols), "%s",
+                             list[i].name);
+        }
+        source_close(&s);
+        write_fused(&t, "model.layers.1.mlp.experts.down_proj");
+        refuse(&t, BISE_ERR_FORMAT, "missing tensor model.layers.1.mlp.experts.down_proj");
+        tiny_remove(&t);
+    }
+}

@@ -1,0 +1,88 @@
+#include "quant/source/proto.h"
+
+#include "src/base/bytes.h"
+#include "src/base/error.h"
+#include <stdlib.h>
+
+static void put(struct proto *p, const void *data, size_t n) {
+    if (p->failed)
+        return;
+    if (n > p->cap - p->n) {
+        const size_t cap = 2 * (p->cap + n) + 64;
+        uint8_t *grown = realloc(p->at, cap);
+        p->failed = !grown;
+        if (!grown)
+            return;
+        p->at = grown;
+        p->cap = cap;
+    }
+    if (n > 0)
+        memcpy(p->at + p->n, data, n);
+    p->n += n;
+}
+
+void proto_varint(struct proto *p, uint32_t u) {
+    for (; u >= 0x80; u >>= 7)
+        put(p, &(uint8_t){(uint8_t)(u | 0x80)}, 1);
+    put(p, &(uint8_t){(uint8_t)u}, 1);
+}
+
+void proto_bytes(struct proto *p, uint32_t field, const void *data, size_t len) {
+    proto_varint(p, field << 3 | 2);
+    proto_varint(p, (uint32_t)len);
+    put(p, data, len);
+}
+
+static size_t varint_bytes(size_t u) {
+    return u < 0x80 ? 1 : u < 0x4000 ? 2 : 3;
+}
+
+/* Field 1: a piece {1: text, 2: score, 3: type}. */
+static void put_piece(struct proto *p, const char *text, size_t len, const float *score,
+                      enum piece_kind kind) {
+    uint8_t bytes[4];
+    put(p, "\x0a", 1);
+    proto_varint(p, (uint32_t)(1 + varint_bytes(len) + len + (score ? 5 : 0) + 2));
+    proto_bytes(p, 1, text, len);
+    if (score) {
+        put_f32(bytes, *score);
+        put(p, "\x15", 1);
+        put(p, bytes, sizeof bytes);
+    }
+    put(p, "\x18", 1);
+    put(p, &(uint8_t){(uint8_t)kind}, 1);
+}
+
+void proto_piece(struct proto *p, const char *text, size_t len, float score, enum piece_kind kind) {
+    put_piece(p, text, len, &score, kind);
+}
+
+void proto_piece_unscored(struct proto *p, const char *text, size_t len, enum piece_kind kind) {
+    put_piece(p, text, len, NULL, kind);
+}
+
+/* Trainer: 3 BPE, 35 byte fallback. Normalizer: 3 dummy prefix, 4 keep spaces, 5 escape. */
+void proto_specs(struct proto *p, bool byte_fallback, bool add_prefix) {
+    put(p, "\x12\x05\x18\x02\x98\x02", 6);
+    put(p, &(uint8_t){byte_fallback}, 1);
+    put(p, "\x1a\x06\x18", 3);
+    put(p, &(uint8_t){add_prefix}, 1);
+    put(p, "\x20\x00\x28\x01", 4);
+}
+
+enum bise_status proto_take(struct proto *p, const char *where, uint8_t **bytes, size_t *len,
+                            struct bise_error *err) {
+    if (p->failed) {
+        proto_free(p);
+        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for its tokenizer", where);
+    }
+    *bytes = p->at;
+    *len = p->n;
+    *p = (struct proto){0};
+    return BISE_OK;
+}
+
+void proto_free(struct proto *p) {
+    free(p->at);
+    *p = (struct proto){0};
+}
