@@ -1,12 +1,13 @@
 #include "quant/convert_layers.h"
 
-#include "quant/codebook_choice.h"
 #include "quant/gptq/gptq.h"
 #include "quant/gptq/moments.h"
 #include "quant/layer_model.h"
+#include "quant/types.h"
 #include "src/base/error.h"
 #include "src/engine/session.h"
 #include "src/os/clock.h"
+#include "src/os/jobs.h"
 #include "src/os/mem.h"
 
 #include <math.h>
@@ -27,29 +28,29 @@ struct layer_input {
 };
 
 struct layers {
-    struct convert *convert;
-    const struct calibration *text;
-    struct stats *stats;
+    const struct convert *convert;
+    const struct calibration_text *text;
+    struct moments *moments;
     struct layer_model *model;
     struct bise_session *session;
     struct hessian_work work;
-    struct moments moments; /* of the layer at work */
-    bool count_moments;     /* in this run of the layer */
+    struct moment_sums sums; /* of the layer at work */
+    bool count_sums;         /* in this run of the layer */
     struct observer observer;
-    struct layer_input *inputs; /* [moments.stats.n] */
+    struct layer_input *inputs; /* [sums.means.n] */
     float *states;              /* [sequences][length][dim]: the residual stream */
     float *chunk;               /* [CHUNK][dim] */
     int32_t *ids;               /* [length] */
     size_t n_sequences, state_bytes;
-    uint8_t *buffers; /* [n_threads] of buffer_bytes: work, rows, panels */
-    size_t buffer_bytes, rows_at, panels_at;
+    struct jobs jobs; /* buffers: work, rows, panels */
+    size_t rows_at, panels_at;
 };
 
 static void see(void *user, struct pool *pool, const struct observation *o) {
     struct layers *const l = user;
-    const size_t i = stats_index(l->moments.config, o->layer, o->input, o->expert);
-    if (l->count_moments)
-        l->moments.observer.see(l->moments.observer.user, pool, o);
+    const size_t i = moments_index(l->sums.config, o->layer, o->input, o->expert);
+    if (l->count_sums)
+        l->sums.observer.see(l->sums.observer.user, pool, o);
     if (l->inputs[i].hessian.h)
         hessian_add(&l->inputs[i].hessian, &l->work, o);
 }
@@ -58,10 +59,10 @@ static void see(void *user, struct pool *pool, const struct observation *o) {
 
 /* The residual stream before the first layer. */
 static enum bise_status embed(struct layers *l, struct bise_error *err) {
-    const size_t length = l->text->length, dim = l->moments.config->dim;
+    const size_t length = l->text->length, dim = l->sums.config->dim;
     enum bise_status s = BISE_OK;
     for (size_t i = 0; i < l->n_sequences && s == BISE_OK; i++) {
-        calibration_sequence(l->text, i, l->ids);
+        text_sequence(l->text, i, l->ids);
         for (size_t t = 0; t < length && s == BISE_OK; t++)
             s = source_read_rows(l->convert->source, 0, (uint32_t)l->ids[t], 1,
                                  l->states + (i * length + t) * dim, err);
@@ -76,27 +77,27 @@ static size_t widest(const struct model_config *c) {
 }
 
 static enum bise_status open_memory(struct layers *l, struct bise_error *err) {
-    const struct model_config *const c = l->moments.config;
+    const struct model_config *const c = l->sums.config;
     const size_t cols = widest(c), length = l->text->length;
-    const size_t n_threads = (size_t)l->convert->n_threads;
     size_t floats;
-    l->n_sequences = calibration_sequences(l->text);
+    l->n_sequences = text_sequences(l->text);
     l->rows_at = round_up(gptq_work_bytes(cols), 64);
     l->panels_at = l->rows_at + round_up(GPTQ_ROWS * cols * sizeof(float), 64);
-    l->buffer_bytes =
-        l->panels_at + GPTQ_ROWS / PANEL_ROWS * panel_bytes(TYPE_I4, round_up(cols, TILE_K));
     if (mul_ok(l->n_sequences * length, c->dim, &floats) &&
         mul_ok(floats, sizeof *l->states, &l->state_bytes))
         l->states = mem_alloc(l->state_bytes);
     l->chunk = malloc(CHUNK * (size_t)c->dim * sizeof *l->chunk);
     l->ids = malloc(length * sizeof *l->ids);
-    l->inputs = calloc(l->moments.stats.n, sizeof *l->inputs);
-    l->buffers = mem_alloc(n_threads * l->buffer_bytes);
-    if (!l->states || !l->chunk || !l->ids || !l->inputs || !l->buffers)
+    l->inputs = calloc(l->sums.means.n, sizeof *l->inputs);
+    if (!l->states || !l->chunk || !l->ids || !l->inputs)
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for calibrating with %zu tokens",
                          l->n_sequences * length);
-    return hessian_work_open(&l->work, &l->session->engine->kernels, l->session->engine->pool,
-                             round_up(cols, TILE_K), err);
+    const enum bise_status s = jobs_open(
+        &l->jobs, l->session->engine->pool, 0,
+        l->panels_at + GPTQ_ROWS / PANEL_ROWS * panel_bytes(TYPE_I4, round_up(cols, TILE_K)), err);
+    return s ? s
+             : hessian_work_open(&l->work, &l->session->engine->kernels, l->session->engine->pool,
+                                 round_up(cols, TILE_K), err);
 }
 
 static enum bise_status layers_open(struct layers *l, struct bise_error *err) {
@@ -107,7 +108,7 @@ static enum bise_status layers_open(struct layers *l, struct bise_error *err) {
     if (s != BISE_OK)
         return s;
     l->session = layer_model_session(l->model);
-    s = moments_open(&l->moments, layer_model_config(l->model), err);
+    s = moment_sums_open(&l->sums, layer_model_config(l->model), err);
     if (s == BISE_OK)
         s = open_memory(l, err);
     if (s == BISE_OK)
@@ -118,15 +119,15 @@ static enum bise_status layers_open(struct layers *l, struct bise_error *err) {
 }
 
 static void layers_close(struct layers *l) {
-    for (size_t i = 0; l->inputs && i < l->moments.stats.n; i++)
+    for (size_t i = 0; l->inputs && i < l->sums.means.n; i++)
         hessian_close(&l->inputs[i].hessian);
     free(l->inputs);
     free(l->chunk);
     free(l->ids);
     mem_free(l->states, l->state_bytes);
-    mem_free(l->buffers, (size_t)l->convert->n_threads * l->buffer_bytes);
+    jobs_close(&l->jobs);
     hessian_work_close(&l->work);
-    moments_close(&l->moments);
+    moment_sums_close(&l->sums);
     layer_model_close(&l->model);
 }
 
@@ -134,7 +135,7 @@ static void layers_close(struct layers *l) {
 
 /* Runs the layer over all sequences; with advance, its output becomes the states. */
 static enum bise_status run_layer(struct layers *l, bool advance, struct bise_error *err) {
-    const size_t length = l->text->length, dim = l->moments.config->dim;
+    const size_t length = l->text->length, dim = l->sums.config->dim;
     const size_t chunk = l->session->engine->plan.chunk;
     enum bise_status s = BISE_OK;
     for (size_t i = 0; i < l->n_sequences && s == BISE_OK; i++) {
@@ -159,19 +160,17 @@ struct round_arg {
     size_t index;
     const struct writer_tensor *tensor;
     struct rounding_sums *sums; /* [n_tasks] */
-    enum bise_status *statuses; /* [n_tasks] */
-    struct bise_error *errors;  /* [n_threads] */
 };
 
-static void round_task(void *arg, size_t task, int thread) {
+static enum bise_status round_task(void *arg, size_t task, int thread, void *buffer,
+                                   struct bise_error *err) {
     const struct round_arg *const a = arg;
     const struct layers *const l = a->l;
-    uint8_t *const own = l->buffers + (size_t)thread * l->buffer_bytes;
+    uint8_t *const own = buffer;
     float *const rows = (float *)(void *)(own + l->rows_at);
     const size_t row = task * GPTQ_ROWS, left = a->tensor->rows - row;
     const size_t n = left < GPTQ_ROWS ? left : GPTQ_ROWS;
     const size_t bytes = panel_bytes(TYPE_I4, a->gptq->hessian->k);
-    struct bise_error *const err = &a->errors[thread];
     enum bise_status s = thread == 0 ? listener_progress(l->convert->listener, 0, 0, err) : BISE_OK;
     if (s == BISE_OK)
         s = source_read_rows(l->convert->source, a->index, (uint32_t)row, (uint32_t)n, rows, err);
@@ -180,41 +179,21 @@ static void round_task(void *arg, size_t task, int thread) {
         s = writer_put(l->convert->writer, a->index, row / PANEL_ROWS * bytes, own + l->panels_at,
                        (n + PANEL_ROWS - 1) / PANEL_ROWS * bytes, err);
     }
-    a->statuses[thread] = a->statuses[thread] ? a->statuses[thread] : s;
+    return s;
 }
 
 static enum bise_status round_matrix(struct layers *l, const struct gptq *gptq, size_t index,
                                      const int8_t *codebook, struct bise_error *err) {
     const struct writer_tensor *const t = &l->convert->tensors[index];
     const size_t n_tasks = (t->rows + GPTQ_ROWS - 1) / GPTQ_ROWS;
-    const size_t n_threads = (size_t)l->convert->n_threads;
     struct round_arg arg = {.l = l, .gptq = gptq, .index = index, .tensor = t};
-    struct rounding_sums all = {0};
-    enum bise_status s = BISE_OK;
     arg.sums = calloc(n_tasks, sizeof *arg.sums);
-    arg.statuses = calloc(n_threads, sizeof *arg.statuses);
-    arg.errors = calloc(n_threads, sizeof *arg.errors);
-    if (!arg.sums || !arg.statuses || !arg.errors) {
-        s = bise_fail(err, BISE_ERR_MEMORY, "no memory for rounding %s", t->name);
-        goto done;
-    }
-    pool_run(l->session->engine->pool, round_task, &arg, n_tasks);
-    for (size_t i = 0; i < n_threads && s == BISE_OK; i++)
-        if ((s = arg.statuses[i]) != BISE_OK && err)
-            *err = arg.errors[i];
-    for (size_t i = 0; i < n_tasks; i++) {
-        all.error += arg.sums[i].error;
-        all.norm += arg.sums[i].norm;
-    }
-    if (s == BISE_OK) {
-        writer_set_tensor(l->convert->writer, index, codebook,
-                          all.norm > 0 ? (float)sqrt(all.error / all.norm) : 0);
-        s = writer_tensor_done(l->convert->writer, index, err);
-    }
-done:
+    enum bise_status s =
+        arg.sums ? jobs_run(&l->jobs, round_task, &arg, n_tasks, err)
+                 : bise_fail(err, BISE_ERR_MEMORY, "no memory for rounding %s", t->name);
+    if (s == BISE_OK)
+        s = convert_done(l->convert, index, codebook, arg.sums, n_tasks, err);
     free(arg.sums);
-    free(arg.statuses);
-    free(arg.errors);
     return s;
 }
 
@@ -223,16 +202,16 @@ static enum bise_status round_input(struct layers *l, struct layer_input *in,
                                     struct bise_error *err) {
     enum bise_status s = BISE_OK;
     struct gptq gptq = {0};
-    const struct stats_entry *const seen =
-        &l->moments.stats.entries[in - l->inputs]; /* in the same order */
-    if (in->hessian.count >= STATS_LEAST && hessian_factor(&in->hessian, &l->work)) {
+    const struct input_moments *const seen =
+        &l->sums.means.entries[in - l->inputs]; /* in the same order */
+    if (in->hessian.count >= MOMENTS_LEAST && hessian_factor(&in->hessian, &l->work)) {
         for (size_t i = 0; i < in->n_tensors && s == BISE_OK; i++) {
             const size_t index = in->tensors[i];
             const int8_t *codebook;
-            s = choose_codebook(&codebook, l->convert->source, index, seen->moments, err);
+            s = choose_codebook(&codebook, l->convert->source, index, seen->squares, err);
             if (s == BISE_OK)
                 s = gptq_open(&gptq, &in->hessian, &l->session->engine->kernels, codebook,
-                              seen->moments, err);
+                              seen->squares, err);
             if (s == BISE_OK)
                 s = round_matrix(l, &gptq, index, codebook, err);
             gptq_close(&gptq);
@@ -259,9 +238,9 @@ static void find_matrices(struct layers *l, size_t layer) {
     const size_t n_experts = c->n_experts ? c->n_experts : 1;
     for (enum input input = 0; input < INPUT_COUNT; input++)
         for (size_t e = 0; e < (input < INPUT_FFN ? 1 : n_experts); e++) {
-            const struct stats_entry *const named =
-                &l->stats->entries[stats_index(c, layer, input, e)];
-            struct layer_input *const in = &l->inputs[stats_index(l->moments.config, 0, input, e)];
+            const struct input_moments *const named =
+                &l->moments->entries[moments_index(c, layer, input, e)];
+            struct layer_input *const in = &l->inputs[moments_index(l->sums.config, 0, input, e)];
             char name[64];
             *in = (struct layer_input){.input = input, .expert = e};
             for (size_t i = 0; i < MAX_MATRICES && matrices[input][i]; i++) {
@@ -277,14 +256,14 @@ static void find_matrices(struct layers *l, size_t layer) {
 
 /* Runs a layer as often as its second moments need room, and rounds. */
 static enum bise_status do_layer(struct layers *l, size_t layer, struct bise_error *err) {
-    const size_t n = l->moments.stats.n;
+    const size_t n = l->sums.means.n;
     enum bise_status s = layer_model_load(l->model, layer, err);
-    moments_reset(&l->moments);
+    moment_sums_reset(&l->sums);
     find_matrices(l, layer);
     for (size_t from = 0, to; from < n && s == BISE_OK; from = to) {
         size_t bytes = 0;
         for (to = from; to < n && s == BISE_OK; to++) {
-            const size_t cols = l->moments.stats.entries[to].cols;
+            const size_t cols = l->sums.means.entries[to].cols;
             const size_t more = l->inputs[to].n_tensors ? hessian_bytes(cols) : 0;
             if (bytes > 0 && bytes + more > MAX_HESSIANS)
                 break;
@@ -292,11 +271,11 @@ static enum bise_status do_layer(struct layers *l, size_t layer, struct bise_err
             if (more)
                 s = hessian_open(&l->inputs[to].hessian, cols, err);
         }
-        l->count_moments = from == 0;
+        l->count_sums = from == 0;
         if (s == BISE_OK)
             s = run_layer(l, to == n, err);
         if (from == 0)
-            moments_take(&l->moments);
+            moment_sums_take(&l->sums);
         for (size_t i = from; i < to && s == BISE_OK; i++)
             if (l->inputs[i].n_tensors)
                 s = round_input(l, &l->inputs[i], err);
@@ -304,18 +283,21 @@ static enum bise_status do_layer(struct layers *l, size_t layer, struct bise_err
     return s;
 }
 
-/* The layer's moments become those of its number in the statistics of the whole. */
+/* The layer's moments become those of its number in the moments of the whole. */
 static void keep_moments(struct layers *l, size_t layer) {
-    const size_t first = stats_index(source_config(l->convert->source), layer, INPUT_ATTENTION, 0);
-    for (size_t i = 0; i < l->moments.stats.n; i++) {
-        const struct stats_entry *const from = &l->moments.stats.entries[i];
-        struct stats_entry *const to = &l->stats->entries[first + i];
+    const size_t first =
+        moments_index(source_config(l->convert->source), layer, INPUT_ATTENTION, 0);
+    for (size_t i = 0; i < l->sums.means.n; i++) {
+        const struct input_moments *const from = &l->sums.means.entries[i];
+        struct input_moments *const to = &l->moments->entries[first + i];
         to->count = from->count;
-        memcpy(to->moments, from->moments, from->cols * sizeof *from->moments);
+        memcpy(to->squares, from->squares, from->cols * sizeof *from->squares);
     }
 }
 
 uint64_t convert_layers_memory(const struct model_config *c, uint64_t n_tokens, int n_threads) {
+    if (n_tokens == 0)
+        return 0;
     const uint64_t k = round_up(widest(c), TILE_K), n_experts = c->n_experts ? c->n_experts : 1;
     const uint64_t heads = (uint64_t)c->n_heads * c->head_dim;
     const uint64_t weights = 2 * c->dim * heads + 3 * n_experts * c->dim * (uint64_t)c->ffn_dim;
@@ -329,12 +311,25 @@ uint64_t convert_layers_memory(const struct model_config *c, uint64_t n_tokens, 
            (uint64_t)n_threads * per_thread;
 }
 
-enum bise_status convert_layers(struct convert *c, const struct calibration *text,
-                                struct stats *stats, struct bise_error *err) {
-    struct layers l = {.convert = c, .text = text, .stats = stats};
+/* Whether a matrix that minds what it reads is yet to be written. */
+static bool any_left(const struct convert *c) {
+    for (size_t i = 0; i < c->n_tensors; i++)
+        if (is_rounded(&c->tensors[i]) && !writer_has_tensor(c->writer, i))
+            return true;
+    return false;
+}
+
+enum bise_status convert_layers(const struct convert *c, const struct calibration_text *text,
+                                struct moments *moments, struct bise_error *err) {
+    struct layers l = {.convert = c, .text = text, .moments = moments};
     const size_t n = source_config(c->source)->n_layers;
     const double started = seconds_now();
-    enum bise_status s = layers_open(&l, err);
+    if (!text->ids || !any_left(c))
+        return BISE_OK;
+    moments_close(moments);
+    enum bise_status s = moments_open(moments, source_config(c->source), err);
+    if (s == BISE_OK)
+        s = layers_open(&l, err);
     for (size_t layer = 0; layer < n && s == BISE_OK; layer++) {
         s = do_layer(&l, layer, err);
         if (s != BISE_OK)
@@ -345,5 +340,7 @@ enum bise_status convert_layers(struct convert *c, const struct calibration *tex
                       spent / (double)(layer + 1) * (double)(n - layer - 1));
     }
     layers_close(&l);
+    if (s == BISE_OK)
+        moments_report(moments, c->listener);
     return s;
 }

@@ -15,9 +15,9 @@
 
 /* The largest tensor of a type; n_tensors if there is none. */
 static size_t largest(const struct dry_run *d, enum tensor_type type) {
-    size_t best = d->n_tensors;
+    size_t best = d->convert->n_tensors;
     uint64_t most = 0;
-    for (size_t i = 0; i < d->n_tensors; i++) {
+    for (size_t i = 0; i < d->convert->n_tensors; i++) {
         const struct writer_tensor *t = &d->convert->tensors[i];
         const uint64_t n = (uint64_t)t->rows * t->cols;
         if (t->type == type && !t->is_vector && n > most) {
@@ -39,7 +39,7 @@ static enum bise_status time_tensor(const struct dry_run *d, size_t i, struct sa
                                     double *seconds, struct bise_error *err) {
     const struct writer_tensor *t = &d->convert->tensors[i];
     const struct rounding how = {t->type, codebook_default,
-                                 stats_weights(d->convert->stats, t->name)};
+                                 moments_weights(d->convert->moments, t->name)};
     struct rounding_sums sums = {0};
     const double started = seconds_now();
     double now;
@@ -88,12 +88,12 @@ static enum bise_status estimate(const struct dry_run *d, double *seconds, struc
     for (int type = 0; type < TYPE_COUNT; type++) {
         const size_t sampled = largest(d, (enum tensor_type)type);
         double each = 0;
-        if (sampled == d->n_tensors)
+        if (sampled == d->convert->n_tensors)
             continue;
         const enum bise_status s = sample_tensor(d, sampled, &each, err);
         if (s)
             return s;
-        for (size_t i = 0; i < d->n_tensors; i++) {
+        for (size_t i = 0; i < d->convert->n_tensors; i++) {
             const struct writer_tensor *t = &d->convert->tensors[i];
             if ((int)t->type == type)
                 *seconds += each * (double)t->rows * (double)t->cols;
@@ -113,7 +113,7 @@ enum bise_status dry_run(struct dry_run *d, struct bise_error *err) {
     mem_facts(&facts);
     d->seconds /= c->n_threads;
     d->disk_bytes = d->file_bytes + d->temp_bytes;
-    d->memory_bytes = convert_memory(c, d->n_tensors) + d->extra_bytes;
+    d->memory_bytes = convert_memory(c) + d->extra_bytes;
     d->memory_free = facts.available < facts.limit ? facts.available : facts.limit;
     d->fits = d->disk_bytes <= d->disk_free && d->memory_bytes <= d->memory_free;
     return BISE_OK;

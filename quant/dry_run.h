@@ -6,7 +6,6 @@
 
 struct dry_run {
     const struct convert *convert; /* no writer */
-    size_t n_tensors;
     const char *out_path;
     uint64_t file_bytes;  /* of the output */
     uint64_t temp_bytes;  /* of temporary models beside it; 0: none */

@@ -4,6 +4,7 @@
 #include "src/base/error.h"
 #include "src/model/model_bind.h"
 #include "src/model/shape.h"
+#include "src/os/jobs.h"
 #include "src/os/mem.h"
 
 #include <stdlib.h>
@@ -17,9 +18,8 @@ struct layer_model {
     struct tensor_shape *shapes; /* of the model's tensors, in their order */
     uint8_t *memory;             /* all panels and vectors */
     size_t bytes;
-    uint8_t *buffers; /* [n_threads] of buffer_bytes: rows, then scratch */
-    size_t buffer_bytes, rows_bytes;
-    int n_threads;
+    struct jobs jobs;  /* buffers: rows, then scratch */
+    size_t rows_bytes; /* of these */
     struct bise_session *session;
 };
 
@@ -60,15 +60,13 @@ static enum bise_status make_tensors(struct layer_model *m, struct bise_error *e
     return model_bind(model, "one layer", err);
 }
 
-static enum bise_status make_buffers(struct layer_model *m, struct bise_error *err) {
+static enum bise_status open_jobs(struct layer_model *m, struct bise_error *err) {
     size_t cols = 0;
     for (size_t i = 0; i < m->model.n_tensors; i++)
         cols = m->shapes[i].cols > cols ? m->shapes[i].cols : cols;
     m->rows_bytes = round_up(TASK_ROWS * cols * sizeof(float), 64);
-    m->buffer_bytes = m->rows_bytes + round_up(quantize_scratch_floats(cols) * sizeof(float), 64);
-    m->buffers = mem_alloc((size_t)m->n_threads * m->buffer_bytes);
-    return m->buffers ? BISE_OK
-                      : bise_fail(err, BISE_ERR_MEMORY, "no memory for rows of %zu columns", cols);
+    return jobs_open(&m->jobs, m->session->engine->pool, 0,
+                     m->rows_bytes + quantize_scratch_floats(cols) * sizeof(float), err);
 }
 
 enum bise_status layer_model_open(struct layer_model **out, const struct source *source,
@@ -81,16 +79,15 @@ enum bise_status layer_model_open(struct layer_model **out, const struct source 
     if (!m)
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for a layer");
     m->source = source;
-    m->n_threads = n_threads;
     m->model.config = *source_config(source);
     m->model.config.n_layers = 1;
     m->model.config.vocab_size = 1;
     m->model.config.tied_head = true;
     enum bise_status s = make_tensors(m, err);
     if (s == BISE_OK)
-        s = make_buffers(m, err);
-    if (s == BISE_OK)
         s = bise_session_open(&m->session, &m->model, &params, err);
+    if (s == BISE_OK)
+        s = open_jobs(m, err);
     if (s == BISE_OK)
         *out = m;
     else
@@ -102,10 +99,10 @@ void layer_model_close(struct layer_model **mp) {
     struct layer_model *const m = mp ? *mp : NULL;
     if (!m)
         return;
+    jobs_close(&m->jobs);
     bise_session_close(&m->session);
     model_unbind(&m->model);
     mem_free(m->memory, m->bytes);
-    mem_free(m->buffers, (size_t)m->n_threads * m->buffer_bytes);
     free(m->model.tensors);
     free(m->shapes);
     free(m);
@@ -118,31 +115,29 @@ struct load_arg {
     struct layer_model *m;
     const struct tensor *to;
     size_t index; /* of the source's tensor */
-    enum bise_status *statuses;
-    struct bise_error *errors; /* [n_threads] */
 };
 
-static void load_task(void *arg, size_t task, int thread) {
+static enum bise_status load_task(void *arg, size_t task, int thread, void *buffer,
+                                  struct bise_error *err) {
     const struct load_arg *const a = arg;
     const struct tensor *const t = a->to;
-    uint8_t *const own = a->m->buffers + (size_t)thread * a->m->buffer_bytes;
-    float *const rows = (float *)(void *)own, *const scratch = (void *)(own + a->m->rows_bytes);
+    float *const rows = buffer, *const scratch = (void *)((uint8_t *)buffer + a->m->rows_bytes);
     const size_t row = task * TASK_ROWS, left = t->rows - row;
     const size_t n = left < TASK_ROWS ? left : TASK_ROWS, bytes = panel_bytes(t->type, t->w.k);
     const struct rounding how = {.type = t->type};
     struct rounding_sums sums = {0};
     uint8_t *const to = a->m->memory + t->offset + row / PANEL_ROWS * bytes;
-    const enum bise_status s = source_read_rows(a->m->source, a->index, (uint32_t)row, (uint32_t)n,
-                                                rows, &a->errors[thread]);
-    if (s != BISE_OK) {
-        a->statuses[thread] = s;
-        return;
-    }
+    (void)thread;
+    const enum bise_status s =
+        source_read_rows(a->m->source, a->index, (uint32_t)row, (uint32_t)n, rows, err);
+    if (s != BISE_OK)
+        return s;
     if (t->is_vector)
         memcpy(to, rows, t->cols * sizeof *rows);
     for (size_t r = 0; r < n && !t->is_vector; r += PANEL_ROWS)
         quantize_panel(to + r / PANEL_ROWS * bytes, &how, rows + r * t->cols,
                        n - r < PANEL_ROWS ? n - r : PANEL_ROWS, t->cols, scratch, &sums);
+    return BISE_OK;
 }
 
 /* Place in the source of a tensor of the one layer, as that of layer number `layer`. */
@@ -152,24 +147,11 @@ static size_t source_index(const struct layer_model *m, size_t i, size_t layer) 
 }
 
 enum bise_status layer_model_load(struct layer_model *m, size_t layer, struct bise_error *err) {
-    const size_t n_threads = (size_t)m->n_threads;
-    enum bise_status *const statuses = calloc(n_threads, sizeof *statuses);
-    struct bise_error *const errors = calloc(n_threads, sizeof *errors);
-    struct load_arg arg = {.m = m, .statuses = statuses, .errors = errors};
     enum bise_status s = BISE_OK;
-    if (!statuses || !errors)
-        s = bise_fail(err, BISE_ERR_MEMORY, "no memory for loading a layer");
     for (size_t i = 1; i + 1 < m->model.n_tensors && s == BISE_OK; i++) {
-        arg.to = &m->model.tensors[i];
-        arg.index = source_index(m, i, layer);
-        pool_run(m->session->engine->pool, load_task, &arg,
-                 (arg.to->rows + TASK_ROWS - 1) / TASK_ROWS);
-        for (size_t t = 0; t < n_threads && s == BISE_OK; t++)
-            if ((s = statuses[t]) != BISE_OK && err)
-                *err = errors[t];
+        struct load_arg arg = {m, &m->model.tensors[i], source_index(m, i, layer)};
+        s = jobs_run(&m->jobs, load_task, &arg, (arg.to->rows + TASK_ROWS - 1) / TASK_ROWS, err);
     }
-    free(statuses);
-    free(errors);
     return s;
 }
 

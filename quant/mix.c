@@ -1,6 +1,7 @@
 #include "quant/mix.h"
 
 #include "quant/round/quantize.h"
+#include "quant/sensitivity.h"
 #include "src/base/error.h"
 
 #include <stdio.h>
@@ -113,8 +114,8 @@ static enum bise_status sample_error(const struct source *source, const struct w
     return s;
 }
 
-enum bise_status mix_guess(struct mix *m, const struct source *source, const struct stats *stats,
-                           struct bise_error *err) {
+enum bise_status mix_guess(struct mix *m, const struct source *source,
+                           const struct moments *moments, struct bise_error *err) {
     const size_t n_layers = count_layers(m);
     enum bise_status s = BISE_OK;
     for (size_t i = 0; i < m->n_tensors && !s; i++) {
@@ -122,7 +123,7 @@ enum bise_status mix_guess(struct mix *m, const struct source *source, const str
         double error;
         if (m->unit_of[i] == MIX_NONE)
             continue;
-        s = sample_error(source, t, i, stats_weights(stats, t->name), &error, err);
+        s = sample_error(source, t, i, moments_weights(moments, t->name), &error, err);
         if (!s)
             m->units[m->unit_of[i]].loss += kind_loss(t->name) * place_loss(t->name, n_layers) *
                                             error * (double)t->rows * (double)t->cols;
@@ -178,7 +179,8 @@ enum bise_status mix_choose(struct mix *m, double bits, struct bise_error *err) 
     return BISE_OK;
 }
 
-void mix_tell(const struct mix *m, double bits, const char *how, const struct listener *listener) {
+static void mix_tell(const struct mix *m, double bits, const char *how,
+                     const struct listener *listener) {
     const struct type_share layers = types_share(m->tensors, m->n_tensors, true);
     const struct type_share all = types_share(m->tensors, m->n_tensors, false);
     double n_weights;
@@ -194,4 +196,45 @@ void mix_tell(const struct mix *m, double bits, const char *how, const struct li
         if (m->units[i].chosen)
             listener_note(listener, "  %-44s i8  loss %.3e as i4", m->units[i].name,
                           m->units[i].loss);
+}
+
+static enum bise_status measure(struct mix *m, const struct origin *from, const char *text,
+                                const struct moments *moments, struct bise_error *err) {
+    struct bise_model *model = NULL;
+    int32_t *ids;
+    size_t n;
+    enum bise_status s = bundle_tokenize(from->tokenizer, "--sensitivity", text, -1,
+                                         SENSITIVITY_SEQUENCE, &ids, &n, err);
+    if (!s && from->dry_run)
+        s = mix_guess(m, from->source, moments, err);
+    else if (!s)
+        s = reference_open(&model, from, TYPE_BF16, err);
+    if (!s && model)
+        s = sensitivity_measure(m, model, ids, n, moments, from->n_threads, from->listener, err);
+    bise_model_close(&model);
+    free(ids);
+    return s;
+}
+
+enum bise_status mix_apply(const struct types *t, const char *sensitivity,
+                           const struct origin *from, const struct moments *moments,
+                           struct writer_tensor *tensors, size_t n, struct bise_error *err) {
+    struct mix m;
+    if (t->bits == 0)
+        return sensitivity ? bise_fail(err, BISE_ERR_ARG, "--sensitivity: of no use without --bits")
+                           : BISE_OK;
+    if (t->type != TYPE_I4)
+        return bise_fail(err, BISE_ERR_ARG, "--bits: of no use with --type %s",
+                         tensor_type_name(t->type));
+    enum bise_status s = mix_open(&m, t, tensors, n, err);
+    if (!s)
+        s = sensitivity ? measure(&m, from, sensitivity, moments, err)
+                        : mix_guess(&m, from->source, moments, err);
+    if (!s)
+        s = mix_choose(&m, t->bits, err);
+    if (!s)
+        mix_tell(&m, t->bits, sensitivity && !from->dry_run ? "measured" : "guessed",
+                 from->listener);
+    mix_close(&m);
+    return s;
 }

@@ -2,9 +2,8 @@
 #ifndef BISE_QUANT_MIX_H
 #define BISE_QUANT_MIX_H
 
-#include "quant/base/listener.h"
-#include "quant/gptq/stats.h"
-#include "quant/source/source.h"
+#include "quant/gptq/moments.h"
+#include "quant/reference.h"
 #include "quant/types.h"
 
 /* Matrices that are chosen together: one, or the same one of all experts of a layer. */
@@ -29,15 +28,19 @@ enum bise_status mix_open(struct mix *m, const struct types *t, struct writer_te
                           size_t n, struct bise_error *err);
 void mix_close(struct mix *m);
 /* Without a text: loss by what kinds and places of matrices lose in general, and by the relative
- * error of a sample of each, weighted by stats (may be NULL).
+ * error of a sample of each, weighted by moments (may be NULL).
  * Errors: as source_read_rows, MEMORY. */
-enum bise_status mix_guess(struct mix *m, const struct source *source, const struct stats *stats,
-                           struct bise_error *err);
+enum bise_status mix_guess(struct mix *m, const struct source *source,
+                           const struct moments *moments, struct bise_error *err);
 /* Chooses units of the greatest loss for their weights as long as the layers' matrices stay within
  * bits for each weight, and sets their types. Bits are those of codes and block scales, 4.25 for i4
  * and 8.25 for i8; row scales (32 bits a row) and padding come on top. Errors: MEMORY. */
 enum bise_status mix_choose(struct mix *m, double bits, struct bise_error *err);
-/* Notes what was chosen. */
-void mix_tell(const struct mix *m, double bits, const char *how, const struct listener *listener);
+/* All of it, for --bits: nothing where none were asked for. sensitivity: a text to measure losses
+ * on (guessed in a dry run), NULL: guessed. Notes what was chosen. Errors: ARG, those of mix_guess,
+ * bundle_tokenize, reference_open and sensitivity_measure. */
+enum bise_status mix_apply(const struct types *t, const char *sensitivity,
+                           const struct origin *from, const struct moments *moments,
+                           struct writer_tensor *tensors, size_t n, struct bise_error *err);
 
 #endif

@@ -13,12 +13,11 @@
 #define CALL         256
 #define LEAST_TOKENS 16
 
-enum bise_status eval_text_open(struct eval_text *t, const char *path,
-                                const struct bundle *tokenizer, const struct model_config *config,
+enum bise_status eval_text_open(struct eval_text *t, const char *path, const struct origin *from,
                                 struct bise_error *err) {
     *t = (struct eval_text){.path = path};
-    return bundle_tokenize(tokenizer, "--eval", path, config->bos_id, LEAST_TOKENS, &t->ids, &t->n,
-                           err);
+    return bundle_tokenize(from->tokenizer, "--eval", path, from->config->bos_id, LEAST_TOKENS,
+                           &t->ids, &t->n, err);
 }
 
 void eval_text_close(struct eval_text *t) {
@@ -46,13 +45,12 @@ static void describe(const struct eval_text *t, struct evaluation *e, char *out,
 
 /* Both sessions, and the run. */
 static enum bise_status measure(const struct eval_text *t, const struct bise_model *reference,
-                                const struct bise_model *model, int n_threads,
-                                const struct listener *listener, char *out, size_t cap,
-                                struct bise_error *err) {
+                                const struct bise_model *model, const struct origin *from,
+                                char *out, size_t cap, struct bise_error *err) {
     const size_t window = t->n < WINDOW ? t->n : WINDOW;
     const struct bise_engine_params params = {
-        .n_ctx = WINDOW, .chunk = CALL, .n_threads = n_threads, .window = -1};
-    struct evaluation e = {.call = CALL, .what = "evaluating: ", .listener = listener};
+        .n_ctx = WINDOW, .chunk = CALL, .n_threads = from->n_threads, .window = -1};
+    struct evaluation e = {.call = CALL, .what = "evaluating: ", .listener = from->listener};
     int32_t *ids = NULL;
     enum bise_status s =
         eval_usual(t->ids, t->n, window, model->config.bos_id, &ids, &e.shape, err);
@@ -73,21 +71,24 @@ static enum bise_status measure(const struct eval_text *t, const struct bise_mod
     return s;
 }
 
-enum bise_status eval_run(const struct eval_text *t, const struct bise_model *reference,
-                          struct writer *w, int n_threads, const struct listener *listener,
+enum bise_status eval_run(const struct eval_text *t, const struct origin *from, struct writer *w,
                           struct bise_error *err) {
-    const struct bise_model_params params = {.memory = BISE_MEMORY_MMAP, .n_threads = n_threads};
-    struct bise_model *model = NULL;
+    const struct bise_model_params params = {.memory = BISE_MEMORY_MMAP,
+                                             .n_threads = from->n_threads};
+    struct bise_model *model = NULL, *reference = NULL;
     char text[EVAL_TEXT_BYTES + 1];
-    enum bise_status s = writer_seal(w, err);
+    enum bise_status s = reference_open(&reference, from, TYPE_BF16, err);
+    if (!s)
+        s = writer_seal(w, err);
     if (!s)
         s = bise_model_open(&model, writer_temp_path(w), &params, err);
     if (!s)
-        s = measure(t, reference, model, n_threads, listener, text, sizeof text, err);
+        s = measure(t, reference, model, from, text, sizeof text, err);
     bise_model_close(&model);
+    bise_model_close(&reference);
     if (s)
         return s;
-    listener_note(listener, "%s", text);
+    listener_note(from->listener, "%s", text);
     writer_set_evaluation(w, text);
     return BISE_OK;
 }

@@ -2,24 +2,28 @@
 #ifndef BISE_QUANT_REFERENCE_H
 #define BISE_QUANT_REFERENCE_H
 
+#include "quant/base/listener.h"
 #include "quant/bundle.h"
 #include "src/model/model.h"
 
-struct reference {
-    struct bise_model *model; /* what the .bise file holds that is the source, or as asked for */
+/* What a .bise file is made from, and by what. */
+struct origin {
+    const struct source *source;
+    const char *path;                  /* of the source */
+    const char *out;                   /* of the file; a temporary model goes beside it */
+    const struct model_config *config; /* of the file */
+    const struct bundle *tokenizer;
+    const struct listener *listener;
+    int n_threads;
+    bool dry_run; /* nothing is to be run or written */
 };
 
-/* source_path: where the source was opened. Unless that is a .bise file, a temporary file of type
- * is made beside `beside` and removed at once, its disk space when the reference is closed.
- * The listener is only asked whether to stop.
+/* The source itself where it is a .bise file, else a temporary file of that type, made beside the
+ * output and removed at once, its disk space when the model is closed.
  * Errors: as convert_all, writer_open and bise_model_open. */
-enum bise_status reference_open(struct reference *r, const struct source *source,
-                                const char *source_path, const struct model_config *config,
-                                const struct bundle *tokenizer, const char *beside,
-                                enum tensor_type type, int n_threads,
-                                const struct listener *listener, struct bise_error *err);
+enum bise_status reference_open(struct bise_model **model, const struct origin *from,
+                                enum tensor_type type, struct bise_error *err);
 /* Disk space that takes in bf16, 0 for a .bise file. */
-uint64_t reference_bytes(const struct model_config *config, const char *source_path);
-void reference_close(struct reference *r);
+uint64_t reference_bytes(const struct origin *from);
 
 #endif

@@ -4,28 +4,25 @@
 #include "quant/round/quantize.h"
 #include "src/base/error.h"
 #include "src/os/clock.h"
+#include "src/os/jobs.h"
 #include "src/os/mem.h"
-#include "src/os/pool.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct measure {
     struct mix *mix;
     struct bise_model *model;
-    const struct stats *stats;
+    const struct moments *moments;
     const struct listener *listener;
     struct bise_session *session;
-    struct pool *pool;
     int32_t *ids; /* [n_windows][window] */
     struct eval_shape shape;
     float *base, *logits; /* [n_windows][run][vocab], [run][vocab] */
     size_t n_done;        /* units */
     uint8_t *spare;       /* panels of a unit's tensors, rounded */
     size_t spare_bytes;
-    uint8_t *buffers; /* [n_threads] of buffer_bytes: floats of a panel, scratch, a panel of i4 */
-    size_t buffer_bytes;
+    struct jobs jobs; /* buffers: a panel of i4, its floats, scratch */
 };
 
 /* ---- rounding ------------------------------------------------------------------------------- */
@@ -38,12 +35,13 @@ struct round_job {
 };
 
 /* One panel: to i4, back to floats, and into the form it had. */
-static void round_panel(void *arg, size_t panel, int thread) {
+static enum bise_status round_panel(void *arg, size_t panel, int thread, void *buffer,
+                                    struct bise_error *err) {
     const struct round_job *job = arg;
     const struct tensor *t = job->t;
     const size_t k = t->w.k, row = panel * PANEL_ROWS;
     const size_t n = t->rows - row < PANEL_ROWS ? t->rows - row : PANEL_ROWS;
-    uint8_t *i4 = job->m->buffers + (size_t)thread * job->m->buffer_bytes;
+    uint8_t *i4 = buffer;
     float *rows = (float *)(void *)(i4 + round_up(panel_bytes(TYPE_I4, k), 64));
     float *scratch = rows + (PANEL_ROWS + 1) * k;
     const struct rounding to_i4 = {TYPE_I4, codebook_default, job->weights},
@@ -57,6 +55,8 @@ static void round_panel(void *arg, size_t panel, int thread) {
         dequantize_row(rows + i * t->cols, TYPE_I4, &rounded, i);
     quantize_panel(job->out + panel * panel_bytes(t->type, k), &back, rows, n, t->cols, scratch,
                    &sums);
+    (void)thread, (void)err;
+    return BISE_OK;
 }
 
 static uint64_t bytes_of(const struct tensor *t) {
@@ -64,7 +64,7 @@ static uint64_t bytes_of(const struct tensor *t) {
 }
 
 /* Rounds a unit's tensors, or puts them back. */
-static void exchange(const struct measure *m, size_t unit, bool back) {
+static void exchange(struct measure *m, size_t unit, bool back) {
     uint8_t *at = m->spare;
     for (size_t i = 0; i < m->mix->n_tensors; i++) {
         struct tensor *t = &m->model->tensors[i];
@@ -74,8 +74,8 @@ static void exchange(const struct measure *m, size_t unit, bool back) {
             t->w.panels = m->model->map + t->offset;
             continue;
         }
-        struct round_job job = {m, t, stats_weights(m->stats, t->name), at};
-        pool_run(m->pool, round_panel, &job, (t->rows + PANEL_ROWS - 1) / PANEL_ROWS);
+        struct round_job job = {m, t, moments_weights(m->moments, t->name), at};
+        jobs_run(&m->jobs, round_panel, &job, (t->rows + PANEL_ROWS - 1) / PANEL_ROWS, NULL);
         t->w.panels = at;
         at += bytes_of(t);
     }
@@ -150,15 +150,17 @@ static enum bise_status allocate(struct measure *m, int n_threads, struct bise_e
         m->spare_bytes = unit_bytes[u] > m->spare_bytes ? unit_bytes[u] : m->spare_bytes;
         k = m->model->tensors[i].w.k > k ? m->model->tensors[i].w.k : k;
     }
-    m->buffer_bytes = round_up(panel_bytes(TYPE_I4, k), 64) +
-                      round_up(((PANEL_ROWS + 1) * k + quantize_scratch_floats(k)) * 4, 64);
-    m->buffers = mem_alloc((size_t)n_threads * m->buffer_bytes);
     m->spare = mem_alloc(m->spare_bytes);
     m->base = malloc((size_t)m->shape.n_windows * window_floats(m) * sizeof *m->base);
     m->logits = malloc(window_floats(m) * sizeof *m->logits);
-    const bool good = unit_bytes && m->buffers && m->spare && m->base && m->logits;
+    const bool good = unit_bytes && m->spare && m->base && m->logits;
     free(unit_bytes);
-    return good ? BISE_OK : bise_fail(err, BISE_ERR_MEMORY, "--sensitivity: no memory");
+    if (!good)
+        return bise_fail(err, BISE_ERR_MEMORY, "--sensitivity: no memory");
+    return jobs_open(&m->jobs, NULL, n_threads,
+                     round_up(panel_bytes(TYPE_I4, k), 64) +
+                         ((PANEL_ROWS + 1) * k + quantize_scratch_floats(k)) * sizeof(float),
+                     err);
 }
 
 static enum bise_status set_up(struct measure *m, const int32_t *ids, size_t n, int n_threads,
@@ -176,15 +178,13 @@ static enum bise_status set_up(struct measure *m, const int32_t *ids, size_t n, 
                                               .window = -1};
     if (!s)
         s = bise_session_open(&m->session, m->model, &params, err);
-    if (!s)
-        s = pool_open(&m->pool, n_threads, err);
     return s ? s : allocate(m, n_threads, err);
 }
 
 enum bise_status sensitivity_measure(struct mix *m, struct bise_model *model, const int32_t *ids,
-                                     size_t n, const struct stats *stats, int n_threads,
+                                     size_t n, const struct moments *moments, int n_threads,
                                      const struct listener *listener, struct bise_error *err) {
-    struct measure all = {.mix = m, .model = model, .stats = stats, .listener = listener};
+    struct measure all = {.mix = m, .model = model, .moments = moments, .listener = listener};
     enum bise_status s = set_up(&all, ids, n, n_threads, err);
     const double started = seconds_now();
     if (!s)
@@ -197,8 +197,7 @@ enum bise_status sensitivity_measure(struct mix *m, struct bise_model *model, co
         s = measure_unit(&all, u, err);
     listener_end(listener);
     bise_session_close(&all.session);
-    pool_close(&all.pool);
-    mem_free(all.buffers, (size_t)n_threads * all.buffer_bytes);
+    jobs_close(&all.jobs);
     mem_free(all.spare, all.spare_bytes);
     free(all.base);
     free(all.logits);

@@ -11,10 +11,10 @@
 /* Every unit's loss becomes the mean KL divergence to the model as it is of the model with that
  * unit rounded to i4, over the first SENSITIVITY_TOKENS ids [n] of a text in sequences of
  * SENSITIVITY_SEQUENCE, which it has at least. model: of f32 or bf16, in the order of m->tensors;
- * its tensors are exchanged and put back. stats: as in mix_guess. Notes how long it takes.
+ * its tensors are exchanged and put back. moments: as in mix_guess. Notes how long it takes.
  * Errors: ARG (a model of other types), MEMORY, NONFINITE, INTERRUPTED. */
 enum bise_status sensitivity_measure(struct mix *m, struct bise_model *model, const int32_t *ids,
-                                     size_t n, const struct stats *stats, int n_threads,
+                                     size_t n, const struct moments *moments, int n_threads,
                                      const struct listener *listener, struct bise_error *err);
 
 #endif

@@ -9,8 +9,7 @@ struct type_options {
     const char *type, *head, *embed, *attention; /* NULL: chosen */
     const char *const *rules;                    /* [n_rules] REGEX=TYPE, later ones win */
     size_t n_rules;
-    double bits;             /* mixed precision; 0: none */
-    const char *sensitivity; /* text to measure it on; NULL: guessed */
+    double bits; /* i4 and i8 mixed to so many; 0: no */
 };
 
 struct types {

@@ -1,4 +1,4 @@
-/* Rounding the rows of a matrix to i4 with error feedback (quant/feedback.h). */
+/* Rounding the rows of a matrix to i4 with error feedback (quant/round/feedback.h). */
 #ifndef BISE_QUANT_GPTQ_GPTQ_H
 #define BISE_QUANT_GPTQ_GPTQ_H
 

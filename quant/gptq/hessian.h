@@ -1,6 +1,6 @@
 /* Full second moments of a matrix's input, and their factor for rounding with error feedback
- * (quant/feedback.h). Sums and products go through the kernels' matmul of floats, so that results
- * do not depend on instruction set or threads. */
+ * (quant/round/feedback.h). Sums and products go through the kernels' matmul of floats, so that
+ * results do not depend on instruction set or threads. */
 #ifndef BISE_QUANT_GPTQ_HESSIAN_H
 #define BISE_QUANT_GPTQ_HESSIAN_H
 

@@ -1,14 +1,22 @@
 /* Rows of floats into panels. */
 #include "quant/round/quantize.h"
-#include "kernels/float_formats.h"
 
+#include "kernels/float_formats.h"
 #include "quant/round/rounding.h"
+
 #include <float.h>
 #include <math.h>
 
 #define SCALE_LIMIT  127  /* of a block scale's magnitude */
 #define ROUNDS       2    /* block scales are chosen, the row scale refitted, and once more */
 #define LEAST_WEIGHT 1e-3 /* of a column, relative to the mean: no error is for nothing */
+
+/* Found by bench/fit_codebook.c; docs/decisions.md says how they compare. */
+const int8_t codebook_default[CODEBOOK_SIZE] = {-32, -24, -19, -15, -11, -8, -5, -2,
+                                                1,   4,   7,   10,  14,  18, 23, 30};
+
+const int8_t codebook_tails[CODEBOOK_SIZE] = {-32, -23, -18, -13, -10, -7, -4, -2,
+                                              0,   3,   6,   9,   12,  17, 22, 30};
 
 size_t quantize_scratch_floats(size_t cols) {
     const size_t k = round_up(cols, TILE_K);

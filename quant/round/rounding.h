@@ -1,4 +1,4 @@
-/* How one block of 32 values meets the grid of its type; internal to quant/.
+/* How one block of 32 values meets the grid of its type; internal to quant/round.
  *
  * The float work is written in vectors of four, which gcc and clang turn into SSE2 or NEON without
  * any flag. Every operation is a single IEEE one, so a file does not depend on the machine that

@@ -56,7 +56,7 @@ struct scenario {
 /* Ends with a scenario whose name is NULL. */
 extern const struct scenario feedback_scenarios[], source_scenarios[], journal_scenarios[],
     kl_base_scenarios[], pool_scenarios[], quantize_scenarios[], session_scenarios[],
-    session_file_scenarios[], stats_scenarios[], text_scenarios[], tokenizer_scenarios[],
+    session_file_scenarios[], moments_scenarios[], text_scenarios[], tokenizer_scenarios[],
     writer_scenarios[];
 
 /* A whole file in memory (malloc), NULL if it cannot be read; not counted as a call that may fail.

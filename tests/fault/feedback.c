@@ -6,7 +6,7 @@
 #include "tests/unit/tiny_model.h"
 
 #define FOLDER "tests/data/format/example.bise"
-#define LENGTH 32 /* of a sequence; four of them: more than STATS_LEAST */
+#define LENGTH 32 /* of a sequence; four of them: more than MOMENTS_LEAST */
 
 static bool left_behind(const char *dir) {
     return fault_file_exists(dir, "out.bise");
@@ -16,25 +16,23 @@ static enum bise_status convert(struct convert *c, const char *dir, size_t n,
                                 struct bise_error *err) {
     int32_t ids[4 * LENGTH];
     const struct model_config *const config = source_config(c->source);
-    const struct calibration text = {.ids = ids, .n = 4 * LENGTH, .length = LENGTH, .bos = 1};
-    struct stats stats = {0};
+    const struct calibration_text text = {.ids = ids, .n = 4 * LENGTH, .length = LENGTH, .bos = 1};
+    struct moments moments = {0};
     char path[4096];
     for (int32_t i = 0; i < 4 * LENGTH; i++)
         ids[i] = (i * 37 + 5) % (int32_t)config->vocab_size;
     snprintf(path, sizeof path, "%s/out.bise", dir);
     enum bise_status s = writer_open(&c->writer, path, config, NULL, NULL, 0, c->tensors, n, err);
     if (s == BISE_OK)
-        s = stats_open(&stats, config, err);
-    if (s == BISE_OK)
-        s = convert_layers(c, &text, &stats, err);
-    c->stats = &stats; /* until it is closed */
+        s = convert_layers(c, &text, &moments, err);
+    c->moments = &moments; /* until it is closed */
     if (s == BISE_OK)
         s = convert_all(c, err);
     if (s == BISE_OK)
         s = writer_finish(&c->writer, err);
     writer_abort(&c->writer);
-    c->stats = NULL;
-    stats_close(&stats);
+    c->moments = NULL;
+    moments_close(&moments);
     if (s == BISE_OK && unlink(path) != 0)
         s = BISE_STATUS_COUNT;
     return s;
@@ -52,6 +50,7 @@ static enum bise_status run_feedback(const char *dir, struct bise_error *err) {
         s = BISE_ERR_MEMORY;
     c.source = source;
     c.tensors = tensors;
+    c.n_tensors = n;
     if (s == BISE_OK)
         s = convert(&c, dir, n, err);
     free(tensors);

@@ -159,7 +159,7 @@ int main(int argc, char **argv) {
     static const struct scenario *const all[] = {
         feedback_scenarios, pool_scenarios,    tokenizer_scenarios,    text_scenarios,
         writer_scenarios,   session_scenarios, session_file_scenarios, journal_scenarios,
-        quantize_scenarios, kl_base_scenarios, source_scenarios,       stats_scenarios};
+        quantize_scenarios, kl_base_scenarios, source_scenarios,       moments_scenarios};
     int n_bad = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)

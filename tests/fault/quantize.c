@@ -15,7 +15,7 @@ static bool left_behind(const char *dir) {
 static enum bise_status convert(const char *dir, const struct source *source,
                                 const struct writer_tensor *tensors, size_t n,
                                 struct bise_error *err) {
-    struct convert c = {.source = source, .tensors = tensors, .n_threads = 2};
+    struct convert c = {.source = source, .tensors = tensors, .n_tensors = n, .n_threads = 2};
     char path[4096];
     snprintf(path, sizeof path, "%s/out.bise", dir);
     enum bise_status s =
@@ -74,17 +74,21 @@ static bool reference_left_behind(const char *dir) {
 static enum bise_status run_reference(const char *dir, struct bise_error *err) {
     static const char folder[] = "tests/data/golden/gqa-swa";
     const struct bundle none = {0};
-    struct reference r = {NULL};
+    struct origin from = {.path = folder, .tokenizer = &none, .n_threads = 2};
+    struct bise_model *model = NULL;
     struct source *source = NULL;
     char note[256], beside[4096];
     snprintf(beside, sizeof beside, "%s/out.bise", dir);
     enum bise_status s = source_open(&source, folder, note, sizeof note, err);
-    if (s == BISE_OK)
-        s = reference_open(&r, source, folder, source_config(source), &none, beside, TYPE_BF16, 2,
-                           NULL, err);
+    if (s == BISE_OK) {
+        from.source = source;
+        from.out = beside;
+        from.config = source_config(source);
+        s = reference_open(&model, &from, TYPE_BF16, err);
+    }
     if (reference_left_behind(dir))
         s = BISE_STATUS_COUNT;
-    reference_close(&r);
+    bise_model_close(&model);
     source_close(&source);
     return s;
 }

@@ -43,54 +43,54 @@ static bool parse(struct options *o, int argc, char **argv, int *code) {
 
 /* The text's tokens, or the model's own. */
 static int get_tokens(const struct options *o, struct runtime *e, const struct listener *listener,
-                      struct calibration *c) {
+                      struct calibration_text *t) {
     char *text = NULL;
     size_t len;
     int code;
     if (o->self) {
         struct bise_error err = {0};
         const enum bise_status s =
-            calibration_write(c, e->session, e->info, (size_t)o->self, listener, &err);
+            text_write(t, e->session, e->info, (size_t)o->self, listener, &err);
         return s ? report(s, &err) : EXIT_DONE;
     }
     code = read_text(o->text, &text, &len);
     if (!code)
-        code = runtime_tokenize(e, text, len, false, &c->ids, &c->n);
+        code = runtime_tokenize(e, text, len, false, &t->ids, &t->n);
     free(text);
-    c->n = c->n < (size_t)o->tokens ? c->n : (size_t)o->tokens;
-    if (!code && calibration_sequences(c) == 0) {
-        fprintf(stderr, "bise: %s: expected at least %zu tokens, found %zu\n", o->text, c->length,
-                c->n);
+    t->n = t->n < (size_t)o->tokens ? t->n : (size_t)o->tokens;
+    if (!code && text_sequences(t) == 0) {
+        fprintf(stderr, "bise: %s: expected at least %zu tokens, found %zu\n", o->text, t->length,
+                t->n);
         code = EXIT_INPUT;
     }
     return code;
 }
 
-static int measure(const struct options *o, struct runtime *e, const struct calibration *c,
+static int measure(const struct options *o, struct runtime *e, const struct calibration_text *t,
                    const struct listener *listener) {
     struct bise_error err = {0};
-    struct moments m;
-    enum bise_status s = moments_open(&m, &e->model->config, &err);
+    struct moment_sums m;
+    enum bise_status s = moment_sums_open(&m, &e->model->config, &err);
     if (s)
         return report(s, &err);
     session_observe(e->session, &m.observer);
-    s = calibration_run(c, e->session, listener, &err);
+    s = text_run(t, e->session, listener, &err);
     session_observe(e->session, NULL);
     if (!s) {
-        calibration_report(moments_take(&m), listener);
-        s = stats_write(&m.stats, o->out, &err);
+        moments_report(moment_sums_take(&m), listener);
+        s = moments_write(&m.means, o->out, &err);
     }
     if (!s)
-        fprintf(stderr, "%s: %zu inputs, %zu sequences of %zu tokens\n", o->out, m.stats.n,
-                calibration_sequences(c), c->length);
-    moments_close(&m);
+        fprintf(stderr, "%s: %zu inputs, %zu sequences of %zu tokens\n", o->out, m.means.n,
+                text_sequences(t), t->length);
+    moment_sums_close(&m);
     return s ? report(s, &err) : EXIT_DONE;
 }
 
 int cmd_calibrate(int argc, char **argv) {
     struct options o = {.runtime = RUNTIME_DEFAULTS, .tokens = 65536};
     struct runtime e = {0};
-    struct calibration c = {0};
+    struct calibration_text text = {0};
     struct listening listening;
     int code;
     if (!parse(&o, argc, argv, &code))
@@ -107,15 +107,15 @@ int cmd_calibrate(int argc, char **argv) {
     }
     if (!code) {
         const size_t trained = e.info->max_context, asked = (size_t)o.runtime.n_ctx;
-        c.length = !length_given && trained > 0 && trained < asked ? trained : asked;
-        c.bos = e.info->bos_id;
-        code = c.length < 32 ? EXIT_USAGE : get_tokens(&o, &e, &listening.listener, &c);
-        if (c.length < 32)
+        text.length = !length_given && trained > 0 && trained < asked ? trained : asked;
+        text.bos = e.info->bos_id;
+        code = text.length < 32 ? EXIT_USAGE : get_tokens(&o, &e, &listening.listener, &text);
+        if (text.length < 32)
             fprintf(stderr, "bise: -c: sequences have at least 32 tokens\n");
     }
     if (!code)
-        code = measure(&o, &e, &c, &listening.listener);
-    calibration_close(&c);
+        code = measure(&o, &e, &text, &listening.listener);
+    text_close(&text);
     runtime_close(&e);
     return code;
 }

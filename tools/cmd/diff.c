@@ -8,12 +8,10 @@
 #include "quant/source/source.h"
 #include "src/base/error.h"
 #include "src/os/cpu.h"
-#include "src/os/mem.h"
-#include "src/os/pool.h"
+#include "src/os/jobs.h"
 #include "tools/common/progress.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,12 +44,9 @@ struct job {
     const struct diff *diff;
     const struct pair *pair;
     size_t rows_per_task, n_tasks;
-    float *buffers; /* [n_threads][2][buffer_floats] */
+    struct jobs jobs; /* buffers: [2][buffer_floats] */
     size_t buffer_floats;
     struct diff_sums *sums; /* [n_tasks] */
-    struct bise_error *errors;
-    enum bise_status *statuses; /* [n_threads] */
-    _Atomic bool stop;
 };
 
 static const struct source_tensor *tensor_of(const struct diff *d, const struct pair *p, int side) {
@@ -76,34 +71,27 @@ static struct diff_sums compare(const float *a, const float *b, size_t n) {
     return s;
 }
 
-static void diff_task(void *arg, size_t task, int thread) {
+static enum bise_status diff_task(void *arg, size_t task, int thread, void *buffer,
+                                  struct bise_error *err) {
     struct job *job = arg;
     const struct diff *d = job->diff;
     const struct source_tensor *t = tensor_of(d, job->pair, 0);
-    float *rows[2] = {job->buffers + (size_t)thread * 2 * job->buffer_floats, NULL};
+    float *const rows[2] = {buffer, (float *)buffer + job->buffer_floats};
     const size_t row = task * job->rows_per_task, left = t->rows - row;
     const uint32_t n = (uint32_t)(left < job->rows_per_task ? left : job->rows_per_task);
-    struct bise_error *err = &job->errors[thread];
-    enum bise_status s = BISE_OK;
-    rows[1] = rows[0] + job->buffer_floats;
-    if (job->stop)
-        return;
-    if (interrupted())
-        s = bise_fail(err, BISE_ERR_INTERRUPTED, "interrupted");
+    enum bise_status s =
+        interrupted() ? bise_fail(err, BISE_ERR_INTERRUPTED, "interrupted") : BISE_OK;
+    (void)thread;
     for (int side = 0; side < 2 && !s; side++)
         s = source_read_rows(d->source[side], side ? job->pair->b : job->pair->a, (uint32_t)row, n,
                              rows[side], err);
-    if (s) {
-        job->statuses[thread] = s;
-        job->stop = true;
-        return;
-    }
-    job->sums[task] = compare(rows[0], rows[1], (size_t)n * t->cols);
+    if (!s)
+        job->sums[task] = compare(rows[0], rows[1], (size_t)n * t->cols);
+    return s;
 }
 
-static enum bise_status alloc_job(struct job *job, struct bise_error *err) {
+static enum bise_status open_job(struct job *job, struct bise_error *err) {
     const struct diff *d = job->diff;
-    const size_t n_threads = (size_t)d->n_threads;
     size_t n_tasks = 1;
     job->buffer_floats = 1;
     for (size_t i = 0; i < d->n_pairs; i++) {
@@ -113,57 +101,41 @@ static enum bise_status alloc_job(struct job *job, struct bise_error *err) {
         job->buffer_floats = floats > job->buffer_floats ? floats : job->buffer_floats;
         n_tasks = tasks > n_tasks ? tasks : n_tasks;
     }
-    job->buffers = mem_alloc(n_threads * 2 * job->buffer_floats * sizeof(float));
     job->sums = calloc(n_tasks, sizeof *job->sums);
-    job->errors = calloc(n_threads, sizeof *job->errors);
-    job->statuses = calloc(n_threads, sizeof *job->statuses);
-    if (job->buffers && job->sums && job->errors && job->statuses)
-        return BISE_OK;
-    return bise_fail(err, BISE_ERR_MEMORY, "no memory for buffers of %zu floats",
-                     job->buffer_floats);
+    return job->sums ? jobs_open(&job->jobs, NULL, d->n_threads,
+                                 2 * job->buffer_floats * sizeof(float), err)
+                     : bise_fail(err, BISE_ERR_MEMORY, "no memory for %zu sums", n_tasks);
 }
 
 /* Sums in the order of the tasks, whichever thread did them. */
-static enum bise_status compare_pair(struct job *job, struct pool *pool, struct pair *p,
-                                     struct bise_error *err) {
+static enum bise_status compare_pair(struct job *job, struct pair *p, struct bise_error *err) {
     const struct source_tensor *t = tensor_of(job->diff, p, 0);
     job->pair = p;
     job->rows_per_task = rows_per_task(t);
     job->n_tasks = (t->rows + job->rows_per_task - 1) / job->rows_per_task;
-    pool_run(pool, diff_task, job, job->n_tasks);
-    for (int i = 0; i < pool_threads(pool); i++)
-        if (job->statuses[i]) {
-            *err = job->errors[i];
-            return job->statuses[i];
-        }
-    for (size_t i = 0; i < job->n_tasks; i++) {
+    const enum bise_status s = jobs_run(&job->jobs, diff_task, job, job->n_tasks, err);
+    for (size_t i = 0; i < job->n_tasks && !s; i++) {
         p->sums.error += job->sums[i].error;
         p->sums.norm += job->sums[i].norm;
         p->sums.largest = fmax(p->sums.largest, job->sums[i].largest);
     }
-    return BISE_OK;
+    return s;
 }
 
 static enum bise_status compare_all(struct diff *d, struct bise_error *err) {
     struct job job = {.diff = d};
-    struct pool *pool = NULL;
     struct progress progress;
     progress_begin(&progress, "comparing");
     progress.no_rate = true;
-    enum bise_status s = alloc_job(&job, err);
-    if (!s)
-        s = pool_open(&pool, d->n_threads, err);
+    enum bise_status s = open_job(&job, err);
     for (size_t i = 0; i < d->n_pairs && !s; i++) {
         if (d->pairs[i].comparable)
-            s = compare_pair(&job, pool, &d->pairs[i], err);
+            s = compare_pair(&job, &d->pairs[i], err);
         progress_show(&progress, i + 1, d->n_pairs);
     }
     progress_end(&progress);
-    pool_close(&pool);
-    mem_free(job.buffers, (size_t)d->n_threads * 2 * job.buffer_floats * sizeof(float));
+    jobs_close(&job.jobs);
     free(job.sums);
-    free(job.errors);
-    free(job.statuses);
     return s;
 }
 

@@ -1,11 +1,10 @@
 /* bise quantize: a checkpoint becomes one .bise file. */
 #include "quant/bundle.h"
-#include "quant/calib.h"
-#include "quant/convert.h"
+#include "quant/calibration.h"
+#include "quant/convert_layers.h"
 #include "quant/dry_run.h"
-#include "quant/precision.h"
+#include "quant/mix.h"
 #include "quant/quantize_eval.h"
-#include "quant/reference.h"
 #include "quant/types.h"
 #include "src/base/crc32c.h"
 #include "src/base/error.h"
@@ -17,13 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OWN_OPTIONS   8
-#define TYPE_OPTIONS  7
-#define CALIB_OPTIONS 4
+#define OWN_OPTIONS         8
+#define TYPE_OPTIONS        7
+#define CALIBRATION_OPTIONS 4
 
 struct options {
-    const char *source, *out, *tokenizer, *chat, *eval;
-    struct calib_options calib;
+    const char *source, *out, *tokenizer, *chat, *eval, *sensitivity;
+    struct calibration_options calib;
     struct type_options types;
     struct option_list rules; /* of --tensor, which types refers to */
     bool no_tokenizer, dry_run;
@@ -38,7 +37,7 @@ struct quantize {
     struct model_config config; /* the source's, with the chat format */
     struct bundle tokenizer;
     struct eval_text eval; /* of --eval */
-    struct calib calib;
+    struct calibration calibration;
     struct tensor_shape *shapes;
     struct writer_tensor *tensors;
     size_t n_tensors;
@@ -87,17 +86,15 @@ static int thread_count(const struct quantize *q) {
     return q->options->threads ? (int)q->options->threads : cpu_default_threads();
 }
 
-static enum bise_status open_calib(struct quantize *q, struct bise_error *err) {
-    const struct options *o = q->options;
-    const struct calib_source from = {.source = q->source,
-                                      .path = o->source,
-                                      .beside = o->out,
-                                      .config = &q->config,
-                                      .tokenizer = &q->tokenizer,
-                                      .listener = listener(q),
-                                      .n_threads = thread_count(q),
-                                      .dry_run = o->dry_run};
-    return calib_open(&q->calib, &o->calib, &from, err);
+static struct origin origin(const struct quantize *q) {
+    return (struct origin){.source = q->source,
+                           .path = q->options->source,
+                           .out = q->options->out,
+                           .config = &q->config,
+                           .tokenizer = &q->tokenizer,
+                           .listener = &q->listening.listener,
+                           .n_threads = thread_count(q),
+                           .dry_run = q->options->dry_run};
 }
 
 /* The tensors and their types, --bits aside, which may need statistics. */
@@ -105,7 +102,7 @@ static enum bise_status list_tensors(struct quantize *q, struct bise_error *err)
     const struct options *o = q->options;
     const enum bise_status s =
         types_apply(&q->types, &o->types, &q->config, &q->shapes, &q->tensors, &q->n_tensors, err);
-    if (s || !(o->calib.stats || o->calib.text || o->calib.self))
+    if (s || !(o->calib.file || o->calib.text || o->calib.self))
         return s;
     for (size_t i = 0; i < q->n_tensors; i++)
         if (is_rounded(&q->tensors[i]))
@@ -115,24 +112,6 @@ static enum bise_status list_tensors(struct quantize *q, struct bise_error *err)
                      : o->calib.self ? "--calib-self"
                                      : "--calib",
                      tensor_type_name(q->types.type));
-}
-
-static enum bise_status choose_types(struct quantize *q, struct bise_error *err) {
-    const struct options *o = q->options;
-    const struct precision p = {.options = &o->types,
-                                .types = &q->types,
-                                .source = q->source,
-                                .source_path = o->source,
-                                .out_path = o->out,
-                                .config = &q->config,
-                                .tokenizer = &q->tokenizer,
-                                .stats = calib_stats(&q->calib),
-                                .tensors = q->tensors,
-                                .n_tensors = q->n_tensors,
-                                .listener = listener(q),
-                                .n_threads = thread_count(q),
-                                .dry_run = o->dry_run};
-    return precision_apply(&p, err);
 }
 
 static void print_summary(const struct quantize *q, uint64_t file_bytes, double seconds) {
@@ -147,7 +126,7 @@ static void print_summary(const struct quantize *q, uint64_t file_bytes, double 
 
 /* A number for what the file is made from, options aside: the writer has those in its plan. */
 static uint64_t identity(const struct quantize *q) {
-    return source_identity(q->source) ^ calib_identity(&q->calib);
+    return source_identity(q->source) ^ calibration_identity(&q->calibration);
 }
 
 static void say_resumed(const struct quantize *q, const struct writer *w) {
@@ -176,7 +155,7 @@ static void describe(const struct quantize *q, struct provenance *p) {
     bool any_i4 = false;
     for (size_t i = 0; i < q->n_tensors; i++)
         any_i4 |= is_rounded(&q->tensors[i]) && q->tensors[i].type == TYPE_I4;
-    calib_describe(&q->calib, &q->options->calib, any_i4, calib, sizeof calib);
+    calibration_describe(&q->calibration, &q->options->calib, any_i4, calib, sizeof calib);
     types_describe(&q->types, &q->config, types, sizeof types);
     snprintf(p->recipe, sizeof p->recipe, "bise " BISE_VERSION " quantize, %s, scales searched%s%s",
              types, q->types.type == TYPE_I4 ? ", built-in codebook" : "", calib);
@@ -184,22 +163,10 @@ static void describe(const struct quantize *q, struct provenance *p) {
         eval_placeholder(p->eval, sizeof p->eval);
 }
 
-/* The finished file beside its source on the text of --eval. */
-static enum bise_status evaluate(const struct quantize *q, struct writer *w,
-                                 struct bise_error *err) {
-    const struct options *o = q->options;
-    struct reference r = {NULL};
-    enum bise_status s = reference_open(&r, q->source, o->source, &q->config, &q->tokenizer, o->out,
-                                        TYPE_BF16, thread_count(q), listener(q), err);
-    if (!s)
-        s = eval_run(&q->eval, r.model, w, thread_count(q), listener(q), err);
-    reference_close(&r);
-    return s;
-}
-
 static struct convert convert_of(const struct quantize *q) {
     return (struct convert){.source = q->source,
                             .tensors = q->tensors,
+                            .n_tensors = q->n_tensors,
                             .n_threads = thread_count(q),
                             .name = q->options->out,
                             .listener = listener(q)};
@@ -212,7 +179,7 @@ static double megabytes(uint64_t bytes) {
 static void print_plan(const struct quantize *q, const struct dry_run *d) {
     const struct type_share all = types_share(q->tensors, q->n_tensors, false);
     const struct type_share layers = types_share(q->tensors, q->n_tensors, true);
-    const bool reads_text = q->eval.n || q->options->types.sensitivity || q->calib.tokens.n;
+    const bool reads_text = q->eval.n || q->options->sensitivity || q->calibration.text.n;
     const double source = megabytes(source_bytes(q->source));
     const int n_threads = thread_count(q);
     printf("source  %.1f MB, %zu tensors\n", source, q->n_tensors);
@@ -232,14 +199,15 @@ static void print_plan(const struct quantize *q, const struct dry_run *d) {
 
 static enum bise_status only_say(const struct quantize *q, struct bise_error *err) {
     const struct convert c = convert_of(q);
+    const struct origin from = origin(q);
     struct provenance p;
-    struct dry_run d = {.convert = &c, .n_tensors = q->n_tensors, .out_path = q->options->out};
+    struct dry_run d = {.convert = &c, .out_path = q->options->out};
     describe(q, &p);
     enum bise_status s = writer_measure(&d.file_bytes, &q->config, &p, q->tokenizer.len, q->tensors,
                                         q->n_tensors, err);
-    d.extra_bytes = calib_memory(&q->calib, &q->config, c.n_threads);
-    if (q->eval.n || q->options->types.sensitivity || q->options->calib.self)
-        d.temp_bytes = reference_bytes(&q->config, q->options->source);
+    d.extra_bytes = convert_layers_memory(&q->config, q->calibration.text.n, c.n_threads);
+    if (q->eval.n || q->options->sensitivity || q->options->calib.self)
+        d.temp_bytes = reference_bytes(&from);
     if (!s)
         s = dry_run(&d, err);
     if (!s)
@@ -251,6 +219,7 @@ static enum bise_status only_say(const struct quantize *q, struct bise_error *er
 
 static enum bise_status write_file(struct quantize *q, struct bise_error *err) {
     const struct options *o = q->options;
+    const struct origin from = origin(q);
     struct convert c = convert_of(q);
     struct provenance p;
     describe(q, &p);
@@ -262,12 +231,13 @@ static enum bise_status write_file(struct quantize *q, struct bise_error *err) {
     say_resumed(q, c.writer);
     const uint64_t file_bytes = writer_file_bytes(c.writer);
     const double started = seconds_now();
-    s = calib_convert(&q->calib, &c, q->n_tensors, err);
+    s = convert_layers(&c, &q->calibration.text, &q->calibration.moments, err);
+    c.moments = calibration_moments(&q->calibration);
     if (!s)
         s = convert_all(&c, err);
     const double seconds = seconds_now() - started;
     if (!s && q->eval.n)
-        s = evaluate(q, c.writer, err);
+        s = eval_run(&q->eval, &from, c.writer, err);
     if (!s)
         s = writer_finish(&c.writer, err);
     stop_writing(q, &c.writer, s);
@@ -286,13 +256,15 @@ static enum bise_status run(struct quantize *q, struct bise_error *err) {
     if (s)
         return s;
     choose_chat(q);
+    const struct origin from = origin(q);
     s = list_tensors(q, err);
     if (!s)
-        s = open_calib(q, err);
+        s = calibration_open(&q->calibration, &o->calib, &from, err);
     if (!s)
-        s = choose_types(q, err);
+        s = mix_apply(&q->types, o->sensitivity, &from, calibration_moments(&q->calibration),
+                      q->tensors, q->n_tensors, err);
     if (!s && o->eval)
-        s = eval_text_open(&q->eval, o->eval, &q->tokenizer, &q->config, err);
+        s = eval_text_open(&q->eval, o->eval, &from, err);
     if (s)
         return s;
     return o->dry_run ? only_say(q, err) : write_file(q, err);
@@ -306,7 +278,7 @@ static int quantize(const struct options *o) {
     const enum bise_status s = run(&q, &err);
     bundle_close(&q.tokenizer);
     source_close(&q.source);
-    calib_close(&q.calib);
+    calibration_close(&q.calibration);
     eval_text_close(&q.eval);
     types_close(&q.types);
     free(q.shapes);
@@ -314,9 +286,9 @@ static int quantize(const struct options *o) {
     return s ? report(s, &err) : EXIT_DONE;
 }
 
-static void calib_option_defs(struct calib_options *o, struct option_def *defs) {
-    const struct option_def own[CALIB_OPTIONS] = {
-        {"--calib", OPT_STRING, &o->stats, "FILE",
+static void calibration_option_defs(struct calibration_options *o, struct option_def *defs) {
+    const struct option_def own[CALIBRATION_OPTIONS] = {
+        {"--calib", OPT_STRING, &o->file, "FILE",
          "weight errors by the statistics of bise calibrate", 0, 0},
         {"--calib-text", OPT_STRING, &o->text, "FILE",
          "run this text through the layers and round i4 with error feedback", 0, 0},
@@ -342,7 +314,7 @@ static void type_option_defs(struct options *all, struct option_def *defs) {
          "type of the matrices with such names; may be repeated, the last one wins", 0, 0},
         {"--bits", OPT_FLOAT, &o->bits, "X",
          "bits per weight of the layers: i4, with i8 where it helps most", 4.25, 8.25},
-        {"--sensitivity", OPT_STRING, &o->sensitivity, "FILE",
+        {"--sensitivity", OPT_STRING, &all->sensitivity, "FILE",
          "measure on a text where that is (default: guessed)", 0, 0},
     };
     memcpy(defs, mine, sizeof mine);
@@ -350,7 +322,7 @@ static void type_option_defs(struct options *all, struct option_def *defs) {
 
 int cmd_quantize(int argc, char **argv) {
     struct options o = {0};
-    struct option_def defs[TYPE_OPTIONS + CALIB_OPTIONS + OWN_OPTIONS] = {
+    struct option_def defs[TYPE_OPTIONS + CALIBRATION_OPTIONS + OWN_OPTIONS] = {
         {"-o|--output", OPT_STRING, &o.out, "FILE", "the .bise file to write", 0, 0},
         {"--tokenizer", OPT_STRING, &o.tokenizer, "FILE",
          "tokenizer.model to bundle (default: the one beside the weights)", 0, 0},
@@ -368,7 +340,7 @@ int cmd_quantize(int argc, char **argv) {
     size_t n;
     int code;
     type_option_defs(&o, defs + OWN_OPTIONS);
-    calib_option_defs(&o.calib, defs + OWN_OPTIONS + TYPE_OPTIONS);
+    calibration_option_defs(&o.calib, defs + OWN_OPTIONS + TYPE_OPTIONS);
     if (!options_parse(
             argc, argv, defs, sizeof defs / sizeof defs[0],
             "bise quantize SOURCE -o FILE [options]\n\n"

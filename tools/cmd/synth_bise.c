@@ -5,8 +5,7 @@
 #include "quant/types.h"
 #include "quant/write/writer.h"
 #include "src/base/error.h"
-#include "src/os/mem.h"
-#include "src/os/pool.h"
+#include "src/os/jobs.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,10 +21,7 @@ struct job {
     const struct writer_tensor *tensor;
     size_t index, panel_bytes, n_panels, panels_per_task;
     float std;
-    uint8_t *buffers; /* [n_threads][buffer_bytes] */
-    size_t buffer_bytes;
-    enum bise_status *statuses; /* [n_threads] */
-    struct bise_error *errors;  /* [n_threads] */
+    struct jobs jobs;
 };
 
 static void random_bytes(uint8_t *out, size_t n, struct random_state *r) {
@@ -107,51 +103,44 @@ static void fill_panel(uint8_t *panel, const struct job *job, size_t index) {
         fill_plain(panel, job, n_rows, &r);
 }
 
-static void fill_task(void *arg, size_t task, int thread) {
+static enum bise_status fill_task(void *arg, size_t task, int thread, void *buffer,
+                                  struct bise_error *err) {
     const struct job *job = arg;
-    uint8_t *buffer = job->buffers + (size_t)thread * job->buffer_bytes;
     const size_t first = task * job->panels_per_task;
     const size_t left = job->n_panels - first;
     const size_t n = left < job->panels_per_task ? left : job->panels_per_task;
-    if (job->statuses[thread] != BISE_OK)
-        return;
+    (void)thread;
     if (job->tensor->is_vector) { /* a norm: near 1 */
         struct random_state r = synth_stream(job->synth, job->index, 0);
-        synth_floats((float *)(void *)buffer, job->tensor->cols, job->synth->normal, 1, 0.1f, &r);
+        synth_floats(buffer, job->tensor->cols, job->synth->normal, 1, 0.1f, &r);
     }
     for (size_t i = 0; !job->tensor->is_vector && i < n; i++)
-        fill_panel(buffer + i * job->panel_bytes, job, first + i);
-    job->statuses[thread] = writer_put(job->writer, job->index, first * job->panel_bytes, buffer,
-                                       n * job->panel_bytes, &job->errors[thread]);
+        fill_panel((uint8_t *)buffer + i * job->panel_bytes, job, first + i);
+    return writer_put(job->writer, job->index, first * job->panel_bytes, buffer,
+                      n * job->panel_bytes, err);
 }
 
 /* Draws and writes tensor job->index with all threads. */
-static enum bise_status write_tensor(struct job *job, struct pool *pool, struct bise_error *err) {
+static enum bise_status write_tensor(struct job *job, struct bise_error *err) {
     const struct writer_tensor *t = job->tensor;
     job->panel_bytes = t->is_vector ? (size_t)t->cols * sizeof(float)
                                     : panel_bytes(t->type, round_up(t->cols, TILE_K));
     job->n_panels = t->is_vector ? 1 : (t->rows + PANEL_ROWS - 1) / PANEL_ROWS;
     job->panels_per_task = job->panel_bytes < PIECE_BYTES ? PIECE_BYTES / job->panel_bytes : 1;
     job->std = synth_std(t->name, t->cols);
-    pool_run(pool, fill_task, job,
-             (job->n_panels + job->panels_per_task - 1) / job->panels_per_task);
-    for (int i = 0; i < pool_threads(pool); i++)
-        if (job->statuses[i] != BISE_OK) {
-            *err = job->errors[i];
-            return job->statuses[i];
-        }
+    const size_t n_tasks = (job->n_panels + job->panels_per_task - 1) / job->panels_per_task;
     writer_set_tensor(job->writer, job->index, t->type == TYPE_I4 ? codebook_default : NULL, NAN);
-    return BISE_OK;
+    return jobs_run(&job->jobs, fill_task, job, n_tasks, err);
 }
 
 static enum bise_status write_all_tensors(struct synth *s, struct job *job,
                                           const struct writer_tensor *tensors, size_t n,
-                                          struct pool *pool, struct bise_error *err) {
+                                          struct bise_error *err) {
     uint64_t done = 0;
     for (size_t i = 0; i < n; i++) {
         job->index = i;
         job->tensor = &tensors[i];
-        const enum bise_status status = write_tensor(job, pool, err);
+        const enum bise_status status = write_tensor(job, err);
         if (status != BISE_OK)
             return status;
         done += writer_tensor_bytes(job->writer, i);
@@ -167,25 +156,20 @@ enum bise_status synth_write_bise(struct synth *s, const char *path, struct bise
     struct types types;
     struct tensor_shape *shapes = NULL;
     struct writer_tensor *tensors = NULL;
-    struct pool *pool = NULL;
     struct provenance provenance = {0};
     struct job job = {.synth = s};
     size_t n = 0, largest = 0;
-    const size_t n_threads = (size_t)s->n_threads;
     enum bise_status status = types_parse(&types, &options, err);
     if (status == BISE_OK)
         status = types_apply(&types, &options, &s->config, &shapes, &tensors, &n, err);
-    job.statuses = calloc(n_threads, sizeof *job.statuses);
-    job.errors = calloc(n_threads, sizeof *job.errors);
     for (size_t i = 0; status == BISE_OK && i < n; i++) {
         const struct writer_tensor *t = &tensors[i];
         const size_t one = tensor_bytes(t->type, 1, t->cols, t->is_vector);
         largest = one > largest ? one : largest;
     }
-    job.buffer_bytes = round_up(largest < PIECE_BYTES ? PIECE_BYTES : largest, 64);
-    job.buffers = mem_alloc(n_threads * job.buffer_bytes);
-    if (status == BISE_OK && (!job.statuses || !job.errors || !job.buffers))
-        status = bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for %zu buffers", path, n_threads);
+    if (status == BISE_OK)
+        status = jobs_open(&job.jobs, NULL, s->n_threads,
+                           largest < PIECE_BYTES ? PIECE_BYTES : largest, err);
     snprintf(provenance.source, sizeof provenance.source, "random weights, seed %llu",
              (unsigned long long)s->seed);
     snprintf(provenance.recipe, sizeof provenance.recipe, "bise synth, %s",
@@ -193,16 +177,11 @@ enum bise_status synth_write_bise(struct synth *s, const char *path, struct bise
     if (status == BISE_OK)
         status = writer_open(&job.writer, path, &s->config, &provenance, NULL, 0, tensors, n, err);
     if (status == BISE_OK)
-        status = pool_open(&pool, s->n_threads, err);
-    if (status == BISE_OK)
-        status = write_all_tensors(s, &job, tensors, n, pool, err);
+        status = write_all_tensors(s, &job, tensors, n, err);
     if (status == BISE_OK)
         status = writer_finish(&job.writer, err);
     writer_abort(&job.writer);
-    pool_close(&pool);
-    mem_free(job.buffers, n_threads * job.buffer_bytes);
-    free(job.errors);
-    free(job.statuses);
+    jobs_close(&job.jobs);
     types_close(&types);
     free(tensors);
     free(shapes);

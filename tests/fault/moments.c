@@ -21,7 +21,7 @@ static bool left_behind(const char *dir) {
     return fault_file_exists(dir, "stats");
 }
 
-static enum bise_status collect(struct moments *m, struct bise_error *err) {
+static enum bise_status collect(struct moment_sums *m, struct bise_error *err) {
     const struct bise_engine_params params = {
         .n_ctx = 64, .chunk = 16, .n_threads = 1, .window = -1};
     const int32_t ids[40] = {1, 2, 3};
@@ -35,30 +35,30 @@ static enum bise_status collect(struct moments *m, struct bise_error *err) {
     return s;
 }
 
-static enum bise_status run_stats(const char *dir, struct bise_error *err) {
-    struct moments m;
-    struct stats back = {0};
+static enum bise_status run_moments(const char *dir, struct bise_error *err) {
+    struct moment_sums m;
+    struct moments back = {0};
     char path[4096];
     snprintf(path, sizeof path, "%s/stats", dir);
-    enum bise_status s = moments_open(&m, &model->config, err);
+    enum bise_status s = moment_sums_open(&m, &model->config, err);
     if (s != BISE_OK)
         return s;
     s = collect(&m, err);
     if (s == BISE_OK)
-        s = stats_write(moments_take(&m), path, err);
+        s = moments_write(moment_sums_take(&m), path, err);
     if (s == BISE_OK) {
-        s = stats_read(&back, path, err);
+        s = moments_read(&back, path, err);
         if (s == BISE_OK)
-            s = stats_check(&back, &model->config, path, err);
+            s = moments_check(&back, &model->config, path, err);
         if (unlink(path) != 0 || (s == BISE_OK && back.entries[0].count != 40))
             s = BISE_STATUS_COUNT;
     }
-    stats_close(&back);
-    moments_close(&m);
+    moments_close(&back);
+    moment_sums_close(&m);
     return s;
 }
 
-const struct scenario stats_scenarios[] = {
-    {"stats", setup, run_stats, left_behind, teardown},
+const struct scenario moments_scenarios[] = {
+    {"moments", setup, run_moments, left_behind, teardown},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -1,5 +1,5 @@
 /* Statistics: what sessions sum up, and files of it. */
-#include "quant/calib.h"
+#include "quant/calibration.h"
 #include "quant/gptq/moments.h"
 #include "src/base/bytes.h"
 #include "src/base/crc32c.h"
@@ -29,16 +29,16 @@ static void teardown(void) {
     rmdir(folder);
 }
 
-TestSuite(stats, .init = setup, .fini = teardown);
+TestSuite(moments, .init = setup, .fini = teardown);
 
 /* Sums of a pass over N_IDS ids in calls of `call` tokens. */
-static void collect(struct moments *m, int n_threads, size_t call) {
+static void collect(struct moment_sums *m, int n_threads, size_t call) {
     const struct bise_engine_params params = {.n_threads = n_threads, .window = -1, .chunk = 64};
     struct bise_session *s = NULL;
     int32_t ids[N_IDS];
     for (int i = 0; i < N_IDS; i++)
         ids[i] = (i * 37 + 11) % 96;
-    cr_assert_eq(moments_open(m, &model->config, NULL), BISE_OK);
+    cr_assert_eq(moment_sums_open(m, &model->config, NULL), BISE_OK);
     cr_assert_eq(bise_session_open(&s, model, &params, NULL), BISE_OK);
     session_observe(s, &m->observer);
     for (size_t at = 0; at < N_IDS; at += call)
@@ -47,18 +47,18 @@ static void collect(struct moments *m, int n_threads, size_t call) {
             BISE_OK);
     session_observe(s, NULL);
     bise_session_close(&s);
-    moments_take(m);
+    moment_sums_take(m);
 }
 
-static void expect_near(const struct stats *a, const struct stats *b, double tolerance) {
+static void expect_near(const struct moments *a, const struct moments *b, double tolerance) {
     cr_assert_eq(a->n, b->n);
     for (size_t i = 0; i < a->n; i++) {
         double d = 0, sum = 0;
         cr_assert_str_eq(a->entries[i].name, b->entries[i].name);
         cr_assert_eq(a->entries[i].count, b->entries[i].count);
         for (uint32_t c = 0; c < a->entries[i].cols; c++) {
-            const double x = (double)a->entries[i].moments[c];
-            const double y = (double)b->entries[i].moments[c];
+            const double x = (double)a->entries[i].squares[c];
+            const double y = (double)b->entries[i].squares[c];
             d += fabs(x - y);
             sum += x;
         }
@@ -68,123 +68,123 @@ static void expect_near(const struct stats *a, const struct stats *b, double tol
 }
 
 /* RMSNorm makes vectors of mean square 1 (times the gain): the first input's sum is known. */
-Test(stats, moments_are_means_of_squares) {
+Test(moments, moments_are_means_of_squares) {
     model = synth_model(path, DENSE, TYPE_F32);
-    struct moments m;
+    struct moment_sums m;
     collect(&m, 2, N_IDS);
-    const struct stats_entry *const in = stats_find(&m.stats, "layers.0.attention.wv");
+    const struct input_moments *const in = moments_find(&m.means, "layers.0.attention.wv");
     const float *const gain = (const float *)(const void *)model->layers[0].attn_norm->w.panels;
     double sum = 0;
     cr_assert_not_null(in);
     cr_assert_eq(in->count, N_IDS);
     for (uint32_t c = 0; c < in->cols; c++)
-        sum += (double)in->moments[c] / ((double)gain[c] * (double)gain[c]);
+        sum += (double)in->squares[c] / ((double)gain[c] * (double)gain[c]);
     cr_assert_float_eq(sum / in->cols, 1, 0.02, "%g", sum / in->cols);
-    moments_close(&m);
+    moment_sums_close(&m);
 }
 
-Test(stats, threads_and_calls_do_not_matter) {
+Test(moments, threads_and_calls_do_not_matter) {
     model = synth_model(path, DENSE, TYPE_F32);
-    struct moments one, two, single;
+    struct moment_sums one, two, single;
     collect(&one, 1, N_IDS);
     collect(&two, 3, N_IDS);
     collect(&single, 2, 1); /* decode: no call is cut to its last token */
-    expect_near(&one.stats, &two.stats, 0);
-    expect_near(&one.stats, &single.stats, 1e-5);
-    moments_close(&one);
-    moments_close(&two);
-    moments_close(&single);
+    expect_near(&one.means, &two.means, 0);
+    expect_near(&one.means, &single.means, 1e-5);
+    moment_sums_close(&one);
+    moment_sums_close(&two);
+    moment_sums_close(&single);
 }
 
-Test(stats, every_form_of_activations_is_seen) {
-    struct moments m[3];
+Test(moments, every_form_of_activations_is_seen) {
+    struct moment_sums m[3];
     static const enum tensor_type types[] = {TYPE_BF16, TYPE_I8, TYPE_I4};
     for (int i = 0; i < 3; i++) {
         model = synth_model(path, DENSE, types[i]);
         collect(&m[i], 2, N_IDS);
-        cr_assert_eq(m[i].stats.n, 8);
+        cr_assert_eq(m[i].means.n, 8);
         for (size_t e = 0; e < 8; e++)
-            cr_assert_eq(m[i].stats.entries[e].count, N_IDS);
+            cr_assert_eq(m[i].means.entries[e].count, N_IDS);
         bise_model_close(&model);
     }
     for (int i = 0; i < 3; i++)
-        moments_close(&m[i]);
+        moment_sums_close(&m[i]);
 }
 
-Test(stats, experts_are_counted) {
+Test(moments, experts_are_counted) {
     model = synth_model(path, MIXTURE, TYPE_F32);
-    struct moments m;
+    struct moment_sums m;
     collect(&m, 2, 50);
-    cr_assert_eq(m.stats.n, 2 * (2 + 2 * 4));
+    cr_assert_eq(m.means.n, 2 * (2 + 2 * 4));
     for (size_t layer = 0; layer < 2; layer++) {
         uint64_t in = 0, hidden = 0;
         for (size_t e = 0; e < 4; e++) {
-            in += m.stats.entries[stats_index(&model->config, layer, INPUT_FFN, e)].count;
-            hidden += m.stats.entries[stats_index(&model->config, layer, INPUT_W2, e)].count;
+            in += m.means.entries[moments_index(&model->config, layer, INPUT_FFN, e)].count;
+            hidden += m.means.entries[moments_index(&model->config, layer, INPUT_W2, e)].count;
         }
         cr_assert_eq(in, 2 * N_IDS);
         cr_assert_eq(hidden, 2 * N_IDS);
     }
-    cr_assert_not_null(stats_find(&m.stats, "layers.1.feed_forward.experts.3.w3"));
-    cr_assert_null(stats_find(&m.stats, "layers.1.feed_forward.gate"));
-    m.stats.entries[2].count = STATS_LEAST - 1;
-    cr_assert_null(stats_weights(&m.stats, "layers.0.feed_forward.experts.0.w1"));
-    m.stats.entries[2].count = STATS_LEAST;
-    cr_assert_eq(stats_weights(&m.stats, "layers.0.feed_forward.experts.0.w1"),
-                 m.stats.entries[2].moments);
-    moments_close(&m);
+    cr_assert_not_null(moments_find(&m.means, "layers.1.feed_forward.experts.3.w3"));
+    cr_assert_null(moments_find(&m.means, "layers.1.feed_forward.gate"));
+    m.means.entries[2].count = MOMENTS_LEAST - 1;
+    cr_assert_null(moments_weights(&m.means, "layers.0.feed_forward.experts.0.w1"));
+    m.means.entries[2].count = MOMENTS_LEAST;
+    cr_assert_eq(moments_weights(&m.means, "layers.0.feed_forward.experts.0.w1"),
+                 m.means.entries[2].squares);
+    moment_sums_close(&m);
 }
 
-static void fill(struct stats *s, const struct model_config *c) {
-    cr_assert_eq(stats_open(s, c, NULL), BISE_OK);
+static void fill(struct moments *s, const struct model_config *c) {
+    cr_assert_eq(moments_open(s, c, NULL), BISE_OK);
     for (size_t i = 0; i < s->n; i++) {
         s->entries[i].count = 1000 + i;
         for (uint32_t k = 0; k < s->entries[i].cols; k++)
-            s->entries[i].moments[k] = (float)(i + 1) / (float)(k + 1);
+            s->entries[i].squares[k] = (float)(i + 1) / (float)(k + 1);
     }
 }
 
-Test(stats, files_come_back) {
+Test(moments, files_come_back) {
     const struct model_config c = tiny_config();
     struct model_config wider = c;
     struct bise_error err = {0};
-    struct stats s, back;
+    struct moments s, back;
     fill(&s, &c);
-    cr_assert_eq(stats_write(&s, file, &err), BISE_OK, "%s", err.detail);
-    cr_assert_eq(stats_read(&back, file, &err), BISE_OK, "%s", err.detail);
-    cr_assert_eq(stats_check(&back, &c, file, &err), BISE_OK, "%s", err.detail);
+    cr_assert_eq(moments_write(&s, file, &err), BISE_OK, "%s", err.detail);
+    cr_assert_eq(moments_read(&back, file, &err), BISE_OK, "%s", err.detail);
+    cr_assert_eq(moments_check(&back, &c, file, &err), BISE_OK, "%s", err.detail);
     expect_near(&s, &back, 0);
     wider.ffn_dim++;
-    cr_assert_eq(stats_check(&back, &wider, file, &err), BISE_ERR_FORMAT);
+    cr_assert_eq(moments_check(&back, &wider, file, &err), BISE_ERR_FORMAT);
     cr_assert_not_null(strstr(err.detail, "layers.0.feed_forward.w2 of 49"), "%s", err.detail);
     wider.n_layers++;
-    cr_assert_eq(stats_check(&back, &wider, file, &err), BISE_ERR_FORMAT);
-    stats_close(&s);
-    stats_close(&back);
+    cr_assert_eq(moments_check(&back, &wider, file, &err), BISE_ERR_FORMAT);
+    moments_close(&s);
+    moments_close(&back);
 }
 
 /* The bytes of a sound file; the caller frees them. */
 static uint8_t *sound_file(size_t *len) {
     const struct model_config c = tiny_config();
-    struct stats s;
+    struct moments s;
     fill(&s, &c);
-    cr_assert_eq(stats_write(&s, file, NULL), BISE_OK);
-    stats_close(&s);
+    cr_assert_eq(moments_write(&s, file, NULL), BISE_OK);
+    moments_close(&s);
     return tiny_slurp(file, len);
 }
 
 static enum bise_status decode(uint8_t *data, size_t len, bool mend, struct bise_error *err) {
-    struct stats s;
+    struct moments s;
     if (mend) {
         put_u32(data + 12, 0);
         put_u32(data + 12, crc32c(0, data, len));
     }
-    const enum bise_status status = stats_decode(&s, data, len, "x", err);
-    stats_close(&s);
+    const enum bise_status status = moments_decode(&s, data, len, "x", err);
+    moments_close(&s);
     return status;
 }
 
-Test(stats, damage_is_found) {
+Test(moments, damage_is_found) {
     size_t len;
     struct bise_error err = {0};
     uint8_t *const data = sound_file(&len);
@@ -199,7 +199,7 @@ Test(stats, damage_is_found) {
     free(data);
 }
 
-Test(stats, hostile_numbers_are_refused_by_name) {
+Test(moments, hostile_numbers_are_refused_by_name) {
     static const struct {
         size_t at;
         uint32_t value;
@@ -209,12 +209,12 @@ Test(stats, hostile_numbers_are_refused_by_name) {
         {24, 0, "table of 0"},
         {24, 0xFFFFFFFF, "table of 4294967295"},
         {28, 1, "should be zero"},
-        {STATS_HEADER, 0x2F2F2F2F, "name of input 0"},
-        {STATS_HEADER + 64, 0, "layers.0.attention.wq: 0 columns"},
-        {STATS_HEADER + 64, 0x40000000, "layers.0.attention.wq: 1073741824 columns"},
-        {STATS_HEADER + 64, 31, "behind the last input"},
-        {STATS_HEADER + 8 * STATS_ENTRY, 0x7FC00000, "expected a mean of squares"},
-        {STATS_HEADER + 8 * STATS_ENTRY + 4, 0xBF800000, "column 1: expected a mean"},
+        {MOMENTS_HEADER, 0x2F2F2F2F, "name of input 0"},
+        {MOMENTS_HEADER + 64, 0, "layers.0.attention.wq: 0 columns"},
+        {MOMENTS_HEADER + 64, 0x40000000, "layers.0.attention.wq: 1073741824 columns"},
+        {MOMENTS_HEADER + 64, 31, "behind the last input"},
+        {MOMENTS_HEADER + 8 * MOMENTS_ENTRY, 0x7FC00000, "expected a mean of squares"},
+        {MOMENTS_HEADER + 8 * MOMENTS_ENTRY + 4, 0xBF800000, "column 1: expected a mean"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t len;
@@ -227,34 +227,34 @@ Test(stats, hostile_numbers_are_refused_by_name) {
     }
 }
 
-Test(stats, sums_beyond_floats_stay_numbers) {
-    struct moments m;
+Test(moments, sums_beyond_floats_stay_numbers) {
+    struct moment_sums m;
     model = synth_model(path, DENSE, TYPE_I8);
-    cr_assert_eq(moments_open(&m, &model->config, NULL), BISE_OK);
-    m.stats.entries[0].count = 1;
+    cr_assert_eq(moment_sums_open(&m, &model->config, NULL), BISE_OK);
+    m.means.entries[0].count = 1;
     m.sums[0][0] = 1e300;
     m.sums[0][1] = 2;
-    const struct stats_entry *const e = &moments_take(&m)->entries[0];
-    cr_assert(e->moments[0] == FLT_MAX && e->moments[1] == 2);
-    moments_close(&m);
+    const struct input_moments *const e = &moment_sums_take(&m)->entries[0];
+    cr_assert(e->squares[0] == FLT_MAX && e->squares[1] == 2);
+    moment_sums_close(&m);
 }
 
 /* Whatever a file is calibrated by, another of it does not go on with what was begun. */
-Test(stats, the_identity_of_a_calibration) {
-    float moments[] = {1, 2, 3};
+Test(moments, the_identity_of_a_calibration) {
+    float squares[] = {1, 2, 3};
     int32_t ids[] = {5, 6, 7};
-    struct stats_entry entry = {.cols = 3, .count = 10, .moments = moments};
-    struct calib c = {.stats = {.entries = &entry, .n = 1}};
+    struct input_moments entry = {.cols = 3, .count = 10, .squares = squares};
+    struct calibration c = {.moments = {.entries = &entry, .n = 1}};
     uint64_t seen[5];
-    seen[0] = calib_identity(&c);
-    moments[2] = 4;
-    seen[1] = calib_identity(&c);
+    seen[0] = calibration_identity(&c);
+    squares[2] = 4;
+    seen[1] = calibration_identity(&c);
     entry.count++;
-    seen[2] = calib_identity(&c);
-    c.tokens = (struct calibration){.ids = ids, .n = 3};
-    seen[3] = calib_identity(&c);
+    seen[2] = calibration_identity(&c);
+    c.text = (struct calibration_text){.ids = ids, .n = 3};
+    seen[3] = calibration_identity(&c);
     ids[2]++;
-    seen[4] = calib_identity(&c);
+    seen[4] = calibration_identity(&c);
     for (size_t i = 0; i < 5; i++)
         for (size_t j = 0; j < i; j++)
             cr_assert_neq(seen[i], seen[j], "%zu and %zu", i, j);
