@@ -93,15 +93,13 @@ static enum bise_status collect_crcs(struct writer *w, struct bise_error *err) {
     return BISE_OK;
 }
 
-/* The header goes down after the data is on the disk, and its first bytes, the magic among them,
- * after the rest of it. */
+/* The header's first bytes, the magic among them, go down after all that they vouch for is on the
+ * disk. */
 static enum bise_status write_header(struct writer *w, struct bise_error *err) {
     const struct file_header *h = &w->header;
     uint8_t *bytes;
     enum bise_status s = writer_make_header(w, &bytes, err);
     const int fd = w->file.fd;
-    if (s == BISE_OK)
-        s = file_sync(fd, w->path, err);
     if (s == BISE_OK)
         s = file_write_at(fd, w->path, FORMAT_PREAMBLE, bytes + FORMAT_PREAMBLE,
                           h->header_bytes - FORMAT_PREAMBLE, err);

@@ -33,7 +33,7 @@ static enum bise_status convert(struct convert *c, const char *dir, size_t n,
     writer_abort(&c->writer);
     c->moments = NULL;
     moments_close(&moments);
-    if (s == BISE_OK && unlink(path) != 0)
+    if (s == BISE_OK && remove(path) != 0)
         s = BISE_STATUS_COUNT;
     return s;
 }
@@ -60,6 +60,7 @@ static enum bise_status run_feedback(const char *dir, struct bise_error *err) {
 }
 
 const struct scenario feedback_scenarios[] = {
-    {"feedback", NULL, run_feedback, left_behind, NULL},
-    {NULL, NULL, NULL, NULL, NULL},
+    {"feedback", NULL, run_feedback, left_behind, NULL,
+     MEETS_NEW_FILE | MEETS(READ) | MEETS(FALLOCATE) | MEETS(FTRUNCATE) | MEETS(FCHMOD)},
+    {NULL, NULL, NULL, NULL, NULL, 0},
 };

@@ -42,7 +42,7 @@ static enum bise_status run_write(const char *dir, struct bise_error *err) {
     char path[4096];
     snprintf(path, sizeof path, "%s/base", dir);
     enum bise_status s = write_base(path, err);
-    if (!s && unlink(path) != 0)
+    if (!s && remove(path) != 0)
         s = BISE_STATUS_COUNT;
     return s;
 }
@@ -60,7 +60,8 @@ static enum bise_status run_read(const char *dir, struct bise_error *err) {
 }
 
 const struct scenario kl_base_scenarios[] = {
-    {"kl_base_write", NULL, run_write, left_behind, NULL},
-    {"kl_base_read", setup_read, run_read, NULL, NULL},
-    {NULL, NULL, NULL, NULL, NULL},
+    {"kl_base_write", NULL, run_write, left_behind, NULL, MEETS_NEW_FILE},
+    {"kl_base_read", setup_read, run_read, NULL, NULL,
+     MEETS(OPEN) | MEETS(READ) | MEETS(CLOSE) | MEETS(MALLOC)},
+    {NULL, NULL, NULL, NULL, NULL, 0},
 };

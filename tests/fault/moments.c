@@ -50,7 +50,7 @@ static enum bise_status run_moments(const char *dir, struct bise_error *err) {
         s = moments_read(&back, path, err);
         if (s == BISE_OK)
             s = moments_check(&back, &model->config, path, err);
-        if (unlink(path) != 0 || (s == BISE_OK && back.entries[0].count != 40))
+        if (remove(path) != 0 || (s == BISE_OK && back.entries[0].count != 40))
             s = BISE_STATUS_COUNT;
     }
     moments_close(&back);
@@ -59,6 +59,6 @@ static enum bise_status run_moments(const char *dir, struct bise_error *err) {
 }
 
 const struct scenario moments_scenarios[] = {
-    {"moments", setup, run_moments, left_behind, teardown},
-    {NULL, NULL, NULL, NULL, NULL},
+    {"moments", setup, run_moments, left_behind, teardown, MEETS_NEW_FILE | MEETS(READ)},
+    {NULL, NULL, NULL, NULL, NULL, 0},
 };

@@ -30,6 +30,6 @@ static enum bise_status run(const char *dir, struct bise_error *err) {
 }
 
 const struct scenario pool_scenarios[] = {
-    {"pool", NULL, run, NULL, NULL},
-    {NULL, NULL, NULL, NULL, NULL},
+    {"pool", NULL, run, NULL, NULL, MEETS(MALLOC) | MEETS(THREAD)},
+    {NULL, NULL, NULL, NULL, NULL, 0},
 };

@@ -25,7 +25,7 @@ static enum bise_status convert(const char *dir, const struct source *source,
     if (s == BISE_OK)
         s = writer_finish(&c.writer, err);
     writer_abort(&c.writer);
-    if (s == BISE_OK && unlink(path) != 0)
+    if (s == BISE_OK && remove(path) != 0)
         s = BISE_STATUS_COUNT;
     return s;
 }
@@ -86,7 +86,7 @@ static enum bise_status run_reference(const char *dir, struct bise_error *err) {
         from.config = source_config(source);
         s = reference_open(&model, &from, TYPE_BF16, err);
     }
-    if (reference_left_behind(dir))
+    if (reference_left_behind(dir) && !fault_may_leave())
         s = BISE_STATUS_COUNT;
     bise_model_close(&model);
     source_close(&source);
@@ -94,9 +94,11 @@ static enum bise_status run_reference(const char *dir, struct bise_error *err) {
 }
 
 const struct scenario quantize_scenarios[] = {
-    {"quantize_shards", NULL, run_shards, left_behind, NULL},
-    {"quantize_consolidated", NULL, run_consolidated, left_behind, NULL},
-    {"quantize_reference", NULL, run_reference, left_behind, NULL},
-    {"quantize_bise", NULL, run_bise, left_behind, NULL},
-    {NULL, NULL, NULL, NULL, NULL},
+    {"quantize_shards", NULL, run_shards, left_behind, NULL, MEETS_NEW_FILE | MEETS(READ)},
+    {"quantize_consolidated", NULL, run_consolidated, left_behind, NULL,
+     MEETS_NEW_FILE | MEETS(READ)},
+    {"quantize_reference", NULL, run_reference, left_behind, NULL,
+     MEETS_NEW_FILE | MEETS(READ) | MEETS(MMAP) | MEETS(UNLINK)},
+    {"quantize_bise", NULL, run_bise, left_behind, NULL, MEETS_NEW_FILE | MEETS(READ)},
+    {NULL, NULL, NULL, NULL, NULL, 0},
 };

@@ -59,7 +59,7 @@ static void close_shared_model(void) {
 
 /* Calls that take memory, so far. */
 static unsigned long n_allocations(void) {
-    return fault_calls(FAULT_MALLOC) + fault_calls(FAULT_MMAP);
+    return fault_calls(CALL_MALLOC) + fault_calls(CALL_MMAP);
 }
 
 /* Prefill in chunks past the window's end, decode, sample: the sum of the ids, -1 after an error.
@@ -107,8 +107,11 @@ static enum bise_status run_session(const char *dir, struct bise_error *err) {
 }
 
 const struct scenario session_scenarios[] = {
-    {"model_mmap", write_model, run_mmap, NULL, NULL},
-    {"model_huge", write_model, run_huge, NULL, NULL},
-    {"session", open_shared_model, run_session, NULL, close_shared_model},
-    {NULL, NULL, NULL, NULL, NULL},
+    {"model_mmap", write_model, run_mmap, NULL, NULL,
+     MEETS(OPEN) | MEETS(READ) | MEETS(MMAP) | MEETS(CLOSE)},
+    {"model_huge", write_model, run_huge, NULL, NULL,
+     MEETS(OPEN) | MEETS(READ) | MEETS(MMAP) | MEETS(CLOSE) | MEETS(THREAD)},
+    {"session", open_shared_model, run_session, NULL, close_shared_model,
+     MEETS(MALLOC) | MEETS(THREAD)},
+    {NULL, NULL, NULL, NULL, NULL, 0},
 };

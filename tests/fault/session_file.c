@@ -49,7 +49,7 @@ static enum bise_status run_save(const char *dir, struct bise_error *err) {
     enum bise_status status = bise_session_save(session, sampler, "note", 4, path, err);
     if (fault_file_exists(dir, "talk") != (status == BISE_OK))
         return BISE_STATUS_COUNT;
-    unlink(path);
+    remove(path);
     return status;
 }
 
@@ -76,7 +76,8 @@ static enum bise_status run_load(const char *dir, struct bise_error *err) {
 }
 
 const struct scenario session_file_scenarios[] = {
-    {"session_save", setup, run_save, NULL, teardown},
-    {"session_load", setup_load, run_load, NULL, teardown},
-    {NULL, NULL, NULL, NULL, NULL},
+    {"session_save", setup, run_save, NULL, teardown, MEETS_NEW_FILE},
+    {"session_load", setup_load, run_load, NULL, teardown,
+     MEETS(OPEN) | MEETS(READ) | MEETS(CLOSE)},
+    {NULL, NULL, NULL, NULL, NULL, 0},
 };

@@ -66,8 +66,11 @@ static enum bise_status run_gguf(const char *dir, struct bise_error *err) {
 }
 
 const struct scenario source_scenarios[] = {
-    {"source_torch", setup_torch, run_folder, NULL, NULL},
-    {"source_stacked", setup_stacked, run_folder, NULL, NULL},
-    {"source_gguf", setup_gguf, run_gguf, NULL, NULL},
-    {NULL, NULL, NULL, NULL, NULL},
+    {"source_torch", setup_torch, run_folder, NULL, NULL,
+     MEETS(OPEN) | MEETS(READ) | MEETS(CLOSE) | MEETS(MALLOC)},
+    {"source_stacked", setup_stacked, run_folder, NULL, NULL,
+     MEETS(OPEN) | MEETS(READ) | MEETS(CLOSE) | MEETS(MALLOC)},
+    {"source_gguf", setup_gguf, run_gguf, NULL, NULL,
+     MEETS(OPEN) | MEETS(READ) | MEETS(CLOSE) | MEETS(MALLOC)},
+    {NULL, NULL, NULL, NULL, NULL, 0},
 };

@@ -96,9 +96,9 @@ static enum bise_status run_schema(const char *dir, struct bise_error *err) {
 }
 
 const struct scenario text_scenarios[] = {
-    {"chat", setup, run_chat, NULL, teardown},
-    {"sampler", setup, run_sampler, NULL, teardown},
-    {"grammar", setup, run_grammar, NULL, teardown},
-    {"json schema", setup, run_schema, NULL, teardown},
-    {NULL, NULL, NULL, NULL, NULL},
+    {"chat", setup, run_chat, NULL, teardown, MEETS(MALLOC)},
+    {"sampler", setup, run_sampler, NULL, teardown, MEETS(MALLOC)},
+    {"grammar", setup, run_grammar, NULL, teardown, MEETS(MALLOC)},
+    {"json schema", setup, run_schema, NULL, teardown, MEETS(MALLOC)},
+    {NULL, NULL, NULL, NULL, NULL, 0},
 };

@@ -73,7 +73,7 @@ static enum bise_status run_added(const char *dir, struct bise_error *err) {
 }
 
 const struct scenario tokenizer_scenarios[] = {
-    {"tokenizer", setup, run, NULL, teardown},
-    {"added_tokens", setup, run_added, NULL, teardown},
-    {NULL, NULL, NULL, NULL, NULL},
+    {"tokenizer", setup, run, NULL, teardown, MEETS(MALLOC)},
+    {"added_tokens", setup, run_added, NULL, teardown, MEETS(MALLOC)},
+    {NULL, NULL, NULL, NULL, NULL, 0},
 };

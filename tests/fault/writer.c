@@ -51,7 +51,7 @@ static enum bise_status run(const char *dir, struct bise_error *err) {
     if (status == BISE_OK) {
         if (stat(path, &st) != 0 || (uint64_t)st.st_size != bytes)
             status = BISE_STATUS_COUNT;
-        unlink(path);
+        remove(path);
     }
     return status;
 }
@@ -84,18 +84,21 @@ static enum bise_status run_resumed(const char *dir, struct bise_error *err) {
             status = writer_finish(&w, err);
         writer_suspend(&w);
     }
-    if (status == BISE_OK &&
-        (!left_behind(dir) || access(part, F_OK) == 0 || access(journal, F_OK) == 0))
+    if (status == BISE_OK && (!left_behind(dir) || access(part, F_OK) == 0 ||
+                              (access(journal, F_OK) == 0 && !fault_may_leave())))
         status = BISE_STATUS_COUNT;
     if (status == BISE_OK)
-        unlink(path);
-    unlink(part);
-    unlink(journal);
+        remove(path);
+    remove(part);
+    remove(journal);
     return status;
 }
 
 const struct scenario writer_scenarios[] = {
-    {"writer_resumed", NULL, run_resumed, left_behind, NULL},
-    {"writer", NULL, run, left_behind, NULL},
-    {NULL, NULL, NULL, NULL, NULL},
+    {"writer_resumed", NULL, run_resumed, left_behind, NULL,
+     MEETS_NEW_FILE | MEETS(READ) | MEETS(FLOCK) | MEETS(FALLOCATE) | MEETS(FTRUNCATE) |
+         MEETS(UNLINK)},
+    {"writer", NULL, run, left_behind, NULL,
+     MEETS_NEW_FILE | MEETS(FALLOCATE) | MEETS(FTRUNCATE) | MEETS(FCHMOD)},
+    {NULL, NULL, NULL, NULL, NULL, 0},
 };
