@@ -1,5 +1,6 @@
 /* The bise program: picks the subcommand. */
 #include "tools/common/nearest.h"
+#include "tools/common/output.h"
 #include "tools/common/tools.h"
 
 #include <errno.h>
@@ -30,10 +31,10 @@ static const struct {
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 
 static void print_usage(FILE *to) {
-    fprintf(to, "bise runs Mistral 7B and its family on CPUs.\n\n"
-                "usage: bise COMMAND [options]      bise COMMAND --help\n\n");
+    print_to(to, "bise runs Mistral 7B and its family on CPUs.\n\n"
+                 "usage: bise COMMAND [options]      bise COMMAND --help\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(to, "  %-12s %s\n", commands[i].name, commands[i].help);
+        print_to(to, "  %-12s %s\n", commands[i].name, commands[i].help);
 }
 
 /* One that is closed would become the next file that is opened, and what is printed would go there.

@@ -1,15 +1,15 @@
 #include "quant/base/listener.h"
 
 #include "src/base/error.h"
+#include "src/base/shown.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
 #define LINE_BYTES 8192 /* two paths and words */
 
 static void send_line(bise_note_fn *to, void *user, const char *fmt, va_list args) {
     char line[LINE_BYTES];
-    vsnprintf(line, sizeof line, fmt, args);
+    show_vformat(line, sizeof line, fmt, args);
     to(user, line);
 }
 

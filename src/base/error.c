@@ -1,7 +1,8 @@
 #include "src/base/error.h"
 
+#include "src/base/shown.h"
+
 #include <stdarg.h>
-#include <stdio.h>
 
 static const char *const meanings[BISE_STATUS_COUNT] = {
     [BISE_OK] = "done",
@@ -28,7 +29,7 @@ enum bise_status(bise_fail)(struct bise_error *e, enum bise_status status, const
         va_list args;
         va_start(args, fmt);
         e->status = status;
-        vsnprintf(e->detail, sizeof e->detail, fmt, args);
+        show_vformat(e->detail, sizeof e->detail, fmt, args);
         va_end(args);
     }
     return status;

@@ -5,7 +5,8 @@
 
 #include "src/bise.h"
 
-/* Sets e (may be NULL) and returns status. Called once, where the fault is found. */
+/* Sets e (may be NULL) and returns status. Called once, where the fault is found. What %s puts in
+ * may come from a file, and is shown (src/base/shown.h). */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif

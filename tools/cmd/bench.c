@@ -11,6 +11,7 @@
 #include "src/os/mem.h"
 #include "tools/cmd/bench_report.h"
 #include "tools/common/model_path.h"
+#include "tools/common/output.h"
 #include "tools/common/runtime.h"
 #include "tools/common/tools.h"
 
@@ -50,10 +51,9 @@ static bool parse_list(const char *name, const char *text, int64_t min, int64_t 
         char *end;
         const long long v = strtoll(p, &end, 10);
         if (end == p || (*end && *end != ',') || v < min || v > max || *n == MAX_LIST) {
-            fprintf(stderr,
-                    "bise: %s: expected up to %d numbers from %lld to %lld with commas, found "
-                    "\"%s\"\n",
-                    name, MAX_LIST, (long long)min, (long long)max, text);
+            say("bise: %s: expected up to %d numbers from %lld to %lld with commas, found "
+                "\"%s\"\n",
+                name, MAX_LIST, (long long)min, (long long)max, text);
             return false;
         }
         out[(*n)++] = v;
@@ -83,7 +83,7 @@ static bool parse_isas(struct bench_run *r) {
         snprintf(name, sizeof name, "%.*s", (int)(len < 31 ? len : 31), text);
         const enum isa isa = isa_from_name(name);
         if (isa == ISA_COUNT || !f.isa[isa] || r->n_isas == ISA_COUNT) {
-            fprintf(stderr, "bise: --isa: this CPU or build has no \"%s\"\n", name);
+            say("bise: --isa: this CPU or build has no \"%s\"\n", name);
             return false;
         }
         r->isas[r->n_isas++] = isa;
@@ -197,9 +197,8 @@ static enum bise_status measure_limits(struct bench_run *r, size_t rep, struct b
 
 static void show_progress(const struct bench_run *r, size_t rep, const struct bench_row *row) {
     if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\rrepetition %zu of %lld: %s, threads %d, prompt %lld \033[K", rep + 1,
-                (long long)r->opt.repeats, isa_name(row->isa), row->threads,
-                (long long)row->n_prompt);
+        say("\rrepetition %zu of %lld: %s, threads %d, prompt %lld \033[K", rep + 1,
+            (long long)r->opt.repeats, isa_name(row->isa), row->threads, (long long)row->n_prompt);
 }
 
 static enum bise_status measure_all(struct bench_run *r, double weight_bytes,
@@ -214,7 +213,7 @@ static enum bise_status measure_all(struct bench_run *r, double weight_bytes,
             return status;
     }
     if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\r\033[K");
+        say("\r\033[K");
     return BISE_OK;
 }
 
@@ -223,7 +222,7 @@ static bool build_rows(struct bench_run *r) {
         for (size_t t = 0; t < r->n_threads; t++)
             for (size_t p = 0; p < r->n_prompts; p++) {
                 if (r->n_rows == MAX_ROWS) {
-                    fprintf(stderr, "bise: more than %d rows asked for\n", MAX_ROWS);
+                    say("bise: more than %d rows asked for\n", MAX_ROWS);
                     return false;
                 }
                 struct bench_row *row = &r->rows[r->n_rows++];

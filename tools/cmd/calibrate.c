@@ -1,6 +1,7 @@
 /* bise calibrate: how large what each matrix reads is, column by column, measured on a text. */
 #include "quant/calibration.h"
 #include "tools/cmd/listening.h"
+#include "tools/common/output.h"
 #include "tools/common/read_text.h"
 #include "tools/common/runtime.h"
 
@@ -33,8 +34,7 @@ static bool parse(struct options *o, int argc, char **argv, int *code) {
                        NULL, 0, &n_positional, code))
         return false;
     if (!o->text == !o->self || !o->out) {
-        fprintf(stderr, "bise: calibrate: expected %s\n",
-                o->out ? "either -f TEXT or --self N" : "-o STATS");
+        say("bise: calibrate: expected %s\n", o->out ? "either -f TEXT or --self N" : "-o STATS");
         *code = EXIT_USAGE;
         return false;
     }
@@ -59,8 +59,7 @@ static int get_tokens(const struct options *o, struct runtime *e, const struct l
     free(text);
     t->n = t->n < (size_t)o->tokens ? t->n : (size_t)o->tokens;
     if (!code && text_sequences(t) == 0) {
-        fprintf(stderr, "bise: %s: expected at least %zu tokens, found %zu\n", o->text, t->length,
-                t->n);
+        say("bise: %s: expected at least %zu tokens, found %zu\n", o->text, t->length, t->n);
         code = EXIT_INPUT;
     }
     return code;
@@ -81,8 +80,8 @@ static int measure(const struct options *o, struct runtime *e, const struct cali
         s = moments_write(&m.means, o->out, &err);
     }
     if (!s)
-        fprintf(stderr, "%s: %zu inputs, %zu sequences of %zu tokens\n", o->out, m.means.n,
-                text_sequences(t), t->length);
+        say("%s: %zu inputs, %zu sequences of %zu tokens\n", o->out, m.means.n, text_sequences(t),
+            t->length);
     moment_sums_close(&m);
     return s ? report(s, &err) : EXIT_DONE;
 }
@@ -102,7 +101,7 @@ int cmd_calibrate(int argc, char **argv) {
         o.runtime.n_ctx = CALIBRATION_LENGTH;
     code = runtime_open(&e, &o.runtime);
     if (!code && strcmp(e.info->weight_type, "i4") == 0) {
-        fprintf(stderr, "bise: %s: expected a model in f32, bf16 or i8, found i4\n", e.path);
+        say("bise: %s: expected a model in f32, bf16 or i8, found i4\n", e.path);
         code = EXIT_INPUT;
     }
     if (!code) {
@@ -111,7 +110,7 @@ int cmd_calibrate(int argc, char **argv) {
         text.bos = e.info->bos_id;
         code = text.length < 32 ? EXIT_USAGE : get_tokens(&o, &e, &listening.listener, &text);
         if (text.length < 32)
-            fprintf(stderr, "bise: -c: sequences have at least 32 tokens\n");
+            say("bise: -c: sequences have at least 32 tokens\n");
     }
     if (!code)
         code = measure(&o, &e, &text, &listening.listener);

@@ -9,6 +9,7 @@
 #include "src/base/error.h"
 #include "src/os/cpu.h"
 #include "src/os/jobs.h"
+#include "tools/common/output.h"
 #include "tools/common/progress.h"
 
 #include <math.h>
@@ -149,7 +150,7 @@ static size_t find(const struct diff *d, int side, const char *name) {
 }
 
 static void fault(struct diff *d, const char *name, const char *what) {
-    fprintf(stderr, "bise: %s: %s\n", name, what);
+    say("bise: %s: %s\n", name, what);
     d->n_faults++;
 }
 
@@ -226,9 +227,9 @@ static uint64_t weights_of(const struct source_tensor *t) {
 
 static void print_number(const char *name, double x) {
     if (isfinite(x))
-        printf("\"%s\":%.9g", name, x);
+        print("\"%s\":%.9g", name, x);
     else
-        printf("\"%s\":null", name);
+        print("\"%s\":null", name);
 }
 
 static void print_pair(const struct diff *d, const struct pair *p, bool first) {
@@ -236,14 +237,14 @@ static void print_pair(const struct diff *d, const struct pair *p, bool first) {
     const double error = relative(&p->sums);
     const double bits[2] = {bits_of(a->bytes, weights_of(a)), bits_of(b->bytes, weights_of(b))};
     if (!d->json) {
-        printf("%-44s %6.2f %6.2f  %12.4e %12.4e\n", a->name, bits[0], bits[1], error,
-               p->sums.largest);
+        print("%-44s %6.2f %6.2f  %12.4e %12.4e\n", a->name, bits[0], bits[1], error,
+              p->sums.largest);
         return;
     }
-    printf("%s\n{\"name\":\"%s\",\"bits\":[%.6g,%.6g],", first ? "" : ",", a->name, bits[0],
-           bits[1]);
+    print("%s\n{\"name\":\"%s\",\"bits\":[%.6g,%.6g],", first ? "" : ",", a->name, bits[0],
+          bits[1]);
     print_number("error", error);
-    printf(",\"largest\":%.9g}", p->sums.largest);
+    print(",\"largest\":%.9g}", p->sums.largest);
 }
 
 /* Sums over all that was compared. */
@@ -268,23 +269,23 @@ static void add_pair(struct whole *w, const struct diff *d, const struct pair *p
 static void print_whole(const struct diff *d, const struct whole *w) {
     const double bits[2] = {bits_of(w->bytes[0], w->weights), bits_of(w->bytes[1], w->weights)};
     if (d->json) {
-        printf("],\n\"compared\":%zu,\"same\":%zu,\"bits\":[%.6g,%.6g],", w->n, w->n_same, bits[0],
-               bits[1]);
+        print("],\n\"compared\":%zu,\"same\":%zu,\"bits\":[%.6g,%.6g],", w->n, w->n_same, bits[0],
+              bits[1]);
         print_number("error", relative(&w->sums));
-        printf(",\"largest\":%.9g,\"faults\":%zu}\n", w->sums.largest, d->n_faults);
+        print(",\"largest\":%.9g,\"faults\":%zu}\n", w->sums.largest, d->n_faults);
         return;
     }
-    printf("%-44s %6.2f %6.2f  %12.4e %12.4e\n", "all", bits[0], bits[1], relative(&w->sums),
-           w->sums.largest);
-    printf("\n%zu tensors compared, %zu of them the same\n", w->n, w->n_same);
+    print("%-44s %6.2f %6.2f  %12.4e %12.4e\n", "all", bits[0], bits[1], relative(&w->sums),
+          w->sums.largest);
+    print("\n%zu tensors compared, %zu of them the same\n", w->n, w->n_same);
 }
 
 static void print_all(const struct diff *d) {
     struct whole w = {0};
     if (d->json)
-        printf("{\"tensors\":[");
+        print("{\"tensors\":[");
     else
-        printf("%-44s %6s %6s  %12s %12s\n", "tensor", "bits", "bits", "error", "largest");
+        print("%-44s %6s %6s  %12s %12s\n", "tensor", "bits", "bits", "error", "largest");
     for (size_t i = 0; i < d->n_pairs; i++) {
         if (!d->pairs[i].comparable)
             continue;
@@ -329,7 +330,7 @@ int cmd_diff(int argc, char **argv) {
                        d.path, 2, &n_paths, &code))
         return code;
     if (n_paths != 2) {
-        fprintf(stderr, "bise diff: expected two models (see bise diff --help)\n");
+        say("bise diff: expected two models (see bise diff --help)\n");
         return EXIT_USAGE;
     }
     interrupt_catch();

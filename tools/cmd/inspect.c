@@ -6,6 +6,7 @@
 #include "src/model/format.h"
 #include "src/model/shape.h"
 #include "src/text/tokenizer.h"
+#include "tools/common/output.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -96,11 +97,11 @@ static size_t group(struct kind *kinds, const struct bise_model *m) {
 
 static void print_size(uint64_t bytes) {
     if (bytes >= 1000000000)
-        printf("%.2f GB", (double)bytes / 1e9);
+        print("%.2f GB", (double)bytes / 1e9);
     else if (bytes >= 1000000)
-        printf("%.2f MB", (double)bytes / 1e6);
+        print("%.2f MB", (double)bytes / 1e6);
     else
-        printf("%.1f KB", (double)bytes / 1e3);
+        print("%.1f KB", (double)bytes / 1e3);
 }
 
 static void print_row(const char *name, const struct tensor *t, size_t n, uint64_t bytes,
@@ -114,15 +115,15 @@ static void print_row(const char *name, const struct tensor *t, size_t n, uint64
         snprintf(error, sizeof error, "%.4f", (double)least);
     else if (!isnan(least))
         snprintf(error, sizeof error, "%.4f..%.4f", (double)least, (double)most);
-    printf("%-44s %5zu  %-4s  %-16s %7.2f  %-15s ", name, n, tensor_type_name(t->type), shape,
-           8.0 * (double)bytes / ((double)n * t->rows * t->cols), error);
+    print("%-44s %5zu  %-4s  %-16s %7.2f  %-15s ", name, n, tensor_type_name(t->type), shape,
+          8.0 * (double)bytes / ((double)n * t->rows * t->cols), error);
     print_size(bytes);
     putchar('\n');
 }
 
 static int print_tensors(const struct bise_model *m, bool each) {
-    printf("\n%-44s %5s  %-4s  %-16s %7s  %-15s %s\n", "tensor", "count", "type", "shape", "bits",
-           "relative error", "size");
+    print("\n%-44s %5s  %-4s  %-16s %7s  %-15s %s\n", "tensor", "count", "type", "shape", "bits",
+          "relative error", "size");
     for (size_t i = 0; each && i < m->n_tensors; i++) {
         const struct tensor *t = &m->tensors[i];
         print_row(t->name, t, 1, t->length, t->error, t->error);
@@ -142,11 +143,11 @@ static int print_tensors(const struct bise_model *m, bool each) {
 
 /* A text of several lines, indented as the values of this page are. */
 static void print_text(const char *label, const char *text) {
-    printf("%-12s ", label);
+    print("%-12s ", label);
     for (const char *p = *text ? text : "-"; *p; p++) {
         putchar(*p);
         if (*p == '\n' && p[1])
-            printf("%13s", "");
+            print("%13s", "");
     }
     if (!*text || text[strlen(text) - 1] != '\n')
         putchar('\n');
@@ -154,43 +155,43 @@ static void print_text(const char *label, const char *text) {
 
 static void print_config(const struct bise_model *m) {
     const struct model_config *c = &m->config;
-    printf("shape        %u layers, hidden %u, feed-forward %u, vocabulary %u%s\n", c->n_layers,
-           c->dim, c->ffn_dim, c->vocab_size, c->tied_head ? ", tied output" : "");
-    printf("attention    %u heads, %u KV heads, head dimension %u, ", c->n_heads, c->n_kv_heads,
-           c->head_dim);
+    print("shape        %u layers, hidden %u, feed-forward %u, vocabulary %u%s\n", c->n_layers,
+          c->dim, c->ffn_dim, c->vocab_size, c->tied_head ? ", tied output" : "");
+    print("attention    %u heads, %u KV heads, head dimension %u, ", c->n_heads, c->n_kv_heads,
+          c->head_dim);
     if (c->window)
-        printf("sliding window %u\n", c->window);
+        print("sliding window %u\n", c->window);
     else
-        printf("no sliding window\n");
+        print("no sliding window\n");
     if (c->n_experts)
-        printf("mixture      %u experts, %u per token\n", c->n_experts, c->n_experts_used);
-    printf("numbers      RoPE theta %g, RMSNorm epsilon %g, context ", c->rope_theta,
-           (double)c->norm_eps);
+        print("mixture      %u experts, %u per token\n", c->n_experts, c->n_experts_used);
+    print("numbers      RoPE theta %g, RMSNorm epsilon %g, context ", c->rope_theta,
+          (double)c->norm_eps);
     if (c->max_context)
-        printf("%u\n", c->max_context);
+        print("%u\n", c->max_context);
     else
-        printf("unknown\n");
-    printf("tokens       BOS %d, EOS", c->bos_id);
+        print("unknown\n");
+    print("tokens       BOS %d, EOS", c->bos_id);
     for (uint32_t i = 0; i < c->n_eos; i++)
-        printf("%s %d", i ? "," : "", c->eos_ids[i]);
-    printf("%s\n", c->n_eos ? "" : " none");
-    printf("chat format  %s\n", c->chat == CHAT_UNKNOWN ? "unknown" : chat_format_name(c->chat));
+        print("%s %d", i ? "," : "", c->eos_ids[i]);
+    print("%s\n", c->n_eos ? "" : " none");
+    print("chat format  %s\n", c->chat == CHAT_UNKNOWN ? "unknown" : chat_format_name(c->chat));
     if (m->tokenizer)
-        printf("tokenizer    SentencePiece BPE, %zu pieces, %zu bytes\n",
-               tokenizer_size(m->tokenizer), m->tokenizer_len);
+        print("tokenizer    SentencePiece BPE, %zu pieces, %zu bytes\n",
+              tokenizer_size(m->tokenizer), m->tokenizer_len);
     else
-        printf("tokenizer    none\n");
+        print("tokenizer    none\n");
 }
 
 static int print_page(const struct bise_model *m, const char *path, bool each) {
     const struct bise_model_info *info = bise_model_info(m);
     struct share all = {0}, layers = {0};
     count_all(m, &all, &layers);
-    printf("%s: .bise format %u, ", path, FORMAT_VERSION);
+    print("%s: .bise format %u, ", path, FORMAT_VERSION);
     print_size(info->file_bytes);
-    printf(" (%" PRIu64 " bytes)\n\n", info->file_bytes);
-    printf("weights      %" PRIu64 " parameters, %.2f bits each; layers mostly %s, %.2f bits\n",
-           all.n_params, bits(&all), info->weight_type, bits(&layers));
+    print(" (%" PRIu64 " bytes)\n\n", info->file_bytes);
+    print("weights      %" PRIu64 " parameters, %.2f bits each; layers mostly %s, %.2f bits\n",
+          all.n_params, bits(&all), info->weight_type, bits(&layers));
     print_config(m);
     print_text("source", m->provenance.source);
     print_text("recipe", m->provenance.recipe);
@@ -209,19 +210,19 @@ static void print_escaped(const char *text) {
 }
 
 static void json_tensor(const struct tensor *t) {
-    printf("{\"name\":\"%s\",\"type\":\"%s\",\"shape\":[", t->name, tensor_type_name(t->type));
+    print("{\"name\":\"%s\",\"type\":\"%s\",\"shape\":[", t->name, tensor_type_name(t->type));
     if (!t->is_vector)
-        printf("%u,", t->rows);
-    printf("%u],\"offset\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"crc32c\":\"%08x\",\"error\":",
-           t->cols, t->offset, t->length, t->crc);
+        print("%u,", t->rows);
+    print("%u],\"offset\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"crc32c\":\"%08x\",\"error\":",
+          t->cols, t->offset, t->length, t->crc);
     if (isnan(t->error))
-        printf("null");
+        print("null");
     else
-        printf("%.9g", (double)t->error);
+        print("%.9g", (double)t->error);
     if (t->type == TYPE_I4) {
-        printf(",\"codebook\":[");
+        print(",\"codebook\":[");
         for (unsigned i = 0; i < CODEBOOK_SIZE; i++)
-            printf("%s%d", i ? "," : "", t->codebook[i]);
+            print("%s%d", i ? "," : "", t->codebook[i]);
         putchar(']');
     }
     putchar('}');
@@ -244,44 +245,44 @@ static void json_config(const struct model_config *c) {
         {"window", c->window},
         {"max_context", c->max_context},
     };
-    printf("\"config\":{");
+    print("\"config\":{");
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        printf("\"%s\":%u,", numbers[i].name, numbers[i].value);
-    printf("\"rope_theta\":%.17g,\"norm_eps\":%.9g,\"tied_head\":%s,\"bos_id\":%d,\"eos_ids\":[",
-           c->rope_theta, (double)c->norm_eps, c->tied_head ? "true" : "false", c->bos_id);
+        print("\"%s\":%u,", numbers[i].name, numbers[i].value);
+    print("\"rope_theta\":%.17g,\"norm_eps\":%.9g,\"tied_head\":%s,\"bos_id\":%d,\"eos_ids\":[",
+          c->rope_theta, (double)c->norm_eps, c->tied_head ? "true" : "false", c->bos_id);
     for (uint32_t i = 0; i < c->n_eos; i++)
-        printf("%s%d", i ? "," : "", c->eos_ids[i]);
-    printf("],\"chat_format\":\"%s\"},\n", chat_format_name(c->chat));
+        print("%s%d", i ? "," : "", c->eos_ids[i]);
+    print("],\"chat_format\":\"%s\"},\n", chat_format_name(c->chat));
 }
 
 static void print_json(const struct bise_model *m) {
     const struct bise_model_info *info = bise_model_info(m);
     struct share all = {0}, layers = {0};
     count_all(m, &all, &layers);
-    printf("{\"format\":%u,\"file_bytes\":%" PRIu64 ",\"weight_bytes\":%" PRIu64
-           ",\"parameters\":%" PRIu64 ",\n",
-           FORMAT_VERSION, info->file_bytes, info->weight_bytes, info->n_params);
-    printf("\"bits_per_weight\":%.6g,\"layer_bits_per_weight\":%.6g,\"weight_type\":\"%s\",\n",
-           bits(&all), bits(&layers), info->weight_type);
+    print("{\"format\":%u,\"file_bytes\":%" PRIu64 ",\"weight_bytes\":%" PRIu64
+          ",\"parameters\":%" PRIu64 ",\n",
+          FORMAT_VERSION, info->file_bytes, info->weight_bytes, info->n_params);
+    print("\"bits_per_weight\":%.6g,\"layer_bits_per_weight\":%.6g,\"weight_type\":\"%s\",\n",
+          bits(&all), bits(&layers), info->weight_type);
     json_config(&m->config);
-    printf("\"tokenizer\":");
+    print("\"tokenizer\":");
     if (m->tokenizer)
-        printf("{\"pieces\":%zu,\"bytes\":%zu},\n", tokenizer_size(m->tokenizer), m->tokenizer_len);
+        print("{\"pieces\":%zu,\"bytes\":%zu},\n", tokenizer_size(m->tokenizer), m->tokenizer_len);
     else
-        printf("null,\n");
-    printf("\"provenance\":{\"source\":");
+        print("null,\n");
+    print("\"provenance\":{\"source\":");
     print_escaped(m->provenance.source);
-    printf(",\"recipe\":");
+    print(",\"recipe\":");
     print_escaped(m->provenance.recipe);
-    printf(",\"evaluation\":");
+    print(",\"evaluation\":");
     char eval[sizeof m->provenance.eval];
     print_escaped(trimmed(eval, m->provenance.eval));
-    printf("},\n\"tensors\":[");
+    print("},\n\"tensors\":[");
     for (size_t i = 0; i < m->n_tensors; i++) {
-        printf("%s\n", i ? "," : "");
+        print("%s\n", i ? "," : "");
         json_tensor(&m->tensors[i]);
     }
-    printf("]}\n");
+    print("]}\n");
 }
 
 int cmd_inspect(int argc, char **argv) {

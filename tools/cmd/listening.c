@@ -1,11 +1,12 @@
 #include "tools/cmd/listening.h"
+#include "tools/common/output.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 static void on_note(void *user, const char *text) {
     (void)user;
-    fprintf(stderr, "%s\n", text);
+    say("%s\n", text);
 }
 
 static void on_detail(void *user, const char *text) {

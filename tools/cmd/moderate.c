@@ -3,6 +3,7 @@
 #include "tools/chat/console.h"
 #include "tools/common/buffer.h"
 #include "tools/common/moderation.h"
+#include "tools/common/output.h"
 #include "tools/common/progress.h"
 #include "tools/common/read_text.h"
 
@@ -84,10 +85,9 @@ static int judge(struct work *w, enum chat_role role, const char *text, size_t l
         print_probabilities(&w->out, &v);
         buffer_text(&w->out, "}");
     } else if (w->options->transcript) {
-        printf("%zu %s: %s %.4f\n", w->n + 1, who, moderation_category(v.category),
-               v.p[v.category]);
+        print("%zu %s: %s %.4f\n", w->n + 1, who, moderation_category(v.category), v.p[v.category]);
     } else {
-        printf("%s %.4f\n", moderation_category(v.category), v.p[v.category]);
+        print("%s %.4f\n", moderation_category(v.category), v.p[v.category]);
     }
     w->n++;
     return interrupted() ? EXIT_INTERRUPTED : EXIT_DONE;
@@ -147,8 +147,9 @@ static int judge_all(struct work *w) {
     if (w->out.failed) {
         return refuse(EXIT_MEMORY, "no memory for the result");
     }
-    printf("{\"moderated\": %s, \"messages\": [\n%s]}\n", w->moderated ? "true" : "false",
-           w->out.bytes ? w->out.bytes : "");
+    print("{\"moderated\": %s, \"messages\": [\n", w->moderated ? "true" : "false");
+    fputs(w->out.bytes ? w->out.bytes : "", stdout); /* JSON already */
+    puts("]}");
     return EXIT_DONE;
 }
 

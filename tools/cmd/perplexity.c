@@ -12,6 +12,7 @@
 #include "kernels/dmath.h"
 #include "quant/measure/evaluate.h"
 #include "tools/cmd/listening.h"
+#include "tools/common/output.h"
 #include "tools/common/read_text.h"
 #include "tools/common/runtime.h"
 
@@ -41,7 +42,7 @@ struct work {
 };
 
 static int usage_error(const char *text) {
-    fprintf(stderr, "bise: perplexity: %s\n", text);
+    say("bise: perplexity: %s\n", text);
     return EXIT_USAGE;
 }
 
@@ -94,7 +95,7 @@ static bool parse(struct perplexity_options *o, int argc, char **argv, int *code
 static int parse_ids(const char *path, const char *text, struct work *w) {
     w->ids = malloc((strlen(text) / 2 + 1) * sizeof *w->ids);
     if (!w->ids) {
-        fprintf(stderr, "bise: %s: no memory for its ids\n", path);
+        say("bise: %s: no memory for its ids\n", path);
         return EXIT_MEMORY;
     }
     for (;;) {
@@ -105,8 +106,8 @@ static int parse_ids(const char *path, const char *text, struct work *w) {
         errno = 0;
         const long long id = strtoll(text, &end, 10);
         if (end == text || errno || id < 0 || id > INT32_MAX || !strchr(" ,\t\r\n", *end)) {
-            fprintf(stderr, "bise: %s: expected token ids, found \"%.20s\" after %zu of them\n",
-                    path, text, w->n);
+            say("bise: %s: expected token ids, found \"%.20s\" after %zu of them\n", path, text,
+                w->n);
             return EXIT_INPUT;
         }
         w->ids[w->n++] = (int32_t)id;
@@ -146,7 +147,7 @@ static int make_windows(const struct perplexity_options *o, struct work *w) {
     enum bise_status s;
     w->n = o->tokens && w->n > (size_t)o->tokens ? (size_t)o->tokens : w->n;
     if (w->n < least) {
-        fprintf(stderr, "bise: %s: expected at least %zu tokens, found %zu\n", path, least, w->n);
+        say("bise: %s: expected at least %zu tokens, found %zu\n", path, least, w->n);
         return EXIT_INPUT;
     }
     if (o->sequences)
@@ -165,8 +166,8 @@ static int take_base(const struct perplexity_options *o, struct work *w) {
     w->run.ids = kl_base_ids(w->base);
     if (w->run.shape.vocab == w->e.info->vocab_size)
         return EXIT_DONE;
-    fprintf(stderr, "bise: %s: expected a vocabulary of %u, the model's, found %u\n", o->kl,
-            w->e.info->vocab_size, w->run.shape.vocab);
+    say("bise: %s: expected a vocabulary of %u, the model's, found %u\n", o->kl,
+        w->e.info->vocab_size, w->run.shape.vocab);
     return EXIT_INPUT;
 }
 
@@ -204,37 +205,37 @@ static void print_json(const struct work *w, const struct divergence_result *kl)
     const struct eval_shape *s = &w->run.shape;
     const struct estimate nll = tally_mean(&w->run.nll);
     const double ppl = exp64(nll.value);
-    printf("{\"tokens\": %llu, \"windows\": %llu, \"window\": %u, \"predicted\": %llu, "
-           "\"nll\": %.9g, \"nll_error\": %.9g, \"perplexity\": %.9g, "
-           "\"perplexity_error\": %.9g, \"isa\": \"%s\"",
-           (unsigned long long)(s->n_windows * s->run), (unsigned long long)s->n_windows, s->window,
-           (unsigned long long)w->run.nll.n, nll.value, nll.error, ppl, ppl * nll.error,
-           bise_session_isa(w->e.session));
+    print("{\"tokens\": %llu, \"windows\": %llu, \"window\": %u, \"predicted\": %llu, "
+          "\"nll\": %.9g, \"nll_error\": %.9g, \"perplexity\": %.9g, "
+          "\"perplexity_error\": %.9g, \"isa\": \"%s\"",
+          (unsigned long long)(s->n_windows * s->run), (unsigned long long)s->n_windows, s->window,
+          (unsigned long long)w->run.nll.n, nll.value, nll.error, ppl, ppl * nll.error,
+          bise_session_isa(w->e.session));
     if (w->base)
-        printf(", \"kl\": %.9g, \"kl_error\": %.9g, \"kl_p99\": %.9g, \"kl_p99_error\": %.9g, "
-               "\"same_top\": %.9g, \"same_top_error\": %.9g, \"log_ratio\": %.9g, "
-               "\"log_ratio_error\": %.9g",
-               kl->mean.value, kl->mean.error, kl->p99.value, kl->p99.error, kl->same_top.value,
-               kl->same_top.error, kl->log_ratio.value, kl->log_ratio.error);
-    printf("}\n");
+        print(", \"kl\": %.9g, \"kl_error\": %.9g, \"kl_p99\": %.9g, \"kl_p99_error\": %.9g, "
+              "\"same_top\": %.9g, \"same_top_error\": %.9g, \"log_ratio\": %.9g, "
+              "\"log_ratio_error\": %.9g",
+              kl->mean.value, kl->mean.error, kl->p99.value, kl->p99.error, kl->same_top.value,
+              kl->same_top.error, kl->log_ratio.value, kl->log_ratio.error);
+    print("}\n");
 }
 
 static void print_text(const struct work *w, const struct divergence_result *kl) {
     const struct eval_shape *s = &w->run.shape;
     const struct estimate nll = tally_mean(&w->run.nll);
     const double ppl = exp64(nll.value);
-    printf("perplexity %.4f +- %.4f, nll %.6f +- %.6f nats, %llu tokens predicted in %llu "
-           "windows of %u\n",
-           ppl, ppl * nll.error, nll.value, nll.error, (unsigned long long)w->run.nll.n,
-           (unsigned long long)s->n_windows, s->window);
+    print("perplexity %.4f +- %.4f, nll %.6f +- %.6f nats, %llu tokens predicted in %llu "
+          "windows of %u\n",
+          ppl, ppl * nll.error, nll.value, nll.error, (unsigned long long)w->run.nll.n,
+          (unsigned long long)s->n_windows, s->window);
     if (!w->base)
         return;
-    printf("baseline: %s\n", kl_base_model(w->base));
-    printf("KL divergence: mean %.4e +- %.1e, 99th percentile %.3e +- %.1e\n", kl->mean.value,
-           kl->mean.error, kl->p99.value, kl->p99.error);
-    printf("same top token: %.2f +- %.2f %%\n", 100 * kl->same_top.value, 100 * kl->same_top.error);
-    printf("perplexity / baseline's: %.5f +- %.5f\n", exp64(kl->log_ratio.value),
-           exp64(kl->log_ratio.value) * kl->log_ratio.error);
+    print("baseline: %s\n", kl_base_model(w->base));
+    print("KL divergence: mean %.4e +- %.1e, 99th percentile %.3e +- %.1e\n", kl->mean.value,
+          kl->mean.error, kl->p99.value, kl->p99.error);
+    print("same top token: %.2f +- %.2f %%\n", 100 * kl->same_top.value, 100 * kl->same_top.error);
+    print("perplexity / baseline's: %.5f +- %.5f\n", exp64(kl->log_ratio.value),
+          exp64(kl->log_ratio.value) * kl->log_ratio.error);
 }
 
 /* ---- running -------------------------------------------------------------------------------- */
@@ -246,7 +247,7 @@ static int open_outputs(struct work *w) {
         w->run.shape.run = w->run.shape.window; /* "all logits" */
         w->run.out = fopen(o->logits, "wb");
         if (!w->run.out) {
-            fprintf(stderr, "bise: %s: %s\n", o->logits, strerror(errno));
+            say("bise: %s: %s\n", o->logits, strerror(errno));
             return EXIT_INPUT;
         }
     }
@@ -275,7 +276,7 @@ static int measure(struct work *w) {
         code = s ? report(s, &err) : EXIT_DONE;
     }
     if (w->run.out && fclose(w->run.out) != 0 && !code) {
-        fprintf(stderr, "bise: %s: %s\n", w->options->logits, strerror(errno));
+        say("bise: %s: %s\n", w->options->logits, strerror(errno));
         code = EXIT_FAILED;
     }
     if (code)

@@ -1,5 +1,6 @@
 /* bise plan: what a model will take of this machine's memory, before any of it is taken. */
 #include "tools/common/model_path.h"
+#include "tools/common/output.h"
 #include "tools/common/runtime.h"
 
 #include <inttypes.h>
@@ -11,7 +12,7 @@ static const char *kv_name(enum bise_kv kv) {
 }
 
 static void print_size(const char *what, uint64_t bytes, const char *note) {
-    printf("%-24s %10.1f MiB%s%s\n", what, (double)bytes / (1 << 20), note[0] ? "  " : "", note);
+    print("%-24s %10.1f MiB%s%s\n", what, (double)bytes / (1 << 20), note[0] ? "  " : "", note);
 }
 
 static void print_for_people(const struct bise_model_info *info, const struct bise_plan *p,
@@ -31,17 +32,17 @@ static void print_for_people(const struct bise_model_info *info, const struct bi
     print_size("available now", p->available, "");
     if (p->limit != UINT64_MAX)
         print_size("left of the cgroup", p->limit, "");
-    printf("%-24s %10" PRIu32 " tokens%s\n", "context", p->n_ctx,
-           p->window ? " (how far back ids are kept)" : "");
+    print("%-24s %10" PRIu32 " tokens%s\n", "context", p->n_ctx,
+          p->window ? " (how far back ids are kept)" : "");
     if (largest > 0)
-        printf("%-24s %10" PRIu32 " tokens%s\n", "largest that fits", largest,
-               largest == 1u << 20 ? " or more" : "");
+        print("%-24s %10" PRIu32 " tokens%s\n", "largest that fits", largest,
+              largest == 1u << 20 ? " or more" : "");
     if (fits) {
-        printf("It fits.\n");
+        print("It fits.\n");
     } else if (largest > 0) {
-        printf("It does not fit; -c %" PRIu32 " would.\n", largest);
+        print("It does not fit; -c %" PRIu32 " would.\n", largest);
     } else {
-        printf(
+        print(
             "It does not fit, with any context: a smaller model, or --type i4, is needed. Mapped\n"
             "weights (--mem mmap) beyond the memory would be read from the disk for every "
             "token.\n");
@@ -49,18 +50,18 @@ static void print_for_people(const struct bise_model_info *info, const struct bi
 }
 
 static void print_for_programs(const struct bise_plan *p, bool fits) {
-    printf("{\"weights\": %" PRIu64 ", \"cache\": %" PRIu64 ", \"scratch\": %" PRIu64
-           ", \"total\": %" PRIu64 ", \"ram\": %" PRIu64 ", \"available\": %" PRIu64 ", ",
-           p->weights, p->cache, p->scratch, p->total, p->ram, p->available);
+    print("{\"weights\": %" PRIu64 ", \"cache\": %" PRIu64 ", \"scratch\": %" PRIu64
+          ", \"total\": %" PRIu64 ", \"ram\": %" PRIu64 ", \"available\": %" PRIu64 ", ",
+          p->weights, p->cache, p->scratch, p->total, p->ram, p->available);
     if (p->limit != UINT64_MAX)
-        printf("\"limit\": %" PRIu64 ", ", p->limit);
+        print("\"limit\": %" PRIu64 ", ", p->limit);
     else
-        printf("\"limit\": null, ");
-    printf("\"n_ctx\": %" PRIu32 ", \"window\": %" PRIu32 ", \"chunk\": %" PRIu32
-           ", \"ring\": %" PRIu32 ", \"kv\": \"%s\", \"threads\": %d, \"fits\": %s, "
-           "\"largest_context\": %" PRIu32 "}\n",
-           p->n_ctx, p->window, p->chunk, p->ring, kv_name(p->kv), p->n_threads,
-           fits ? "true" : "false", p->largest_ctx);
+        print("\"limit\": null, ");
+    print("\"n_ctx\": %" PRIu32 ", \"window\": %" PRIu32 ", \"chunk\": %" PRIu32
+          ", \"ring\": %" PRIu32 ", \"kv\": \"%s\", \"threads\": %d, \"fits\": %s, "
+          "\"largest_context\": %" PRIu32 "}\n",
+          p->n_ctx, p->window, p->chunk, p->ring, kv_name(p->kv), p->n_threads,
+          fits ? "true" : "false", p->largest_ctx);
 }
 
 int cmd_plan(int argc, char **argv) {

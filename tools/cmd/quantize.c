@@ -11,6 +11,7 @@
 #include "src/os/clock.h"
 #include "src/os/cpu.h"
 #include "tools/cmd/listening.h"
+#include "tools/common/output.h"
 #include "tools/common/tools.h"
 
 #include <stdlib.h>
@@ -58,7 +59,7 @@ static enum bise_status open_source(struct quantize *q, struct bise_error *err) 
     enum bise_status s = source_open(&q->source, q->options->source, note, sizeof note, err);
     for (char *rest = note, *line; (line = strsep(&rest, "\n")) != NULL;)
         if (!s && *line)
-            fprintf(stderr, "%s%s\n", strncmp(line, "warning: ", 9) == 0 ? "" : "note: ", line);
+            say("%s%s\n", strncmp(line, "warning: ", 9) == 0 ? "" : "note: ", line);
     if (s)
         return s;
     q->config = *source_config(q->source);
@@ -72,10 +73,9 @@ static void choose_chat(struct quantize *q) {
     q->config.chat =
         name ? chat_format_from_name(name) : source_guess_chat(q->source, q->tokenizer.tokenizer);
     if (q->config.chat == CHAT_UNKNOWN)
-        fprintf(stderr,
-                "note: the chat format is not certain from %s: bise chat will need "
-                "--chat-format\n",
-                q->options->source);
+        say("note: the chat format is not certain from %s: bise chat will need "
+            "--chat-format\n",
+            q->options->source);
 }
 
 static const struct listener *listener(const struct quantize *q) {
@@ -118,10 +118,9 @@ static void print_summary(const struct quantize *q, uint64_t file_bytes, double 
     const struct type_share all = types_share(q->tensors, q->n_tensors, false);
     const struct type_share layers = types_share(q->tensors, q->n_tensors, true);
     const double before = (double)source_bytes(q->source);
-    fprintf(stderr,
-            "%s: %.1f MB -> %.1f MB, %.2f bits per weight, %.2f in layers, %.1f s, %.0f MB/s\n",
-            q->options->out, before / 1e6, (double)file_bytes / 1e6, type_bits(&all),
-            type_bits(&layers), seconds, before / 1e6 / seconds);
+    say("%s: %.1f MB -> %.1f MB, %.2f bits per weight, %.2f in layers, %.1f s, %.0f MB/s\n",
+        q->options->out, before / 1e6, (double)file_bytes / 1e6, type_bits(&all),
+        type_bits(&layers), seconds, before / 1e6 / seconds);
 }
 
 /* A number for what the file is made from, options aside: the writer has those in its plan. */
@@ -131,8 +130,8 @@ static uint64_t identity(const struct quantize *q) {
 
 static void say_resumed(const struct quantize *q, const struct writer *w) {
     if (writer_finished(w))
-        fprintf(stderr, "%s: %zu of %zu tensors are there from an earlier run\n",
-                writer_temp_path(w), writer_finished(w), q->n_tensors);
+        say("%s: %zu of %zu tensors are there from an earlier run\n", writer_temp_path(w),
+            writer_finished(w), q->n_tensors);
 }
 
 /* What was finished is kept where going on makes sense: not where the source is at fault. */
@@ -143,8 +142,8 @@ static void stop_writing(const struct quantize *q, struct writer **w, enum bise_
         writer_abort(w);
         return;
     }
-    fprintf(stderr, "%s: %zu of %zu tensors are finished; the same command goes on from there\n",
-            writer_temp_path(*w), writer_finished(*w), q->n_tensors);
+    say("%s: %zu of %zu tensors are finished; the same command goes on from there\n",
+        writer_temp_path(*w), writer_finished(*w), q->n_tensors);
     writer_suspend(w);
 }
 
@@ -182,19 +181,19 @@ static void print_plan(const struct quantize *q, const struct dry_run *d) {
     const bool reads_text = q->eval.n || q->options->sensitivity || q->calibration.text.n;
     const double source = megabytes(source_bytes(q->source));
     const int n_threads = thread_count(q);
-    printf("source  %.1f MB, %zu tensors\n", source, q->n_tensors);
-    printf("output  %.1f MB, %.2f bits per weight, %.2f in layers\n", megabytes(d->file_bytes),
-           type_bits(&all), type_bits(&layers));
-    printf("disk    %.1f MB needed (%.1f of them for a while), %.1f MB free\n",
-           megabytes(d->disk_bytes), megabytes(d->temp_bytes), megabytes(d->disk_free));
-    printf("memory  %.1f MB needed, %.1f MB available\n", megabytes(d->memory_bytes),
-           megabytes(d->memory_free));
-    printf(
+    print("source  %.1f MB, %zu tensors\n", source, q->n_tensors);
+    print("output  %.1f MB, %.2f bits per weight, %.2f in layers\n", megabytes(d->file_bytes),
+          type_bits(&all), type_bits(&layers));
+    print("disk    %.1f MB needed (%.1f of them for a while), %.1f MB free\n",
+          megabytes(d->disk_bytes), megabytes(d->temp_bytes), megabytes(d->disk_free));
+    print("memory  %.1f MB needed, %.1f MB available\n", megabytes(d->memory_bytes),
+          megabytes(d->memory_free));
+    print(
         "time    about %.1f s with %d thread%s of their own: %.0f MB/s of the source for each%s\n",
         d->seconds, n_threads, n_threads == 1 ? "" : "s", source / d->seconds / n_threads,
         reads_text ? "; running a text comes on top" : "");
     if (!d->fits)
-        printf("does not fit\n");
+        print("does not fit\n");
 }
 
 static enum bise_status only_say(const struct quantize *q, struct bise_error *err) {
@@ -351,8 +350,8 @@ int cmd_quantize(int argc, char **argv) {
             &o.source, 1, &n, &code))
         return code;
     if (n != 1 || !o.out) {
-        fprintf(stderr, "bise quantize: %s\nusage: bise quantize SOURCE -o FILE [options]\n",
-                n != 1 ? "no checkpoint given" : "-o FILE is needed");
+        say("bise quantize: %s\nusage: bise quantize SOURCE -o FILE [options]\n",
+            n != 1 ? "no checkpoint given" : "-o FILE is needed");
         return EXIT_USAGE;
     }
     o.types.rules = o.rules.items;

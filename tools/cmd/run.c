@@ -155,7 +155,7 @@ enum bise_status run_complete(struct run *r, const struct run_job *job, struct r
         result->n_decoded = e->n_answer - n_before;
     } else {
         if (out.last != '\n' && !out.failed)
-            printf("\n");
+            print("\n");
         fflush(stdout);
     }
     return BISE_OK;

@@ -161,7 +161,7 @@ static void put_fault(const struct line *l, enum bise_status status, const struc
     char text[6 * sizeof err->detail + 3]; /* an escape has at most 6 bytes for each */
     const char *detail = err->detail[0] ? err->detail : bise_strerror(status);
     json_escape(text, sizeof text, detail, strlen(detail));
-    printf("{\"line\": %zu, \"error\": %s}\n", l->number, text);
+    print("{\"line\": %zu, \"error\": %s}\n", l->number, text);
 }
 
 /* One line's completion or fault. False where the rest must not go on; *faulty: this line was. */

@@ -3,6 +3,7 @@
 #include "src/base/error.h"
 #include "src/model/shape.h"
 #include "src/os/cpu.h"
+#include "tools/common/output.h"
 #include "tools/common/tools.h"
 
 #include <math.h>
@@ -146,7 +147,7 @@ static int synthesize(struct synth *s, const char *out, const char *checkpoint) 
     progress_end(&s->progress);
     if (status != BISE_OK)
         return report(status, &err);
-    fprintf(stderr, "%s written in %.1f s\n", path, seconds_now() - s->progress.started);
+    say("%s written in %.1f s\n", path, seconds_now() - s->progress.started);
     return EXIT_DONE;
 }
 
@@ -173,7 +174,7 @@ int cmd_synth(int argc, char **argv) {
                        0, &n_positional, &code))
         return code;
     if (!shape || !out == !checkpoint) {
-        fprintf(stderr, "bise synth: --shape and either -o or --checkpoint are needed\n");
+        say("bise synth: --shape and either -o or --checkpoint are needed\n");
         return EXIT_USAGE;
     }
     struct synth *s = calloc(1, sizeof *s);

@@ -1,5 +1,6 @@
 /* bise tokenize: text to ids and back. */
 #include "tools/common/model_path.h"
+#include "tools/common/output.h"
 #include "tools/common/read_text.h"
 
 #include "src/base/json.h"
@@ -28,7 +29,7 @@ static int open_tokenizer(struct source_tokenizer *s, const char *path) {
     char magic[4] = {0};
     FILE *f = fopen(path, "rb");
     if (!f) {
-        fprintf(stderr, "bise: %s: %s\n", path, strerror(errno));
+        say("bise: %s: %s\n", path, strerror(errno));
         return EXIT_INPUT;
     }
     const bool is_bise = fread(magic, 1, 4, f) == 4 && memcmp(magic, "BISE", 4) == 0;
@@ -40,7 +41,7 @@ static int open_tokenizer(struct source_tokenizer *s, const char *path) {
             return report(status, &err);
         s->t = s->model->tokenizer;
         if (!s->t) {
-            fprintf(stderr, "bise: %s: the model file has no tokenizer\n", path);
+            say("bise: %s: the model file has no tokenizer\n", path);
             return EXIT_INPUT;
         }
         return EXIT_DONE;
@@ -62,7 +63,7 @@ static void close_tokenizer(struct source_tokenizer *s) {
 }
 
 static int no_memory(void) {
-    fprintf(stderr, "bise: tokenize: no memory\n");
+    say("bise: tokenize: no memory\n");
     return EXIT_MEMORY;
 }
 
@@ -78,30 +79,30 @@ static int encode(const struct tokenizer *t, const char *text, size_t len, const
         return no_memory();
     const enum bise_status status = tokenizer_encode(t, text, len, true, *ids, cap, n, &err);
     if (status)
-        fprintf(stderr, "bise: %s%s\n", where, err.detail);
+        say("bise: %s%s\n", where, err.detail);
     return exit_code_of(status);
 }
 
 static void print_ids(const int32_t *ids, size_t n, const char *separator) {
     for (size_t i = 0; i < n; i++)
-        printf("%s%d", i ? separator : "", ids[i]);
+        print("%s%d", i ? separator : "", ids[i]);
 }
 
 static int encode_line(const struct tokenizer *t, const struct json_value *line,
                        const char *where) {
     const struct json_value *text = json_get(line, "text");
     if (!text || text->kind != JSON_STRING) {
-        fprintf(stderr, "bise: %sexpected {\"text\": \"...\"}, found %s\n", where,
-                json_describe(text ? text : line));
+        say("bise: %sexpected {\"text\": \"...\"}, found %s\n", where,
+            json_describe(text ? text : line));
         return EXIT_INPUT;
     }
     int32_t *ids = NULL;
     size_t n;
     const int code = encode(t, text->string, text->len, where, &ids, &n);
     if (!code) {
-        printf("{\"ids\": [");
+        print("{\"ids\": [");
         print_ids(ids, n, ", ");
-        printf("]}\n");
+        print("]}\n");
     }
     free(ids);
     return code;
@@ -113,7 +114,7 @@ static int encode_text(const struct tokenizer *t, const char *text, size_t len) 
     const int code = encode(t, text, len, "", &ids, &n);
     if (!code) {
         print_ids(ids, n, " ");
-        printf("\n");
+        print("\n");
     }
     free(ids);
     return code;
@@ -144,8 +145,8 @@ static size_t decode_id(struct decoder *d, int32_t id, char *out) {
 #define DECODED_ROOM UTF8_STREAM_ROOM(1024)
 
 static int bad_id(const struct tokenizer *t, const char *where, const char *found) {
-    fprintf(stderr, "bise: %sexpected ids from 0 to %zu, found \"%.40s\"\n", where,
-            tokenizer_size(t) - 1, found);
+    say("bise: %sexpected ids from 0 to %zu, found \"%.40s\"\n", where, tokenizer_size(t) - 1,
+        found);
     return EXIT_USAGE;
 }
 
@@ -176,19 +177,19 @@ static int decode_line(const struct tokenizer *t, const struct json_value *line,
     struct decoder d = {.t = t};
     char out[DECODED_ROOM];
     if (!ids || ids->kind != JSON_ARRAY) {
-        fprintf(stderr, "bise: %sexpected {\"ids\": [...]}, found %s\n", where,
-                json_describe(ids ? ids : line));
+        say("bise: %sexpected {\"ids\": [...]}, found %s\n", where,
+            json_describe(ids ? ids : line));
         return EXIT_INPUT;
     }
     for (const struct json_value *v = json_first(ids); v; v = json_next(ids, v))
         if (v->kind != JSON_NUMBER || !v->is_integer || v->integer < 0 ||
             (uint64_t)v->integer >= tokenizer_size(t))
             return bad_id(t, where, json_describe(v));
-    printf("{\"text\": \"");
+    print("{\"text\": \"");
     for (const struct json_value *v = json_first(ids); v; v = json_next(ids, v))
         print_escaped(out, decode_id(&d, (int32_t)v->integer, out));
     print_escaped(out, utf8_stream_end(&d.utf8, out));
-    printf("\"}\n");
+    print("\"}\n");
     return EXIT_DONE;
 }
 

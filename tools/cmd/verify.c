@@ -7,6 +7,7 @@
 #include "src/os/cpu.h"
 #include "src/os/mem.h"
 #include "src/os/pool.h"
+#include "tools/common/output.h"
 #include "tools/common/progress.h"
 
 #include <errno.h>
@@ -114,8 +115,8 @@ static enum bise_status check_gap(const struct check *c, uint64_t from, uint64_t
         return fail_read(c, code, err);
     for (uint64_t i = 0; i < to - from; i++)
         if (gap[i] != 0) {
-            printf("damaged: padding at offset %" PRIu64 ": expected 0, found %u\n", from + i,
-                   gap[i]);
+            print("damaged: padding at offset %" PRIu64 ": expected 0, found %u\n", from + i,
+                  gap[i]);
             ++*n_bad;
         }
     return BISE_OK;
@@ -131,9 +132,9 @@ static enum bise_status compare(const struct check *c, size_t *n_bad, struct bis
         for (size_t n = pieces_of(t); n > 0; n--, p++)
             crc = crc32c_combine(crc, p->crc, p->len);
         if (crc != t->crc) {
-            printf("damaged: %s, %" PRIu64 " bytes at offset %" PRIu64
-                   ": expected CRC %08x, found %08x\n",
-                   t->name, t->length, t->offset, t->crc, crc);
+            print("damaged: %s, %" PRIu64 " bytes at offset %" PRIu64
+                  ": expected CRC %08x, found %08x\n",
+                  t->name, t->length, t->offset, t->crc, crc);
             ++*n_bad;
         }
         if (i + 1 < c->model->n_tensors) {
@@ -203,12 +204,12 @@ int cmd_verify(int argc, char **argv) {
     } else {
         const double seconds = seconds_now() - c.progress.started;
         const uint64_t bytes = bise_model_info(model)->file_bytes;
-        printf("%s: %zu tensors, %" PRIu64 " bytes, %.0f MB/s: ", path, model->n_tensors, bytes,
-               (double)bytes / seconds / 1e6);
+        print("%s: %zu tensors, %" PRIu64 " bytes, %.0f MB/s: ", path, model->n_tensors, bytes,
+              (double)bytes / seconds / 1e6);
         if (n_bad)
-            printf("%zu damaged\n", n_bad);
+            print("%zu damaged\n", n_bad);
         else
-            printf("sound\n");
+            print("sound\n");
         code = n_bad ? EXIT_INPUT : EXIT_DONE;
     }
     bise_model_close(&model);

@@ -1,6 +1,7 @@
 /* bise --version: what this program is; with -v what it is made of and what it finds here. */
 #include "src/os/cpu.h"
 #include "tools/common/isa.h"
+#include "tools/common/output.h"
 
 #include <string.h>
 
@@ -21,32 +22,32 @@ static void print_huge_pages(void) {
     text[n] = 0;
     const char *from = strchr(text, '['), *to = from ? strchr(from, ']') : NULL;
     if (to)
-        printf("huge pages   %.*s\n", (int)(to - from - 1), from + 1);
+        print("huge pages   %.*s\n", (int)(to - from - 1), from + 1);
     else
-        printf("huge pages   unknown\n");
+        print("huge pages   unknown\n");
 }
 
 int cmd_version(int argc, char **argv) {
     const char *isa;
     bool here;
-    printf("bise %s\n", BISE_VERSION);
+    print("bise %s\n", BISE_VERSION);
     if (argc < 2)
         return EXIT_DONE;
     if (argc > 2 || (strcmp(argv[1], "-v") != 0 && strcmp(argv[1], "--verbose") != 0))
         return refuse(EXIT_USAGE, "--version takes -v and nothing else, found \"%s\"",
                       argv[argc - 1]);
-    printf("commit       %s\ncompiler     %s\n", BISE_COMMIT,
+    print("commit       %s\ncompiler     %s\n", BISE_COMMIT,
 #ifdef __clang__
-           "clang " __clang_version__
+          "clang " __clang_version__
 #else
-           "gcc " __VERSION__
+          "gcc " __VERSION__
 #endif
     );
-    printf("kernels     ");
+    print("kernels     ");
     for (size_t i = 0; (isa = isa_built(i, &here)) != NULL; i++)
-        printf(" %s%s", isa, here ? "" : " (not in this CPU)");
-    printf("\n");
+        print(" %s%s", isa, here ? "" : " (not in this CPU)");
+    print("\n");
     print_huge_pages();
-    printf("threads      %d of %d CPUs that may be used\n", cpu_default_threads(), cpu_count());
+    print("threads      %d of %d CPUs that may be used\n", cpu_default_threads(), cpu_count());
     return EXIT_DONE;
 }

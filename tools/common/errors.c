@@ -1,4 +1,5 @@
 /* What went wrong: on standard error, and as an exit code. */
+#include "tools/common/output.h"
 #include "tools/common/tools.h"
 
 #include <stdarg.h>
@@ -10,8 +11,8 @@ void errors_of_command(const char *name) {
 }
 
 static void complain_list(const char *format, va_list args) {
-    fprintf(stderr, command ? "bise %s: " : "bise: ", command);
-    vfprintf(stderr, format, args);
+    say(command ? "bise %s: " : "bise: ", command);
+    print_list(stderr, format, args);
     fputc('\n', stderr);
 }
 
@@ -53,6 +54,8 @@ enum exit_code exit_code_of(enum bise_status status) {
 }
 
 int report(enum bise_status status, const struct bise_error *err) {
-    return refuse(exit_code_of(status), "%s",
-                  err && err->detail[0] ? err->detail : bise_strerror(status));
+    say(command ? "bise %s: " : "bise: ", command);
+    fputs(err && err->detail[0] ? err->detail : bise_strerror(status), stderr); /* shown already */
+    fputc('\n', stderr);
+    return exit_code_of(status);
 }

@@ -1,6 +1,7 @@
 #include "tools/common/model_path.h"
 
 #include "tools/common/nearest.h"
+#include "tools/common/output.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -205,7 +206,7 @@ static const char *offer_quantize(const char *source, const char *name) {
     int status;
     if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO) || !models_home_file(path, name))
         return NULL;
-    fprintf(stderr, "Make that file now, with 4-bit weights? [y/N] ");
+    say("Make that file now, with 4-bit weights? [y/N] ");
     if (!fgets(line, sizeof line, stdin) || (line[0] != 'y' && line[0] != 'Y'))
         return NULL;
     snprintf(copy, sizeof copy, "%s", source);

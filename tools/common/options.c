@@ -1,4 +1,5 @@
 #include "tools/common/nearest.h"
+#include "tools/common/output.h"
 #include "tools/common/tools.h"
 
 #include <errno.h>
@@ -20,9 +21,10 @@ bool option_is(const struct option_def *d, const char *arg, size_t len) {
 static void print_help(const char *command, const char *usage, const struct option_def *defs,
                        size_t n_defs) {
     const char *const *examples = command_examples(command);
-    printf("usage: %s\n", usage);
+    fputs("usage: ", stdout);
+    puts(usage);
     if (n_defs)
-        printf("\noptions:\n");
+        print("\noptions:\n");
     for (size_t i = 0; i < n_defs; i++) {
         char left[80];
         size_t at = 0;
@@ -38,14 +40,14 @@ static void print_help(const char *command, const char *usage, const struct opti
         if (defs[i].arg && at + 1 < sizeof left)
             snprintf(left + at, sizeof left - at, " %s", defs[i].arg);
         if (strlen(left) > 26)
-            printf("  %s\n  %-26s  %s\n", left, "", defs[i].help);
+            print("  %s\n  %-26s  %s\n", left, "", defs[i].help);
         else
-            printf("  %-26s  %s\n", left, defs[i].help);
+            print("  %-26s  %s\n", left, defs[i].help);
     }
     if (examples)
-        printf("\nexamples:\n");
+        print("\nexamples:\n");
     for (; examples && *examples; examples++)
-        printf("  %s\n", *examples);
+        print("  %s\n", *examples);
 }
 
 static bool append_value(struct option_list *list, const char *name, const char *text) {
@@ -132,7 +134,10 @@ bool options_parse(int argc, char **argv, const struct option_def *defs, size_t 
         const char *arg = argv[i];
         if (only_positional || arg[0] != '-' || !arg[1]) {
             if (*n_positional == max_positional) {
-                complain("unexpected argument \"%s\"\nusage: %s", arg, usage);
+                complain("unexpected argument \"%s\"", arg);
+                fputs("usage: ", stderr);
+                fputs(usage, stderr);
+                fputc('\n', stderr);
                 return false;
             }
             positional[(*n_positional)++] = arg;

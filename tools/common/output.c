@@ -1,13 +1,48 @@
 #include "tools/common/output.h"
 
+#include "src/base/shown.h"
 #include "tools/common/interrupt.h"
 #include "tools/common/tools.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define LINE_BYTES 1024 /* what is longer takes memory, as far as there is any */
+
+void print_list(FILE *to, const char *format, va_list args) {
+    char line[LINE_BYTES], *text = line;
+    const size_t n = (size_t)show_vformat(line, sizeof line, format, args);
+    if (n >= sizeof line && (text = malloc(n + 1)) != NULL)
+        (void)show_vformat(text, n + 1, format, args);
+    fputs(text ? text : line, to);
+    if (text != line)
+        free(text);
+}
+
+void say(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    print_list(stderr, format, args);
+    va_end(args);
+}
+
+void print(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    print_list(stdout, format, args);
+    va_end(args);
+}
+
+void print_to(FILE *to, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    print_list(to, format, args);
+    va_end(args);
+}
 
 static int last_error; /* errno of the last write that failed */
 

@@ -1,9 +1,19 @@
-/* Writing what belongs to standard output. */
+/* Everything the program says, and writing what belongs to standard output. */
 #ifndef BISE_TOOLS_COMMON_OUTPUT_H
 #define BISE_TOOLS_COMMON_OUTPUT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
+
+/* As printf, to standard error and to standard output. What %s puts in, from whatever file, folder
+ * or stranger it may come, is shown and not obeyed (src/base/shown.h); line ends and colours are
+ * the format's. Nothing else in the tools prints text that is not the program's own. */
+__attribute__((format(printf, 1, 2))) void say(const char *format, ...);
+__attribute__((format(printf, 1, 2))) void print(const char *format, ...);
+__attribute__((format(printf, 2, 3))) void print_to(FILE *to, const char *format, ...);
+void print_list(FILE *to, const char *format, va_list args);
 
 /* Writes all n bytes, however slowly they are read. False: the reader has gone (which nothing is
  * said of), the disk is full (said on stderr), or the write was given up for a signal

@@ -1,4 +1,5 @@
 #include "tools/common/progress.h"
+#include "tools/common/output.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,10 +29,10 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total) {
     bar[BAR_CELLS] = 0;
     const double elapsed = now - p->started;
     const double fresh = (double)(done - p->skipped), left = (double)(total - done);
-    fprintf(stderr, "\r%s [%s] %3.0f %%  ", p->what, bar, 100 * share);
+    say("\r%s [%s] %3.0f %%  ", p->what, bar, 100 * share);
     if (!p->no_rate)
-        fprintf(stderr, "%.0f MB/s  ", fresh / elapsed / 1e6);
-    fprintf(stderr, "%.0f s left\033[K", fresh > 0 ? elapsed * left / fresh : 0);
+        say("%.0f MB/s  ", fresh / elapsed / 1e6);
+    say("%.0f s left\033[K", fresh > 0 ? elapsed * left / fresh : 0);
     fflush(stderr);
     p->drawn = now;
     p->shown = true;

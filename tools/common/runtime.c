@@ -5,6 +5,7 @@
 #include "src/os/thermal.h"
 #include "tools/common/isa.h"
 #include "tools/common/model_path.h"
+#include "tools/common/output.h"
 #include "tools/common/progress.h"
 
 #include <stdlib.h>
@@ -45,10 +46,10 @@ static int pick(const char *flag, const char *value, const char *const *names, i
     for (int i = 0; i < n; i++)
         if (strcmp(value, names[i]) == 0)
             return i;
-    fprintf(stderr, "bise: %s: expected ", flag);
+    say("bise: %s: expected ", flag);
     for (int i = 0; i < n; i++)
-        fprintf(stderr, "%s%s", names[i], i + 2 < n ? ", " : i + 1 < n ? " or " : "");
-    fprintf(stderr, ", found \"%s\"\n", value);
+        say("%s%s", names[i], i + 2 < n ? ", " : i + 1 < n ? " or " : "");
+    say(", found \"%s\"\n", value);
     return -1;
 }
 
@@ -62,10 +63,9 @@ bool runtime_parse_memory(const char *value, enum bise_memory *memory) {
 static void warn_of_threads(int threads) {
     const int cpus = cpu_count();
     if (threads > cpus)
-        fprintf(stderr,
-                "bise: warning: -t %d is more than the %d CPU%s this process may use; "
-                "that is slower\n",
-                threads, cpus, cpus == 1 ? "" : "s");
+        say("bise: warning: -t %d is more than the %d CPU%s this process may use; "
+            "that is slower\n",
+            threads, cpus, cpus == 1 ? "" : "s");
 }
 
 bool runtime_session_params(const struct runtime_options *o, struct bise_engine_params *params) {
@@ -176,7 +176,7 @@ int runtime_tokenize(const struct runtime *e, const char *text, size_t len, bool
     size_t at = 0, n_text = 0;
     *ids = malloc(cap * sizeof **ids);
     if (!*ids) {
-        fprintf(stderr, "bise: no memory to tokenize %zu bytes\n", len);
+        say("bise: no memory to tokenize %zu bytes\n", len);
         return EXIT_MEMORY;
     }
     if (add_bos && e->info->bos_id >= 0)
@@ -199,8 +199,7 @@ static bool on_progress(void *user, size_t done, size_t total) {
     struct reading *p = user;
     const double seconds = seconds_now() - p->start;
     if (progress_is_seen() && seconds > 1 && done < total) {
-        fprintf(stderr, "\rreading %zu of %zu tokens, %.1f tokens/s ", done, total,
-                (double)done / seconds);
+        say("\rreading %zu of %zu tokens, %.1f tokens/s ", done, total, (double)done / seconds);
         p->shown = true;
     }
     return interrupted();
@@ -210,11 +209,11 @@ enum bise_status runtime_prefill(struct runtime *e, const int32_t *ids, size_t n
                                  struct bise_error *err) {
     struct reading p = {.start = seconds_now(), .shown = n >= WORTH_SHOWING && progress_is_seen()};
     if (p.shown)
-        fprintf(stderr, "\rreading %zu tokens ", n);
+        say("\rreading %zu tokens ", n);
     const uint64_t from = bise_position(e->session);
     const enum bise_status status = bise_prefill(e->session, ids, n, on_progress, &p, err);
     if (p.shown)
-        fprintf(stderr, "\r\033[K");
+        say("\r\033[K");
     e->n_prompt += (size_t)(bise_position(e->session) - from);
     e->prompt_seconds += seconds_now() - p.start;
     return status;
@@ -236,18 +235,18 @@ void runtime_print_plan(const struct runtime *e, FILE *to) {
     static const char *const kv_names[] = {"auto", "i8", "f16", "f32"};
     const struct bise_plan *p = bise_session_plan(e->session);
     const double millions = (double)e->info->n_params / 1e6;
-    fprintf(to, "%s: %s, %.4g %c parameters; %s, %d thread%s\n", e->path, e->info->weight_type,
-            millions < 1000 ? millions : millions / 1000, millions < 1000 ? 'M' : 'G',
-            bise_session_isa(e->session), p->n_threads, p->n_threads == 1 ? "" : "s");
-    fprintf(to, "memory: weights %.1f MiB (%s), %s cache %.1f MiB, scratch %.1f MiB; ",
-            mebibytes(p->weights), e->info->memory, kv_names[p->kv], mebibytes(p->cache),
-            mebibytes(p->scratch));
+    print_to(to, "%s: %s, %.4g %c parameters; %s, %d thread%s\n", e->path, e->info->weight_type,
+             millions < 1000 ? millions : millions / 1000, millions < 1000 ? 'M' : 'G',
+             bise_session_isa(e->session), p->n_threads, p->n_threads == 1 ? "" : "s");
+    print_to(to, "memory: weights %.1f MiB (%s), %s cache %.1f MiB, scratch %.1f MiB; ",
+             mebibytes(p->weights), e->info->memory, kv_names[p->kv], mebibytes(p->cache),
+             mebibytes(p->scratch));
     if (p->n_sinks)
-        fprintf(to, "the first %u tokens and a sliding window of %u\n", p->n_sinks, p->window);
+        print_to(to, "the first %u tokens and a sliding window of %u\n", p->n_sinks, p->window);
     else if (p->window)
-        fprintf(to, "sliding window of %u tokens\n", p->window);
+        print_to(to, "sliding window of %u tokens\n", p->window);
     else
-        fprintf(to, "context of %u tokens\n", p->n_ctx);
+        print_to(to, "context of %u tokens\n", p->n_ctx);
 }
 
 static double rate(size_t n, double seconds) {
@@ -259,22 +258,23 @@ static void print_thermal(FILE *to) {
     struct thermal t;
     thermal_read(&t, "/sys");
     if (t.has_clock)
-        fprintf(to, "; %llu of %llu MHz", (unsigned long long)t.mhz, (unsigned long long)t.max_mhz);
-    fprintf(to, "%s%s", t.throttled ? ", throttled" : "",
-            t.low_voltage ? ", power supply too weak" : "");
+        print_to(to, "; %llu of %llu MHz", (unsigned long long)t.mhz,
+                 (unsigned long long)t.max_mhz);
+    print_to(to, "%s%s", t.throttled ? ", throttled" : "",
+             t.low_voltage ? ", power supply too weak" : "");
     if (t.has_temperature)
-        fprintf(to, "; %.0f C", t.celsius);
+        print_to(to, "; %.0f C", t.celsius);
 }
 
 void runtime_print_stats(const struct runtime *e, FILE *to) {
     const struct bise_plan *p = bise_session_plan(e->session);
-    fprintf(to, "load %.2f s; prefill %zu tokens, %.2f s, %.1f tokens/s; ", e->load_seconds,
-            e->n_prompt, e->prompt_seconds, rate(e->n_prompt, e->prompt_seconds));
-    fprintf(to, "decode %zu tokens, %.2f s, %.1f tokens/s\n", e->n_answer, e->answer_seconds,
-            rate(e->n_answer, e->answer_seconds));
-    fprintf(to, "resident %.1f MiB; %s, %d thread%s; weights: %s", mebibytes(mem_resident()),
-            bise_session_isa(e->session), p->n_threads, p->n_threads == 1 ? "" : "s",
-            e->info->memory);
+    print_to(to, "load %.2f s; prefill %zu tokens, %.2f s, %.1f tokens/s; ", e->load_seconds,
+             e->n_prompt, e->prompt_seconds, rate(e->n_prompt, e->prompt_seconds));
+    print_to(to, "decode %zu tokens, %.2f s, %.1f tokens/s\n", e->n_answer, e->answer_seconds,
+             rate(e->n_answer, e->answer_seconds));
+    print_to(to, "resident %.1f MiB; %s, %d thread%s; weights: %s", mebibytes(mem_resident()),
+             bise_session_isa(e->session), p->n_threads, p->n_threads == 1 ? "" : "s",
+             e->info->memory);
     print_thermal(to);
     fputc('\n', to);
 }

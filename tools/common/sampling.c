@@ -1,6 +1,7 @@
 #include "tools/common/sampling.h"
 
 #include "src/os/process.h"
+#include "tools/common/output.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -90,7 +91,7 @@ void sampling_draw_seed(struct sampling_options *o, bool quiet) {
         return;
     o->seed = random_seed_value();
     if (o->temp > 0 && !quiet)
-        fprintf(stderr, "seed %lld\n", (long long)o->seed);
+        say("seed %lld\n", (long long)o->seed);
 }
 
 int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uint32_t n_vocab,

@@ -1,5 +1,6 @@
 #include "tools/common/speculate.h"
 
+#include "tools/common/output.h"
 #include "tools/common/progress.h"
 
 #include <stdlib.h>
@@ -20,7 +21,7 @@ int speculation_open(struct speculation *s, struct runtime *e, size_t max) {
     s->logits = malloc((s->max + 1) * (size_t)e->info->vocab_size * sizeof *s->logits);
     if (s->history && s->logits)
         return EXIT_DONE;
-    fprintf(stderr, "bise: --lookup: no memory\n");
+    say("bise: --lookup: no memory\n");
     return EXIT_MEMORY;
 }
 
@@ -123,6 +124,6 @@ void speculation_end(struct speculation *s) {
 
 void speculation_print(const struct speculation *s, FILE *to) {
     if (s->n_drafted)
-        fprintf(to, "lookup: %zu of %zu drafted tokens taken, %.2f tokens a call\n", s->n_taken,
-                s->n_drafted, (double)(s->n_taken + s->n_calls) / (double)s->n_calls);
+        print_to(to, "lookup: %zu of %zu drafted tokens taken, %.2f tokens a call\n", s->n_taken,
+                 s->n_drafted, (double)(s->n_taken + s->n_calls) / (double)s->n_calls);
 }

@@ -137,10 +137,6 @@ int code_width(uint32_t code) {
     return in_ranges(code, wide, sizeof wide / sizeof *wide) ? 2 : 1;
 }
 
-bool code_is_control(uint32_t code) {
-    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029;
-}
-
 size_t char_length(const char *s, size_t n) {
     const size_t len = utf8_char_len(s, n);
     return len ? len : 1;

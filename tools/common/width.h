@@ -2,6 +2,8 @@
 #ifndef BISE_TOOLS_COMMON_WIDTH_H
 #define BISE_TOOLS_COMMON_WIDTH_H
 
+#include "src/base/shown.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,7 +11,6 @@
 /* 0 for marks that join the character before them, 2 for wide characters, else 1. Control
  * characters are shown in another way (char_shown) and have no width of their own. */
 int code_width(uint32_t code);
-bool code_is_control(uint32_t code);
 
 /* The character at s [n], n > 0: its length in bytes. */
 size_t char_length(const char *s, size_t n);

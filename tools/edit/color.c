@@ -1,5 +1,6 @@
 #include "tools/edit/color.h"
 
+#include "tools/common/output.h"
 #include "tools/common/tools.h"
 
 #include <stdarg.h>
@@ -34,7 +35,7 @@ void say_note(const char *format, ...) {
     va_list args;
     fputs(paint(PAINT_NOTE), stderr);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    print_list(stderr, format, args);
     va_end(args);
-    fprintf(stderr, "%s\n", paint(PAINT_OFF));
+    say("%s\n", paint(PAINT_OFF));
 }
