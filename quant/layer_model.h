@@ -16,7 +16,7 @@ enum bise_status layer_model_open(struct layer_model **out, const struct source 
 void layer_model_close(struct layer_model **m);
 /* Takes in the weights of a layer. Errors: those of source_read_rows. */
 enum bise_status layer_model_load(struct layer_model *m, size_t layer, struct bise_error *err);
-/* Of one layer; only engine_layers (session.h) may run it. */
+/* Of one layer; only engine_layers (engine.h) may run it. */
 struct bise_session *layer_model_session(struct layer_model *m);
 const struct model_config *layer_model_config(const struct layer_model *m);
 

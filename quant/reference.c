@@ -3,15 +3,17 @@
 #include "quant/convert.h"
 #include "quant/types.h"
 #include "src/base/error.h"
-#include "src/os/file.h"
-#include "src/os/process.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static enum bise_status write_model(const struct origin *from, enum tensor_type type,
-                                    const char *path, struct bise_error *err) {
+/* Writes the source into a file without a name and opens it. */
+static enum bise_status write_and_open(struct bise_model **model, const struct origin *from,
+                                       enum tensor_type type, const char *path,
+                                       struct bise_error *err) {
+    const struct bise_model_params params = {.memory = BISE_MEMORY_MMAP,
+                                             .n_threads = from->n_threads};
     const struct listener *const l = from->listener;
     const struct listener silent = {.progress = l ? l->progress : NULL, .user = l ? l->user : NULL};
     struct convert c = {.source = from->source, .n_threads = from->n_threads, .listener = &silent};
@@ -23,15 +25,22 @@ static enum bise_status write_model(const struct origin *from, enum tensor_type 
     enum bise_status s = types_parse(&types, &all, err);
     if (!s)
         s = types_apply(&types, &all, from->config, &shapes, &tensors, &c.n_tensors, err);
-    if (!s)
-        s = writer_open(&c.writer, path, from->config, NULL, from->tokenizer->bytes,
-                        from->tokenizer->len, tensors, c.n_tensors, err);
     c.tensors = tensors;
+    const struct writer_plan plan = {.config = from->config,
+                                     .tokenizer = from->tokenizer->bytes,
+                                     .tokenizer_len = from->tokenizer->len,
+                                     .tensors = tensors,
+                                     .n_tensors = c.n_tensors,
+                                     .kind = WRITER_NAMELESS};
+    if (!s)
+        s = writer_open(&c.writer, path, &plan, err);
     if (!s)
         s = convert_all(&c, err);
     if (!s)
-        s = writer_finish(&c.writer, err);
-    writer_abort(&c.writer);
+        s = writer_seal(c.writer, err);
+    if (!s)
+        s = bise_model_open(model, writer_temp_path(c.writer), &params, err);
+    writer_abort(&c.writer); /* what is mapped stays until it is closed */
     types_close(&types);
     free(tensors);
     free(shapes);
@@ -62,18 +71,15 @@ enum bise_status reference_open(struct bise_model **model, const struct origin *
                                 enum tensor_type type, struct bise_error *err) {
     const struct bise_model_params params = {.memory = BISE_MEMORY_MMAP,
                                              .n_threads = from->n_threads};
-    const size_t cap = strlen(from->out) + sizeof ".reference-" + 20;
+    const size_t cap = strlen(from->out) + sizeof ".reference";
     *model = NULL;
     if (is_bise(from->path))
         return bise_model_open(model, from->path, &params, err);
     char *path = malloc(cap);
     if (!path)
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", from->out);
-    snprintf(path, cap, "%s.reference-%ld", from->out, process_id());
-    enum bise_status s = write_model(from, type, path, err);
-    if (!s)
-        s = bise_model_open(model, path, &params, err);
-    (void)file_remove(path, NULL); /* what is mapped stays until it is closed, even by a kill */
+    snprintf(path, cap, "%s.reference", from->out);
+    const enum bise_status s = write_and_open(model, from, type, path, err);
     free(path);
     return s;
 }

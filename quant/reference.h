@@ -18,8 +18,8 @@ struct origin {
     bool dry_run; /* nothing is to be run or written */
 };
 
-/* The source itself where it is a .bise file, else a temporary file of that type, made beside the
- * output and removed at once, its disk space when the model is closed.
+/* The source itself where it is a .bise file, else a file of that type without a name, on the disk
+ * of the output: gone when the model is closed, or the process ends however.
  * Errors: as convert_all, writer_open and bise_model_open. */
 enum bise_status reference_open(struct bise_model **model, const struct origin *from,
                                 enum tensor_type type, struct bise_error *err);

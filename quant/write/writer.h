@@ -15,22 +15,34 @@ struct writer_tensor {
     bool is_vector;
 };
 
+enum writer_kind {
+    WRITER_NEW,       /* lost by a kill */
+    WRITER_RESUMABLE, /* kept by a kill and by writer_suspend, and taken up by the next writer_open */
+    WRITER_NAMELESS   /* for this process alone: gone when it ends, however it ends */
+};
+
+/* What a writer is opened with; everything is copied. */
+struct writer_plan {
+    const struct model_config *config;
+    const struct provenance *provenance; /* NULL: none */
+    const void *tokenizer;               /* [tokenizer_len]; NULL: none */
+    size_t tokenizer_len;
+    const struct writer_tensor *tensors; /* [n_tensors] */
+    size_t n_tensors;
+    enum writer_kind kind;
+    uint64_t source; /* resumable: a number for what the file is made from */
+};
+
 /* Plans the file and creates the temporary one, after checking that the disk has room for it.
- * Everything is copied. tokenizer may be NULL (length 0). Errors: ARG, IO, DISK, MEMORY. */
-enum bise_status writer_open(struct writer **out, const char *path,
-                             const struct model_config *config, const struct provenance *provenance,
-                             const void *tokenizer, size_t tokenizer_len,
-                             const struct writer_tensor *tensors, size_t n_tensors,
+ * A resumable one is PATH.part and its journal: found again by the next call of the same plan, with
+ * the tensors that were finished, their bytes read and compared with their checksums; with another
+ * plan all begins anew. A nameless one is opened under writer_temp_path, and never finished.
+ * Errors: ARG, IO, DISK, MEMORY. */
+enum bise_status writer_open(struct writer **out, const char *path, const struct writer_plan *plan,
                              struct bise_error *err);
-/* The same, but what was written is kept by a kill and by writer_suspend, in PATH.part and its
- * journal, and found again by the next call with the same arguments; then the tensors that were
- * finished, their bytes read and compared with their checksums, are there already. source: a number
- * for what the file is made from; with another one, as with other arguments, all begins anew. */
-enum bise_status writer_open_resumable(struct writer **out, const char *path,
-                                       const struct model_config *config,
-                                       const struct provenance *provenance, const void *tokenizer,
-                                       size_t tokenizer_len, const struct writer_tensor *tensors,
-                                       size_t n_tensors, uint64_t source, struct bise_error *err);
+/* Length of the file that writer_open would make. Errors: ARG, MEMORY. */
+enum bise_status writer_measure(uint64_t *file_bytes, const struct writer_plan *plan,
+                                struct bise_error *err);
 /* Whether tensor i is there whole, from an earlier run or this one, and how many are. */
 bool writer_has_tensor(const struct writer *w, size_t i);
 size_t writer_finished(const struct writer *w);
@@ -46,11 +58,6 @@ enum bise_status writer_put(struct writer *w, size_t i, uint64_t at, const void 
                             struct bise_error *err);
 /* Facts that go into the table at finish. Not thread-safe for the same i. codebook may be NULL. */
 void writer_set_tensor(struct writer *w, size_t i, const int8_t *codebook, float error);
-/* Length of the file that writer_open would make. Errors: ARG, MEMORY. */
-enum bise_status writer_measure(uint64_t *file_bytes, const struct model_config *config,
-                                const struct provenance *provenance, size_t tokenizer_len,
-                                const struct writer_tensor *tensors, size_t n_tensors,
-                                struct bise_error *err);
 /* Puts the header down, so that the file can be opened under writer_temp_path before it gets its
  * name. Fails if a byte of any tensor is missing. */
 enum bise_status writer_seal(struct writer *w, struct bise_error *err);

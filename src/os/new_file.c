@@ -51,6 +51,41 @@ enum bise_status new_file_take_up(struct new_file *f, const char *path, const ch
     return s == BISE_OK ? file_open_own(f->temp_path, &f->fd, err) : s;
 }
 
+/* Makes the open file's number its name; false where the system cannot open files by that. */
+static bool name_by_number(struct new_file *f) {
+    char *const name = malloc(64);
+    if (name)
+        snprintf(name, 64, "/proc/self/fd/%d", f->fd);
+    if (!name || access(name, R_OK) != 0) {
+        free(name);
+        return false;
+    }
+    free(f->temp_path);
+    f->temp_path = name;
+    f->kept = true; /* there is nothing to remove */
+    return true;
+}
+
+enum bise_status new_file_nameless(struct new_file *f, const char *path, struct bise_error *err) {
+    *f = (struct new_file){.fd = -1, .readers = NEW_FILE_PRIVATE};
+    enum bise_status s = name_file(f, path, ".tmp", err);
+    char *const folder = s == BISE_OK ? file_folder(f->path) : NULL;
+    if (s == BISE_OK && !folder)
+        s = bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for its name", path);
+    if (s == BISE_OK)
+        f->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    free(folder);
+    if (s != BISE_OK || (f->fd >= 0 && name_by_number(f)))
+        return s;
+    new_file_abort(f);
+    s = new_file_create(f, path, NEW_FILE_PRIVATE, err);
+    char *const named = s == BISE_OK ? strdup(f->temp_path) : NULL;
+    if (named && name_by_number(f))
+        unlink(named);
+    free(named);
+    return s;
+}
+
 enum bise_status new_file_write(struct new_file *f, const void *data, size_t len,
                                 struct bise_error *err) {
     const uint8_t *p = data;

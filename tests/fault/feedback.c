@@ -22,7 +22,9 @@ static enum bise_status convert(struct convert *c, const char *dir, size_t n,
     for (int32_t i = 0; i < 4 * LENGTH; i++)
         ids[i] = (i * 37 + 5) % (int32_t)config->vocab_size;
     snprintf(path, sizeof path, "%s/out.bise", dir);
-    enum bise_status s = writer_open(&c->writer, path, config, NULL, NULL, 0, c->tensors, n, err);
+    enum bise_status s = writer_open(
+        &c->writer, path,
+        &(struct writer_plan){.config = config, .tensors = c->tensors, .n_tensors = n}, err);
     if (s == BISE_OK)
         s = convert_layers(c, &text, &moments, err);
     c->moments = &moments; /* until it is closed */

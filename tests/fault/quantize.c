@@ -18,8 +18,10 @@ static enum bise_status convert(const char *dir, const struct source *source,
     struct convert c = {.source = source, .tensors = tensors, .n_tensors = n, .n_threads = 2};
     char path[4096];
     snprintf(path, sizeof path, "%s/out.bise", dir);
-    enum bise_status s =
-        writer_open(&c.writer, path, source_config(source), NULL, NULL, 0, tensors, n, err);
+    enum bise_status s = writer_open(
+        &c.writer, path,
+        &(struct writer_plan){.config = source_config(source), .tensors = tensors, .n_tensors = n},
+        err);
     if (s == BISE_OK)
         s = convert_all(&c, err);
     if (s == BISE_OK)

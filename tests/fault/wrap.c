@@ -167,9 +167,10 @@ static void set_dirty(const struct stat *st, bool is) {
     pthread_mutex_unlock(&order_mutex);
 }
 
+/* A file without a name is gone after a crash, whatever is on the disk. */
 static void changed(int fd) {
     struct stat st;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink > 0)
         set_dirty(&st, true);
 }
 

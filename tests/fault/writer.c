@@ -38,8 +38,14 @@ static enum bise_status run(const char *dir, struct bise_error *err) {
     struct writer *w = NULL;
     struct stat st;
     out_path(dir, path, sizeof path);
-    enum bise_status status =
-        writer_open(&w, path, &config, &tiny_provenance, "tokenizer", 9, tensors, N_TENSORS, err);
+    enum bise_status status = writer_open(&w, path,
+                                          &(struct writer_plan){.config = &config,
+                                                                .provenance = &tiny_provenance,
+                                                                .tokenizer = "tokenizer",
+                                                                .tokenizer_len = 9,
+                                                                .tensors = tensors,
+                                                                .n_tensors = N_TENSORS},
+                                          err);
     const uint64_t bytes = status == BISE_OK ? writer_file_bytes(w) : 0;
     for (size_t i = 0; i < N_TENSORS && status == BISE_OK; i++)
         status = put_tensor(w, i, err);
@@ -67,8 +73,15 @@ static enum bise_status run_resumed(const char *dir, struct bise_error *err) {
     snprintf(journal, sizeof journal, "%s.journal", part);
     for (int attempt = 0; attempt < 2 && status == BISE_OK; attempt++) {
         struct writer *w = NULL;
-        status = writer_open_resumable(&w, path, &config, NULL, "tokenizer", 9, tensors, N_TENSORS,
-                                       42, err);
+        status = writer_open(&w, path,
+                             &(struct writer_plan){.config = &config,
+                                                   .tokenizer = "tokenizer",
+                                                   .tokenizer_len = 9,
+                                                   .tensors = tensors,
+                                                   .n_tensors = N_TENSORS,
+                                                   .kind = WRITER_RESUMABLE,
+                                                   .source = 42},
+                             err);
         if (status != BISE_OK && attempt && access(journal, F_OK) != 0)
             status = BISE_STATUS_COUNT; /* what was finished must not be lost */
         if (status == BISE_OK && writer_finished(w) > (attempt ? 2u : 0u))

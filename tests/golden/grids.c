@@ -118,8 +118,10 @@ static bool convert(round_fn *round, const char *in, const char *out) {
     for (size_t i = 0; i < n && ok; i++)
         tensors[i] = (struct writer_tensor){shapes[i].name, TYPE_F32, shapes[i].rows,
                                             shapes[i].cols, shapes[i].is_vector};
-    ok = ok &&
-         writer_open(&w, out, source_config(source), NULL, NULL, 0, tensors, n, NULL) == BISE_OK;
+    ok = ok && writer_open(&w, out,
+                           &(struct writer_plan){
+                               .config = source_config(source), .tensors = tensors, .n_tensors = n},
+                           NULL) == BISE_OK;
     for (size_t i = 0; i < n && ok; i++)
         ok = convert_tensor(source, w, i, &shapes[i], round);
     ok = ok && writer_finish(&w, NULL) == BISE_OK;

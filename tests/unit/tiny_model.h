@@ -81,7 +81,14 @@ static inline enum bise_status tiny_write_with(const char *path, const struct mo
     struct writer_tensor *list = tiny_tensors(c, type, &shapes, &n, err);
     enum bise_status s = BISE_ERR_MEMORY;
     if (list)
-        s = writer_open(&w, path, c, &tiny_provenance, tokenizer, tokenizer_len, list, n, err);
+        s = writer_open(&w, path,
+                        &(struct writer_plan){.config = c,
+                                              .provenance = &tiny_provenance,
+                                              .tokenizer = tokenizer,
+                                              .tokenizer_len = tokenizer_len,
+                                              .tensors = list,
+                                              .n_tensors = n},
+                        err);
     for (size_t i = 0; i < n && s == BISE_OK; i++) {
         s = tiny_put(w, i, err);
         writer_set_tensor(w, i, list[i].type == TYPE_I4 ? codebook : NULL,

@@ -196,14 +196,26 @@ static void print_plan(const struct quantize *q, const struct dry_run *d) {
         print("does not fit\n");
 }
 
+/* provenance is filled, and must stay as long as the plan is used. */
+static struct writer_plan plan_of(const struct quantize *q, struct provenance *provenance) {
+    describe(q, provenance);
+    return (struct writer_plan){.config = &q->config,
+                                .provenance = provenance,
+                                .tokenizer = q->tokenizer.bytes,
+                                .tokenizer_len = q->tokenizer.len,
+                                .tensors = q->tensors,
+                                .n_tensors = q->n_tensors,
+                                .kind = WRITER_RESUMABLE,
+                                .source = identity(q)};
+}
+
 static enum bise_status only_say(const struct quantize *q, struct bise_error *err) {
     const struct convert c = convert_of(q);
     const struct origin from = origin(q);
     struct provenance p;
+    const struct writer_plan plan = plan_of(q, &p);
     struct dry_run d = {.convert = &c, .out_path = q->options->out};
-    describe(q, &p);
-    enum bise_status s = writer_measure(&d.file_bytes, &q->config, &p, q->tokenizer.len, q->tensors,
-                                        q->n_tensors, err);
+    enum bise_status s = writer_measure(&d.file_bytes, &plan, err);
     d.extra_bytes = convert_layers_memory(&q->config, q->calibration.text.n, c.n_threads);
     if (q->eval.n || q->options->sensitivity || q->options->calib.self)
         d.temp_bytes = reference_bytes(&from);
@@ -221,10 +233,8 @@ static enum bise_status write_file(struct quantize *q, struct bise_error *err) {
     const struct origin from = origin(q);
     struct convert c = convert_of(q);
     struct provenance p;
-    describe(q, &p);
-    enum bise_status s =
-        writer_open_resumable(&c.writer, o->out, &q->config, &p, q->tokenizer.bytes,
-                              q->tokenizer.len, q->tensors, q->n_tensors, identity(q), err);
+    const struct writer_plan plan = plan_of(q, &p);
+    enum bise_status s = writer_open(&c.writer, o->out, &plan, err);
     if (s)
         return s;
     say_resumed(q, c.writer);

@@ -175,7 +175,12 @@ enum bise_status synth_write_bise(struct synth *s, const char *path, struct bise
     snprintf(provenance.recipe, sizeof provenance.recipe, "bise synth, %s",
              tensor_type_name(s->type));
     if (status == BISE_OK)
-        status = writer_open(&job.writer, path, &s->config, &provenance, NULL, 0, tensors, n, err);
+        status = writer_open(&job.writer, path,
+                             &(struct writer_plan){.config = &s->config,
+                                                   .provenance = &provenance,
+                                                   .tensors = tensors,
+                                                   .n_tensors = n},
+                             err);
     if (status == BISE_OK)
         status = write_all_tensors(s, &job, tensors, n, err);
     if (status == BISE_OK)

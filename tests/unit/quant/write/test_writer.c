@@ -53,7 +53,12 @@ static struct opened open_tiny(enum tensor_type type) {
     struct opened o = {0};
     o.tensors = tiny_tensors(&c, type, &o.shapes, &o.n, &err);
     cr_assert_not_null(o.tensors);
-    cr_assert_eq(writer_open(&o.w, path, &c, &tiny_provenance, NULL, 0, o.tensors, o.n, &err),
+    cr_assert_eq(writer_open(&o.w, path,
+                             &(struct writer_plan){.config = &c,
+                                                   .provenance = &tiny_provenance,
+                                                   .tensors = o.tensors,
+                                                   .n_tensors = o.n},
+                             &err),
                  BISE_OK, "%s", err.detail);
     return o;
 }
@@ -180,8 +185,14 @@ Test(writer, bytes_missing_twice_or_outside_are_refused) {
 
 static void open_again(struct opened *o) {
     const struct model_config c = tiny_config();
-    cr_assert_eq(writer_open_resumable(&o->w, path, &c, &tiny_provenance, NULL, 0, o->tensors, o->n,
-                                       5, &err),
+    cr_assert_eq(writer_open(&o->w, path,
+                             &(struct writer_plan){.config = &c,
+                                                   .provenance = &tiny_provenance,
+                                                   .tensors = o->tensors,
+                                                   .n_tensors = o->n,
+                                                   .kind = WRITER_RESUMABLE,
+                                                   .source = 5},
+                             &err),
                  BISE_OK, "%s", err.detail);
 }
 
@@ -288,16 +299,26 @@ Test(writer, wrong_plans_are_refused) {
         {"a", TYPE_F32, 2, 5, true},
     };
     for (size_t i = 0; i < sizeof tensors / sizeof tensors[0]; i++)
-        cr_assert_eq(writer_open(&w, path, &c, NULL, NULL, 0, &tensors[i], 1, &err), BISE_ERR_ARG);
+        cr_assert_eq(
+            writer_open(&w, path,
+                        &(struct writer_plan){.config = &c, .tensors = &tensors[i], .n_tensors = 1},
+                        &err),
+            BISE_ERR_ARG);
     broken.n_kv_heads = 3;
     const struct writer_tensor good = {"norm", TYPE_F32, 1, 32, true};
-    cr_assert_eq(writer_open(&w, path, &broken, NULL, NULL, 0, &good, 1, &err), BISE_ERR_FORMAT);
+    cr_assert_eq(
+        writer_open(&w, path,
+                    &(struct writer_plan){.config = &broken, .tensors = &good, .n_tensors = 1},
+                    &err),
+        BISE_ERR_FORMAT);
     /* 2^43 bytes each: the sum does not overflow, the disk has no room for it */
     struct writer_tensor huge[8];
     for (size_t i = 0; i < 8; i++)
         huge[i] = (struct writer_tensor){"a", TYPE_F32, MAX_VOCAB, MAX_DIM, false};
-    cr_assert_eq(writer_open(&w, path, &c, NULL, NULL, 0, huge, 8, &err), BISE_ERR_DISK, "%s",
-                 err.detail);
+    cr_assert_eq(writer_open(&w, path,
+                             &(struct writer_plan){.config = &c, .tensors = huge, .n_tensors = 8},
+                             &err),
+                 BISE_ERR_DISK, "%s", err.detail);
     cr_assert_null(w);
     cr_assert_eq(files_in(folder), 0);
 }
@@ -338,7 +359,11 @@ Test(writer, texts_are_made_printable) {
     size_t n = 0;
     struct writer *w = NULL;
     struct writer_tensor *list = tiny_tensors(&c, TYPE_I4, &shapes, &n, &err);
-    cr_assert_eq(writer_open(&w, path, &c, &p, NULL, 0, list, n, &err), BISE_OK);
+    cr_assert_eq(writer_open(&w, path,
+                             &(struct writer_plan){
+                                 .config = &c, .provenance = &p, .tensors = list, .n_tensors = n},
+                             &err),
+                 BISE_OK);
     for (size_t i = 0; i < n; i++)
         cr_assert_eq(tiny_put(w, i, &err), BISE_OK);
     cr_assert_eq(writer_finish(&w, &err), BISE_OK, "%s", err.detail);

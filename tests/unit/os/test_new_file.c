@@ -1,0 +1,73 @@
+/* Files that are not there before they are whole, and those that never have a name. */
+#include "src/os/file.h"
+#include "src/os/new_file.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct bise_error err;
+static char folder[64], path[128];
+
+static void setup(void) {
+    strcpy(folder, "/tmp/bise-new-file-XXXXXX");
+    cr_assert(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/x", folder);
+}
+
+static void teardown(void) {
+    unlink(path);
+    cr_assert_eq(rmdir(folder), 0, "something was left");
+}
+
+TestSuite(new_file, .init = setup, .fini = teardown);
+
+static bool count(void *arg, const char *name) {
+    *(int *)arg += name[0] != '.';
+    return true;
+}
+
+static int files_there(void) {
+    int n = 0;
+    cr_assert_eq(folder_list(folder, count, &n, &err), BISE_OK, "%s", err.detail);
+    return n;
+}
+
+Test(new_file, is_named_when_it_is_whole) {
+    struct new_file f;
+    struct stat st;
+    cr_assert_eq(new_file_create(&f, path, NEW_FILE_SHARED, &err), BISE_OK, "%s", err.detail);
+    cr_assert(fstat(f.fd, &st) == 0 && (st.st_mode & 0777) == 0600);
+    cr_assert_eq(new_file_write(&f, "whole", 5, &err), BISE_OK);
+    cr_assert(!file_exists(path));
+    cr_assert_eq(new_file_finish(&f, &err), BISE_OK, "%s", err.detail);
+    new_file_abort(&f);
+    cr_assert(file_exists(path) && files_there() == 1);
+}
+
+Test(new_file, without_a_name) {
+    struct new_file f;
+    uint8_t *bytes;
+    size_t n;
+    cr_assert_eq(new_file_nameless(&f, path, &err), BISE_OK, "%s", err.detail);
+    cr_assert_eq(files_there(), 0);
+    cr_assert_eq(new_file_write(&f, "nameless", 8, &err), BISE_OK);
+    cr_assert_eq(file_read_whole(f.temp_path, 100, &bytes, &n, &err), BISE_OK, "%s", err.detail);
+    cr_assert(n == 8 && memcmp(bytes, "nameless", 8) == 0);
+    free(bytes);
+    new_file_abort(&f);
+    cr_assert_eq(files_there(), 0);
+}
+
+Test(new_file, nowhere) {
+    struct new_file f;
+    char nowhere[160];
+    snprintf(nowhere, sizeof nowhere, "%s/none/x", folder);
+    cr_assert_eq(new_file_create(&f, nowhere, NEW_FILE_SHARED, &err), BISE_ERR_IO);
+    new_file_abort(&f);
+    cr_assert_eq(new_file_nameless(&f, nowhere, &err), BISE_ERR_IO);
+    new_file_abort(&f);
+}
