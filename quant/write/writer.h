@@ -17,7 +17,7 @@ struct writer_tensor {
 
 enum writer_kind {
     WRITER_NEW,       /* lost by a kill */
-    WRITER_RESUMABLE, /* kept by a kill and by writer_suspend, and taken up by the next writer_open */
+    WRITER_RESUMABLE, /* kept by a kill and by writer_suspend; the next writer_open goes on */
     WRITER_NAMELESS   /* for this process alone: gone when it ends, however it ends */
 };
 

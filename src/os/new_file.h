@@ -27,7 +27,7 @@ enum bise_status new_file_create(struct new_file *f, const char *path,
  * new_file_abort keeps it. What file_open_own refuses is refused. */
 enum bise_status new_file_take_up(struct new_file *f, const char *path, const char *suffix,
                                   enum new_file_readers readers, struct bise_error *err);
-/* The same without a name: it is gone when f is aborted or the process ends, however that ends; until
+/* The same without a name: gone when f is aborted or the process ends, however that ends; until
  * then temp_path opens it once more. Where the system knows no such files it has a name, which
  * new_file_abort removes. */
 enum bise_status new_file_nameless(struct new_file *f, const char *path, struct bise_error *err);

@@ -100,7 +100,7 @@ const struct scenario quantize_scenarios[] = {
     {"quantize_consolidated", NULL, run_consolidated, left_behind, NULL,
      MEETS_NEW_FILE | MEETS(READ)},
     {"quantize_reference", NULL, run_reference, left_behind, NULL,
-     MEETS_NEW_FILE | MEETS(READ) | MEETS(MMAP) | MEETS(UNLINK)},
+     MEETS(OPEN) | MEETS(WRITE) | MEETS(FALLOCATE) | MEETS(READ) | MEETS(MMAP)},
     {"quantize_bise", NULL, run_bise, left_behind, NULL, MEETS_NEW_FILE | MEETS(READ)},
     {NULL, NULL, NULL, NULL, NULL, 0},
 };
