@@ -47,7 +47,7 @@ static enum bise_status write_text(struct calibration_text *t, struct bise_sessi
             s = bise_decode(session, id, err);
         if (s != BISE_OK)
             break;
-        id = bise_sample(sampler, bise_logits(session));
+        id = bise_sample(sampler, bise_logits(session), NULL, NULL, 0, bise_position(session));
         t->ids[t->n++] = id;
         if (ends(info, id))
             break;

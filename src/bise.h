@@ -306,44 +306,53 @@ struct bise_sampler_params {
 
 struct bise_sampler;
 
-/* The sampler's only memory is allocated here: 24 bytes for each of n_vocab and the ids it looks
- * back at. Errors: ARG (a parameter out of range, named), MEMORY. */
+/* The sampler's only memory is allocated here: 24 bytes for each of n_vocab. Errors: ARG (a
+ * parameter out of range, named), MEMORY. */
 BISE_API enum bise_status bise_sampler_open(struct bise_sampler **sampler, uint32_t n_vocab,
                                             const struct bise_sampler_params *params,
                                             struct bise_error *err);
 BISE_API void bise_sampler_close(struct bise_sampler **sampler);
-/* Tells the sampler of a token that was not its own choice (the prompt's). */
-BISE_API void bise_sampler_accept(struct bise_sampler *sampler, int32_t id);
-/* Picks the next id from logits [n_vocab] (unchanged) and accepts it. The same id on every machine
- * for the same seed and logits; ties go to the lower id. One random number per call at temp > 0. */
-BISE_API int32_t bise_sample(struct bise_sampler *sampler, const float *logits);
-/* The same among the ids whose allowed [n_vocab] is not 0; at least one must be. */
-BISE_API int32_t bise_sample_allowed(struct bise_sampler *sampler, const float *logits,
-                                     const uint8_t *allowed);
+/* Picks an id from logits [n_vocab] (unchanged), among those whose allowed [n_vocab] is not 0
+ * (NULL: all; at least one must be). A function of its arguments and the parameters, on every
+ * machine: nothing is remembered from call to call. ids [n_ids] are the text so far, of which the
+ * penalties look at the last repeat_last. position is the absolute one that the picked id will
+ * have: one random number belongs to each position and seed (splitmix64 of both). Ties go to the
+ * lower id. */
+BISE_API int32_t bise_sample(struct bise_sampler *sampler, const float *logits,
+                             const uint8_t *allowed, const int32_t *ids, size_t n_ids,
+                             uint64_t position);
+BISE_API void bise_sampler_set_seed(struct bise_sampler *sampler, uint64_t seed);
+BISE_API uint64_t bise_sampler_seed(const struct bise_sampler *sampler);
 
 /* ---- a session as a file ----------------------------------------------------------------- */
 
-/* Writes the session (cache, ids, position, logits), the sampler's random numbers and what it has
- * seen (NULL: none), and the caller's own note [note_len] into one file (docs/format.md). It
- * appears under its name only when it is whole and on the disk; until then what was there stays.
- * Readable by its owner only, unless a file was there. No second copy of the cache is made.
- * Errors: ARG (a note of more than 4 GiB), IO, DISK, MEMORY (for the names). */
-BISE_API enum bise_status bise_session_save(const struct bise_session *session,
-                                            const struct bise_sampler *sampler, const void *note,
-                                            size_t note_len, const char *path,
+/* Writes a sequence (cache, ids, position, logits where there are), the seed of its sampler, and
+ * the caller's own note [note_len] into one file (docs/format.md). It appears under its name only
+ * when it is whole and on the disk; until then what was there stays. Readable by its owner only,
+ * unless a file was there. No second copy of the cache is made. Nothing of text that was taken back
+ * is in it. Errors: ARG (a note of more than 4 GiB), IO, DISK, MEMORY (for the names). */
+BISE_API enum bise_status bise_seq_save(const struct bise_engine *engine, uint32_t seq,
+                                        uint64_t seed, const void *note, size_t note_len,
+                                        const char *path, struct bise_error *err);
+/* Brings the sequence to where it was, and *seed (NULL: not wanted) to what it was: what follows
+ * has the same bits as if nothing had come between, whatever instruction set and number of threads
+ * wrote the file or goes on. n_ctx, chunk and spare positions may differ. The file is not trusted:
+ * its checksums, numbers and values are checked. After an error found in what follows the header
+ * the sequence is as after bise_seq_reset; else, and *seed in any case, as it was.
+ * Errors: ARG (another cache type, window or start_pos; a cache of another arithmetic, as that of
+ * bise 0.1: the note can still be had), UNSUPPORTED (another model; a later version), CONTEXT (no
+ * window, and more tokens than n_ctx), FORMAT, IO. */
+BISE_API enum bise_status bise_seq_load(struct bise_engine *engine, uint32_t seq, uint64_t *seed,
+                                        const char *path, struct bise_error *err);
+/* The same of a session. */
+BISE_API enum bise_status bise_session_save(const struct bise_session *session, uint64_t seed,
+                                            const void *note, size_t note_len, const char *path,
                                             struct bise_error *err);
-/* Brings session and sampler (NULL: left alone) to where they were: what follows has the same bits
- * as if nothing had come between, whatever instruction set and number of threads wrote the file or
- * goes on. n_ctx and chunk may differ. The file is not trusted: its checksums, numbers and values
- * are checked. After an error found in what follows the header the session is as after bise_reset,
- * the sampler as after opening; else both are as they were.
- * Errors: ARG (another cache type, window or start_pos), UNSUPPORTED (another model; a later
- * version), CONTEXT (no window, and more tokens than n_ctx), FORMAT, IO. */
-BISE_API enum bise_status bise_session_load(struct bise_session *session,
-                                            struct bise_sampler *sampler, const char *path,
-                                            struct bise_error *err);
-/* The note of a session of this model, malloc'd, the caller's to free; *len its length. It can be
- * had where what follows it in the file is damaged. Errors: UNSUPPORTED, FORMAT, IO, MEMORY. */
+BISE_API enum bise_status bise_session_load(struct bise_session *session, uint64_t *seed,
+                                            const char *path, struct bise_error *err);
+/* The note of a session of this model (of bise 0.1, too), malloc'd, the caller's to free; *len its
+ * length. It can be had where what follows it in the file is damaged. Errors: UNSUPPORTED, FORMAT,
+ * IO, MEMORY. */
 BISE_API enum bise_status bise_session_note(const struct bise_model *model, const char *path,
                                             void **note, size_t *len, struct bise_error *err);
 

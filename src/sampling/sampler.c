@@ -6,7 +6,6 @@
  * best until they have enough, so that nothing is sorted beyond what is kept: what was taken lies
  * at the array's end, the best last.
  */
-#include "src/sampling/sampler.h"
 #include "kernels/dmath.h"
 #include "src/base/error.h"
 #include "src/base/random.h"
@@ -17,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_RECENT (1u << 20)
+
 struct candidate {
     double weight; /* probability, not normalized: exp(score - best score) */
     float key;     /* what the selection orders by */
@@ -26,13 +27,10 @@ struct candidate {
 struct bise_sampler {
     struct bise_sampler_params params; /* its bias is the caller's and not used */
     struct bise_logit_bias *bias;      /* [n_bias] */
-    struct random_state random;
     uint32_t n_vocab;
     float *scores;                /* [n_vocab] logits with bias and penalties */
-    uint32_t *counts;             /* [n_vocab] how often each id is in recent */
+    uint32_t *counts;             /* [n_vocab] how often each id was seen; zeros between calls */
     struct candidate *candidates; /* [n_vocab] */
-    int32_t *recent;              /* [repeat_last], a ring */
-    uint32_t n_recent, recent_at;
 };
 
 /* ---- opening ---- */
@@ -54,7 +52,7 @@ static enum bise_status check_params(const struct bise_sampler_params *p, uint32
         {"repeat_penalty", p->repeat_penalty, 0, 1e6f},
         {"frequency_penalty", p->frequency_penalty, -1e6f, 1e6f},
         {"presence_penalty", p->presence_penalty, -1e6f, 1e6f},
-        {"repeat_last", (float)p->repeat_last, 0, SAMPLER_MAX_RECENT},
+        {"repeat_last", (float)p->repeat_last, 0, MAX_RECENT},
         {"n_vocab", (float)n_vocab, 1, MAX_VOCAB},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
@@ -83,8 +81,6 @@ static bool take_memory(struct bise_sampler *s) {
     s->candidates = mem_alloc(s->n_vocab * sizeof *s->candidates);
     if (!s->scores || !s->counts || !s->candidates)
         return false;
-    if (p->repeat_last && !(s->recent = mem_alloc(p->repeat_last * sizeof *s->recent)))
-        return false;
     if (p->n_bias && !(s->bias = calloc(p->n_bias, sizeof *s->bias)))
         return false;
     if (p->n_bias)
@@ -110,7 +106,6 @@ enum bise_status bise_sampler_open(struct bise_sampler **sampler, uint32_t n_voc
         s->params.top_p = 1;
     if (s->params.typical_p == 0)
         s->params.typical_p = 1;
-    random_seed(&s->random, params->seed);
     if (!take_memory(s)) {
         bise_sampler_close(&s);
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for a sampler of %u ids", n_vocab);
@@ -126,54 +121,27 @@ void bise_sampler_close(struct bise_sampler **sampler) {
     mem_free(s->scores, s->n_vocab * sizeof *s->scores);
     mem_free(s->counts, s->n_vocab * sizeof *s->counts);
     mem_free(s->candidates, s->n_vocab * sizeof *s->candidates);
-    mem_free(s->recent, s->params.repeat_last * sizeof *s->recent);
     free(s->bias);
     free(s);
     *sampler = NULL;
 }
 
-void bise_sampler_accept(struct bise_sampler *s, int32_t id) {
-    if (id < 0 || (uint32_t)id >= s->n_vocab || !s->params.repeat_last)
-        return;
-    if (s->n_recent == s->params.repeat_last)
-        s->counts[s->recent[s->recent_at]]--;
-    else
-        s->n_recent++;
-    s->recent[s->recent_at] = id;
-    s->recent_at = (s->recent_at + 1) % s->params.repeat_last;
-    s->counts[id]++;
+void bise_sampler_set_seed(struct bise_sampler *s, uint64_t seed) {
+    s->params.seed = seed;
 }
 
-/* ---- state ---- */
-
-void sampler_random(const struct bise_sampler *s, uint64_t state[4]) {
-    memcpy(state, s->random.s, sizeof s->random.s);
-}
-
-bool sampler_set_random(struct bise_sampler *s, const uint64_t state[4]) {
-    if (!(state[0] | state[1] | state[2] | state[3]))
-        return false;
-    memcpy(s->random.s, state, sizeof s->random.s);
-    return true;
-}
-
-uint32_t sampler_n_recent(const struct bise_sampler *s) {
-    return s->n_recent;
-}
-
-int32_t sampler_recent(const struct bise_sampler *s, uint32_t i) {
-    const uint32_t ring = s->params.repeat_last;
-    return s->recent[(s->recent_at + ring - s->n_recent + i) % ring];
-}
-
-void sampler_reset(struct bise_sampler *s) {
-    for (uint32_t i = 0; i < s->n_recent; i++)
-        s->counts[sampler_recent(s, i)] = 0;
-    s->n_recent = s->recent_at = 0;
-    random_seed(&s->random, s->params.seed);
+uint64_t bise_sampler_seed(const struct bise_sampler *s) {
+    return s->params.seed;
 }
 
 /* ---- scores ---- */
+
+/* Counts ids [n], or takes the counts back. */
+static void count(struct bise_sampler *s, const int32_t *ids, size_t n, uint32_t change) {
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] >= 0 && (uint32_t)ids[i] < s->n_vocab)
+            s->counts[ids[i]] += change;
+}
 
 static float penalized(const struct bise_sampler_params *p, float score, uint32_t count) {
     score = score > 0 ? score / p->repeat_penalty : score * p->repeat_penalty;
@@ -274,13 +242,14 @@ static size_t keep_min_p(struct candidate *c, size_t n, float min_p) {
 
 /* ---- the draw ---- */
 
-static int32_t draw_by_temperature(struct bise_sampler *s, struct candidate *c, size_t n) {
+static int32_t draw_by_temperature(struct bise_sampler *s, struct candidate *c, size_t n,
+                                   uint64_t position) {
     float best = c[0].key;
     for (size_t i = 1; i < n; i++)
         best = c[i].key > best ? c[i].key : best;
     for (size_t i = 0; i < n; i++)
         c[i].weight = exp64(((double)c[i].key - (double)best) / (double)s->params.temp);
-    double left = random_unit(&s->random) * total_weight(c, n);
+    double left = random_unit_at(s->params.seed, position) * total_weight(c, n);
     size_t pick = 0;
     for (size_t i = 0; i < n; i++) {
         if (c[i].weight > 0) /* rounding of the sum may carry the walk past the end */
@@ -315,7 +284,7 @@ static size_t gather(struct bise_sampler *s) {
     return n;
 }
 
-static int32_t draw(struct bise_sampler *s, float best) {
+static int32_t draw(struct bise_sampler *s, float best, uint64_t position) {
     const struct bise_sampler_params *p = &s->params;
     struct candidate *c = s->candidates;
     const bool weighed = p->typical_p < 1 || p->top_p < 1 || p->min_p > 0;
@@ -328,20 +297,20 @@ static int32_t draw(struct bise_sampler *s, float best) {
         n = keep_best(&c, n, n, (double)p->top_p * total_weight(c, n));
     if (p->min_p > 0)
         n = keep_min_p(c, n, p->min_p);
-    return draw_by_temperature(s, c, n);
+    return draw_by_temperature(s, c, n, position);
 }
 
-int32_t bise_sample_allowed(struct bise_sampler *s, const float *logits, const uint8_t *allowed) {
+int32_t bise_sample(struct bise_sampler *s, const float *logits, const uint8_t *allowed,
+                    const int32_t *ids, size_t n_ids, uint64_t position) {
+    const size_t n = n_ids < s->params.repeat_last ? n_ids : s->params.repeat_last;
+    const int32_t *const recent = n > 0 ? ids + (n_ids - n) : NULL;
+    count(s, recent, n, 1);
     int32_t id = score_all(s, logits, allowed);
+    count(s, recent, n, UINT32_MAX); /* less one */
     const float best = s->scores[id];
     if (s->params.temp > 0 && best > -INFINITY && best < INFINITY)
-        id = draw(s, best);
+        id = draw(s, best, position);
     while (allowed && !allowed[id]) /* all that are have -inf, and the first is taken */
         id++;
-    bise_sampler_accept(s, id);
     return id;
-}
-
-int32_t bise_sample(struct bise_sampler *s, const float *logits) {
-    return bise_sample_allowed(s, logits, NULL);
 }

@@ -73,7 +73,7 @@ static long generate(struct bise_session *session, struct bise_sampler *sampler,
     if (bise_prefill(session, ids, 100, NULL, NULL, err) != BISE_OK)
         return -1;
     for (int i = 0; i < 10; i++) {
-        const int32_t id = bise_sample(sampler, bise_logits(session));
+        const int32_t id = bise_sample(sampler, bise_logits(session), NULL, ids, 100, 100);
         sum += id;
         if (bise_decode(session, id, err) != BISE_OK)
             return -1;

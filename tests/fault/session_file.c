@@ -9,7 +9,6 @@
 
 static struct bise_model *model;
 static struct bise_session *session;
-static struct bise_sampler *sampler;
 
 static bool setup(const char *dir) {
     char path[4096];
@@ -26,18 +25,15 @@ static bool setup(const char *dir) {
         synth_write_bise(s, path, NULL) == BISE_OK;
     free(s);
     const struct bise_engine_params params = {.n_ctx = 64, .n_threads = 1, .window = -1};
-    const struct bise_sampler_params sampling = {.temp = 1, .repeat_last = 16, .seed = 1};
     int32_t ids[50];
     for (int i = 0; i < 50; i++)
         ids[i] = i * 7 % 96;
     return written && bise_model_open(&model, path, NULL, NULL) == BISE_OK &&
            bise_session_open(&session, model, &params, NULL) == BISE_OK &&
-           bise_sampler_open(&sampler, 96, &sampling, NULL) == BISE_OK &&
            bise_prefill(session, ids, 50, NULL, NULL, NULL) == BISE_OK;
 }
 
 static void teardown(void) {
-    bise_sampler_close(&sampler);
     bise_session_close(&session);
     bise_model_close(&model);
 }
@@ -46,7 +42,7 @@ static void teardown(void) {
 static enum bise_status run_save(const char *dir, struct bise_error *err) {
     char path[4096];
     snprintf(path, sizeof path, "%s/talk", dir);
-    enum bise_status status = bise_session_save(session, sampler, "note", 4, path, err);
+    enum bise_status status = bise_session_save(session, 7, "note", 4, path, err);
     if (fault_file_exists(dir, "talk") != (status == BISE_OK))
         return BISE_STATUS_COUNT;
     remove(path);
@@ -56,21 +52,22 @@ static enum bise_status run_save(const char *dir, struct bise_error *err) {
 static bool setup_load(const char *dir) {
     char path[4096];
     snprintf(path, sizeof path, "%s/talk", dir);
-    return setup(dir) && bise_session_save(session, sampler, "note", 4, path, NULL) == BISE_OK;
+    return setup(dir) && bise_session_save(session, 7, "note", 4, path, NULL) == BISE_OK;
 }
 
 static enum bise_status run_load(const char *dir, struct bise_error *err) {
     char path[4096];
     void *note;
     size_t len;
+    uint64_t seed = 0;
     snprintf(path, sizeof path, "%s/talk", dir);
     enum bise_status status = bise_session_note(model, path, &note, &len, err);
     if (status == BISE_OK && (len != 4 || memcmp(note, "note", 4) != 0))
         status = BISE_STATUS_COUNT;
     free(note);
     if (status == BISE_OK)
-        status = bise_session_load(session, sampler, path, err);
-    if (status == BISE_OK && bise_position(session) != 50)
+        status = bise_session_load(session, &seed, path, err);
+    if (status == BISE_OK && (bise_position(session) != 50 || seed != 7))
         status = BISE_STATUS_COUNT;
     return status;
 }

@@ -61,7 +61,7 @@ static enum bise_status run_sampler(const char *dir, struct bise_error *err) {
     const struct bise_sampler_params params = {.repeat_last = 8, .bias = &bias, .n_bias = 1};
     struct bise_sampler *s = NULL;
     enum bise_status status = bise_sampler_open(&s, 4, &params, err);
-    if (status == BISE_OK && bise_sample(s, logits) != 1)
+    if (status == BISE_OK && bise_sample(s, logits, NULL, NULL, 0, 0) != 1)
         status = BISE_STATUS_COUNT;
     bise_sampler_close(&s);
     return status;

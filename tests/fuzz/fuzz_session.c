@@ -13,12 +13,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct bise_model *model;
 static struct bise_session *sessions[BISE_KV_F32 + 1]; /* by type of the cache */
-static struct bise_sampler *sampler;
 
 static void open_all(void) {
-    const struct bise_sampler_params sampling = {.temp = 1, .repeat_last = 8, .seed = 1};
-    if (bise_model_open(&model, "tests/data/format/example.bise", NULL, NULL) != BISE_OK ||
-        bise_sampler_open(&sampler, bise_model_info(model)->vocab_size, &sampling, NULL) != BISE_OK)
+    if (bise_model_open(&model, "tests/data/format/example.bise", NULL, NULL) != BISE_OK)
         abort();
     for (enum bise_kv kv = BISE_KV_I8; kv <= BISE_KV_F32; kv++) {
         const struct bise_engine_params params = {
@@ -42,8 +39,10 @@ static void load(const uint8_t *data, size_t size) {
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     const bool has_note = bise_session_note(model, path, &note, &len, &err) == BISE_OK;
     free(note);
-    if (bise_session_load(session, sampler, path, &err) == BISE_OK) {
-        const int32_t id = bise_sample(sampler, bise_logits(session));
+    uint64_t seed;
+    if (bise_session_load(session, &seed, path, &err) == BISE_OK) {
+        const float *const logits = bise_logits(session);
+        const int32_t id = logits && logits[0] > 0;
         if (!has_note || bise_position(session) > (uint64_t)1 << 51)
             abort();
         (void)bise_decode(session, id, NULL); /* sound numbers may still overflow in the sum */
@@ -66,7 +65,7 @@ static void mend(uint8_t *data, size_t size) {
     put_u32(data + S_VERSION, SESSION_VERSION);
     put_u64(data + S_FILE_BYTES, size);
     put_u64(data + S_MODEL_HASH, session_model_hash(model));
-    put_u64(data + S_MODEL_BYTES, info->file_bytes);
+    put_u32(data + S_ARITHMETIC, SESSION_ARITHMETIC);
     put_u32(data + S_N_LAYERS, info->n_layers);
     put_u32(data + S_N_KV_HEADS, info->n_kv_heads);
     put_u32(data + S_HEAD_DIM, info->head_dim);
@@ -75,8 +74,8 @@ static void mend(uint8_t *data, size_t size) {
     put_u32(data + S_HEADER_CRC, crc32c(0, data, SESSION_HEADER));
     if (session_header_read(&h, data, size, "fuzz", NULL) != BISE_OK)
         return;
-    const uint64_t sampler_bytes = h.flags & SESSION_HAS_SAMPLER ? 32 : 0;
-    const uint64_t state = sampler_bytes + 4 * ((uint64_t)h.n_recent + h.n_ids + h.vocab_size);
+    const uint64_t logits = h.flags & SESSION_HAS_LOGITS ? h.vocab_size : 0;
+    const uint64_t state = 4 * (h.n_ids + logits);
     const uint64_t cache = SESSION_HEADER + h.note_bytes + 4;
     mend_part(data, size, SESSION_HEADER, SESSION_HEADER + h.note_bytes);
     mend_part(data, size, cache, size - state - 8);

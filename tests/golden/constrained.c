@@ -72,7 +72,8 @@ static bool sample(struct run *r, uint64_t seed) {
     for (int i = 0; i < MAX_ANSWER && !ended; i++) {
         size_t n;
         must(bise_grammar_allowed(r->grammar, r->allowed, &err), "allowed", &err);
-        const int32_t id = bise_sample_allowed(sampler, bise_logits(r->session), r->allowed);
+        const int32_t id = bise_sample(sampler, bise_logits(r->session), r->allowed, NULL, 0,
+                                       bise_position(r->session));
         const char *piece = bise_token_piece(r->model, id, &n);
         for (size_t e = 0; e < info->n_eos; e++)
             ended |= id == info->eos_ids[e];

@@ -40,8 +40,10 @@ static enum command_result do_regen(struct console *t, const char *arg) {
         fprintf(stderr, "there is no answer yet\n");
         return COMMAND_DONE;
     }
-    if (chat_messages(t->conversation.chat) % 2 == 0)
+    if (chat_messages(t->conversation.chat) % 2 == 0) {
         chat_pop(t->conversation.chat);
+        console_next_seed(t);
+    }
     return COMMAND_ANSWER;
 }
 

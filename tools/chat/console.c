@@ -193,12 +193,26 @@ int console_open(struct console *t) {
         code = session_store_open(&t->store, c, t->format, o->session, false, seed_given, o->quiet);
     if (code)
         return code;
+    console_take_seed(t);
     enum bise_status status = BISE_OK;
     if (o->system)
         status = guard_set_system(c->chat, o->system, &err);
     if (o->guard && !status)
         status = guard_set(c->chat, true, &err);
     return status ? report(status, &err) : EXIT_DONE;
+}
+
+void console_take_seed(struct console *t) {
+    t->options.sampling.seed = (int64_t)bise_sampler_seed(t->conversation.sampler);
+}
+
+void console_next_seed(struct console *t) {
+    struct bise_sampler *const sampler = t->conversation.sampler;
+    bise_sampler_set_seed(sampler, bise_sampler_seed(sampler) + 1);
+    console_take_seed(t);
+    session_store_keep_seed(&t->store);
+    if (!t->options.quiet)
+        fprintf(stderr, "seed %lld\n", (long long)t->options.sampling.seed);
 }
 
 int console_leave_session(struct console *t) {

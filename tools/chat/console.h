@@ -52,6 +52,10 @@ int console_open(struct console *t);
 /* Whether a text of a message can stand in the context at all; if not, that is said. Returns an
  * exit code. */
 int console_fits(const struct runtime *e, const char *text, size_t len);
+/* The options' seed becomes the sampler's, which a session may have brought. */
+void console_take_seed(struct console *t);
+/* Answers are sampled anew with the next seed, which stays; it is said, unless quiet. */
+void console_next_seed(struct console *t);
 /* Saves the session, if there is one and it has changed, and lets go of it. Returns an exit code,
  * the fault said on stderr; the session is then still there. */
 int console_leave_session(struct console *t);

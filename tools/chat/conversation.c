@@ -38,18 +38,6 @@ void conversation_close(struct conversation *c) {
     c->held = c->answer = (struct id_list){.n = 0};
 }
 
-static bool list_reserve(struct id_list *list, size_t n) {
-    if (n <= list->cap)
-        return true;
-    const size_t cap = n + n / 2 + 256;
-    int32_t *ids = realloc(list->ids, cap * sizeof *ids);
-    if (!ids)
-        return false;
-    list->ids = ids;
-    list->cap = cap;
-    return true;
-}
-
 void conversation_clear(struct conversation *c) {
     chat_clear(c->chat);
     (void)chat_set_system(c->chat, "", 0, NULL);
@@ -58,7 +46,7 @@ void conversation_clear(struct conversation *c) {
 }
 
 bool conversation_set_held(struct conversation *c, const uint8_t *ids, size_t n) {
-    if (!list_reserve(&c->held, n))
+    if (!id_list_reserve(&c->held, n))
         return false;
     for (size_t i = 0; i < n; i++)
         c->held.ids[i] = (int32_t)get_u32(ids + 4 * i);
@@ -66,14 +54,10 @@ bool conversation_set_held(struct conversation *c, const uint8_t *ids, size_t n)
     return true;
 }
 
-static bool keep_id(void *arg, int32_t id) {
+static bool keep_id(void *arg, int32_t id, const float *logits) {
     struct conversation *c = arg;
-    /* The next answer's sync needs room in held, too: taken here, where it can still be refused. */
-    if (!list_reserve(&c->answer, c->answer.n + 1) ||
-        !list_reserve(&c->held, c->held.n + c->answer.n + 1))
-        return false;
-    c->answer.ids[c->answer.n++] = id;
-    return true;
+    (void)logits;
+    return id_list_add(&c->answer, id);
 }
 
 static void dump(const char *what, const int32_t *ids, size_t n) {
@@ -119,7 +103,7 @@ static enum bise_status sync_session(struct conversation *c, struct bise_error *
         dump("prompt ids", ids, n);
     while (common < c->held.n && common + 1 < n && c->held.ids[common] == ids[common])
         common++;
-    if (!list_reserve(&c->held, n))
+    if (!id_list_reserve(&c->held, n))
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for the conversation");
     go_back(c, common, n);
     const size_t from = c->held.n;
@@ -128,8 +112,6 @@ static enum bise_status sync_session(struct conversation *c, struct bise_error *
     const size_t done = (size_t)bise_position(c->runtime->session);
     memcpy(c->held.ids + from, ids + from, (done - from) * sizeof *ids);
     c->held.n = done;
-    for (size_t i = from; i < done; i++)
-        bise_sampler_accept(c->sampler, ids[i]);
     return status;
 }
 
@@ -177,16 +159,23 @@ static bool make_room(struct conversation *c, size_t n_answer) {
     return true;
 }
 
-/* The context is full in the middle of an answer, whose last id is not in it yet. */
-static bool go_on(void *arg) {
+/* The context is full in the middle of an answer: its text is put together anew. */
+static bool go_on(void *arg, struct generator *g) {
     struct conversation *c = arg;
-    struct bise_error err = {0};
-    const size_t n = c->answer.n - 1;
-    if (!make_room(c, c->answer.n) || sync_session(c, &err) != BISE_OK ||
-        (n && runtime_prefill(c->runtime, c->answer.ids, n, &err) != BISE_OK))
+    const int32_t *ids;
+    const size_t n_answer = c->answer.n;
+    size_t n, common = 0;
+    if (!make_room(c, n_answer) || chat_ids(c->chat, &ids, &n, NULL) != BISE_OK ||
+        !id_list_reserve(&c->held, n + n_answer))
         return false;
-    for (size_t i = 0; i <= n; i++) /* so that penalties look back at the answer */
-        bise_sampler_accept(c->sampler, c->answer.ids[i]);
+    while (common < g->held && common < n && c->held.ids[common] == ids[common])
+        common++;
+    go_back(c, common, n + n_answer);
+    memcpy(c->held.ids, ids, n * sizeof *ids);
+    memcpy(c->held.ids + n, c->answer.ids, n_answer * sizeof *ids);
+    const size_t held = c->held.n;
+    c->held.n = n + n_answer;
+    generator_resume(g, held);
     return true;
 }
 
@@ -201,22 +190,21 @@ enum bise_status conversation_answer(struct conversation *c, enum finish *finish
     }
     c->answer.n = 0;
     struct answer a = {
+        .generator = {.sampler = c->sampler,
+                      .speculation = c->speculation.max ? &c->speculation : NULL,
+                      .constraint = c->constraint.grammar ? &c->constraint : NULL,
+                      .ids = &c->held,
+                      .max_tokens = c->max_tokens,
+                      .on_id = keep_id,
+                      .id_arg = c,
+                      .out = &c->out},
         .runtime = c->runtime,
-        .sampler = c->sampler,
-        .max_tokens = c->max_tokens,
-        .constraint = c->constraint.grammar ? &c->constraint : NULL,
-        .speculation = c->speculation.max ? &c->speculation : NULL,
-        .on_id = keep_id,
         .on_full = go_on,
-        .id_arg = c,
-        .out = &c->out,
+        .full_arg = c,
     };
-    a.end_ids = chat_end_ids(c->chat, &a.n_end);
-    *finish = answer_run(&a);
-    const size_t done = (size_t)bise_position(c->runtime->session) - c->held.n;
-    if (done) /* keep_id made room */
-        memcpy(c->held.ids + c->held.n, c->answer.ids, done * sizeof *c->answer.ids);
-    c->held.n += done;
+    a.generator.end_ids = chat_end_ids(c->chat, &a.generator.n_end);
+    *finish = answer_run(&a, c->held.n);
+    c->held.n = a.generator.held;
     if (*finish == FINISH_STOP)
         c->answer.n = ids_shown(c);
     if (c->dump_tokens)

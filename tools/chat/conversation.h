@@ -6,11 +6,6 @@
 #include "src/text/chat.h"
 #include "tools/common/answer.h"
 
-struct id_list {
-    int32_t *ids;
-    size_t n, cap;
-};
-
 /* What to do where a conversation no longer fits into a context without a window. */
 enum overflow {
     OVERFLOW_STOP, /* refuse the message, end the answer */

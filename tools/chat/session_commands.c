@@ -44,6 +44,7 @@ enum command_result do_load(struct console *t, const char *arg) {
         conversation_clear(c);
         return COMMAND_FAILED;
     }
+    console_take_seed(t);
     return chat_messages(c->chat) % 2 ? COMMAND_ANSWER : COMMAND_DONE;
 }
 

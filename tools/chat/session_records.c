@@ -72,13 +72,13 @@ static enum bise_status apply(struct session_history *h, struct chat *chat, uint
     switch (r->kind) {
     case RECORD_IDENTITY:
     case RECORD_FORMAT:
+    case RECORD_RANDOM:
         return BISE_OK;
     case RECORD_HELD:
         return read_held(h, r, vocab, name, err);
-    case RECORD_RANDOM:
-        h->has_random = r->len == sizeof h->random;
-        for (int i = 0; h->has_random && i < 4; i++)
-            h->random[i] = get_u64(r->data + 8 * i);
+    case RECORD_SEED:
+        h->has_seed = r->len == sizeof h->seed;
+        h->seed = h->has_seed ? get_u64(r->data) : 0;
         return BISE_OK;
     default:
         if (r->kind >= CHAT_EV_COUNT)

@@ -10,7 +10,8 @@ enum session_record {
     RECORD_IDENTITY = 16, /* u64 id, u64 generation, u64 hash of the model, then its name */
     RECORD_FORMAT,        /* the chat format's name */
     RECORD_HELD,          /* i32 []: ids the model's session holds */
-    RECORD_RANDOM         /* u64 [4]: the sampler's random numbers after the answer before it */
+    RECORD_RANDOM,        /* of bise 0.1: u64 [4], its random numbers, which are no more */
+    RECORD_SEED           /* u64: of the answers that follow */
 };
 
 /* Which session: id is drawn once, generation counts its saves. */
@@ -29,8 +30,8 @@ bool records_identity(const uint8_t *data, size_t n, struct session_identity *id
 struct session_history {
     const uint8_t *held; /* [n_held] i32, within the data; each below vocab */
     size_t n_held;
-    uint64_t random[4];
-    bool has_random;
+    uint64_t seed;
+    bool has_seed;
     size_t good;      /* bytes of the data that are whole records */
     size_t n_records; /* applied to the conversation */
 };

@@ -1,9 +1,9 @@
 #include "tools/chat/session_store.h"
 
+#include "src/base/bytes.h"
 #include "src/model/model.h"
 #include "src/os/file.h"
 #include "src/os/process.h"
-#include "src/sampling/sampler.h"
 #include "src/store/session_file.h"
 
 #include <fcntl.h>
@@ -34,11 +34,14 @@ static enum bise_status write_session(const struct conversation *c, enum chat_fo
     struct records note = {.n = 0};
     records_put_identity(&note, identity, format);
     chat_tell(c->chat, put_event, &note);
+    uint8_t seed[8];
+    put_u64(seed, bise_sampler_seed(c->sampler));
+    records_put(&note, RECORD_SEED, seed, sizeof seed);
     records_put(&note, RECORD_HELD, c->held.ids, c->held.n * sizeof *c->held.ids);
     const enum bise_status status =
-        note.failed
-            ? bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for the conversation", path)
-            : bise_session_save(c->runtime->session, c->sampler, note.data, note.n, path, err);
+        note.failed ? bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for the conversation", path)
+                    : bise_session_save(c->runtime->session, bise_sampler_seed(c->sampler),
+                                        note.data, note.n, path, err);
     records_free(&note);
     return status;
 }
@@ -66,6 +69,7 @@ int session_store_save(struct session_store *s, bool quiet) {
         return exit_code_of(status);
     }
     s->identity = next;
+    s->seed = bise_sampler_seed(s->conversation->sampler);
     records_free(&s->journal.pending);
     s->complained = false;
     status = journal_cut(&s->journal, 0, &err);
@@ -76,19 +80,23 @@ int session_store_save(struct session_store *s, bool quiet) {
     return EXIT_DONE;
 }
 
-/* A change of the conversation goes into the journal before anything else happens. */
-static void on_event(void *arg, enum chat_event event, const void *data, size_t len) {
-    struct session_store *s = arg;
+/* Puts what says whose journal it is in front, and the seed, where that has changed. */
+static void put_state(struct session_store *s) {
     struct records *pending = &s->journal.pending;
-    struct bise_error err = {0};
-    if (s->journal.good == 0 && pending->n == 0)
+    const uint64_t seed = bise_sampler_seed(s->conversation->sampler);
+    uint8_t bytes[8];
+    const bool begins = s->journal.good == 0 && pending->n == 0;
+    if (begins)
         records_put_identity(pending, &s->identity, s->format);
-    records_put(pending, event, data, len);
-    if (event == CHAT_EV_ANSWER) {
-        uint64_t random[4];
-        sampler_random(s->conversation->sampler, random);
-        records_put(pending, RECORD_RANDOM, random, sizeof random);
-    }
+    if (!begins && seed == s->seed)
+        return;
+    put_u64(bytes, seed);
+    records_put(pending, RECORD_SEED, bytes, sizeof bytes);
+    s->seed = seed;
+}
+
+static void flush(struct session_store *s) {
+    struct bise_error err = {0};
     const bool failed = journal_flush(&s->journal, &err) != BISE_OK;
     if (failed && !s->complained)
         fprintf(stderr,
@@ -96,6 +104,21 @@ static void on_event(void *arg, enum chat_event event, const void *data, size_t 
                 "crash\n",
                 err.detail);
     s->complained = failed;
+}
+
+/* A change of the conversation goes into the journal before anything else happens. */
+static void on_event(void *arg, enum chat_event event, const void *data, size_t len) {
+    struct session_store *s = arg;
+    put_state(s);
+    records_put(&s->journal.pending, event, data, len);
+    flush(s);
+}
+
+void session_store_keep_seed(struct session_store *s) {
+    if (!s->path || s->seed == bise_sampler_seed(s->conversation->sampler))
+        return;
+    put_state(s);
+    flush(s);
 }
 
 /* ---- reading ------------------------------------------------------------------------------- */
@@ -108,14 +131,18 @@ static enum bise_status keep_held(struct conversation *c, const struct session_h
     return BISE_OK;
 }
 
+static void keep_seed(struct session_store *s, const struct session_history *h) {
+    if (h->has_seed)
+        s->seed = h->seed;
+    s->knows_seed = s->knows_seed || h->has_seed;
+}
+
 /* Loads the cache that belongs to the conversation read from the note. Where it cannot be used, the
  * reason is said and the conversation will be read in anew. */
-static enum bise_status load_cache(struct session_store *s, bool keep_random,
-                                   struct bise_error *err) {
+static enum bise_status load_cache(struct session_store *s, struct bise_error *err) {
     struct conversation *c = s->conversation;
     struct bise_session *session = c->runtime->session;
-    enum bise_status status =
-        bise_session_load(session, keep_random ? NULL : c->sampler, s->path, err);
+    enum bise_status status = bise_session_load(session, NULL, s->path, err);
     if (status == BISE_OK && bise_position(session) != c->held.n)
         status = bise_fail(err, BISE_ERR_FORMAT, "%s: its cache is of other tokens", s->path);
     if (status == BISE_OK)
@@ -148,8 +175,7 @@ static enum bise_status read_note(const struct conversation *c, enum chat_format
     return BISE_OK;
 }
 
-static enum bise_status load_file(struct session_store *s, bool keep_random,
-                                  struct bise_error *err) {
+static enum bise_status load_file(struct session_store *s, struct bise_error *err) {
     struct conversation *c = s->conversation;
     struct session_history h;
     uint8_t *note = NULL;
@@ -159,10 +185,12 @@ static enum bise_status load_file(struct session_store *s, bool keep_random,
         status = records_replay(&h, c->chat, c->runtime->info->vocab_size, note, n, s->path, err);
     if (!status && h.good != n)
         status = bise_fail(err, BISE_ERR_FORMAT, "%s: a record of its note is damaged", s->path);
-    if (!status)
+    if (!status) {
+        keep_seed(s, &h);
         status = keep_held(c, &h, err);
+    }
     free(note);
-    return status ? status : load_cache(s, keep_random, err);
+    return status ? status : load_cache(s, err);
 }
 
 /* Whether the journal goes on from the file (or from nothing): *stale where the file holds all of
@@ -173,7 +201,8 @@ static enum bise_status match_journal(const struct session_store *s, bool has_fi
     const struct session_identity *mine = &s->identity;
     const char *const path = s->journal.path;
     *stale = has_file && found->id == mine->id && found->generation < mine->generation;
-    if (found->model_hash != mine->model_hash)
+    if (found->model_hash != session_model_hash(s->conversation->runtime->model) &&
+        found->model_hash != session_model_hash_1(s->conversation->runtime->model))
         return bise_fail(err, BISE_ERR_UNSUPPORTED,
                          "%s belongs to another model: expected %s, found %s", path,
                          mine->model_name, found->model_name);
@@ -196,8 +225,7 @@ static enum bise_status match_journal(const struct session_store *s, bool has_fi
 
 /* Reads the journal's records [n] over what the file gave; *good: bytes to keep. */
 static enum bise_status replay(struct session_store *s, const uint8_t *data, size_t n,
-                               bool has_file, bool keep_random, uint64_t *good,
-                               struct bise_error *err) {
+                               bool has_file, uint64_t *good, struct bise_error *err) {
     struct conversation *c = s->conversation;
     struct session_identity found;
     struct session_history h;
@@ -219,8 +247,7 @@ static enum bise_status replay(struct session_store *s, const uint8_t *data, siz
         records_replay(&h, c->chat, c->runtime->info->vocab_size, data, n, s->journal.path, err);
     if (status)
         return status;
-    if (h.has_random && !keep_random)
-        (void)sampler_set_random(c->sampler, h.random);
+    keep_seed(s, &h);
     if (h.good < n)
         fprintf(stderr, "bise: the last %zu bytes of %s are not whole and were left out\n",
                 n - h.good, s->journal.path);
@@ -228,7 +255,7 @@ static enum bise_status replay(struct session_store *s, const uint8_t *data, siz
     return BISE_OK;
 }
 
-static enum bise_status load_journal(struct session_store *s, bool has_file, bool keep_random,
+static enum bise_status load_journal(struct session_store *s, bool has_file,
                                      struct bise_error *err) {
     const size_t magic = sizeof JOURNAL_MAGIC - 1;
     uint8_t *data = NULL;
@@ -237,7 +264,7 @@ static enum bise_status load_journal(struct session_store *s, bool has_file, boo
     enum bise_status status = journal_read(&s->journal, &data, &n, err);
     if (!status && n > 0)
         status = replay(s, data + (n < magic ? n : magic), n < magic ? 0 : n - magic, has_file,
-                        keep_random, &good, err);
+                        &good, err);
     if (!status && good != n)
         status = journal_cut(&s->journal, good, err);
     free(data);
@@ -246,17 +273,22 @@ static enum bise_status load_journal(struct session_store *s, bool has_file, boo
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-static enum bise_status begin(struct session_store *s, bool must_exist, bool keep_random,
+static enum bise_status begin(struct session_store *s, bool must_exist, bool seed_given,
                               struct bise_error *err) {
+    struct conversation *c = s->conversation;
     const bool has_file = file_exists(s->path);
-    s->identity = new_identity(s->conversation->runtime->model);
+    s->identity = new_identity(c->runtime->model);
+    s->seed = bise_sampler_seed(c->sampler);
     enum bise_status status = BISE_OK;
     if (has_file)
-        status = load_file(s, keep_random, err);
+        status = load_file(s, err);
     if (!status)
-        status = load_journal(s, has_file, keep_random, err);
+        status = load_journal(s, has_file, err);
     if (!status && must_exist && !has_file && s->journal.good == 0)
         status = bise_fail(err, BISE_ERR_IO, "%s: there is no such session", s->path);
+    s->identity.model_hash = session_model_hash(c->runtime->model); /* bise 0.1 had another */
+    if (!status && !seed_given)
+        bise_sampler_set_seed(c->sampler, s->seed);
     return status;
 }
 
@@ -264,13 +296,15 @@ static void tell(const struct session_store *s) {
     const struct conversation *c = s->conversation;
     const size_t n = chat_messages(c->chat);
     if (n)
-        fprintf(stderr, "%s: going on after %zu message%s\n", s->path, n, n == 1 ? "" : "s");
+        fprintf(stderr, "%s: going on after %zu message%s, with seed %llu%s\n", s->path, n,
+                n == 1 ? "" : "s", (ull)bise_sampler_seed(c->sampler),
+                s->knows_seed ? "" : " (new: bise 0.1 kept none)");
     else
         fprintf(stderr, "%s: a new session\n", s->path);
 }
 
 int session_store_open(struct session_store *s, struct conversation *c, enum chat_format format,
-                       const char *path, bool must_exist, bool keep_random, bool quiet) {
+                       const char *path, bool must_exist, bool seed_given, bool quiet) {
     struct bise_error err = {0};
     *s = (struct session_store){.journal = {.fd = -1}, .conversation = c, .format = format};
     s->path = strdup(path);
@@ -278,7 +312,7 @@ int session_store_open(struct session_store *s, struct conversation *c, enum cha
         s->path ? journal_open(&s->journal, path, &err)
                 : bise_fail(&err, BISE_ERR_MEMORY, "%s: no memory for its name", path);
     if (!status)
-        status = begin(s, must_exist, keep_random, &err);
+        status = begin(s, must_exist, seed_given, &err);
     if (status) {
         const int code = report(status, &err);
         session_store_close(s);

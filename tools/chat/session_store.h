@@ -16,15 +16,17 @@ struct session_store {
     struct session_identity identity;
     struct conversation *conversation; /* whose changes are written */
     enum chat_format format;
+    uint64_t seed;   /* that file and journal know */
+    bool knows_seed; /* false: that is the sampler's own */
     bool complained; /* that the journal cannot be written */
 };
 
 /* Goes on with the session of this path, into a conversation that is empty, or begins one there if
- * there is none (must_exist: refuses). keep_random: the sampler's random numbers stay. What there
- * is to tell goes to stderr, unless quiet. The conversation is watched from here on. Returns an
+ * there is none (must_exist: refuses). seed_given: the sampler's seed stays; else it becomes the
+ * session's. What there is to tell goes to stderr, unless quiet. The conversation is watched from here on. Returns an
  * exit code, the fault said on stderr; s is then closed, and the conversation may hold a part. */
 int session_store_open(struct session_store *s, struct conversation *c, enum chat_format format,
-                       const char *path, bool must_exist, bool keep_random, bool quiet);
+                       const char *path, bool must_exist, bool seed_given, bool quiet);
 /* Whether there is a session at path that this conversation's model could go on with, and nobody
  * holds it; if not, the reason is said on stderr. Nothing is changed. Returns an exit code. */
 int session_store_check(const struct conversation *c, enum chat_format format, const char *path);
@@ -37,6 +39,8 @@ bool session_store_changed(const struct session_store *s);
  * exit code, the fault said on stderr. */
 int session_store_adopt(struct session_store *s, struct conversation *c, enum chat_format format,
                         const char *path);
+/* To be called when the sampler's seed has changed. Accepts a store that is closed. */
+void session_store_keep_seed(struct session_store *s);
 /* Lets go of the files; saves nothing. Accepts one that is closed. */
 void session_store_close(struct session_store *s);
 

@@ -1,7 +1,6 @@
 #include "tools/chat/settings.h"
 
 #include "src/base/utf8.h"
-#include "src/sampling/sampler.h"
 #include "tools/common/read_text.h"
 
 #include <stdlib.h>
@@ -48,25 +47,17 @@ static void print_setting(const char *name, const struct option_def *d) {
     fprintf(stderr, "  %-18s %-10s  %s\n", name, value, d->help);
 }
 
-/* A sampler of these options takes the place of the last. Unless the seed is another, the random
- * numbers go on where they are. */
+/* A sampler of these options takes the place of the last. */
 static int renew_sampler(struct console *t, struct sampling_options *o) {
     struct conversation *c = &t->conversation;
     struct bise_sampler *sampler;
-    uint64_t random[4];
     const int code = sampling_open(&sampler, o, t->runtime.info->vocab_size, true);
     if (code)
         return code;
-    if (o->seed == t->options.sampling.seed) {
-        sampler_random(c->sampler, random);
-        sampler_set_random(sampler, random);
-    }
-    const size_t back = c->held.n < (size_t)o->repeat_last ? c->held.n : (size_t)o->repeat_last;
-    for (size_t i = c->held.n - back; i < c->held.n; i++)
-        bise_sampler_accept(sampler, c->held.ids[i]);
     bise_sampler_close(&c->sampler);
     c->sampler = sampler;
     t->options.sampling = *o;
+    session_store_keep_seed(&t->store);
     return EXIT_DONE;
 }
 

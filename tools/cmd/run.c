@@ -1,5 +1,7 @@
 /* bise run: completes a text. */
 #include "tools/cmd/run.h"
+
+#include "src/base/error.h"
 #include "tools/common/output.h"
 #include "tools/common/progress.h"
 #include "tools/common/read_text.h"
@@ -129,25 +131,30 @@ enum bise_status run_complete(struct run *r, const struct run_job *job, struct r
     const enum bise_status status = runtime_prefill(e, job->ids, job->n, err);
     if (status)
         return status;
-    for (size_t i = 0; i < job->n; i++)
-        bise_sampler_accept(job->sampler, job->ids[i]);
+    struct id_list ids = {.n = 0};
+    if (!id_list_reserve(&ids, job->n))
+        return bise_fail(err, BISE_ERR_MEMORY, "no memory for the prompt");
+    memcpy(ids.ids, job->ids, job->n * sizeof *ids.ids);
+    ids.n = job->n;
     struct text_out out = {
         .fd = STDOUT_FILENO, .stop = job->stop, .hold = result ? &result->text : NULL};
     struct answer answer = {
+        .generator = {.sampler = job->sampler,
+                      .speculation = r->speculation.max ? &r->speculation : NULL,
+                      .constraint = r->constraint.grammar ? &r->constraint : NULL,
+                      .ids = &ids,
+                      .end_ids = e->info->eos_ids,
+                      .n_end = r->options.ignore_eos && !r->constraint.grammar ? 0 : e->info->n_eos,
+                      .max_tokens = job->n_predict,
+                      .on_id = result ? run_result_id : NULL,
+                      .id_arg = result,
+                      .out = &out,
+                      .print_ids = !e->info->has_tokenizer},
         .runtime = e,
-        .sampler = job->sampler,
-        .max_tokens = job->n_predict,
-        .constraint = r->constraint.grammar ? &r->constraint : NULL,
-        .speculation = r->speculation.max ? &r->speculation : NULL,
-        .end_ids = e->info->eos_ids,
-        .n_end = r->options.ignore_eos && !r->constraint.grammar ? 0 : e->info->n_eos,
-        .on_id = result ? run_result_id : NULL,
-        .id_arg = result,
-        .out = &out,
-        .print_ids = !e->info->has_tokenizer,
     };
-    *finish = answer_run(&answer);
+    *finish = answer_run(&answer, ids.n);
     *error = answer.error;
+    free(ids.ids);
     if (result) {
         result->finish = *finish;
         result->prompt_seconds = e->prompt_seconds - prompt_before;

@@ -47,8 +47,8 @@ struct run_result {
 enum bise_status run_complete(struct run *r, const struct run_job *job, struct run_result *result,
                               enum finish *finish, enum bise_status *error, struct bise_error *err);
 
-/* Keeps an id, as answer's on_id: arg is a struct run_result. */
-bool run_result_id(void *arg, int32_t id);
+/* Keeps an id, as a generator's on_id: arg is a struct run_result. */
+bool run_result_id(void *arg, int32_t id, const float *logits);
 /* Prints the object, its members that begin with first (NULL: none) included, and a line end. False
  * if there was no memory or standard output failed. */
 bool run_result_print(const struct run_result *r, const struct run_job *job, const char *first);

@@ -31,10 +31,8 @@ static size_t likeliest(const float *logits, size_t vocab, int32_t *ids, size_t 
 }
 
 /* Logarithms of the model's own probabilities, before penalties and temperature. */
-static void put_logprobs(struct run_result *r, int32_t id) {
+static void put_logprobs(struct run_result *r, int32_t id, const float *logits) {
     const struct runtime *e = &r->run->runtime;
-    const struct speculation *s = &r->run->speculation;
-    const float *logits = s->max ? speculation_logits(s) : bise_logits(e->session);
     int32_t top[MAX_LOGPROBS];
     const size_t vocab = e->info->vocab_size;
     const size_t n = likeliest(logits, vocab, top, (size_t)r->run->options.logprobs);
@@ -51,11 +49,11 @@ static void put_logprobs(struct run_result *r, int32_t id) {
     buffer_text(&r->logprobs, "]}");
 }
 
-bool run_result_id(void *arg, int32_t id) {
+bool run_result_id(void *arg, int32_t id, const float *logits) {
     struct run_result *r = arg;
     buffer_print(&r->ids, r->n_ids ? ", %d" : "%d", id);
     if (r->run->options.logprobs >= 0)
-        put_logprobs(r, id);
+        put_logprobs(r, id, logits);
     r->n_ids++;
     return !r->ids.failed && !r->logprobs.failed;
 }

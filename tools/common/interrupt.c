@@ -4,15 +4,25 @@
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
+#include <unistd.h>
 
 static volatile sig_atomic_t n_interrupts, was_terminated;
+static volatile int stop_word; /* interrupted(), for what looks at one word */
+static const char *volatile answer_to_signal;
 static bool keeps_catching;
 
 static void on_signal(int signal_number) {
+    const int saved = errno;
+    const char *const text = answer_to_signal;
     if (signal_number != SIGINT)
         was_terminated = 1;
     if (n_interrupts < 2)
         n_interrupts++;
+    __atomic_store_n(&stop_word, 1, __ATOMIC_RELAXED);
+    if (text && signal_number == SIGINT && n_interrupts == 1)
+        (void)!write(STDERR_FILENO, text, strlen(text));
+    errno = saved;
 }
 
 static void install(int flags) {
@@ -36,6 +46,7 @@ void interrupt_catch_all(void) {
 
 void interrupt_clear(void) {
     n_interrupts = 0;
+    stop_word = was_terminated;
     if (!keeps_catching)
         interrupt_catch();
 }
@@ -43,6 +54,15 @@ void interrupt_clear(void) {
 void interrupt_raise(void) {
     if (n_interrupts < 2)
         n_interrupts++;
+    stop_word = 1;
+}
+
+const volatile int *interrupt_word(void) {
+    return &stop_word;
+}
+
+void interrupt_answers(const char *text) {
+    answer_to_signal = text;
 }
 
 bool interrupted(void) {

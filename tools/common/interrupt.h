@@ -21,6 +21,12 @@ void interrupt_clear(void);
 /* Raises it, for a Ctrl-C that came as a byte. */
 void interrupt_raise(void);
 
+/* Not 0 while interrupted(): the word that bise_step looks at. */
+const volatile int *interrupt_word(void);
+/* What a first SIGINT is answered with at once, on stderr, by the handler itself; a literal, NULL:
+ * nothing. For work that stops soon, but not before the eye. */
+void interrupt_answers(const char *text);
+
 /* Waits until fd can be read (or is at its end); false if the flag was raised before or meanwhile.
  */
 bool input_or_interrupt(int fd);

@@ -211,19 +211,13 @@ enum bise_status runtime_prefill(struct runtime *e, const int32_t *ids, size_t n
     if (p.shown)
         say("\rreading %zu tokens ", n);
     const uint64_t from = bise_position(e->session);
+    bise_session_stop_on(e->session, interrupt_word());
     const enum bise_status status = bise_prefill(e->session, ids, n, on_progress, &p, err);
+    bise_session_stop_on(e->session, NULL);
     if (p.shown)
         say("\r\033[K");
     e->n_prompt += (size_t)(bise_position(e->session) - from);
     e->prompt_seconds += seconds_now() - p.start;
-    return status;
-}
-
-enum bise_status runtime_decode(struct runtime *e, int32_t id, struct bise_error *err) {
-    const double start = seconds_now();
-    const enum bise_status status = bise_decode(e->session, id, err);
-    e->answer_seconds += seconds_now() - start;
-    e->n_answer += status == BISE_OK;
     return status;
 }
 

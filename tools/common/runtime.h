@@ -57,7 +57,6 @@ int runtime_tokenize(const struct runtime *e, const char *text, size_t len, bool
 /* Reads n ids in, with progress on a terminal; Ctrl-C stops it with BISE_ERR_INTERRUPTED. */
 enum bise_status runtime_prefill(struct runtime *e, const int32_t *ids, size_t n,
                                  struct bise_error *err);
-enum bise_status runtime_decode(struct runtime *e, int32_t id, struct bise_error *err);
 
 /* One line: file, type, ISA, threads, memory, context. */
 void runtime_print_plan(const struct runtime *e, FILE *to);

@@ -333,7 +333,7 @@ Test(grammar, sampling_within_it) {
             cr_assert_eq(bise_grammar_allowed(g, allowed, NULL), BISE_OK);
             for (uint32_t i = 0; i < n_vocab; i++)
                 logits[i] = (float)random_unit(&r) * 5;
-            const int32_t id = bise_sample_allowed(s, logits, allowed);
+            const int32_t id = bise_sample(s, logits, allowed, NULL, 0, random_u64(&r) % 1000);
             if (id == 2)
                 break;
             size_t len;

@@ -163,7 +163,7 @@ Test(sinks, go_on_from_a_file) {
         struct bise_session *b = open_session(model, p);
         struct bise_error err = {0};
         feed(a, some_ids(), 200);
-        cr_assert_eq(bise_session_save(a, NULL, NULL, 0, file, &err), BISE_OK, "%s", err.detail);
+        cr_assert_eq(bise_session_save(a, 0, NULL, 0, file, &err), BISE_OK, "%s", err.detail);
         feed(a, some_ids() + 200, 30);
         feed(b, some_ids() + 50, 120);
         cr_assert_eq(bise_session_load(b, NULL, file, &err), BISE_OK, "%s", err.detail);

@@ -8,11 +8,28 @@
 
 #define N 8
 
+/* The text that is sampled: every pick is appended. */
+static int32_t text[4096];
+static size_t n_text;
+
 static struct bise_sampler *open_sampler(struct bise_sampler_params p, uint32_t n_vocab) {
     struct bise_sampler *s = NULL;
     struct bise_error err = {0};
     cr_assert_eq(bise_sampler_open(&s, n_vocab, &p, &err), BISE_OK, "%s", err.detail);
+    n_text = 0;
     return s;
+}
+
+static int32_t sample_next(struct bise_sampler *s, const float *logits) {
+    static uint64_t position;
+    position = n_text == 0 ? 0 : position + 1;
+    if (n_text == sizeof text / sizeof *text) { /* what is far behind does not matter */
+        memmove(text, text + n_text / 2, sizeof text / 2);
+        n_text /= 2;
+    }
+    const int32_t id = bise_sample(s, logits, NULL, text, n_text, position);
+    text[n_text++] = id;
+    return id;
 }
 
 /* How often each of N ids comes in draws draws from the same logits. */
@@ -20,7 +37,7 @@ static void count_picks(struct bise_sampler_params p, const float *logits, int d
     struct bise_sampler *s = open_sampler(p, N);
     memset(counts, 0, N * sizeof *counts);
     for (int i = 0; i < draws; i++) {
-        const int32_t id = bise_sample(s, logits);
+        const int32_t id = sample_next(s, logits);
         cr_assert(id >= 0 && id < N);
         counts[id]++;
     }
@@ -40,7 +57,7 @@ static unsigned picked(struct bise_sampler_params p, const float *logits) {
 
 static int32_t greedy(const float *logits) {
     struct bise_sampler *s = open_sampler((struct bise_sampler_params){0}, N);
-    const int32_t id = bise_sample(s, logits);
+    const int32_t id = sample_next(s, logits);
     bise_sampler_close(&s);
     return id;
 }
@@ -54,6 +71,12 @@ Test(random, known_values) {
     const uint64_t want[] = {11520, 0, 1509978240, 1215971899390074240};
     for (int i = 0; i < 4; i++)
         cr_assert_eq(random_u64(&r), want[i]);
+}
+
+Test(random, numbers_at_positions) { /* by another program from the definition */
+    cr_assert_eq(random_unit_at(0, 0), 0x1.4e0dba5e9a32fp-1);
+    cr_assert_eq(random_unit_at(42, 1000003), 0x1.349d8e8c921d0p-1);
+    cr_assert_eq(random_unit_at(UINT64_MAX, 0), 0x1.77082a9eca89cp-2);
 }
 
 Test(sampler, greedy_takes_the_best_and_the_lower_of_equals) {
@@ -79,7 +102,7 @@ Test(sampler, extreme_logits) {
     const struct bise_sampler_params cold = {.temp = 0};
     struct bise_sampler *s = NULL;
     cr_assert_eq(bise_sampler_open(&s, N, &cold, NULL), BISE_OK);
-    cr_assert_eq(bise_sample_allowed(s, none, (const uint8_t[N]){0, 0, 0, 1, 1}), 3);
+    cr_assert_eq(bise_sample(s, none, (const uint8_t[N]){0, 0, 0, 1, 1}, NULL, 0, 0), 3);
     bise_sampler_close(&s);
     const struct bise_sampler_params all = {
         .temp = 1e-30f, .top_k = 5, .top_p = 0.9f, .min_p = 0.1f, .typical_p = 0.9f};
@@ -115,19 +138,37 @@ Test(sampler, same_seed_same_ids) {
     int differ = 0;
     int32_t first[8];
     for (int i = 0; i < 100; i++) {
-        const int32_t id = bise_sample(a, logits);
-        cr_assert_eq(id, bise_sample(b, logits));
-        differ += id != bise_sample(c, logits);
+        const int32_t id = bise_sample(a, logits, NULL, NULL, 0, (uint64_t)i);
+        cr_assert_eq(id, bise_sample(b, logits, NULL, NULL, 0, (uint64_t)i));
+        differ += id != bise_sample(c, logits, NULL, NULL, 0, (uint64_t)i);
         if (i < 8)
             first[i] = id;
     }
     cr_assert_gt(differ, 50);
     /* Pinned, so that a change of the generator or of the order of the walk is noticed. */
-    const int32_t want[8] = {0, 3, 6, 7, 7, 6, 6, 7};
+    const int32_t want[8] = {3, 7, 4, 0, 6, 0, 2, 6};
     cr_assert_arr_eq(first, want, sizeof want);
     bise_sampler_close(&a);
     bise_sampler_close(&b);
     bise_sampler_close(&c);
+}
+
+/* A position's number has nothing to do with what was drawn before, nor with other seeds' numbers at
+ * other positions. */
+Test(sampler, numbers_belong_to_seed_and_position) {
+    const float logits[N] = {0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.6f, 0.7f, 0.8f};
+    struct bise_sampler *s = open_sampler((struct bise_sampler_params){.temp = 1, .seed = 7}, N);
+    int32_t forth[2000], shifted = 0;
+    for (int i = 0; i < 2000; i++)
+        forth[i] = bise_sample(s, logits, NULL, NULL, 0, (uint64_t)i);
+    for (int i = 2000; i-- > 0;)
+        cr_assert_eq(bise_sample(s, logits, NULL, NULL, 0, (uint64_t)i), forth[i]);
+    bise_sampler_set_seed(s, 8);
+    cr_assert_eq(bise_sampler_seed(s), 8);
+    for (int i = 0; i < 1999; i++)
+        shifted += bise_sample(s, logits, NULL, NULL, 0, (uint64_t)i) == forth[i + 1];
+    cr_assert_lt(shifted, 500, "seed 8 is seed 7 shifted: %d of 1999 are the same", shifted);
+    bise_sampler_close(&s);
 }
 
 Test(sampler, top_k) {
@@ -201,14 +242,13 @@ Test(sampler, repeat_penalty) {
     /* 4 3 2.5 -> 0; 2 3 2.5 -> 1; 2 1.5 2.5 -> 2; id 0 has left the last two: 4 again. */
     const int32_t want[] = {0, 1, 2, 0, 1, 2};
     for (int i = 0; i < 6; i++)
-        cr_assert_eq(bise_sample(s, logits), want[i], "pick %d", i);
+        cr_assert_eq(sample_next(s, logits), want[i], "pick %d", i);
     bise_sampler_close(&s);
     s = open_sampler(p, N); /* negative logits grow more negative */
     const float negative[N] = {-1, -1.5f, -9, -9, -9, -9, -9, -9};
-    bise_sampler_accept(s, 0);
-    bise_sampler_accept(s, -1);
-    bise_sampler_accept(s, N);
-    cr_assert_eq(bise_sample(s, negative), 1);
+    cr_assert_eq(bise_sample(s, negative, NULL, (const int32_t[]){0, -1}, 2, 5), 1);
+    cr_assert_eq(bise_sample(s, negative, NULL, (const int32_t[]){0, -1, N}, 3, 5), 0);
+    cr_assert_eq(bise_sample(s, negative, NULL, NULL, 0, 5), 0, "nothing is remembered");
     bise_sampler_close(&s);
 }
 
@@ -219,12 +259,12 @@ Test(sampler, frequency_and_presence_penalty) {
     /* 3; 2.5; 2.0 against 2.2; 2.0 against 1.7; 1.5 against 1.7; ... */
     const int32_t want[] = {0, 0, 1, 0, 1, 0};
     for (int i = 0; i < 6; i++)
-        cr_assert_eq(bise_sample(s, logits), want[i], "pick %d", i);
+        cr_assert_eq(sample_next(s, logits), want[i], "pick %d", i);
     bise_sampler_close(&s);
     s = open_sampler((struct bise_sampler_params){.presence_penalty = 1, .repeat_last = 64}, N);
     const int32_t once[] = {0, 1, 0, 0, 0}; /* 3; 2 against 2.2; 2 against 1.2 ever after */
     for (int i = 0; i < 5; i++)
-        cr_assert_eq(bise_sample(s, logits), once[i], "pick %d", i);
+        cr_assert_eq(sample_next(s, logits), once[i], "pick %d", i);
     bise_sampler_close(&s);
 }
 
@@ -233,7 +273,7 @@ Test(sampler, logit_bias) {
     struct bise_sampler_params p = {.bias = bias, .n_bias = 3};
     struct bise_sampler *s = open_sampler(p, N);
     bias[0].bias = 0; /* it has been copied */
-    cr_assert_eq(bise_sample(s, (float[N]){9, 1, 2, 0, 3, 3.4f, 0, 0}), 3);
+    cr_assert_eq(sample_next(s, (float[N]){9, 1, 2, 0, 3, 3.4f, 0, 0}), 3);
     bise_sampler_close(&s);
 }
 
@@ -248,7 +288,7 @@ Test(sampler, large_vocabularies_agree_with_a_full_sort) {
         open_sampler((struct bise_sampler_params){.temp = 100, .top_k = K, .seed = 1}, BIG);
     static bool seen[BIG];
     for (int i = 0; i < 4000; i++)
-        seen[bise_sample(s, logits)] = true;
+        seen[sample_next(s, logits)] = true;
     for (int i = 0; i < BIG; i++) {
         int rank = 0;
         if (!seen[i] && logits[i] < 9.8f)

@@ -22,7 +22,8 @@ static void check_answer(const struct toy_conversation *t) {
     const struct bise_sampler_params cold = {.temp = 0};
     cr_assert_eq(bise_sampler_open(&greedy, TOY_VOCAB, &cold, NULL), BISE_OK);
     for (size_t i = 0; i < c->answer.n; i++) {
-        cr_expect_eq(bise_sample(greedy, bise_logits(s)), c->answer.ids[i], "id %zu", i);
+        cr_expect_eq(bise_sample(greedy, bise_logits(s), NULL, NULL, 0, 0), c->answer.ids[i],
+                     "id %zu", i);
         cr_assert_eq(bise_decode(s, c->answer.ids[i], &err), BISE_OK, "%s", err.detail);
     }
     bise_sampler_close(&greedy);
