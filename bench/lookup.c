@@ -1,7 +1,7 @@
 /*
- * lookup: what drafts from the text itself gain (bise run --lookup), from two measurements: how often
- * they come true in an answer that is at hand, and what calls of each length take (verify's table).
- * The answer is taken as what the model would say; its policy is the program's own.
+ * lookup: what drafts from the text itself gain (bise run --lookup), from two measurements: how
+ * often they come true in an answer that is at hand, and what calls of each length take (verify's
+ * table). The answer is taken as what the model would say; its policy is the program's own.
  *
  * usage: lookup MODEL PROMPT_FILE ANSWER_FILE VERIFY_TABLE [MAX]
  */

@@ -1,8 +1,8 @@
 /*
  * regions: what the barriers of decode cost. Each region (pool_run) of a token is timed with one
- * thread and with all; what it should take is the one thread's time divided by the threads, or, where
- * it is a single task, that time itself. The two sessions take turns of TURN tokens, so that drift
- * meets both and threads that wait are awake. Linked with --wrap=pool_run.
+ * thread and with all; what it should take is the one thread's time divided by the threads, or,
+ * where it is a single task, that time itself. The two sessions take turns of TURN tokens, so that
+ * drift meets both and threads that wait are awake. Linked with --wrap=pool_run.
  *
  * usage: regions FILE [THREADS] [ISA] [TOKENS]      default all CPUs, the best, 2000
  */

@@ -1,6 +1,6 @@
 /*
- * verify: what it costs to run 1, 2, ... tokens in one call of decode arithmetic, as the checking of
- * drafts does (bise run --lookup). Lengths take turns, so that drift meets all.
+ * verify: what it costs to run 1, 2, ... tokens in one call of decode arithmetic, as the checking
+ * of drafts does (bise run --lookup). Lengths take turns, so that drift meets all.
  *
  * usage: verify FILE [THREADS] [REPEATS] [ISA] [LONGEST]      default all CPUs, 5, the best, 15
  */

@@ -10,8 +10,8 @@ struct read_job {
     _Atomic uint64_t sink; /* so that nothing is left out */
 };
 
-/* One word of each line: memory gives whole lines, and the fewer instructions a line takes, the more
- * lines a CPU has under way. */
+/* One word of each line: memory gives whole lines, and the fewer instructions a line takes, the
+ * more lines a CPU has under way. */
 static void read_share(void *arg, size_t task, int thread) {
     struct read_job *job = arg;
     const size_t from = job->n_lines * task / job->n_shares;

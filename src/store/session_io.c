@@ -65,8 +65,8 @@ static void put_crc(struct out *o) {
     o->crc = 0;
 }
 
-/* A group of a part, of which positions lo .. hi - 1 (0 .. 16) count: zeros for the others, whatever
- * was there (text that was taken back, or was before). */
+/* A group of a part, of which positions lo .. hi - 1 (0 .. 16) count: zeros for the others,
+ * whatever was there (text that was taken back, or was before). */
 static void put_group(struct out *o, const struct kv_cache *kv, enum kv_part part,
                       const uint8_t *group, size_t lo, size_t hi) {
     uint8_t bytes[ATTN_GROUP * MAX_HEAD_DIM * sizeof(float)];

@@ -23,8 +23,9 @@ struct session_store {
 
 /* Goes on with the session of this path, into a conversation that is empty, or begins one there if
  * there is none (must_exist: refuses). seed_given: the sampler's seed stays; else it becomes the
- * session's. What there is to tell goes to stderr, unless quiet. The conversation is watched from here on. Returns an
- * exit code, the fault said on stderr; s is then closed, and the conversation may hold a part. */
+ * session's. What there is to tell goes to stderr, unless quiet. The conversation is watched from
+ * here on. Returns an exit code, the fault said on stderr; s is then closed, and the conversation
+ * may hold a part. */
 int session_store_open(struct session_store *s, struct conversation *c, enum chat_format format,
                        const char *path, bool must_exist, bool seed_given, bool quiet);
 /* Whether there is a session at path that this conversation's model could go on with, and nobody

@@ -1,6 +1,7 @@
 #include "tools/common/answer.h"
 
 #include "tools/common/interrupt.h"
+#include "tools/common/output.h"
 #include "tools/common/progress.h"
 
 #include <stdio.h>
@@ -35,7 +36,7 @@ enum finish answer_run(struct answer *a, size_t held) {
     }
     if (status) {
         a->error = status;
-        fprintf(stderr, "\n");
+        say("\n");
         report(status, &err);
     }
     if (!status && g->finish == FINISH_NONE) {

@@ -7,7 +7,8 @@
 struct answer {
     struct generator generator; /* engine and model are the runtime's */
     struct runtime *runtime;
-    /* The context has no room for the last id; true: the generator has been resumed. May be NULL. */
+    /* The context has no room for the last id; true: the generator has been resumed. May be
+     * NULL. */
     bool (*on_full)(void *arg, struct generator *g);
     void *full_arg;
     enum bise_status error; /* where FINISH_ERROR, which is said on stderr */

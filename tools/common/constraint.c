@@ -1,6 +1,7 @@
 #include "tools/common/constraint.h"
 
 #include "src/base/error.h"
+#include "tools/common/output.h"
 #include "tools/common/read_text.h"
 
 #include <stdlib.h>
@@ -17,7 +18,7 @@ int constraint_open(struct constraint *c, const struct runtime *e,
     if (!text && !file)
         return EXIT_DONE;
     if ((from->grammar != NULL) + (from->grammar_file != NULL) + (schema != NULL) > 1) {
-        fprintf(stderr, "bise: expected one of --grammar, --grammar-file and --json-schema\n");
+        say("bise: expected one of --grammar, --grammar-file and --json-schema\n");
         return EXIT_USAGE;
     }
     const int code = file ? read_text(file, &from_file, &len) : EXIT_DONE;

@@ -153,8 +153,8 @@ Test(sampler, same_seed_same_ids) {
     bise_sampler_close(&c);
 }
 
-/* A position's number has nothing to do with what was drawn before, nor with other seeds' numbers at
- * other positions. */
+/* A position's number has nothing to do with what was drawn before, nor with other seeds' numbers
+ * at other positions. */
 Test(sampler, numbers_belong_to_seed_and_position) {
     const float logits[N] = {0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.6f, 0.7f, 0.8f};
     struct bise_sampler *s = open_sampler((struct bise_sampler_params){.temp = 1, .seed = 7}, N);
