@@ -19,7 +19,7 @@ int main(int argc, char **argv) {
                 !bise_tokenize(model, argv[2], strlen(argv[2]), ids + 1, 1023, &n, &err) &&
                 !bise_prefill(session, ids, n < 1023 ? n + 1 : 1024, NULL, NULL, &err);
     for (int i = 0; good && i < 32; i++) {
-        const int32_t id = bise_sample(sampler, bise_logits(session), NULL, ids, 0, bise_position(session));
+        const int32_t id = bise_sample(sampler, bise_logits(session), NULL, NULL, 0, 0);
         const char *piece = bise_token_piece(model, id, &len);
         fwrite(piece, 1, len, stdout);
         good = !bise_decode(session, id, &err);
