@@ -1,0 +1,65 @@
+/*
+ * bise serve. One thread has the sockets (sockets.h), one prepares requests (prepare.h), one has the
+ * engine (schedule.h), and with moderation one judges (judge.h); a call (call.h) goes from the first
+ * to the others, and its reply comes back as bytes. This is what they share.
+ */
+#ifndef BISE_TOOLS_SERVE_SERVER_H
+#define BISE_TOOLS_SERVE_SERVER_H
+
+#include "tools/common/runtime.h"
+#include "tools/serve/access.h"
+#include "tools/serve/answer.h"
+#include "tools/serve/metrics.h"
+
+struct lanes;
+struct prepare;
+struct schedule;
+struct judge;
+
+struct serve_options {
+    struct runtime_options runtime;
+    const char *host, *key_file, *overflow, *format;
+    struct option_list allow_hosts, allow_origins;
+    int64_t port, lanes, stall_ms, queue, grace;
+    double threshold;
+    bool no_key, log_json, moderate, open, quiet;
+};
+
+struct server {
+    const struct serve_options *options;
+    const char *path; /* of the model */
+    struct bise_model *model;
+    const struct bise_model_info *info;
+    char name[128]; /* of the model, as clients see it */
+    struct bise_session_params params;
+    struct lanes *lanes;
+    uint32_t n_lanes;
+    struct prompter prompter;
+    struct grammars grammars;
+    struct request_facts request_facts;
+    struct answer_facts answer_facts;
+    struct access access;
+    struct metrics metrics;
+    struct prepare *prepare;
+    struct schedule *schedule;
+    struct judge *judge; /* NULL: none */
+    int64_t started;     /* seconds since 1970 */
+
+    atomic_size_t under_way; /* choices that are queued or being written */
+    int wake;                /* an eventfd: a reply has grown */
+    atomic_int stopping;     /* 1: no new requests; 2: those under way are cut */
+    volatile int stop;       /* of the engine's steps */
+};
+
+/* Reserves places for n choices; false: there are not so many. */
+bool server_admit(struct server *s, size_t n);
+void server_leave(struct server *s, size_t n);
+/* Tells the socket's thread that a reply has grown. */
+void server_wake(struct server *s);
+/* The call ends with a fault; its places are given back, one reference is dropped. */
+void server_refuse(struct server *s, struct call *c, const struct fault *f);
+
+/* The facts of /props, in a JSON object. */
+void server_props(const struct server *s, struct buffer *out);
+
+#endif
