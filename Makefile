@@ -93,6 +93,9 @@ $(BUILD)/bench/limits/peak_$(1).o: bench/limits/peak_$(1).c $(BUILD)/flags
 	$$(SAY) CC $$<
 	$$(Q)$$(COMPILE) $$(FLAGS_$(1)) -c -o $$@ $$<
 endef
+# The page is compiled in by the assembler (.incbin).
+$(BUILD)/tools/serve/page.o: $(wildcard tools/serve/page/*)
+
 $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 
 $(BUILD)/%.o: %.c $(BUILD)/flags

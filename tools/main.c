@@ -16,6 +16,7 @@ static const struct {
 } commands[] = {
     {"chat", cmd_chat, "talk with a model"},
     {"run", cmd_run, "complete a text"},
+    {"serve", cmd_serve, "answer by HTTP: OpenAI's interface and a web page"},
     {"moderate", cmd_moderate, "classify a text or a conversation by moderation categories"},
     {"quantize", cmd_quantize, "make a .bise file from a checkpoint"},
     {"calibrate", cmd_calibrate, "measure on a text what bise quantize should spare"},

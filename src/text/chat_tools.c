@@ -201,8 +201,7 @@ static bool reserve(struct rendering *r, size_t more) {
     if (more <= r->cap - r->n)
         return true;
     const size_t cap = (r->n + more) * 2 + 16;
-    int32_t *grown =
-        more > SIZE_MAX / 16 - r->n ? NULL : realloc(r->ids, cap * sizeof *r->ids);
+    int32_t *grown = more > SIZE_MAX / 16 - r->n ? NULL : realloc(r->ids, cap * sizeof *r->ids);
     if (!grown) {
         r->status = bise_fail(r->err, BISE_ERR_MEMORY, "no memory for the conversation's tokens");
         return false;
@@ -224,8 +223,7 @@ static void put_text(struct rendering *r, const char *text, size_t len) {
     size_t n;
     if (!len || !reserve(r, most))
         return;
-    r->status =
-        tokenizer_encode(r->c->tokenizer, text, len, true, r->ids + r->n, most, &n, r->err);
+    r->status = tokenizer_encode(r->c->tokenizer, text, len, true, r->ids + r->n, most, &n, r->err);
     r->n += r->status ? 0 : n;
 }
 

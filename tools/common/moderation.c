@@ -75,7 +75,7 @@ int moderation_open(struct moderation *m, const struct runtime *e, const struct 
     enum bise_status status = chat_open(&m->chat, e->model->tokenizer, format, info->bos_id,
                                         info->eos_ids, info->n_eos, &err);
     if (!status && o) {
-        if (!bise_session_plan(e->session)->window)
+        if (!e->plan.window)
             params.n_ctx =
                 info->max_context && info->max_context < CONTEXT ? info->max_context : CONTEXT;
         status = bise_session_open(&m->own, e->model, &params, &err);

@@ -69,6 +69,7 @@ const char *const *command_examples(const char *command);
 
 /* Subcommands; argv[0] is the subcommand's name. Return an exit code. */
 int cmd_chat(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_moderate(int argc, char **argv);
 int cmd_quantize(int argc, char **argv);

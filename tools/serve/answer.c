@@ -1,6 +1,6 @@
 #include "tools/serve/answer.h"
 
-#include "tools/common/progress.h"
+#include "src/os/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,8 +49,7 @@ static void put_usage(struct buffer *b, const struct call *c) {
 
 static void put_timings(struct buffer *b, const struct call *c) {
     const double end = c->ended > 0 ? c->ended : seconds_now();
-    buffer_print(b,
-                 ",\"timings\":{\"queue_ms\":%.3f,\"first_token_ms\":%.3f,\"total_ms\":%.3f}",
+    buffer_print(b, ",\"timings\":{\"queue_ms\":%.3f,\"first_token_ms\":%.3f,\"total_ms\":%.3f}",
                  1e3 * (c->started - c->arrived), 1e3 * (c->first - c->arrived),
                  1e3 * (end - c->arrived));
 }
@@ -122,8 +121,8 @@ static void chunk_of_call(struct buffer *b, struct choice *ch, const struct answ
     buffer_text(b, "\"\"}}]}");
     end_chunk(b, ch, NULL);
     begin_chunk(b, ch, facts);
-    buffer_print(b, "\"delta\":{\"tool_calls\":[{\"index\":%zu,\"function\":{\"arguments\":",
-                 ch->n_calls);
+    buffer_print(
+        b, "\"delta\":{\"tool_calls\":[{\"index\":%zu,\"function\":{\"arguments\":", ch->n_calls);
     buffer_json(b, read->arguments.text, read->arguments.len);
     buffer_text(b, "}}]}");
     end_chunk(b, ch, NULL);

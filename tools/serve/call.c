@@ -1,6 +1,6 @@
 #include "tools/serve/call.h"
 
-#include "tools/common/progress.h"
+#include "src/os/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>

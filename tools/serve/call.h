@@ -33,18 +33,18 @@ struct choice {
     struct generator generator;
     int32_t *ids; /* [n_ids]: the prompt's, then the answer's */
     size_t n_ids, cap_ids, n_prompt;
-    size_t n_cached;   /* of the prompt, found in a sequence */
-    size_t n_scored;   /* of the prompt, for echo's logprobs */
-    bool announced;    /* the stream has its first chunk */
+    size_t n_cached; /* of the prompt, found in a sequence */
+    size_t n_scored; /* of the prompt, for echo's logprobs */
+    bool announced;  /* the stream has its first chunk */
     bool has_ended, judged;
-    size_t n_calls;    /* told so far */
+    size_t n_calls;            /* told so far */
     struct buffer text, calls; /* the whole text; calls, as answers in one piece show them */
     struct tool_text history;  /* the calls as the next prompt will show them, without "]" */
 };
 
 struct call {
     atomic_int references;
-    atomic_bool is_gone;            /* the client has left: nobody will read an answer */
+    atomic_bool is_gone;             /* the client has left: nobody will read an answer */
     atomic_size_t n_read, n_to_read; /* progress of the prompt */
     struct reply reply;
 
@@ -54,11 +54,11 @@ struct call {
     struct request request;
     struct prompt prompt;
     char id[CALL_ID_LENGTH + 1];
-    int64_t created; /* seconds since 1970 */
+    int64_t created;        /* seconds since 1970 */
     struct choice *choices; /* [n_choices] */
     uint32_t n_choices, n_ended;
-    bool queued;     /* it counts among those under way */
-    bool filtered;   /* by moderation: the prompt */
+    bool queued;   /* it counts among those under way */
+    bool filtered; /* by moderation: the prompt */
 
     double arrived, prepared, started, first, ended; /* seconds_now(); 0: not yet */
     size_t n_prompt, n_cached, n_answer;             /* tokens, for the log */

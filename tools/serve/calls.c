@@ -125,8 +125,7 @@ bool calls_next(struct calls_reader *c, struct call_read *call) {
     if (c->text.failed || !next_object(c, &from, &to) ||
         json_parse(&call->json, c->text.text + from, to - from, "a call", NULL) != BISE_OK)
         return false;
-    const struct json_value *root = json_root(call->json),
-                            *arguments = json_get(root, "arguments");
+    const struct json_value *root = json_root(call->json), *arguments = json_get(root, "arguments");
     call->name = json_get(root, "name");
     if (call->name && call->name->kind == JSON_STRING && arguments) {
         tool_text_json(&call->arguments, arguments);

@@ -51,7 +51,9 @@ static void leave_call(struct sockets *k, struct connection *c) {
     if (!c->call)
         return;
     atomic_store(&c->call->is_gone, true);
-    if (k->server->schedule)
+    if (atomic_load(&k->server->alone) == c->call)
+        k->server->stop = 1;
+    if (atomic_load(&k->server->is_ready))
         schedule_poke(k->server);
     call_drop(c->call);
     c->call = NULL;
@@ -123,8 +125,7 @@ static void answer_fault(struct sockets *k, struct connection *c, const struct f
     end_answer(k, c, now);
 }
 
-static void refuse(struct sockets *k, struct connection *c, int status, const char *why,
-                   double now) {
+static void deny(struct sockets *k, struct connection *c, int status, const char *why, double now) {
     struct fault f;
     fault_set(&f, status, NULL, NULL, "%s", why);
     answer_fault(k, c, &f, NULL, now);
@@ -209,7 +210,7 @@ static void read_head(struct sockets *k, struct connection *c, double now) {
     snprintf(c->method, sizeof c->method, "-");
     snprintf(c->path, sizeof c->path, "-");
     c->is_cross = false;
-    refuse(k, c, 400, why, now);
+    deny(k, c, 400, why, now);
 }
 
 /* The body is whole: a call is made of it. */
@@ -219,7 +220,7 @@ static void begin_call(struct sockets *k, struct connection *c, double now) {
     k->body_bytes -= c->body_bytes.len;
     if (!call) {
         buffer_free(&c->body_bytes);
-        refuse(k, c, 503, "no memory for the request", now);
+        deny(k, c, 503, "no memory for the request", now);
         return;
     }
     call->body = c->body_bytes;
@@ -233,9 +234,9 @@ static void begin_call(struct sockets *k, struct connection *c, double now) {
         call_drop(call);
         c->call = NULL;
         if (atomic_load(&s->stopping))
-            refuse(k, c, 503, "the server is stopping", now);
+            deny(k, c, 503, "the server is stopping", now);
         else
-            refuse(k, c, 429, "too many requests wait: try again later", now);
+            deny(k, c, 429, "too many requests wait: try again later", now);
     }
 }
 
@@ -244,15 +245,15 @@ static void read_body(struct sockets *k, struct connection *c, double now) {
     size_t taken = 0;
     const size_t before = c->body_bytes.len;
     const enum http_result result =
-        http_read_body(&c->body, c->in.bytes ? c->in.bytes : "", c->in.len, &taken,
-                       SERVER_MAX_BODY, &c->body_bytes, &why);
+        http_read_body(&c->body, c->in.bytes ? c->in.bytes : "", c->in.len, &taken, SERVER_MAX_BODY,
+                       &c->body_bytes, &why);
     if (taken)
         take_from_in(c, taken);
     k->body_bytes += c->body_bytes.len - before;
     if (result == HTTP_BAD || result == HTTP_TOO_LONG)
-        refuse(k, c, result == HTTP_BAD ? 400 : 413, why, now);
+        deny(k, c, result == HTTP_BAD ? 400 : 413, why, now);
     else if (c->body_bytes.failed || k->body_bytes > SERVER_MAX_BODIES)
-        refuse(k, c, 503, "bodies of requests take too much memory now: try again later", now);
+        deny(k, c, 503, "bodies of requests take too much memory now: try again later", now);
     else if (result == HTTP_DONE)
         begin_call(k, c, now);
     if (c->state == CONNECTION_ANSWER && c->body_bytes.len) {
@@ -408,14 +409,14 @@ static void check_time(struct sockets *k, struct connection *c, double now) {
         snprintf(c->method, sizeof c->method, "-");
         snprintf(c->path, sizeof c->path, "-");
         c->began = c->since;
-        refuse(k, c, 408, "the header did not come within 10 s", now);
-    } else if (connection_is_idle(c) && (age >= CONNECTION_IDLE_SECONDS ||
-                                         atomic_load(&k->server->stopping))) {
+        deny(k, c, 408, "the header did not come within 10 s", now);
+    } else if (connection_is_idle(c) &&
+               (age >= CONNECTION_IDLE_SECONDS || atomic_load(&k->server->stopping))) {
         c->state = CONNECTION_CLOSED;
     } else if (c->state == CONNECTION_BODY && age >= CONNECTION_BODY_SECONDS) {
         k->body_bytes -= c->body_bytes.len;
         buffer_free(&c->body_bytes);
-        refuse(k, c, 408, "the body did not come within 60 s", now);
+        deny(k, c, 408, "the body did not come within 60 s", now);
     } else if (c->state == CONNECTION_DRAIN && age >= CONNECTION_DRAIN_SECONDS) {
         c->state = CONNECTION_CLOSED;
     }

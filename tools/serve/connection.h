@@ -5,12 +5,12 @@
 
 #include "tools/serve/sockets.h"
 
-#define CONNECTION_HEAD_SECONDS  10
-#define CONNECTION_BODY_SECONDS  60
-#define CONNECTION_IDLE_SECONDS  60
-#define CONNECTION_DRAIN_SECONDS 2
-#define CONNECTION_SLOW_SECONDS  60 /* a reader takes CONNECTION_SLOW_BYTES in it, or all there is */
-#define CONNECTION_SLOW_BYTES    4096
+#define CONNECTION_HEAD_SECONDS    10
+#define CONNECTION_BODY_SECONDS    60
+#define CONNECTION_IDLE_SECONDS    60
+#define CONNECTION_DRAIN_SECONDS   2
+#define CONNECTION_SLOW_SECONDS    60 /* a reader takes CONNECTION_SLOW_BYTES in it, or all there is */
+#define CONNECTION_SLOW_BYTES      4096
 #define CONNECTION_COMMENT_SECONDS 5
 
 enum connection_state {
@@ -28,8 +28,8 @@ struct connection {
     char peer[64];
     bool is_local; /* the peer is this machine */
     struct buffer in, out;
-    size_t sent; /* of out */
-    double since; /* when the state began, or the request's first byte came */
+    size_t sent;                  /* of out */
+    double since;                 /* when the state began, or the request's first byte came */
     double slow_since, last_sent; /* of a reader */
     size_t slow_sent;             /* bytes it took since */
 

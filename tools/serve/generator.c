@@ -25,7 +25,8 @@ static bool take_calls_grammar(struct generator *g, struct grammars *grammars, s
         taken = fault_set(f, 400, "tools", NULL,
                           "tools: expected at most 64 KB of schemas, found %zu bytes", schema.len);
     if (taken)
-        taken = take_grammar(grammars, schema.text, schema.len, true, "tools", &g->calls_grammar, f);
+        taken =
+            take_grammar(grammars, schema.text, schema.len, true, "tools", &g->calls_grammar, f);
     free(schema.text);
     return taken;
 }
@@ -48,8 +49,8 @@ static bool take_text_grammar(struct generator *g, struct grammars *grammars, st
         good = fault_set(f, 400, "response_format", NULL,
                          "response_format: expected a schema of at most 64 KB");
     if (good)
-        good = take_grammar(grammars, schema.text, schema.len, true, "response_format",
-                            &g->grammar, f);
+        good = take_grammar(grammars, schema.text, schema.len, true, "response_format", &g->grammar,
+                            f);
     free(schema.text);
     return good;
 }

@@ -33,7 +33,7 @@ struct generator {
     struct calls_reader calls;
     struct logprobs logprobs;
     int64_t max_tokens;
-    size_t n_tokens; /* picked so far, the end's id not counted */
+    size_t n_tokens;    /* picked so far, the end's id not counted */
     struct buffer text; /* what came since it was last taken */
     enum ending ending;
 };

@@ -55,8 +55,7 @@ static void judge_request(struct server *s, struct call *c) {
                              c->body.len, &s->request_facts, &f);
     if (good) {
         const struct tool_text *t = &c->request.text;
-        const enum bise_status status =
-            judge_text(s->judge, CHAT_USER, t->text, t->len, &v, &err);
+        const enum bise_status status = judge_text(s->judge, CHAT_USER, t->text, t->len, &v, &err);
         good = !status || fault_of_status(&f, "input", status, &err);
     }
     if (!good) {
@@ -189,7 +188,7 @@ void judge_put_answer(struct server *s, struct choice *ch) {
 
 int judge_open(struct server *s) {
     struct judge *j = calloc(1, sizeof *j);
-    const struct runtime e = {.path = s->path, .model = s->model, .info = s->info};
+    const struct runtime e = {.path = s->path, .model = s->model, .info = s->info, .plan = s->plan};
     s->judge = j;
     if (!j)
         return EXIT_MEMORY;

@@ -8,10 +8,10 @@
 
 /* Starts zeroed. The lists are what came since they were last taken, without their brackets. */
 struct logprobs {
-    bool of_completions;  /* four lists, as completions show them, not one */
-    struct buffer list;   /* objects, or tokens */
+    bool of_completions; /* four lists, as completions show them, not one */
+    struct buffer list;  /* objects, or tokens */
     struct buffer values, tops, offsets;
-    size_t offset;        /* in bytes of text, of the next token */
+    size_t offset; /* in bytes of text, of the next token */
 };
 
 /* Adds a token. logits [vocab_size]; NULL: the first of a text, which nothing foretells. */

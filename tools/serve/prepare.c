@@ -1,6 +1,6 @@
 #include "tools/serve/prepare.h"
 
-#include "tools/common/progress.h"
+#include "src/os/clock.h"
 #include "tools/serve/judge.h"
 #include "tools/serve/schedule.h"
 
@@ -94,10 +94,9 @@ static bool answer_tokenize(struct server *s, struct call *c, struct fault *f) {
     const size_t cap = 3 * r->text.len + 4;
     size_t n = 0;
     int32_t *ids = malloc(cap * sizeof *ids);
-    const enum bise_status status =
-        ids ? bise_tokenize(s->model, r->text.len ? r->text.text : "", r->text.len, ids, cap, &n,
-                            &err)
-            : BISE_ERR_MEMORY;
+    const enum bise_status status = ids ? bise_tokenize(s->model, r->text.len ? r->text.text : "",
+                                                        r->text.len, ids, cap, &n, &err)
+                                        : BISE_ERR_MEMORY;
     buffer_text(&b, "{\"tokens\":[");
     if (r->add_special && s->info->bos_id >= 0)
         buffer_print(&b, n ? "%d," : "%d", s->info->bos_id);
@@ -138,8 +137,8 @@ static bool answer_small(struct server *s, struct call *c, struct fault *f) {
     log_unknown(s, &c->request);
     if (!s->info->has_tokenizer)
         return fault_set(f, 400, NULL, NULL, "the model file has no tokenizer");
-    const bool good = c->endpoint == ENDPOINT_TOKENIZE ? answer_tokenize(s, c, f)
-                                                       : answer_detokenize(s, c, f);
+    const bool good =
+        c->endpoint == ENDPOINT_TOKENIZE ? answer_tokenize(s, c, f) : answer_detokenize(s, c, f);
     if (good) {
         server_wake(s);
         call_drop(c);
@@ -148,11 +147,6 @@ static bool answer_small(struct server *s, struct call *c, struct fault *f) {
 }
 
 /* ---- the thread ---- */
-
-static void close_generators(struct server *s, struct call *c) {
-    for (uint32_t i = 0; i < c->n_choices; i++)
-        generator_close(&c->choices[i].generator, &s->grammars);
-}
 
 static void prepare(struct server *s, struct call *c) {
     struct fault f = {.status = 0};
@@ -177,7 +171,8 @@ static void prepare(struct server *s, struct call *c) {
                          (size_t)s->n_lanes, (size_t)s->options->queue);
     c->queued = good;
     if (!good) {
-        close_generators(s, c);
+        for (uint32_t i = 0; i < c->n_choices; i++)
+            generator_close(&c->choices[i].generator, &s->grammars);
         server_refuse(s, c, &f);
     } else if (s->judge) {
         judge_put_prompt(s, c);

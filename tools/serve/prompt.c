@@ -76,8 +76,8 @@ static enum bise_status append_answer(const struct prompter *by, const struct ch
     *ids = grown;
     if (!p->len)
         return BISE_OK;
-    const enum bise_status status = tokenizer_encode(by->tokenizer, p->text, p->len, true,
-                                                     grown + *n, most, &n_text, err);
+    const enum bise_status status =
+        tokenizer_encode(by->tokenizer, p->text, p->len, true, grown + *n, most, &n_text, err);
     *n += status ? 0 : n_text;
     return status;
 }
@@ -87,9 +87,8 @@ static enum bise_status render_turns(const struct prompter *by, const struct vie
     struct chat *chat = NULL;
     const int32_t *found = NULL;
     const bool open = v->frame.last_is_open && v->n;
-    enum bise_status status =
-        chat_open(&chat, by->tokenizer, by->format, by->info->bos_id, by->info->eos_ids,
-                  by->info->n_eos, err);
+    enum bise_status status = chat_open(&chat, by->tokenizer, by->format, by->info->bos_id,
+                                        by->info->eos_ids, by->info->n_eos, err);
     if (!status && v->frame.system)
         status = chat_set_system(chat, v->frame.system, v->frame.system_len, err);
     for (size_t i = 0; i + open < v->n && !status; i++)
@@ -115,9 +114,8 @@ static enum bise_status render(const struct prompter *by, const struct view *v, 
     *ids = NULL;
     *n = 0;
     const enum bise_status status =
-        by->format == CHAT_V3
-            ? chat_tools_ids(&by->tools, v->parts, v->n, &v->frame, ids, n, err)
-            : render_turns(by, v, ids, n, err);
+        by->format == CHAT_V3 ? chat_tools_ids(&by->tools, v->parts, v->n, &v->frame, ids, n, err)
+                              : render_turns(by, v, ids, n, err);
     if (status) {
         free(*ids);
         *ids = NULL;
@@ -221,8 +219,7 @@ static bool check_format(const struct prompter *by, const struct request *r, str
         return fault_set(f, 400, "messages", NULL,
                          "messages: this is a base model without a chat format; POST "
                          "/v1/completions goes on with a text");
-    if ((r->n_tools || r->has_calls) &&
-        (by->format != CHAT_V3 || !chat_tools_known(&by->tools)))
+    if ((r->n_tools || r->has_calls) && (by->format != CHAT_V3 || !chat_tools_known(&by->tools)))
         return fault_set(f, 400, r->n_tools ? "tools" : "messages", NULL,
                          "%s: the model's chat format, %s, has no tools; expected a model of "
                          "format v3 with the pieces [AVAILABLE_TOOLS] and [TOOL_CALLS]",
@@ -265,8 +262,7 @@ static bool make_chat(struct prompt *p, const struct prompter *by, const struct 
     if (r->n_tools)
         put_tools(r, &tools);
     struct view v = view_of(r, &tools);
-    enum bise_status status =
-        tools.failed ? BISE_ERR_MEMORY : render(by, &v, &p->ids, &p->n, &err);
+    enum bise_status status = tools.failed ? BISE_ERR_MEMORY : render(by, &v, &p->ids, &p->n, &err);
     bool good = !status || fault_of_status(f, "messages", status, &err);
     if (good && p->n >= by->limit && r->full == FULL_DROP)
         good = drop_turns(by, r, &v, p, f);
@@ -295,10 +291,10 @@ static bool make_text(struct prompt *p, const struct prompter *by, const struct 
         size_t n = 0;
         if (by->info->bos_id >= 0)
             p->ids[p->n++] = by->info->bos_id;
-        const enum bise_status status =
-            r->text.len ? bise_tokenize(by->model, r->text.text, r->text.len, p->ids + p->n,
-                                        cap - p->n, &n, &err)
-                        : BISE_OK;
+        const enum bise_status status = r->text.len
+                                            ? bise_tokenize(by->model, r->text.text, r->text.len,
+                                                            p->ids + p->n, cap - p->n, &n, &err)
+                                            : BISE_OK;
         if (status)
             return fault_of_status(f, "prompt", status, &err);
         p->n += n;

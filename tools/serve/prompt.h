@@ -11,9 +11,9 @@ struct prompter {
     const struct bise_model_info *info;
     const struct tokenizer *tokenizer; /* NULL: the model has none */
     enum chat_format format;
-    struct chat_tools tools; /* of V3 */
-    size_t limit;            /* tokens a conversation may have; SIZE_MAX: as many as come */
-    size_t longest_piece;    /* bytes of text that one token may stand for */
+    struct chat_tools tools;      /* of V3 */
+    size_t limit;                 /* tokens a conversation may have; SIZE_MAX: as many as come */
+    size_t longest_piece;         /* bytes of text that one token may stand for */
     int32_t end_ids[MAX_EOS + 1]; /* [n_end], by which the model ends its answer */
     size_t n_end;
     char end_text[32]; /* the format's end where the vocabulary has no piece for it; "": it has */

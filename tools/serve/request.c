@@ -166,8 +166,8 @@ static bool add_stop(struct request *r, const struct json_value *v, struct fault
     if (v->kind != JSON_STRING)
         return request_expected(f, "stop", "a string or a list of strings", v);
     if (!v->len || v->len > STOP_MAX_BYTES || strlen(v->string) != v->len)
-        return fault_set(f, 400, "stop", NULL,
-                         "stop: expected texts of 1 to %d bytes without NUL", STOP_MAX_BYTES);
+        return fault_set(f, 400, "stop", NULL, "stop: expected texts of 1 to %d bytes without NUL",
+                         STOP_MAX_BYTES);
     if (r->n_stops == STOP_MAX_TEXTS)
         return fault_set(f, 400, "stop", NULL, "stop: expected at most %d texts", STOP_MAX_TEXTS);
     r->stops[r->n_stops++] = v->string;
@@ -272,8 +272,7 @@ static bool read_common(struct request *r, const struct json_value *root,
         !read_int(root, "max_completion_tokens", least, INT32_MAX, &r->max_tokens, f) ||
         !read_int(root, "n", 1, REQUEST_MAX_CHOICES, &n, f) ||
         !read_bool(root, "stream", &r->stream, f) || !read_stops(r, root, f) ||
-        !read_format(r, root, f) || !read_overflow(r, root, facts, f) ||
-        !read_logprobs(r, root, f))
+        !read_format(r, root, f) || !read_overflow(r, root, facts, f) || !read_logprobs(r, root, f))
         return false;
     r->n = (uint32_t)n;
     if (options && options->kind != JSON_OBJECT)
@@ -315,8 +314,8 @@ static bool read_prompt(struct request *r, const struct json_value *root, uint32
     if (v && v->kind == JSON_ARRAY && v->len == 1 && first->kind != JSON_NUMBER)
         v = first;
     if (v && v->kind == JSON_ARRAY && v->len > 1 && first->kind != JSON_NUMBER)
-        return fault_set(f, 400, "prompt", NULL,
-                         "prompt: expected one prompt a request, found %zu", v->len);
+        return fault_set(f, 400, "prompt", NULL, "prompt: expected one prompt a request, found %zu",
+                         v->len);
     return v && v->kind == JSON_ARRAY ? read_ids(r, v, "prompt", vocab, f)
                                       : read_text(r, v, "prompt", f);
 }
@@ -331,8 +330,8 @@ static bool read_inputs(struct request *r, const struct json_value *root, struct
     const struct json_value *v = request_get(root, "input");
     if (v && v->kind == JSON_ARRAY) {
         if (v->len != 1)
-            return fault_set(f, 400, "input", NULL,
-                             "input: expected one text a request, found %zu", v->len);
+            return fault_set(f, 400, "input", NULL, "input: expected one text a request, found %zu",
+                             v->len);
         v = json_first(v);
     }
     return read_text(r, v, "input", f);
@@ -364,10 +363,10 @@ static bool read_endpoint(struct request *r, const struct json_value *root,
 
 /* Known to other servers; they would change the answer. */
 static const char *const refused[] = {
-    "functions",       "function_call", "best_of",       "audio",         "web_search_options",
-    "mirostat",        "tfs_z",         "dry_multiplier", "xtc_probability", "dynatemp_range",
-    "guided_json",     "guided_regex",  "guided_choice", "guided_grammar", "json_schema",
-    "prompt_mode",     "input_prefix",  "input_suffix",  "samplers",
+    "functions",   "function_call", "best_of",        "audio",           "web_search_options",
+    "mirostat",    "tfs_z",         "dry_multiplier", "xtc_probability", "dynatemp_range",
+    "guided_json", "guided_regex",  "guided_choice",  "guided_grammar",  "json_schema",
+    "prompt_mode", "input_prefix",  "input_suffix",   "samplers",
 };
 
 static const char *const known[] = {

@@ -22,7 +22,7 @@ enum endpoint {
 #define REQUEST_MAX_DEPTH   64
 #define REQUEST_MAX_VALUES  100000u
 #define REQUEST_MAX_CHOICES 64
-#define REQUEST_MAX_TOP     20 /* logprobs of alternatives */
+#define REQUEST_MAX_TOP     20     /* logprobs of alternatives */
 #define REQUEST_MAX_SOURCE  65536u /* bytes of a schema or grammar */
 #define REQUEST_MAX_TOOLS   128
 #define REQUEST_MAX_BIAS    1024
@@ -58,8 +58,8 @@ struct request {
     const char *stops[STOP_MAX_TEXTS];
     size_t n_stops;
     enum reply_format format;
-    const struct json_value *schema; /* REPLY_SCHEMA */
-    const struct json_value *grammar; /* REPLY_GRAMMAR, a string */
+    const struct json_value *schema;                   /* REPLY_SCHEMA */
+    const struct json_value *grammar;                  /* REPLY_GRAMMAR, a string */
     const struct json_value *tools[REQUEST_MAX_TOOLS]; /* [n_tools] their "function" objects */
     size_t n_tools;
     enum tool_choice tool_choice;
@@ -77,7 +77,7 @@ struct request {
 /* What of the model a request is checked against. */
 struct request_facts {
     uint32_t vocab_size;
-    bool can_sink; /* the server was opened with --overflow sink */
+    bool can_sink;          /* the server was opened with --overflow sink */
     enum full_context full; /* where the request does not say */
 };
 

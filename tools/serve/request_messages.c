@@ -72,7 +72,8 @@ static bool add_call(const struct json_value *call, const char *name, struct too
                      struct fault *f) {
     const struct json_value *function = json_get(call, "function"),
                             *called = json_get(function, "name"),
-                            *arguments = json_get(function, "arguments"), *id = json_get(call, "id");
+                            *arguments = json_get(function, "arguments"),
+                            *id = json_get(call, "id");
     struct bise_error err = {0};
     if (!called || called->kind != JSON_STRING)
         return request_expected(f, name, "a call's function.name", called);

@@ -13,7 +13,7 @@ static bool method_is(const struct http_head *h, const char *method) {
     return strlen(method) == h->method.len && memcmp(h->method.at, method, h->method.len) == 0;
 }
 
-static void refuse(struct route *r, int status, const char *code, const char *message) {
+static void deny(struct route *r, int status, const char *code, const char *message) {
     r->kind = ROUTE_REFUSE;
     r->status = status;
     fault_set(&r->fault, status, NULL, code, "%s", message);
@@ -59,7 +59,7 @@ static void get_model(const struct server *s, const struct http_head *h, struct 
         memcmp(h->path.at + skip, s->name, h->path.len - skip) == 0)
         put_model(s, &r->body);
     else
-        refuse(r, 404, "model_not_found", "there is no model of this name; GET /v1/models names it");
+        deny(r, 404, "model_not_found", "there is no model of this name; GET /v1/models names it");
 }
 
 static const char *const gets[] = {"/health", "/v1/models", "/metrics", "/props"};
@@ -68,7 +68,7 @@ static void get(struct server *s, const struct http_head *h, struct route *r) {
     if (path_is(h, "/health"))
         get_health(s, r);
     else if (is_loading(s))
-        refuse(r, 503, "loading", "the model is being loaded");
+        deny(r, 503, "loading", "the model is being loaded");
     else if (path_is(h, "/v1/models"))
         get_models(s, r);
     else if (path_is(h, "/metrics"))
@@ -93,7 +93,7 @@ static const struct {
     const char *path;
     enum endpoint endpoint;
 } posts[] = {
-    {"/v1/chat/completions", ENDPOINT_CHAT}, {"/v1/completions", ENDPOINT_COMPLETIONS},
+    {"/v1/chat/completions", ENDPOINT_CHAT},   {"/v1/completions", ENDPOINT_COMPLETIONS},
     {"/v1/moderations", ENDPOINT_MODERATIONS}, {"/tokenize", ENDPOINT_TOKENIZE},
     {"/detokenize", ENDPOINT_DETOKENIZE},
 };
@@ -125,13 +125,13 @@ static bool is_json(const struct http_head *h) {
 
 static void post(struct server *s, const struct http_head *h, size_t i, struct route *r) {
     if (is_loading(s)) {
-        refuse(r, 503, "loading", "the model is being loaded");
+        deny(r, 503, "loading", "the model is being loaded");
     } else if (!is_json(h)) {
-        refuse(r, 415, NULL, "Content-Type: expected application/json");
+        deny(r, 415, NULL, "Content-Type: expected application/json");
     } else if (posts[i].endpoint == ENDPOINT_MODERATIONS && !s->judge) {
-        refuse(r, 404, NULL, "/v1/moderations needs a server that was started with --moderate");
+        deny(r, 404, NULL, "/v1/moderations needs a server that was started with --moderate");
     } else if (h->length > SERVER_MAX_BODY) {
-        refuse(r, 413, NULL, "the body: expected at most 8 MB");
+        deny(r, 413, NULL, "the body: expected at most 8 MB");
     } else {
         r->kind = ROUTE_BODY;
         r->endpoint = posts[i].endpoint;
@@ -142,7 +142,7 @@ static void post(struct server *s, const struct http_head *h, size_t i, struct r
 
 static void preflight(struct route *r) {
     if (!r->is_cross) {
-        refuse(r, 403, NULL, "Origin: other pages may not ask here (--allow-origin lets one)");
+        deny(r, 403, NULL, "Origin: other pages may not ask here (--allow-origin lets one)");
         return;
     }
     r->status = 204;
@@ -150,7 +150,7 @@ static void preflight(struct route *r) {
 }
 
 static void wrong_method(struct route *r, const char *allow) {
-    refuse(r, 405, NULL, "this path has another method");
+    deny(r, 405, NULL, "this path has another method");
     r->allow = allow;
 }
 
@@ -160,10 +160,11 @@ void route_request(struct server *s, const struct http_head *h, const struct own
     const size_t i = find_post(h);
     *r = (struct route){.kind = ROUTE_ANSWER, .status = 200, .type = "application/json"};
     if (!access_host_is_ours(&s->access, h, own)) {
-        refuse(r, 403, "host", "Host: this server does not answer by that name (--allow-host NAME "
-                               "lets it)");
+        deny(r, 403, "host",
+             "Host: this server does not answer by that name (--allow-host NAME "
+             "lets it)");
     } else if (!access_origin_may_ask(&s->access, h, &r->is_cross)) {
-        refuse(r, 403, "origin", "Origin: other pages may not ask here (--allow-origin lets one)");
+        deny(r, 403, "origin", "Origin: other pages may not ask here (--allow-origin lets one)");
     } else if (method_is(h, "OPTIONS")) {
         preflight(r);
     } else if (file) {
@@ -174,11 +175,11 @@ void route_request(struct server *s, const struct http_head *h, const struct own
         else
             wrong_method(r, "GET");
     } else if (!is_get_path(h) && i == N_POSTS) {
-        refuse(r, 404, NULL, "there is nothing at this path");
-    } else if (!path_is(h, "/health") &&
-               (r->key = access_key_of(&s->access, h)) == KEY_NONE) {
-        refuse(r, 401, "invalid_api_key", "Authorization: expected \"Bearer\" and a key that is "
-                                          "known here");
+        deny(r, 404, NULL, "there is nothing at this path");
+    } else if (!path_is(h, "/health") && (r->key = access_key_of(&s->access, h)) == KEY_NONE) {
+        deny(r, 401, "invalid_api_key",
+             "Authorization: expected \"Bearer\" and a key that is "
+             "known here");
     } else if (i < N_POSTS) {
         if (method_is(h, "POST"))
             post(s, h, i, r);

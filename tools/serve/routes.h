@@ -13,7 +13,7 @@ enum route_kind {
 struct route {
     enum route_kind kind;
     int status;
-    const char *type; /* of the answer; NULL: it has no body */
+    const char *type;  /* of the answer; NULL: it has no body */
     const char *allow; /* of 405 */
     bool is_page;
     bool is_cross; /* Access-Control headers belong to it: the Origin is another one, and allowed */

@@ -1,9 +1,8 @@
 #include "tools/serve/schedule.h"
 
 #include "src/base/error.h"
-#include "tools/common/progress.h"
+#include "src/os/clock.h"
 #include "tools/serve/judge.h"
-#include "tools/serve/lanes.h"
 #include "tools/serve/prepare.h"
 #include "tools/serve/sequences.h"
 
@@ -39,26 +38,17 @@ struct schedule {
     struct event *first, *last; /* guarded */
     bool closing, poked;        /* guarded */
 
-    struct sequence *seqs; /* [n_lanes] */
-    struct lane_run *runs; /* [n_lanes] */
-    struct choice *waiting; /* in the order of their arrival */
+    struct sequence *seqs;            /* [n_lanes] */
+    struct bise_run *runs;            /* [n_lanes] */
+    struct choice *waiting;           /* in the order of their arrival */
     uint64_t served[ACCESS_MAX_KEYS]; /* when a key was given a sequence last */
     uint64_t clock;
-    uint8_t *allowed;    /* [vocab_size] */
-    float *echo_logits;  /* [ECHO_CHUNK][vocab_size]; NULL until it is wanted */
+    uint8_t *allowed;      /* [vocab_size] */
+    float *echo_logits;    /* [ECHO_CHUNK][vocab_size]; NULL until it is wanted */
     double column_seconds; /* of a prompt's token in a step; 0: not known */
 };
 
 /* ---- ends ---- */
-
-static void release_call(struct schedule *s, struct call *c) {
-    struct server *server = s->server;
-    for (uint32_t i = 0; i < c->n_choices; i++)
-        generator_close(&c->choices[i].generator, &server->grammars);
-    server_leave(server, c->n_choices);
-    server_wake(server);
-    call_drop(c);
-}
 
 /* All of the call's choices have ended. */
 static void finish_call(struct schedule *s, struct call *c) {
@@ -68,7 +58,7 @@ static void finish_call(struct schedule *s, struct call *c) {
     c->n_cached = c->choices[0].n_cached;
     if (!atomic_load(&c->is_gone))
         answer_finish(c, &s->server->answer_facts);
-    release_call(s, c);
+    server_release(s->server, c);
 }
 
 static void end_choice(struct schedule *s, struct choice *ch) {
@@ -233,17 +223,17 @@ static struct choice **next_waiting(struct schedule *s) {
 
 /* The sequence holds as much of the prompt as can be had. */
 static size_t bring_beginning(struct schedule *s, const struct choice *ch, struct placement p) {
-    struct lanes *lanes = s->server->lanes;
+    struct bise_engine *engine = s->server->engine;
     struct sequence *to = &s->seqs[p.to];
     if (ch->call->request.echo && ch->call->request.logprobs)
         p.common = 0; /* every position's logits are wanted */
     while (p.common > 0) {
         if (p.from == p.to) {
-            if (lanes_truncate(lanes, p.to, p.common)) {
+            if (bise_seq_truncate(engine, p.to, p.common, NULL) == BISE_OK) {
                 to->n_held = p.common;
                 return p.common;
             }
-        } else if (lanes_copy(lanes, p.to, p.from, p.common)) {
+        } else if (bise_seq_copy(engine, p.to, p.from, p.common, NULL) == BISE_OK) {
             to->n_held = 0;
             if (sequence_hold(to, s->seqs[p.from].held, p.common))
                 return p.common;
@@ -251,7 +241,7 @@ static size_t bring_beginning(struct schedule *s, const struct choice *ch, struc
         sequences_next_source(s->seqs, s->server->n_lanes, ch->ids, ch->n_prompt, ch->call->key,
                               &p);
     }
-    lanes_reset(lanes, p.to);
+    bise_seq_reset(engine, p.to);
     to->n_held = 0;
     return 0;
 }
@@ -320,7 +310,7 @@ static bool wants_echo(const struct choice *ch) {
 
 /* How many ids of a prompt a step may read beside n writing sequences. */
 static size_t chunk_beside(const struct schedule *s, size_t n_writing) {
-    const size_t chunk = lanes_plan(s->server->lanes)->chunk;
+    const size_t chunk = s->server->plan.chunk;
     if (!n_writing)
         return chunk;
     size_t n = LEAST_CHUNK;
@@ -331,16 +321,16 @@ static size_t chunk_beside(const struct schedule *s, size_t n_writing) {
     return n < chunk ? n : chunk;
 }
 
-static struct lane_run run_of(struct schedule *s, uint32_t lane, size_t most) {
+static struct bise_run run_of(struct schedule *s, uint32_t lane, size_t most) {
     const struct sequence *q = &s->seqs[lane];
     const struct choice *ch = q->choice;
     const size_t left = ch->n_ids - q->n_held;
-    struct lane_run r = {.lane = lane, .ids = ch->ids + q->n_held, .n = left < most ? left : most};
+    struct bise_run r = {.seq = lane, .ids = ch->ids + q->n_held, .n = left < most ? left : most};
     if (wants_echo(ch) && !is_writing(q)) {
         r.n = r.n < ECHO_CHUNK ? r.n : ECHO_CHUNK;
         r.logits = s->echo_logits;
     }
-    r.want_last = r.n == left;
+    r.want = r.logits ? BISE_WANT_ALL : r.n == left ? BISE_WANT_LAST : BISE_WANT_NONE;
     return r;
 }
 
@@ -368,7 +358,7 @@ static size_t plan_step(struct schedule *s, uint32_t *reader) {
 }
 
 /* Logprobs of the prompt's tokens: position i foretells id i + 1. */
-static void score_prompt(struct schedule *s, struct choice *ch, const struct lane_run *r) {
+static void score_prompt(struct schedule *s, struct choice *ch, const struct bise_run *r) {
     const struct server *server = s->server;
     const size_t vocab = server->info->vocab_size, base = ch->n_scored;
     struct logprobs *l = &ch->generator.logprobs;
@@ -402,8 +392,8 @@ static enum bise_status write_next(struct schedule *s, uint32_t lane, struct bis
         generator_end(g, ENDING_LENGTH);
         return BISE_OK;
     }
-    const enum bise_status status = generator_pick(
-        g, lanes_logits(server->lanes, lane), ch->ids, ch->n_ids, s->allowed, &id, err);
+    const enum bise_status status = generator_pick(g, bise_seq_logits(server->engine, lane),
+                                                   ch->ids, ch->n_ids, s->allowed, &id, err);
     if (status)
         return status;
     if (!append_id(ch, id) || !generator_take(g, id))
@@ -442,8 +432,8 @@ static void advance(struct schedule *s, uint32_t lane) {
     answer_advance(ch, &s->server->answer_facts);
 }
 
-static void take_run(struct schedule *s, const struct lane_run *r) {
-    struct sequence *q = &s->seqs[r->lane];
+static void take_run(struct schedule *s, const struct bise_run *r) {
+    struct sequence *q = &s->seqs[r->seq];
     struct choice *ch = q->choice;
     enum bise_status status = r->status;
     struct bise_error err = {0};
@@ -451,7 +441,7 @@ static void take_run(struct schedule *s, const struct lane_run *r) {
         status = BISE_ERR_MEMORY;
     if (status == BISE_ERR_CONTEXT && is_writing(q)) {
         generator_end(&ch->generator, ENDING_LENGTH);
-        end_answer(s, r->lane);
+        end_answer(s, r->seq);
         return;
     }
     if (status) {
@@ -463,10 +453,10 @@ static void take_run(struct schedule *s, const struct lane_run *r) {
         if (!ch->index)
             atomic_fetch_add(&ch->call->n_read, r->n);
     }
-    if (r->logits)
+    if (r->want == BISE_WANT_ALL)
         score_prompt(s, ch, r);
     if (q->n_held == ch->n_ids)
-        advance(s, r->lane);
+        advance(s, r->seq);
 }
 
 static bool have_echo_memory(struct schedule *s, uint32_t reader) {
@@ -487,6 +477,20 @@ static void shed_load(struct schedule *s) {
         }
 }
 
+/* Runs what is planned. A client that leaves while its prompt alone is read ends the step. */
+static enum bise_status run_step(struct schedule *s, size_t n, struct bise_error *err) {
+    struct server *server = s->server;
+    struct call *alone = n == 1 ? s->seqs[s->runs[0].seq].choice->call : NULL;
+    atomic_store(&server->alone, alone);
+    enum bise_status status = bise_step(server->engine, s->runs, n, &server->stop, err);
+    atomic_store(&server->alone, NULL);
+    if (atomic_load(&server->stopping) < 2)
+        server->stop = 0;
+    for (size_t i = 0; i < n && status && status != BISE_ERR_INTERRUPTED; i++)
+        fail_call(s, s->seqs[s->runs[i].seq].choice->call, status, err);
+    return status;
+}
+
 /* Runs a step. False: there is nothing to run. */
 static bool step(struct schedule *s) {
     struct metrics *m = &s->server->metrics;
@@ -501,12 +505,13 @@ static bool step(struct schedule *s) {
     if (!n)
         return false;
     const double start = seconds_now();
-    lanes_step(s->server->lanes, s->runs, n);
+    const enum bise_status status = run_step(s, n, &err);
+    if (status)
+        return true;
     const double seconds = seconds_now() - start;
     if (reader != s->server->n_lanes) {
         const double now = seconds / (double)s->runs[n - 1].n;
-        s->column_seconds =
-            s->column_seconds > 0 ? 0.7 * s->column_seconds + 0.3 * now : now;
+        s->column_seconds = s->column_seconds > 0 ? 0.7 * s->column_seconds + 0.3 * now : now;
     }
     atomic_fetch_add(&m->steps, 1);
     atomic_fetch_add(&m->step_us, (unsigned long)(1e6 * seconds));
@@ -529,20 +534,17 @@ static bool read_foreseen(struct schedule *s) {
         const size_t common = common_ids(q->held, q->n_held, q->foreseen, q->n_foreseen);
         const bool back = common < q->n_held;
         if (common == q->n_foreseen || (back && common < q->n_foreseen / 2) ||
-            (back && !lanes_truncate(s->server->lanes, i, common))) {
-            if (back && common < q->n_foreseen && common >= q->n_foreseen / 2)
-                q->n_held = 0; /* it began anew */
+            (back && bise_seq_truncate(s->server->engine, i, common, NULL) != BISE_OK)) {
             free(q->foreseen);
             q->foreseen = NULL;
             continue;
         }
         q->n_held = common;
         const size_t left = q->n_foreseen - common;
-        struct lane_run r = {.lane = i,
-                             .ids = q->foreseen + common,
-                             .n = left < LEAST_CHUNK ? left : LEAST_CHUNK};
-        lanes_step(s->server->lanes, &r, 1);
-        if (r.status || !sequence_hold(q, r.ids, r.n)) {
+        struct bise_run r = {
+            .seq = i, .ids = q->foreseen + common, .n = left < LEAST_CHUNK ? left : LEAST_CHUNK};
+        if (bise_step(s->server->engine, &r, 1, &s->server->stop, NULL) || r.status ||
+            !sequence_hold(q, r.ids, r.n)) {
             free(q->foreseen);
             q->foreseen = NULL;
         }
@@ -634,7 +636,7 @@ void schedule_put(struct server *server, struct call *c) {
     if (put_event(s, (struct event){.kind = EVENT_CALL, .call = c}))
         return;
     fail_call(s, c, BISE_ERR_MEMORY, &err);
-    release_call(s, c);
+    server_release(s->server, c);
 }
 
 void schedule_judged(struct server *server, struct choice *ch, bool filtered) {
@@ -645,11 +647,9 @@ void schedule_judged(struct server *server, struct choice *ch, bool filtered) {
 
 void schedule_foreseen(struct server *server, uint32_t lane, uint64_t stamp, int32_t *ids,
                        size_t n) {
-    if (!put_event(server->schedule, (struct event){.kind = EVENT_FORESEEN,
-                                                    .lane = lane,
-                                                    .stamp = stamp,
-                                                    .ids = ids,
-                                                    .n = n}))
+    if (!put_event(server->schedule,
+                   (struct event){
+                       .kind = EVENT_FORESEEN, .lane = lane, .stamp = stamp, .ids = ids, .n = n}))
         free(ids);
 }
 

@@ -22,8 +22,7 @@ static size_t usable(const struct sequence *q, const int32_t *ids, size_t n, uin
 static bool goes_on_with(const struct sequence *q, const int32_t *ids, size_t n, uint32_t key) {
     if (!q->n_held || q->key != key)
         return false;
-    if (q->n_stable && n >= q->n_stable &&
-        memcmp(ids, q->stable, q->n_stable * sizeof *ids) == 0)
+    if (q->n_stable && n >= q->n_stable && memcmp(ids, q->stable, q->n_stable * sizeof *ids) == 0)
         return true;
     return common_ids(q->held, q->n_held, ids, n) >= q->n_prompt;
 }

@@ -8,10 +8,10 @@ struct sequence {
     struct choice *choice; /* NULL: free */
     int32_t *held;         /* [n_held] ids in the cache */
     size_t n_held, cap_held;
-    uint32_t key;     /* whose it is */
-    uint64_t used;    /* when it was given to a choice last; 0: never */
-    size_t n_prompt;  /* of these the last prompt's */
-    int32_t *stable;  /* [n_stable] what its conversation goes on to begin with */
+    uint32_t key;    /* whose it is */
+    uint64_t used;   /* when it was given to a choice last; 0: never */
+    size_t n_prompt; /* of these the last prompt's */
+    int32_t *stable; /* [n_stable] what its conversation goes on to begin with */
     size_t n_stable;
     int32_t *foreseen; /* [n_foreseen] what its next prompt will begin with; NULL: not known */
     size_t n_foreseen;

@@ -11,16 +11,15 @@
 #include "tools/serve/answer.h"
 #include "tools/serve/metrics.h"
 
-struct lanes;
 struct prepare;
 struct schedule;
 struct judge;
 
 struct serve_options {
     struct runtime_options runtime;
-    const char *host, *key_file, *overflow, *format;
+    const char *host, *key_file, *overflow, *format, *name;
     struct option_list allow_hosts, allow_origins;
-    int64_t port, lanes, stall_ms, queue, grace;
+    int64_t port, n_lanes, stall_ms, queue, grace;
     double threshold;
     bool no_key, log_json, moderate, open, quiet;
 };
@@ -30,10 +29,11 @@ struct server {
     const char *path; /* of the model */
     struct bise_model *model;
     const struct bise_model_info *info;
-    char name[128]; /* of the model, as clients see it */
-    struct bise_session_params params;
-    struct lanes *lanes;
-    uint32_t n_lanes;
+    char name[128];  /* of the model, as clients see it */
+    const char *isa; /* instruction set in use */
+    struct bise_engine *engine;
+    struct bise_plan plan;
+    uint32_t n_lanes; /* sequences */
     struct prompter prompter;
     struct grammars grammars;
     struct request_facts request_facts;
@@ -45,17 +45,24 @@ struct server {
     struct judge *judge; /* NULL: none */
     int64_t started;     /* seconds since 1970 */
 
-    atomic_size_t under_way; /* choices that are queued or being written */
-    int wake;                /* an eventfd: a reply has grown */
-    atomic_int stopping;     /* 1: no new requests; 2: those under way are cut */
-    volatile int stop;       /* of the engine's steps */
+    atomic_size_t under_way;      /* choices that are queued or being written */
+    int wake;                     /* an eventfd: a reply has grown */
+    atomic_bool is_ready;         /* the model is loaded */
+    atomic_int stopping;          /* 1: no new requests; 2: those under way are cut */
+    volatile int stop;            /* of the engine's steps */
+    _Atomic(struct call *) alone; /* whose prompt is all that a step reads */
 };
+
+#define SERVER_MAX_BODY   (8u << 20)
+#define SERVER_MAX_BODIES (32u << 20) /* of all requests under way */
 
 /* Reserves places for n choices; false: there are not so many. */
 bool server_admit(struct server *s, size_t n);
 void server_leave(struct server *s, size_t n);
 /* Tells the socket's thread that a reply has grown. */
 void server_wake(struct server *s);
+/* The call is over: its generators are closed, its places given back, one reference is dropped. */
+void server_release(struct server *s, struct call *c);
 /* The call ends with a fault; its places are given back, one reference is dropped. */
 void server_refuse(struct server *s, struct call *c, const struct fault *f);
 

@@ -1,6 +1,6 @@
 #include "tools/serve/sockets.h"
 
-#include "tools/common/progress.h"
+#include "src/os/clock.h"
 #include "tools/serve/connection.h"
 
 #include <arpa/inet.h>
@@ -21,8 +21,8 @@
 
 static int listen_at(const struct addrinfo *a) {
     const int on = 1;
-    const int fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                          a->ai_protocol);
+    const int fd =
+        socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->ai_protocol);
     if (fd < 0)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -149,8 +149,7 @@ static void accept_all(struct sockets *k, int listener, double now) {
         socklen_t len = sizeof a;
         struct own_address peer, own;
         const int on = 1;
-        const int fd =
-            accept4(listener, (struct sockaddr *)&a, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        const int fd = accept4(listener, (struct sockaddr *)&a, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
                 k->accept_again = now + 1;
@@ -179,8 +178,7 @@ static void empty_wake(int fd) {
 void sockets_round(struct sockets *k, int wait_ms) {
     struct pollfd fds[1 + 8 + SOCKETS_MAX];
     size_t n = 0;
-    const bool accepts =
-        !atomic_load(&k->server->stopping) && seconds_now() >= k->accept_again;
+    const bool accepts = !atomic_load(&k->server->stopping) && seconds_now() >= k->accept_again;
     fds[n++] = (struct pollfd){.fd = k->server->wake, .events = POLLIN};
     for (size_t i = 0; i < k->n_listeners; i++)
         fds[n++] = (struct pollfd){.fd = accepts ? k->listeners[i] : -1, .events = POLLIN};

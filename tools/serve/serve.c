@@ -1,0 +1,333 @@
+/* bise serve: options, and what runs from the start to the end. */
+#include "src/os/clock.h"
+#include "src/os/cpu.h"
+#include "tools/common/model_path.h"
+#include "tools/common/sampling.h"
+#include "tools/serve/judge.h"
+#include "tools/serve/prepare.h"
+#include "tools/serve/schedule.h"
+#include "tools/serve/sockets.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEFAULT_PORT     8080
+#define DEFAULT_LANES    4
+#define MAX_LANES        64
+#define WINDOWED_CONTEXT 32768 /* tokens of a conversation, where a window lets it go on */
+#define N_SINKS          64
+#define OWN_OPTIONS      18
+
+static const char *const usage = "bise serve [-m FILE] [options]";
+
+static bool parse(struct serve_options *o, int argc, char **argv, int *code) {
+    const struct option_def mine[OWN_OPTIONS] = {
+        {"-b|--sequences", OPT_INT, &o->n_lanes, "N",
+         "conversations at once (default: 4, or what fits)", 1, MAX_LANES},
+        {"--host", OPT_STRING, &o->host, "ADDRESS", "where to listen (default: 127.0.0.1)", 0, 0},
+        {"--port", OPT_INT, &o->port, "N", "its port, 0 for any (default: 8080)", 0, 65535},
+        {"--api-key-file", OPT_STRING, &o->key_file, "FILE",
+         "keys, one a line; nobody else may read the file (BISE_API_KEY)", 0, 0},
+        {"--no-key", OPT_FLAG, &o->no_key, NULL, "let everybody who can reach the address ask", 0,
+         0},
+        {"--allow-origin", OPT_LIST, &o->allow_origins, "ORIGIN",
+         "let pages of this origin ask, * for any", 0, 0},
+        {"--allow-host", OPT_LIST, &o->allow_hosts, "NAME",
+         "answer by this name too, as behind a proxy", 0, 0},
+        {"--stall", OPT_INT, &o->stall_ms, "MS",
+         "how long answers may wait for another's prompt (default: 1000)", 1, 600000},
+        {"--queue", OPT_INT, &o->queue, "N", "answers that may wait (default: 64)", 0, 65536},
+        {"--grace", OPT_INT, &o->grace, "S",
+         "how long answers may go on after SIGTERM (default: 30)", 0, 86400},
+        {"--overflow", OPT_STRING, &o->overflow, "HOW",
+         "a full context: stop, drop the oldest turns, or sink", 0, 0},
+        {"--chat-format", OPT_STRING, &o->format, "NAME",
+         "v1, v3, chatml, zephyr, llama2 or none (default: the model's)", 0, 0},
+        {"--moderate", OPT_FLAG, &o->moderate, NULL,
+         "judge prompts and answers; nothing is shown before", 0, 0},
+        {"--threshold", OPT_FLOAT, &o->threshold, "P",
+         "moderate where all categories together have P", 0, 1},
+        {"--log-json", OPT_FLAG, &o->log_json, NULL, "the log as JSON, one object a line", 0, 0},
+        {"--open", OPT_FLAG, &o->open, NULL, "open the page in the browser", 0, 0},
+        {"-q|--quiet", OPT_FLAG, &o->quiet, NULL, "no log", 0, 0},
+        {"--name", OPT_STRING, &o->name, "NAME", "the model's name (default: its file's)", 0, 0},
+    };
+    struct option_def defs[RUNTIME_OPTIONS + OWN_OPTIONS];
+    size_t n_positional;
+    runtime_option_defs(&o->runtime, defs);
+    memcpy(defs + RUNTIME_OPTIONS, mine, sizeof mine);
+    return options_parse(argc, argv, defs, sizeof defs / sizeof defs[0], usage, NULL, 0,
+                         &n_positional, code);
+}
+
+/* ---- before anything is loaded ---- */
+
+static bool is_loopback(const char *host) {
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
+           strcmp(host, "localhost") == 0;
+}
+
+static int check_keys(struct server *s) {
+    const struct serve_options *o = s->options;
+    s->access.hosts = o->allow_hosts;
+    s->access.origins = o->allow_origins;
+    if (o->no_key)
+        return o->key_file ? refuse(EXIT_USAGE, "expected one of --api-key-file and --no-key")
+                           : EXIT_DONE;
+    const int code = access_read_keys(&s->access, o->key_file);
+    if (code || s->access.n_keys || is_loopback(o->host))
+        return code;
+    return refuse(EXIT_USAGE,
+                  "--host %s can be reached from elsewhere: expected --api-key-file FILE or "
+                  "BISE_API_KEY, or --no-key to let everybody ask",
+                  o->host);
+}
+
+static int check_overflow(struct server *s, struct serve_options *o) {
+    static const char *const names[] = {"stop", "drop", "sink"};
+    for (int i = 0; o->overflow && i < 3; i++)
+        if (strcmp(o->overflow, names[i]) == 0) {
+            s->request_facts.full = (enum full_context)i;
+            s->request_facts.can_sink = i == FULL_SINK;
+            o->runtime.n_sinks = i == FULL_SINK ? N_SINKS : 0;
+            return EXIT_DONE;
+        }
+    return o->overflow ? refuse(EXIT_USAGE, "--overflow: expected stop, drop or sink, found \"%s\"",
+                                o->overflow)
+                       : EXIT_DONE;
+}
+
+static int choose_format(struct server *s, enum chat_format *format) {
+    const char *asked = s->options->format;
+    const char *name = asked ? asked : s->info->chat_format;
+    *format = chat_format_from_name(name);
+    if (*format != CHAT_FORMAT_COUNT && (*format != CHAT_UNKNOWN || !asked)) {
+        if (*format == CHAT_UNKNOWN)
+            fprintf(stderr, "bise: serve: warning: the model does not say its chat format; without "
+                            "--chat-format only /v1/completions answers\n");
+        return EXIT_DONE;
+    }
+    return refuse(EXIT_USAGE,
+                  "--chat-format: expected v1, v3, chatml, zephyr, llama2 or none, found \"%s\"",
+                  name);
+}
+
+/* ---- the model ---- */
+
+static bool on_progress(void *user, size_t done, size_t total) {
+    const struct server *s = user;
+    (void)done;
+    (void)total;
+    return atomic_load(&s->stopping) > 0;
+}
+
+/* As many sequences as were asked for or, where nothing was, at most four that fit. */
+static enum bise_status plan_lanes(struct server *s, const struct bise_model *model,
+                                   struct bise_engine_params *params, struct bise_error *err) {
+    const uint32_t asked = (uint32_t)s->options->n_lanes;
+    enum bise_status status;
+    params->n_seqs = asked ? asked : DEFAULT_LANES;
+    while ((status = bise_plan(model, params, &s->plan, err)) == BISE_ERR_MEMORY && !asked &&
+           params->n_seqs > 1)
+        params->n_seqs--;
+    s->n_lanes = params->n_seqs;
+    return status;
+}
+
+static void name_model(struct server *s) {
+    const char *slash = strrchr(s->path, '/'), *base = slash ? slash + 1 : s->path;
+    const size_t len = strlen(base);
+    const bool has_ending = len > 5 && strcmp(base + len - 5, ".bise") == 0;
+    if (s->options->name)
+        snprintf(s->name, sizeof s->name, "%s", s->options->name);
+    else
+        snprintf(s->name, sizeof s->name, "%.*s", (int)(len - (has_ending ? 5 : 0)), base);
+    s->answer_facts = (struct answer_facts){.model = s->name, .hold_back = s->options->moderate};
+}
+
+static enum bise_status open_engine(struct server *s, struct bise_engine_params *params,
+                                    enum bise_memory memory, struct bise_error *err) {
+    const struct bise_model_params mapped = {.memory = BISE_MEMORY_MMAP};
+    const struct bise_model_params load = {.memory = memory,
+                                           .n_threads = params->n_threads,
+                                           .progress = on_progress,
+                                           .progress_user = s};
+    struct bise_model *seen = NULL;
+    enum bise_status status = bise_model_open(&seen, s->path, &mapped, err);
+    if (!status) /* by the header alone, before gigabytes are read */
+        status = plan_lanes(s, seen, params, err);
+    bise_model_close(&seen);
+    if (!status)
+        status = bise_model_open(&s->model, s->path, &load, err);
+    if (!status)
+        status = bise_engine_open(&s->engine, s->model, params, err);
+    if (status)
+        return status;
+    s->info = bise_model_info(s->model);
+    s->plan = *bise_engine_plan(s->engine);
+    s->isa = bise_engine_isa(s->engine);
+    return BISE_OK;
+}
+
+static int open_model(struct server *s) {
+    const struct runtime_options *o = &s->options->runtime;
+    struct bise_engine_params params;
+    struct bise_error err = {0};
+    enum bise_memory memory;
+    enum chat_format format;
+    if (!runtime_session_params(o, &params) || !runtime_parse_memory(o->memory, &memory))
+        return EXIT_USAGE;
+    cpu_prefer_fast((int)o->threads);
+    enum bise_status status = open_engine(s, &params, memory, &err);
+    if (status)
+        return report(status, &err);
+    int code = choose_format(s, &format);
+    if (code)
+        return code;
+    name_model(s);
+    const size_t limit = !s->plan.window ? s->plan.n_ctx
+                         : o->n_ctx      ? (size_t)o->n_ctx
+                                         : WINDOWED_CONTEXT;
+    status = prompter_open(&s->prompter, s->model, format, limit, &err);
+    if (status)
+        return report(status, &err);
+    s->request_facts.vocab_size = s->info->vocab_size;
+    grammars_open(&s->grammars, s->model);
+    if (s->options->moderate && (code = judge_open(s)) != EXIT_DONE)
+        return code;
+    if (prepare_open(s) && schedule_open(s))
+        return EXIT_DONE;
+    return refuse(EXIT_MEMORY, "no memory for its threads");
+}
+
+static void close_model(struct server *s) {
+    prepare_close(s);
+    judge_close(s);
+    schedule_close(s);
+    if (s->grammars.model)
+        grammars_close(&s->grammars);
+    bise_engine_close(&s->engine);
+    bise_model_close(&s->model);
+}
+
+/* ---- signals ---- */
+
+static struct server *signalled;
+
+/* The first signal lets answers end, the second cuts them. */
+static void on_signal(int number) {
+    const uint64_t one = 1;
+    const int error = errno;
+    (void)number;
+    if (atomic_fetch_add(&signalled->stopping, 1) > 0)
+        signalled->stop = 1;
+    if (write(signalled->wake, &one, sizeof one) < 0)
+        signalled->stop = 1;
+    errno = error;
+}
+
+static void catch_signals(struct server *s) {
+    struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&a.sa_mask);
+    signalled = s;
+    sigaction(SIGINT, &a, NULL);
+    sigaction(SIGTERM, &a, NULL);
+}
+
+/* ---- the start ---- */
+
+static void open_browser(const char *address) {
+    extern char **environ;
+    char name[] = "xdg-open", copy[160];
+    char *const argv[] = {name, copy, NULL};
+    pid_t pid;
+    snprintf(copy, sizeof copy, "%s/", address);
+    if (posix_spawnp(&pid, name, NULL, NULL, argv, environ) != 0)
+        fprintf(stderr, "bise: serve: no browser could be opened: go to %s\n", copy);
+}
+
+static void greet(const struct server *s, const char *address, double seconds) {
+    const struct bise_plan *p = &s->plan;
+    fprintf(stderr, "model    %s, %s, %s, %.1f s to load\n", s->name, s->info->weight_type, s->isa,
+            seconds);
+    fprintf(stderr,
+            "memory   %.1f MB: weights %.1f, cache %.1f for %u conversation%s of %zu tokens, "
+            "scratch %.1f\n",
+            1e-6 * (double)p->total, 1e-6 * (double)p->weights, 1e-6 * (double)p->cache, s->n_lanes,
+            s->n_lanes == 1 ? "" : "s", s->prompter.limit, 1e-6 * (double)p->scratch);
+    fprintf(stderr, "address  %s/\n", address);
+    if (s->access.n_keys)
+        fprintf(stderr, "keys     %zu\n", s->access.n_keys);
+    else
+        fprintf(stderr, "keys     none: everybody who can reach the address may ask\n");
+}
+
+static void *run_sockets(void *arg) {
+    struct sockets *k = arg;
+    sockets_run(k);
+    atomic_store(&k->server->stopping, 2); /* what is left is cut */
+    k->server->stop = 1;
+    sockets_close(k);
+    return NULL;
+}
+
+static int serve(struct server *s, struct sockets *k) {
+    char address[128];
+    pthread_t thread;
+    const double start = seconds_now();
+    sockets_address(k, address, sizeof address);
+    if (pthread_create(&thread, NULL, run_sockets, k) != 0)
+        return refuse(EXIT_FAILED, "no thread can be started");
+    int code = open_model(s);
+    if (code) {
+        code = atomic_load(&s->stopping) ? EXIT_DONE : code;
+        atomic_store(&s->stopping, 2);
+        server_wake(s);
+    } else {
+        greet(s, address, seconds_now() - start);
+        atomic_store(&s->is_ready, true);
+        if (s->options->open)
+            open_browser(address);
+    }
+    pthread_join(thread, NULL);
+    close_model(s);
+    return code;
+}
+
+int cmd_serve(int argc, char **argv) {
+    static struct server s;
+    static struct sockets k;
+    struct serve_options o = {.runtime = RUNTIME_DEFAULTS,
+                              .host = "127.0.0.1",
+                              .port = DEFAULT_PORT,
+                              .stall_ms = 1000,
+                              .queue = 64,
+                              .grace = 30};
+    int code;
+    if (!parse(&o, argc, argv, &code))
+        return code;
+    s = (struct server){.options = &o, .started = (int64_t)time(NULL), .wake = -1};
+    code = check_overflow(&s, &o);
+    if (!code)
+        code = check_keys(&s);
+    if (!code && (s.path = model_path(o.runtime.model, &code)) == NULL)
+        return code;
+    if (!code && (s.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
+        code = refuse(EXIT_FAILED, "%s", strerror(errno));
+    if (!code) {
+        catch_signals(&s);
+        code = sockets_listen(&k, &s, o.host, (int)o.port);
+    }
+    if (!code)
+        code = serve(&s, &k);
+    access_close(&s.access);
+    if (s.wake >= 0)
+        close(s.wake);
+    return code;
+}
