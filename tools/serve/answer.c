@@ -65,7 +65,7 @@ static void begin_chunk(struct buffer *b, const struct choice *ch,
 
 static void end_chunk(struct buffer *b, struct choice *ch, const char *finish) {
     buffer_text(b, ",\"logprobs\":");
-    if (ch->call->request.logprobs && (ch->generator.logprobs.list.len || finish))
+    if (ch->generator.logprobs.list.len)
         logprobs_take(&ch->generator.logprobs, b);
     else
         buffer_text(b, "null");

@@ -271,6 +271,7 @@ static bool read_common(struct request *r, const struct json_value *root,
         !read_int(root, "max_tokens", least, INT32_MAX, &r->max_tokens, f) ||
         !read_int(root, "max_completion_tokens", least, INT32_MAX, &r->max_tokens, f) ||
         !read_int(root, "n", 1, REQUEST_MAX_CHOICES, &n, f) ||
+        !read_bool(root, "cache_prompt", &r->use_cache, f) ||
         !read_bool(root, "stream", &r->stream, f) || !read_stops(r, root, f) ||
         !read_format(r, root, f) || !read_overflow(r, root, facts, f) || !read_logprobs(r, root, f))
         return false;
@@ -404,7 +405,7 @@ static bool check_fields(struct request *r, const struct json_value *root, struc
 bool request_read(struct request *r, enum endpoint endpoint, const char *body, size_t len,
                   const struct request_facts *facts, struct fault *f) {
     struct bise_error err = {0};
-    *r = (struct request){.endpoint = endpoint, .parallel_calls = true, .n = 1};
+    *r = (struct request){.endpoint = endpoint, .parallel_calls = true, .n = 1, .use_cache = true};
     if (!check_size(body, len, f))
         return false;
     const enum bise_status status = json_parse(&r->json, body, len, "the body", &err);

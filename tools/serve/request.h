@@ -68,6 +68,7 @@ struct request {
 
     /* as what */
     bool stream, include_usage, logprobs, echo;
+    bool use_cache; /* what is held of the prompt is not read again */
     uint32_t top_logprobs;
 
     char unknown[REQUEST_MAX_UNKNOWN][40]; /* [n_unknown] fields that were left out */

@@ -174,6 +174,9 @@ void route_request(struct server *s, const struct http_head *h, const struct own
             buffer_put(&r->body, (const char *)file->bytes, file->len);
         else
             wrong_method(r, "GET");
+    } else if (path_is(h, "/favicon.ico")) {
+        r->status = 204; /* there is none, and no browser need wonder */
+        r->type = NULL;
     } else if (!is_get_path(h) && i == N_POSTS) {
         deny(r, 404, NULL, "there is nothing at this path");
     } else if (!path_is(h, "/health") && (r->key = access_key_of(&s->access, h)) == KEY_NONE) {

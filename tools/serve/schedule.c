@@ -221,12 +221,16 @@ static struct choice **next_waiting(struct schedule *s) {
     return best;
 }
 
+static bool wants_echo(const struct choice *ch) {
+    return ch->call->request.echo && ch->call->request.logprobs;
+}
+
 /* The sequence holds as much of the prompt as can be had. */
 static size_t bring_beginning(struct schedule *s, const struct choice *ch, struct placement p) {
     struct bise_engine *engine = s->server->engine;
     struct sequence *to = &s->seqs[p.to];
-    if (ch->call->request.echo && ch->call->request.logprobs)
-        p.common = 0; /* every position's logits are wanted */
+    if (wants_echo(ch) || !ch->call->request.use_cache)
+        p.common = 0; /* of echo every position's logits are wanted */
     while (p.common > 0) {
         if (p.from == p.to) {
             if (bise_seq_truncate(engine, p.to, p.common, NULL) == BISE_OK) {
@@ -302,10 +306,6 @@ static bool reader_is_slow(struct call *c) {
 
 static bool is_writing(const struct sequence *q) {
     return q->choice->n_ids > q->choice->n_prompt;
-}
-
-static bool wants_echo(const struct choice *ch) {
-    return ch->call->request.echo && ch->call->request.logprobs;
 }
 
 /* How many ids of a prompt a step may read beside n writing sequences. */

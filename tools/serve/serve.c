@@ -105,17 +105,17 @@ static int check_overflow(struct server *s, struct serve_options *o) {
 
 static int choose_format(struct server *s, enum chat_format *format) {
     const char *asked = s->options->format;
-    const char *name = asked ? asked : s->info->chat_format;
-    *format = chat_format_from_name(name);
-    if (*format != CHAT_FORMAT_COUNT && (*format != CHAT_UNKNOWN || !asked)) {
-        if (*format == CHAT_UNKNOWN)
-            fprintf(stderr, "bise: serve: warning: the model does not say its chat format; without "
-                            "--chat-format only /v1/completions answers\n");
+    *format = chat_format_from_name(asked ? asked : s->info->chat_format);
+    if (*format != CHAT_FORMAT_COUNT && *format != CHAT_UNKNOWN)
         return EXIT_DONE;
-    }
-    return refuse(EXIT_USAGE,
-                  "--chat-format: expected v1, v3, chatml, zephyr, llama2 or none, found \"%s\"",
-                  name);
+    if (asked)
+        return refuse(
+            EXIT_USAGE,
+            "--chat-format: expected v1, v3, chatml, zephyr, llama2 or none, found \"%s\"", asked);
+    *format = CHAT_UNKNOWN;
+    complain("warning: the model does not say its chat format; without --chat-format only "
+             "/v1/completions answers");
+    return EXIT_DONE;
 }
 
 /* ---- the model ---- */
