@@ -3,7 +3,7 @@
 # output of a failing one is shown. Then the time of each group beside its budget. The last line is
 # "N passed, N failed" (", N skipped" may follow).
 # usage: tests/run.sh [GROUP...]      groups: unit checkkernels golden cli pty rules fuzz fault stress,
-#                                     or fingerprint alone
+#                                     serve, or fingerprint alone
 # BUILD         output folder of make (default: build)
 # TEST_SIZE     sample (default): tests that take a number run a part of it; full: all of it
 # TEST_ONLY     sized: only those whose work TEST_SIZE changes; tenth: of all groups but unit, fuzz and
@@ -25,11 +25,11 @@ time_limit=${TEST_TIMEOUT:-600}
 jobs_wanted=${TEST_JOBS:-$(getconf _NPROCESSORS_ONLN)}
 unset BISE_ISA BISE_MODEL BISE_THREADS BISE_MODELS
 groups=("$@")
-[ ${#groups[@]} -gt 0 ] || groups=(unit checkkernels golden cli pty rules fuzz fault stress)
+[ ${#groups[@]} -gt 0 ] || groups=(unit checkkernels golden cli pty rules fuzz fault stress serve)
 
 # Seconds on two idle cores; all of them with the build below three minutes.
 declare -A budget=([build]=60 [unit]=25 [checkkernels]=5 [golden]=20 [cli]=35 [pty]=10 [rules]=5
-    [fuzz]=5 [fault]=10 [stress]=5)
+    [fuzz]=5 [fault]=10 [stress]=5 [serve]=40)
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/bise-tests.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -182,7 +182,7 @@ start_group() { # start_group GROUP
         done
         [ -n "$EMULATOR" ] || start_scripts golden tests/golden/*.sh # these call $BISE by themselves
         ;;
-    cli | rules) start_scripts "$1" tests/"$1"/test_*.sh ;;
+    cli | rules | serve) start_scripts "$1" tests/"$1"/test_*.sh ;;
     fuzz)
         for source in tests/fuzz/fuzz_*.c; do
             name=${source#tests/fuzz/fuzz_} name=${name%.c}

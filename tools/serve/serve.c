@@ -24,7 +24,7 @@
 #define N_SINKS          64
 #define OWN_OPTIONS      18
 
-static const char *const usage = "bise serve [-m FILE] [options]";
+static const char *const usage = "bise serve [MODEL] [options]";
 
 static bool parse(struct serve_options *o, int argc, char **argv, int *code) {
     const struct option_def mine[OWN_OPTIONS] = {
@@ -59,11 +59,13 @@ static bool parse(struct serve_options *o, int argc, char **argv, int *code) {
         {"--name", OPT_STRING, &o->name, "NAME", "the model's name (default: its file's)", 0, 0},
     };
     struct option_def defs[RUNTIME_OPTIONS + OWN_OPTIONS];
+    const char *argument = NULL;
     size_t n_positional;
     runtime_option_defs(&o->runtime, defs);
     memcpy(defs + RUNTIME_OPTIONS, mine, sizeof mine);
-    return options_parse(argc, argv, defs, sizeof defs / sizeof defs[0], usage, NULL, 0,
-                         &n_positional, code);
+    return options_parse(argc, argv, defs, sizeof defs / sizeof defs[0], usage, &argument, 1,
+                         &n_positional, code) &&
+           runtime_argument(&o->runtime, n_positional ? argument : NULL, code);
 }
 
 /* ---- before anything is loaded ---- */

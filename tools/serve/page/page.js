@@ -453,7 +453,7 @@ const asMarkdown = (c) => `# ${titleOf(c)}\n\n` + (c.system ? `## System\n\n${c.
   c.messages.map((m) => `## ${m.role === "user" ? "You" : "Answer"}\n\n${m.content}\n`).join("\n");
 
 function fromMarkdown(text) {
-  const c = { id: newId(), system: "", messages: [], changed: Date.now() };
+  const c = { id: newId(), system: "", messages: [], changed: Date.now(), title: (/^# (.+)$/m.exec(text) || [])[1] };
   for (const part of text.split(/^## (?=(?:System|You|Answer)\n)/m).slice(1)) {
     const [, who, content] = /^(\w+)\n\n?([\s\S]*?)\n*$/.exec(part);
     if (who === "System") c.system = content;
