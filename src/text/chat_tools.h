@@ -1,5 +1,6 @@
 /*
- * Conversations with tools in the V3 format, token by token as Mistral's own tokenizer renders them:
+ * Conversations with tools in the V3 format, token by token as Mistral's own tokenizer renders
+ * them:
  *
  * BOS, then for each part
  *   a user's text    [INST] enc(text) [/INST], the last one's behind

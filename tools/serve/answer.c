@@ -35,7 +35,7 @@ static void put_head(struct buffer *b, const struct call *c, const struct answer
 static void put_usage(struct buffer *b, const struct call *c) {
     size_t n_answer = 0, n_cached = 0;
     for (uint32_t i = 0; i < c->n_choices; i++) {
-        n_answer += c->choices[i].generator.n_tokens;
+        n_answer += c->choices[i].author.n_tokens;
         n_cached = i ? n_cached : c->choices[i].n_cached;
     }
     buffer_print(b,
@@ -65,8 +65,8 @@ static void begin_chunk(struct buffer *b, const struct choice *ch,
 
 static void end_chunk(struct buffer *b, struct choice *ch, const char *finish) {
     buffer_text(b, ",\"logprobs\":");
-    if (ch->generator.logprobs.list.len)
-        logprobs_take(&ch->generator.logprobs, b);
+    if (ch->author.logprobs.list.len)
+        logprobs_take(&ch->author.logprobs, b);
     else
         buffer_text(b, "null");
     buffer_text(b, ",\"finish_reason\":");
@@ -149,7 +149,7 @@ static void put_history(struct choice *ch, const struct call_read *read) {
 static void advance_calls(struct buffer *b, struct choice *ch, const struct answer_facts *facts,
                           bool streamed) {
     struct call_read read;
-    while (calls_next(&ch->generator.calls, &read)) {
+    while (calls_next(&ch->author.calls, &read)) {
         if (streamed) {
             chunk_of_call(b, ch, facts, &read);
         } else {
@@ -176,7 +176,7 @@ void answer_begin(struct call *c) {
 }
 
 void answer_echo(struct choice *ch) {
-    struct generator *g = &ch->generator;
+    struct author *g = &ch->author;
     bool first = true;
     for (size_t i = 0; i < ch->n_prompt; i++) {
         size_t n;
@@ -191,13 +191,13 @@ void answer_echo(struct choice *ch) {
 void answer_withhold(struct choice *ch) {
     buffer_clear(&ch->text);
     buffer_clear(&ch->calls);
-    buffer_clear(&ch->generator.text);
-    logprobs_free(&ch->generator.logprobs);
+    buffer_clear(&ch->author.text);
+    logprobs_free(&ch->author.logprobs);
     ch->n_calls = 0;
 }
 
 void answer_advance(struct choice *ch, const struct answer_facts *facts) {
-    struct generator *g = &ch->generator;
+    struct author *g = &ch->author;
     struct buffer b = {.len = 0};
     const bool streamed = ch->call->request.stream && !facts->hold_back;
     if (streamed)
@@ -230,7 +230,7 @@ void answer_end_choice(struct choice *ch, const struct answer_facts *facts) {
         if (ch->calls.len)
             chunk_of_calls(&b, ch, facts);
     }
-    chunk_of_text(&b, ch, facts, "", 0, ending_name(ch->generator.ending));
+    chunk_of_text(&b, ch, facts, "", 0, ending_name(ch->author.ending));
     send_bytes(ch->call, &b);
     buffer_free(&b);
 }
@@ -254,10 +254,10 @@ static void put_choice(struct buffer *b, struct choice *ch) {
     }
     buffer_text(b, ",\"logprobs\":");
     if (ch->call->request.logprobs)
-        logprobs_take(&ch->generator.logprobs, b);
+        logprobs_take(&ch->author.logprobs, b);
     else
         buffer_text(b, "null");
-    buffer_print(b, ",\"finish_reason\":\"%s\"}", ending_name(ch->generator.ending));
+    buffer_print(b, ",\"finish_reason\":\"%s\"}", ending_name(ch->author.ending));
 }
 
 static void end_reply(struct call *c, const struct buffer *b, int status) {

@@ -6,7 +6,7 @@
 #ifndef BISE_TOOLS_SERVE_CALL_H
 #define BISE_TOOLS_SERVE_CALL_H
 
-#include "tools/serve/generator.h"
+#include "tools/serve/author.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -30,7 +30,7 @@ struct choice {
     struct choice *next; /* in the queue */
     uint32_t index;
     uint64_t seed;
-    struct generator generator;
+    struct author author;
     int32_t *ids; /* [n_ids]: the prompt's, then the answer's */
     size_t n_ids, cap_ids, n_prompt;
     size_t n_cached; /* of the prompt, found in a sequence */
@@ -67,7 +67,7 @@ struct call {
 /* NULL without memory. One reference is the caller's. */
 struct call *call_new(enum endpoint endpoint, uint32_t key);
 void call_hold(struct call *c);
-/* The last one frees it; its generators have been closed. */
+/* The last one frees it; its authors have been closed. */
 void call_drop(struct call *c);
 
 /* Ends the reply with a fault, as an answer or, in a stream that has begun, as an event. */

@@ -1,4 +1,4 @@
-/* Calls of tools: the schema that holds them to each tool's own, and calls read out of an answer. */
+/* Calls of tools: the schema that holds them to the tools' own, and calls read out of answers. */
 #ifndef BISE_TOOLS_SERVE_CALLS_H
 #define BISE_TOOLS_SERVE_CALLS_H
 

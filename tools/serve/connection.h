@@ -9,7 +9,7 @@
 #define CONNECTION_BODY_SECONDS    60
 #define CONNECTION_IDLE_SECONDS    60
 #define CONNECTION_DRAIN_SECONDS   2
-#define CONNECTION_SLOW_SECONDS    60 /* a reader takes CONNECTION_SLOW_BYTES in it, or all there is */
+#define CONNECTION_SLOW_SECONDS    60 /* a reader takes so many bytes in it, or all */
 #define CONNECTION_SLOW_BYTES      4096
 #define CONNECTION_COMMENT_SECONDS 5
 

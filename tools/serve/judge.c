@@ -87,7 +87,7 @@ static enum bise_status judge_messages(struct judge *j, const struct call *c, st
 
 static void filter_call(struct server *s, struct call *c) {
     for (uint32_t i = 0; i < c->n_choices; i++) {
-        c->choices[i].generator.ending = ENDING_FILTER;
+        c->choices[i].author.ending = ENDING_FILTER;
         answer_end_choice(&c->choices[i], &s->answer_facts);
     }
     answer_finish(c, &s->answer_facts);

@@ -45,7 +45,7 @@ static bool open_choices(struct server *s, struct call *c, struct fault *f) {
         struct choice *ch = &c->choices[i];
         *ch = (struct choice){.call = c, .index = i, .seed = seed + i, .n_prompt = c->prompt.n};
         c->n_choices = i + 1;
-        if (!generator_open(&ch->generator, &s->prompter, &s->grammars, r, ch->seed, f))
+        if (!author_open(&ch->author, &s->prompter, &s->grammars, r, ch->seed, f))
             return false;
         ch->cap_ids = ch->n_prompt + 64;
         ch->ids = malloc(ch->cap_ids * sizeof *ch->ids);
@@ -172,7 +172,7 @@ static void prepare(struct server *s, struct call *c) {
     c->queued = good;
     if (!good) {
         for (uint32_t i = 0; i < c->n_choices; i++)
-            generator_close(&c->choices[i].generator, &s->grammars);
+            author_close(&c->choices[i].author, &s->grammars);
         server_refuse(s, c, &f);
     } else if (s->judge) {
         judge_put_prompt(s, c);

@@ -9,8 +9,8 @@
 bool prepare_open(struct server *s);
 /* Takes a reference of the call, whose body is whole. False: too many wait already. */
 bool prepare_put(struct server *s, struct call *c);
-/* What follows the call's answer is to be foreseen for a lane, told to the schedule with this stamp.
- * Takes a reference of the call, and text, malloc'd. */
+/* What follows the call's answer is to be foreseen for a lane, told to the schedule with this
+ * stamp. Takes a reference of the call, and text, malloc'd. */
 void prepare_foresee(struct server *s, struct call *c, char *text, size_t len, bool calls,
                      uint32_t lane, uint64_t stamp);
 /* Ends the thread; calls that wait are dropped. */

@@ -1,6 +1,7 @@
 /*
  * A request's body as a struct: which fields are known, what their values may be, what is refused
- * by name. Untrusted: fuzzed by tests/fuzz/fuzz_request.c. A request is a function of its text alone.
+ * by name. Untrusted: fuzzed by tests/fuzz/fuzz_request.c. A request is a function of its text
+ * alone.
  */
 #ifndef BISE_TOOLS_SERVE_REQUEST_H
 #define BISE_TOOLS_SERVE_REQUEST_H

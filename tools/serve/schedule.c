@@ -53,7 +53,7 @@ struct schedule {
 /* All of the call's choices have ended. */
 static void finish_call(struct schedule *s, struct call *c) {
     for (uint32_t i = 0; i < c->n_choices; i++)
-        c->n_answer += c->choices[i].generator.n_tokens;
+        c->n_answer += c->choices[i].author.n_tokens;
     c->n_prompt = c->prompt.n;
     c->n_cached = c->choices[0].n_cached;
     if (!atomic_load(&c->is_gone))
@@ -90,7 +90,7 @@ static void fail_call(struct schedule *s, struct call *c, enum bise_status statu
 /* What the next prompt will begin with is asked for. */
 static void ask_to_foresee(struct schedule *s, uint32_t lane, const struct choice *ch) {
     const struct sequence *q = &s->seqs[lane];
-    const enum ending ending = ch->generator.ending;
+    const enum ending ending = ch->author.ending;
     const bool calls = ending == ENDING_CALLS;
     const struct tool_text *history = &ch->history;
     if (ending != ENDING_STOP && !calls)
@@ -158,7 +158,7 @@ static void take_event(struct schedule *s, struct event *e) {
         break;
     case EVENT_JUDGED:
         if (e->filtered)
-            e->choice->generator.ending = ENDING_FILTER;
+            e->choice->author.ending = ENDING_FILTER;
         if (e->filtered)
             answer_withhold(e->choice);
         end_choice(s, e->choice);
@@ -273,7 +273,7 @@ static void place(struct schedule *s, struct choice *ch, struct placement p) {
     q->n_prompt = ch->n_prompt;
     set_stable(q, &c->prompt);
     s->served[c->key] = s->clock;
-    generator_begin(&ch->generator, ch->ids, ch->n_prompt);
+    author_begin(&ch->author);
     atomic_fetch_add(&m->busy, 1);
     atomic_fetch_add(&m->prompt_tokens, ch->n_prompt);
     atomic_fetch_add(&m->cached_tokens, ch->n_cached);
@@ -334,7 +334,7 @@ static struct bise_run run_of(struct schedule *s, uint32_t lane, size_t most) {
     return r;
 }
 
-/* The runs of the next step; returns how many. *reader: the lane whose prompt is read, or n_lanes. */
+/* The runs of the next step; returns how many. *reader: the lane that reads, or n_lanes. */
 static size_t plan_step(struct schedule *s, uint32_t *reader) {
     const uint32_t n_lanes = s->server->n_lanes;
     size_t n = 0;
@@ -361,7 +361,7 @@ static size_t plan_step(struct schedule *s, uint32_t *reader) {
 static void score_prompt(struct schedule *s, struct choice *ch, const struct bise_run *r) {
     const struct server *server = s->server;
     const size_t vocab = server->info->vocab_size, base = ch->n_scored;
-    struct logprobs *l = &ch->generator.logprobs;
+    struct logprobs *l = &ch->author.logprobs;
     if (!base && ch->ids[0] != server->info->bos_id)
         logprobs_put(l, server->model, NULL, ch->ids[0], 0);
     for (size_t i = 0; i < r->n && base + i + 1 < ch->n_prompt; i++)
@@ -385,23 +385,23 @@ static bool append_id(struct choice *ch, int32_t id) {
 /* The choice's next id, from the logits of the last one. */
 static enum bise_status write_next(struct schedule *s, uint32_t lane, struct bise_error *err) {
     struct choice *ch = s->seqs[lane].choice;
-    struct generator *g = &ch->generator;
+    struct author *g = &ch->author;
     struct server *server = s->server;
     int32_t id;
     if (!g->max_tokens) {
-        generator_end(g, ENDING_LENGTH);
+        author_end(g, ENDING_LENGTH);
         return BISE_OK;
     }
-    const enum bise_status status = generator_pick(g, bise_seq_logits(server->engine, lane),
-                                                   ch->ids, ch->n_ids, s->allowed, &id, err);
+    const enum bise_status status = author_pick(g, bise_seq_logits(server->engine, lane), ch->ids,
+                                                ch->n_ids, s->allowed, &id, err);
     if (status)
         return status;
-    if (!append_id(ch, id) || !generator_take(g, id))
+    if (!append_id(ch, id) || !author_take(g, id))
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for the answer");
     atomic_fetch_add(&server->metrics.written_tokens, 1);
     if (g->ending == ENDING_NONE && ch->n_ids >= server->prompter.limit &&
         ch->call->request.full != FULL_SINK)
-        generator_end(g, ENDING_LENGTH);
+        author_end(g, ENDING_LENGTH);
     return BISE_OK;
 }
 
@@ -425,7 +425,7 @@ static void advance(struct schedule *s, uint32_t lane) {
         return;
     }
     note_first(s, ch->call);
-    if (ch->generator.ending != ENDING_NONE) {
+    if (ch->author.ending != ENDING_NONE) {
         end_answer(s, lane);
         return;
     }
@@ -440,7 +440,7 @@ static void take_run(struct schedule *s, const struct bise_run *r) {
     if (!status && !sequence_hold(q, r->ids, r->n))
         status = BISE_ERR_MEMORY;
     if (status == BISE_ERR_CONTEXT && is_writing(q)) {
-        generator_end(&ch->generator, ENDING_LENGTH);
+        author_end(&ch->author, ENDING_LENGTH);
         end_answer(s, r->seq);
         return;
     }

@@ -30,7 +30,7 @@ void server_wake(struct server *s) {
 
 void server_release(struct server *s, struct call *c) {
     for (uint32_t i = 0; i < c->n_choices; i++)
-        generator_close(&c->choices[i].generator, &s->grammars);
+        author_close(&c->choices[i].author, &s->grammars);
     if (c->queued)
         server_leave(s, c->n_choices);
     server_wake(s);

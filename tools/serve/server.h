@@ -1,7 +1,7 @@
 /*
- * bise serve. One thread has the sockets (sockets.h), one prepares requests (prepare.h), one has the
- * engine (schedule.h), and with moderation one judges (judge.h); a call (call.h) goes from the first
- * to the others, and its reply comes back as bytes. This is what they share.
+ * bise serve. One thread has the sockets (sockets.h), one prepares requests (prepare.h), one has
+ * the engine (schedule.h), and with moderation one judges (judge.h); a call (call.h) goes from the
+ * first to the others, and its reply comes back as bytes. This is what they share.
  */
 #ifndef BISE_TOOLS_SERVE_SERVER_H
 #define BISE_TOOLS_SERVE_SERVER_H
@@ -61,7 +61,7 @@ bool server_admit(struct server *s, size_t n);
 void server_leave(struct server *s, size_t n);
 /* Tells the socket's thread that a reply has grown. */
 void server_wake(struct server *s);
-/* The call is over: its generators are closed, its places given back, one reference is dropped. */
+/* The call is over: its authors are closed, its places given back, one reference is dropped. */
 void server_release(struct server *s, struct call *c);
 /* The call ends with a fault; its places are given back, one reference is dropped. */
 void server_refuse(struct server *s, struct call *c, const struct fault *f);

@@ -2,8 +2,8 @@
  * One answer on its way: from logits to ids, from ids to text, calls and logprobs, until something
  * ends it. Knows neither sequences nor connections.
  */
-#ifndef BISE_TOOLS_SERVE_GENERATOR_H
-#define BISE_TOOLS_SERVE_GENERATOR_H
+#ifndef BISE_TOOLS_SERVE_AUTHOR_H
+#define BISE_TOOLS_SERVE_AUTHOR_H
 
 #include "src/base/utf8.h"
 #include "tools/serve/calls.h"
@@ -22,7 +22,7 @@ enum ending {
 /* "stop", "length", "tool_calls", "content_filter"; NULL for ENDING_NONE. */
 const char *ending_name(enum ending e);
 
-struct generator {
+struct author {
     const struct prompter *by;
     const struct request *request;
     struct bise_sampler *sampler;
@@ -38,20 +38,21 @@ struct generator {
     enum ending ending;
 };
 
-/* A generator for a choice; g is to be given to generator_close in any case. */
-bool generator_open(struct generator *g, const struct prompter *by, struct grammars *grammars,
-                    const struct request *r, uint64_t seed, struct fault *f);
-void generator_close(struct generator *g, struct grammars *grammars);
+/* An author for a choice; a is to be given to author_close in any case. */
+bool author_open(struct author *a, const struct prompter *by, struct grammars *grammars,
+                 const struct request *r, uint64_t seed, struct fault *f);
+void author_close(struct author *a, struct grammars *grammars);
 
-/* Before the first: the ids [n] that are gone on with. */
-void generator_begin(struct generator *g, const int32_t *ids, size_t n);
-/* The id that follows ids [n]. allowed [vocab_size] is scratch. Errors: as bise_grammar_allowed. */
-enum bise_status generator_pick(struct generator *g, const float *logits, const int32_t *ids,
-                                size_t n, uint8_t *allowed, int32_t *id, struct bise_error *err);
-/* Takes the id as the answer's next: g->text grows, g->ending says whether it was the last. False
+/* Before the first id. */
+void author_begin(struct author *a);
+/* The id that follows ids [n], which are all of the conversation, its first one at position 0.
+ * allowed [vocab_size] is scratch. Errors: as bise_grammar_allowed. */
+enum bise_status author_pick(struct author *a, const float *logits, const int32_t *ids, size_t n,
+                             uint8_t *allowed, int32_t *id, struct bise_error *err);
+/* Takes the id as the answer's next: a->text grows, a->ending says whether it was the last. False
  * without memory. */
-bool generator_take(struct generator *g, int32_t id);
+bool author_take(struct author *a, int32_t id);
 /* It ends for another reason: what was held back comes. */
-void generator_end(struct generator *g, enum ending ending);
+void author_end(struct author *a, enum ending ending);
 
 #endif
