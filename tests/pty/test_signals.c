@@ -40,7 +40,14 @@ static void ctrl_c_while_answering(void) {
     pty_check(&p, pty_wait(&p, "tokens") && pty_wait_prompt(&p), "what was said is kept");
     pty_type(&p, "half a message\x03");
     pty_check(&p, pty_wait_prompt(&p), "Ctrl-C gives up a line");
-    leave(&p, "\x03", 130, "and at an empty prompt leaves");
+    pty_type(&p, "\x03");
+    pty_check(&p, pty_wait(&p, "(again, or /quit, to leave)") && pty_wait_prompt(&p),
+              "at an empty prompt it says what the next does");
+    pty_type(&p, "/tokens\r");
+    pty_check(&p, pty_wait(&p, "tokens") && pty_wait_prompt(&p), "unless something is said");
+    pty_type(&p, "\x03");
+    pty_check(&p, pty_wait(&p, "to leave)") && pty_wait_prompt(&p), "it is said again");
+    leave(&p, "\x03", 130, "and the next leaves");
 }
 
 static void ctrl_c_while_reading(void) {
@@ -71,6 +78,10 @@ static void signals(void) {
         pty_type(&p, "half a mess");
         pty_check(&p, pty_wait_end(&p, "half a mess"), "half a message");
         kill(p.pid, numbers[i]);
+        if (numbers[i] == SIGINT) {
+            pty_check(&p, pty_wait(&p, "to leave)"), "SIGINT is a Ctrl-C");
+            kill(p.pid, SIGINT);
+        }
         leave(&p, "", 130, "SIGTERM, SIGHUP and SIGINT at the prompt leave");
     }
     for (size_t i = 0; i < 2; i++) {
@@ -109,7 +120,7 @@ static void typing_ahead(void) {
     pty_check(&p, pty_wait_end(&p, "> and then 日本"), "half a line waits for the rest");
     pty_type(&p, "語");
     pty_check(&p, pty_wait_end(&p, "> and then 日本語"), "which comes");
-    leave(&p, "\x03\x03", 130, "twice Ctrl-C leaves");
+    leave(&p, "\x03\x03\x03", 130, "Ctrl-C for the line, and twice more, leaves");
     /* Enter and Ctrl-C at once: the Ctrl-C is the answer's. */
     open_with(&p, endless, &(struct pty_start){.cols = 80});
     pty_type(&p, "Once upon a time\r\x03");

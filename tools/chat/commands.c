@@ -4,6 +4,7 @@
 #include "tools/chat/settings.h"
 #include "tools/common/guard.h"
 #include "tools/common/nearest.h"
+#include "tools/common/output.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,27 +18,27 @@ static enum command_result do_quit(struct console *t, const char *arg) {
 static enum command_result do_clear(struct console *t, const char *arg) {
     (void)arg;
     chat_clear(t->conversation.chat);
-    fprintf(stderr, "a new conversation\n");
+    say("a new conversation\n");
     return COMMAND_DONE;
 }
 
 static enum command_result do_undo(struct console *t, const char *arg) {
     (void)arg;
     if (!chat_messages(t->conversation.chat)) {
-        fprintf(stderr, "there is nothing to take back\n");
+        say("there is nothing to take back\n");
         return COMMAND_DONE;
     }
     chat_pop(t->conversation.chat); /* the answer, where there is one */
     if (chat_messages(t->conversation.chat) % 2)
         chat_pop(t->conversation.chat);
-    fprintf(stderr, "your last message and its answer are taken back\n");
+    say("your last message and its answer are taken back\n");
     return COMMAND_DONE;
 }
 
 static enum command_result do_regen(struct console *t, const char *arg) {
     (void)arg;
     if (!chat_messages(t->conversation.chat)) {
-        fprintf(stderr, "there is no answer yet\n");
+        say("there is no answer yet\n");
         return COMMAND_DONE;
     }
     if (chat_messages(t->conversation.chat) % 2 == 0) {
@@ -54,7 +55,7 @@ static enum command_result do_system(struct console *t, const char *arg) {
         report(status, &err);
         return COMMAND_FAILED;
     }
-    fprintf(stderr, *arg ? "the system prompt is set\n" : "there is no system prompt now\n");
+    say(*arg ? "the system prompt is set\n" : "there is no system prompt now\n");
     return COMMAND_DONE;
 }
 
@@ -63,7 +64,7 @@ static enum command_result do_guard(struct console *t, const char *arg) {
     const bool on = strcmp(arg, "on") == 0;
     struct bise_error err = {0};
     if (*arg && !on && strcmp(arg, "off") != 0) {
-        fprintf(stderr, "expected /guard on or /guard off, found \"%s\"\n", arg);
+        say("expected /guard on or /guard off, found \"%s\"\n", arg);
         return COMMAND_FAILED;
     }
     const enum bise_status status = *arg ? guard_set(chat, on, &err) : BISE_OK;
@@ -71,7 +72,7 @@ static enum command_result do_guard(struct console *t, const char *arg) {
         report(status, &err);
         return COMMAND_FAILED;
     }
-    fprintf(stderr, "the guard is %s\n", guard_is_on(chat) ? "on" : "off");
+    say("the guard is %s\n", guard_is_on(chat) ? "on" : "off");
     return COMMAND_DONE;
 }
 
@@ -81,10 +82,10 @@ static enum command_result do_stats(struct console *t, const char *arg) {
     (void)arg;
     runtime_print_stats(&t->runtime, stderr);
     if (plan->window)
-        fprintf(stderr, "context: %llu tokens in the window of %u, %llu in all\n",
-                n < plan->window ? n : plan->window, plan->window, n);
+        say("context: %llu tokens in the window of %u, %llu in all\n",
+            n < plan->window ? n : plan->window, plan->window, n);
     else
-        fprintf(stderr, "context: %llu of %u tokens\n", n, plan->n_ctx);
+        say("context: %llu of %u tokens\n", n, plan->n_ctx);
     speculation_print(&t->conversation.speculation, stderr);
     return COMMAND_DONE;
 }
@@ -105,8 +106,8 @@ static enum command_result do_tokens(struct console *t, const char *arg) {
     const size_t n = conversation_ids(t, &ids);
     (void)arg;
     for (size_t i = 0; i < n; i++)
-        fprintf(stderr, i ? " %d" : "%d", ids[i]);
-    fprintf(stderr, "\n");
+        say(i ? " %d" : "%d", ids[i]);
+    say("\n");
     return COMMAND_DONE;
 }
 
@@ -114,6 +115,12 @@ static enum command_result do_multi(struct console *t, const char *arg) {
     (void)t;
     (void)arg;
     return COMMAND_MULTI;
+}
+
+static enum command_result do_edit(struct console *t, const char *arg) {
+    (void)t;
+    (void)arg;
+    return COMMAND_EDIT;
 }
 
 static enum command_result do_help(struct console *t, const char *arg);
@@ -131,6 +138,9 @@ static const struct command {
     {"/regen", "", "answer the last message again", do_regen, NULL},
     {"/save", "[FILE]", "save the session; with FILE: there", do_save, complete_file},
     {"/load", "FILE", "go on with the session in FILE", do_load, complete_file},
+    {"/export", "FILE", "write the conversation as text: FILE.md, FILE.json or FILE.txt", do_export,
+     complete_file},
+    {"/edit", "", "write your next message in $EDITOR", do_edit, NULL},
     {"/read", "[FILE]", "put a file's text before your next message; without FILE: do not", do_read,
      complete_file},
     {"/model", "[FILE [FORMAT]]", "let another model go on; without FILE: tell which it is",
@@ -153,15 +163,21 @@ static enum command_result do_help(struct console *t, const char *arg) {
     for (size_t i = 0; i < N_COMMANDS; i++) {
         char left[40];
         snprintf(left, sizeof left, "%s %s", commands[i].name, commands[i].arg);
-        fprintf(stderr, "  %-20s  %s\n", left, commands[i].help);
+        say("  %-20s  %s\n", left, commands[i].help);
     }
-    fprintf(stderr, "  %-20s  %s\n  %-20s  %s\n", "//...", "a message that begins with a slash",
-            "Ctrl-C", "stop an answer; at an empty prompt: leave");
+    say("  %-20s  %s\n  %-20s  %s\n", "//...", "a message that begins with a slash", "Ctrl-C",
+        "stop an answer; twice at an empty prompt: leave");
     return COMMAND_DONE;
 }
 
 /* The command of this name (len bytes); NULL if there is none. */
 static const struct command *find_command(const char *name, size_t len) {
+    static const struct {
+        const char *other, *name;
+    } aliases[] = {{"/bye", "/quit"}, {"/exit", "/quit"}, {"/?", "/help"}};
+    for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++)
+        if (strlen(aliases[i].other) == len && memcmp(aliases[i].other, name, len) == 0)
+            return find_command(aliases[i].name, strlen(aliases[i].name));
     for (size_t i = 0; i < N_COMMANDS; i++)
         if (strlen(commands[i].name) == len && memcmp(commands[i].name, name, len) == 0)
             return &commands[i];
@@ -173,11 +189,10 @@ static void explain_unknown(const char *name, size_t len) {
     for (size_t i = 0; i < N_COMMANDS; i++)
         nearest_offer(&near, commands[i].name);
     const char *like = near.best;
-    fprintf(stderr,
-            "there is no command %.*s%s%s%s; /help lists them, // begins a message with a "
-            "slash\n",
-            (int)(len < 40 ? len : 40), name, like ? "; do you mean " : "", like ? like : "",
-            like ? "?" : "");
+    say("there is no command %.*s%s%s%s; /help lists them, // begins a message with a "
+        "slash\n",
+        (int)(len < 40 ? len : 40), name, like ? "; do you mean " : "", like ? like : "",
+        like ? "?" : "");
 }
 
 enum command_result console_command(struct console *t, const char *line) {
@@ -194,7 +209,7 @@ enum command_result console_command(struct console *t, const char *line) {
     while (n && (arg[n - 1] == ' ' || arg[n - 1] == '\t'))
         n--;
     if (n && !command->arg[0]) {
-        fprintf(stderr, "%s takes no argument\n", command->name);
+        say("%s takes no argument\n", command->name);
         return COMMAND_FAILED;
     }
     const char *home = command->complete == complete_file ? getenv("HOME") : NULL;

@@ -10,6 +10,7 @@ enum command_result {
     COMMAND_NONE,   /* the line is a message */
     COMMAND_DONE,   /* nothing is left to do */
     COMMAND_ANSWER, /* the last message is to be answered (again) */
+    COMMAND_EDIT,   /* the next message is written in an editor */
     COMMAND_MULTI,  /* the next message has several lines */
     COMMAND_FAILED, /* said on stderr; a script should not go on as if it had been done */
     COMMAND_BROKEN, /* said on stderr; there is no model any more */

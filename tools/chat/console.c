@@ -2,7 +2,9 @@
 
 #include "src/base/utf8.h"
 #include "src/os/file.h"
+#include "tools/chat/kept.h"
 #include "tools/common/guard.h"
+#include "tools/common/output.h"
 #include "tools/common/read_text.h"
 
 #include <stdlib.h>
@@ -59,10 +61,10 @@ static bool choose_overflow(struct console *t) {
 static void print_greeting(const struct console *t) {
     runtime_print_plan(&t->runtime, stderr);
     if (t->format == CHAT_NONE)
-        fprintf(stderr, "no chat format: a base model goes on with what you type\n");
+        say("no chat format: a base model goes on with what you type\n");
     else
-        fprintf(stderr, "chat format %s; ", chat_format_name(t->format));
-    fprintf(stderr, "Ctrl-C stops an answer, Ctrl-D or /quit leaves, /help lists commands\n");
+        say("chat format %s; ", chat_format_name(t->format));
+    say("Ctrl-C stops an answer, Ctrl-D or /quit leaves, /help lists commands\n");
 }
 
 int console_open_model(struct console *t) {
@@ -150,6 +152,74 @@ static int look_at_message(const struct console *t) {
     return code ? code : console_fits(&t->runtime, t->read.bytes, t->read.len);
 }
 
+/* ---- sessions ------------------------------------------------------------------------------- */
+
+static bool session_is_there(const char *path) {
+    char journal[PATH_MAX];
+    snprintf(journal, sizeof journal, "%s.journal", path);
+    return file_exists(path) || file_exists(journal);
+}
+
+bool console_has_session(const struct console *t) {
+    return t->store.path && !t->keeps;
+}
+
+/* The model and chat format that the session was had with, where none is given. */
+static bool remember_model(struct console *t) {
+    struct chat_options *o = &t->options;
+    char model[PATH_MAX], format[16];
+    if (o->runtime.model || !kept_model(t->session_path, model, format))
+        return true;
+    free(t->model_path);
+    o->runtime.model = t->model_path = strdup(model);
+    if (!o->format)
+        o->format = chat_format_name(chat_format_from_name(format));
+    return o->runtime.model;
+}
+
+int console_choose_session(struct console *t) {
+    struct chat_options *o = &t->options;
+    char path[PATH_MAX];
+    if (o->session && o->go_on)
+        return refuse(EXIT_USAGE, "expected one of --continue and --session");
+    if (o->go_on) {
+        if (!kept_last(path))
+            return refuse(EXIT_USAGE, "--continue: no chat is kept yet");
+    } else if (!o->session) {
+        t->keeps = t->attended && !o->no_save && !o->jsonl && kept_new(path);
+    } else if (strchr(o->session, '/') || session_is_there(o->session) ||
+               !kept_path(path, o->session)) {
+        return EXIT_DONE;
+    }
+    if (!o->session && !o->go_on && !t->keeps)
+        return EXIT_DONE;
+    t->session_path = strdup(path);
+    if (!t->session_path || !remember_model(t))
+        return report(BISE_ERR_MEMORY, NULL);
+    if (o->go_on)
+        t->keeps = !file_exists(path); /* a session with a cache stays one */
+    if (!t->keeps || o->go_on)
+        o->session = t->session_path;
+    return EXIT_DONE;
+}
+
+void console_keep(struct console *t) {
+    char path[PATH_MAX];
+    if (!t->session_path || session_is_there(t->session_path)) { /* another model's by now */
+        free(t->session_path);
+        t->session_path = kept_new(path) ? strdup(path) : NULL;
+    }
+    t->keeps =
+        t->session_path && session_store_open(&t->store, &t->conversation, t->format,
+                                              t->session_path, false, true, true) == EXIT_DONE;
+    if (t->keeps)
+        kept_note_model(t->session_path, t->runtime.path, chat_format_name(t->format));
+    else
+        complain("this chat is not kept");
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
 int console_look(struct console *t) {
     struct chat_options *o = &t->options;
     struct sampling_options sampling = o->sampling; /* the seed is drawn later */
@@ -174,11 +244,15 @@ int console_look(struct console *t) {
     if (!code)
         code = look_at_message(t);
     t->conversation.runtime = &t->runtime;
-    if (!code && o->session && file_exists(o->session))
+    if (!code && o->session && session_is_there(o->session))
         code = session_store_check(&t->conversation, t->format, o->session);
     constraint_close(&constraint);
     bise_sampler_close(&sampler);
-    o->runtime.model = t->runtime.path;
+    if (t->runtime.path) {
+        char *const path = strdup(t->runtime.path);
+        free(t->model_path);
+        o->runtime.model = t->model_path = path;
+    }
     runtime_close(&t->runtime);
     return code;
 }
@@ -190,10 +264,17 @@ int console_open(struct console *t) {
     struct bise_error err = {0};
     int code = console_open_model(t);
     if (!code && o->session)
-        code = session_store_open(&t->store, c, t->format, o->session, false, seed_given, o->quiet);
+        code =
+            session_store_open(&t->store, c, t->format, o->session, o->go_on, seed_given, o->quiet);
+    else if (!code && t->keeps)
+        console_keep(t);
     if (code)
         return code;
     console_take_seed(t);
+    if (o->session && o->session == t->session_path)
+        kept_note_model(t->session_path, t->runtime.path, chat_format_name(t->format));
+    if (o->session && t->keeps && chat_messages(c->chat) && !o->quiet)
+        say("what was said is read anew with your next message\n");
     enum bise_status status = BISE_OK;
     if (o->system)
         status = guard_set_system(c->chat, o->system, &err);
@@ -212,12 +293,18 @@ void console_next_seed(struct console *t) {
     console_take_seed(t);
     session_store_keep_seed(&t->store);
     if (!t->options.quiet)
-        fprintf(stderr, "seed %lld\n", (long long)t->options.sampling.seed);
+        say("seed %lld\n", (long long)t->options.sampling.seed);
 }
 
 int console_leave_session(struct console *t) {
     if (!t->store.path)
         return EXIT_DONE;
+    if (t->keeps) { /* the journal is all there is of it */
+        session_store_close(&t->store);
+        if (t->session_path && !session_is_there(t->session_path))
+            kept_forget_model(t->session_path);
+        return EXIT_DONE;
+    }
     const int code = session_store_changed(&t->store)
                          ? session_store_save(&t->store, t->options.quiet)
                          : EXIT_DONE;
@@ -232,4 +319,5 @@ void console_close(struct console *t) {
     buffer_free(&t->held_answer);
     buffer_free(&t->read);
     free(t->model_path);
+    free(t->session_path);
 }

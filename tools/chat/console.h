@@ -17,6 +17,8 @@ struct chat_options {
     int64_t n_predict;    /* CONSOLE_DEFAULT_LENGTH: until the model ends its answer */
     double threshold;     /* of --moderate */
     bool guard, moderate, jsonl, dump_tokens, quiet;
+    bool go_on, list; /* with the last chat; show which there are */
+    bool no_save, no_history;
     const char *prompt;       /* one question, and an end; NULL: a conversation */
     struct option_list files; /* texts that go before it */
 };
@@ -35,12 +37,23 @@ struct console {
     char *model_path;             /* of a model that /model has switched to */
     struct buffer read;           /* by /read, or -f: goes before the next message */
     bool asked_once;              /* -p or -f: one message, one answer */
+    bool keeps;                   /* the session is a journal alone: a chat that is kept */
+    char *session_path;           /* of it, or of one with a name */
     bool attended;                /* somebody sits at the terminal, and can be asked */
 };
 
 /* The chat format asked for (may be NULL), or the model's own; never a guess. Returns an exit code,
  * the fault said on stderr. */
 int console_format(const struct runtime *e, const char *asked, enum chat_format *format);
+
+/* Which session the chat goes on with or begins, by --continue and --session, and with which model
+ * where none is given. Returns an exit code. */
+int console_choose_session(struct console *t);
+/* Begins to keep what is said: from here on the conversation is watched. Where that cannot be, that
+ * is said, and the chat goes on. */
+void console_keep(struct console *t);
+/* Whether there is a session that the user knows as a file. */
+bool console_has_session(const struct console *t);
 
 /* What can be refused by the options and the headers of files alone is refused, before gigabytes
  * are read: model, chat format, grammar, sampling, session, the texts of -f and their length.

@@ -2,26 +2,33 @@
 
 #include "tools/chat/commands.h"
 #include "tools/common/interrupt.h"
+#include "tools/common/output.h"
+#include "tools/common/read_text.h"
 #include "tools/edit/color.h"
 #include "tools/edit/terminal.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define QUOTES "\"\"\""
 
-void console_input_open(struct console_input *in) {
+void console_input_open(struct console_input *in, bool with_history) {
     in->on_terminal = isatty(STDIN_FILENO);
     in->editing = terminal_open();
     if (!in->editing) {
         setvbuf(stdin, NULL, _IONBF, 0); /* what is not read yet is to be seen by poll */
         return;
     }
-    char *path = history_default_path();
+    char *path = with_history ? history_default_path() : NULL;
     history_open(&in->history, path);
     free(path);
     in->editor = (struct editor){.prompt = "> ",
@@ -66,7 +73,7 @@ static enum editor_event edit_message(struct console_input *in, bool several, co
 /* One line without its end, in in->line. */
 static enum editor_event read_line(struct console_input *in, const char *prompt, size_t *len) {
     if (in->on_terminal)
-        fprintf(stderr, "%s%s%s", paint(PAINT_PROMPT), prompt, paint(PAINT_OFF));
+        say("%s%s%s", paint(PAINT_PROMPT), prompt, paint(PAINT_OFF));
     ssize_t n = -1;
     if (input_or_interrupt(STDIN_FILENO))
         n = getline(&in->line, &in->line_cap, stdin);
@@ -160,7 +167,7 @@ char console_input_ask(struct console_input *in, const char *question) {
     const char *const prompt = in->editor.prompt;
     const char *text = NULL;
     size_t len = 0;
-    fprintf(stderr, "\n%s\n", question);
+    say("\n%s\n", question);
     in->editor.prompt = "? ";
     const enum editor_event event =
         in->editing ? editor_read(&in->editor, &in->typed, "") : read_line(in, "? ", &len);
@@ -169,4 +176,68 @@ char console_input_ask(struct console_input *in, const char *question) {
         return 0;
     text = in->editing ? editor_message(&in->editor, &len) : in->line;
     return len == 0 ? '\n' : (char)tolower((unsigned char)text[0]);
+}
+
+/* ---- $EDITOR ---- */
+
+/* Runs the editor on the file, which has the terminal until it ends; false: it failed. */
+static bool run_editor(const char *file) {
+    extern char **environ;
+    static const char command[] = "exec ${VISUAL:-${EDITOR:-vi}} \"$1\"";
+    char name[PATH_MAX];
+    posix_spawnattr_t attributes;
+    sigset_t defaults;
+    pid_t child;
+    int status = 1;
+    snprintf(name, sizeof name, "%s", file);
+    char *const argv[] = {"sh", "-c", (char *)(uintptr_t)command, "sh", name, NULL};
+    sigemptyset(&defaults);
+    sigaddset(&defaults, SIGPIPE);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigdefault(&attributes, &defaults);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+    if (posix_spawn(&child, "/bin/sh", NULL, &attributes, argv, environ) == 0)
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+            ;
+    posix_spawnattr_destroy(&attributes);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+bool console_input_edit(struct console_input *in, const char **text, size_t *len) {
+    const char *const folder = getenv("TMPDIR");
+    char file[PATH_MAX];
+    char *written = NULL;
+    size_t n = 0;
+    snprintf(file, sizeof file, "%s/bise-message.XXXXXX.md", folder && *folder ? folder : "/tmp");
+    const int fd = mkstemps(file, 3); /* readable by its owner alone */
+    if (fd < 0) {
+        complain("%s: %s", file, strerror(errno));
+        return false;
+    }
+    close(fd);
+    if (in->editing)
+        terminal_close();
+    const bool good = run_editor(file);
+    if (in->editing)
+        in->editing = terminal_open();
+    interrupt_clear(); /* Ctrl-C was the editor's */
+    if (!good)
+        complain("the editor failed; $EDITOR names it");
+    else if (read_text(file, &written, &n) == EXIT_DONE) {
+        while (n && (written[n - 1] == '\n' || written[n - 1] == ' '))
+            n--;
+        buffer_clear(&in->message);
+        buffer_put(&in->message, written, n);
+    }
+    unlink(file);
+    free(written);
+    *text = in->message.bytes;
+    *len = n;
+    if (n && memchr(*text, 0, n)) {
+        complain("what was written is no text");
+        n = 0;
+    }
+    if (n && in->editing)
+        remember_line(in, *text);
+    return n && !in->message.failed;
 }

@@ -15,8 +15,8 @@ struct console_input {
 };
 
 /* Takes the terminal over where there is one; console_input_close gives it back, and is due in any
- * case. Starts zeroed. */
-void console_input_open(struct console_input *in);
+ * case. Starts zeroed. with_history: messages are kept for the next chat. */
+void console_input_open(struct console_input *in, bool with_history);
 void console_input_close(struct console_input *in);
 
 /* Reads a message of one line, or, where a terminal or several asks for it, of more. EDITOR_MESSAGE
@@ -24,6 +24,10 @@ void console_input_close(struct console_input *in);
  * EDITOR_INTERRUPT; terminated() may tell more. */
 enum editor_event console_input_read(struct console_input *in, bool several, const char **text,
                                      size_t *len);
+
+/* The next message as it is written in $VISUAL or $EDITOR: *text [*len] as above. False: nothing
+ * was written, or there is no editor, which is said. */
+bool console_input_edit(struct console_input *in, const char **text, size_t *len);
 
 /* Asks a question; the answer's first letter in lower case, '\n' where there is none, 0 at the end
  * of input or after Ctrl-C. Nothing of it is remembered. */

@@ -1,44 +1,51 @@
 #include "tools/chat/session_commands.h"
 
+#include "tools/chat/transcript.h"
+#include "tools/common/output.h"
+
 #include <string.h>
 
 /* Without a name: the session's own file. With one: a copy, which the chat goes on in if it had no
  * file before. */
 enum command_result do_save(struct console *t, const char *arg) {
     struct session_store *store = &t->store;
-    if (!*arg && !store->path) {
-        fprintf(stderr, "there is no session file yet: /save FILE makes one\n");
+    const bool has_file = console_has_session(t);
+    if (!*arg && !has_file) {
+        say("there is no session file yet: /save FILE makes one\n");
         return COMMAND_FAILED;
     }
-    if (!*arg || (store->path && strcmp(arg, store->path) == 0))
+    if (!*arg || (has_file && strcmp(arg, store->path) == 0))
         return session_store_save(store, false) == EXIT_DONE ? COMMAND_DONE : COMMAND_FAILED;
     if (session_store_copy(&t->conversation, t->format, arg) != EXIT_DONE)
         return COMMAND_FAILED;
-    if (store->path)
+    if (has_file)
         return COMMAND_DONE;
+    session_store_close(store); /* a kept chat ends here */
+    t->keeps = false;
     if (session_store_adopt(store, &t->conversation, t->format, arg) != EXIT_DONE)
         return COMMAND_FAILED;
-    fprintf(stderr, "the chat goes on there; it is saved again when you leave\n");
+    say("the chat goes on there; it is saved again when you leave\n");
     return COMMAND_DONE;
 }
 
 enum command_result do_load(struct console *t, const char *arg) {
     struct conversation *c = &t->conversation;
     if (!*arg) {
-        fprintf(stderr, "/load needs the name of a session's file\n");
+        say("/load needs the name of a session's file\n");
         return COMMAND_FAILED;
     }
-    if (t->store.path && strcmp(arg, t->store.path) == 0) {
-        fprintf(stderr, "%s is the session of this chat\n", arg);
+    if (console_has_session(t) && strcmp(arg, t->store.path) == 0) {
+        say("%s is the session of this chat\n", arg);
         return COMMAND_DONE;
     }
     if (!t->store.path && chat_messages(c->chat)) {
-        fprintf(stderr, "what was said here is in no file: /save it first, or /clear it\n");
+        say("what was said here is in no file: /save it first, or /clear it\n");
         return COMMAND_FAILED;
     }
     if (session_store_check(c, t->format, arg) != EXIT_DONE ||
         console_leave_session(t) != EXIT_DONE)
         return COMMAND_FAILED;
+    t->keeps = false;
     conversation_clear(c);
     if (session_store_open(&t->store, c, t->format, arg, true, false, false) != EXIT_DONE) {
         conversation_clear(c);
@@ -46,6 +53,21 @@ enum command_result do_load(struct console *t, const char *arg) {
     }
     console_take_seed(t);
     return chat_messages(c->chat) % 2 ? COMMAND_ANSWER : COMMAND_DONE;
+}
+
+enum command_result do_export(struct console *t, const char *arg) {
+    struct transcript transcript;
+    if (!*arg) {
+        say("/export needs a file that ends in .md, .json or .txt\n");
+        return COMMAND_FAILED;
+    }
+    int code = EXIT_MEMORY;
+    if (transcript_take(&transcript, t->runtime.model, t->format, t->conversation.chat))
+        code = transcript_export(&transcript, arg);
+    else
+        report(BISE_ERR_MEMORY, NULL);
+    transcript_free(&transcript);
+    return code ? COMMAND_FAILED : COMMAND_DONE;
 }
 
 /* What has left the window's reach, or the context. */
@@ -56,22 +78,21 @@ static void tell_reach(const struct console *t, size_t n) {
     char sinks[48] = "";
     if (plan->n_sinks)
         snprintf(sinks, sizeof sinks, "the first %u and ", plan->n_sinks);
-    fprintf(stderr,
-            "each of %u layers sees %sthe last %u, all together %sthe last %llu, so it may go on "
-            "without end; ",
-            t->runtime.info->n_layers, sinks, plan->window, sinks, (unsigned long long)reach);
+    say("each of %u layers sees %sthe last %u, all together %sthe last %llu, so it may go on "
+        "without end; ",
+        t->runtime.info->n_layers, sinks, plan->window, sinks, (unsigned long long)reach);
     if (n <= reach + plan->n_sinks) {
-        fprintf(stderr, "all of it is within reach\n");
+        say("all of it is within reach\n");
         return;
     }
     const size_t beyond = n - (size_t)reach;
     if (plan->n_sinks) {
-        fprintf(stderr, "those from %u to %zu have left it\n", plan->n_sinks, beyond - 1);
+        say("those from %u to %zu have left it\n", plan->n_sinks, beyond - 1);
         return;
     }
     const size_t messages = chat_messages_within(t->conversation.chat, beyond);
-    fprintf(stderr, "the first %zu, and so %zu whole message%s, have left it\n", beyond, messages,
-            messages == 1 ? "" : "s");
+    say("the first %zu, and so %zu whole message%s, have left it\n", beyond, messages,
+        messages == 1 ? "" : "s");
 }
 
 enum command_result do_context(struct console *t, const char *arg) {
@@ -87,12 +108,11 @@ enum command_result do_context(struct console *t, const char *arg) {
         return COMMAND_DONE;
     }
     if (dropped)
-        fprintf(stderr, "%zu earlier messages are left out: the model no longer sees them\n",
-                dropped);
-    fprintf(stderr, "the conversation has %zu tokens; ", n);
+        say("%zu earlier messages are left out: the model no longer sees them\n", dropped);
+    say("the conversation has %zu tokens; ", n);
     if (plan->window)
         tell_reach(t, n);
     else
-        fprintf(stderr, "the context holds %u\n", plan->n_ctx);
+        say("the context holds %u\n", plan->n_ctx);
     return COMMAND_DONE;
 }

@@ -4,6 +4,6 @@
 
 #include "tools/chat/commands.h"
 
-command_fn do_save, do_load, do_context;
+command_fn do_save, do_load, do_export, do_context;
 
 #endif

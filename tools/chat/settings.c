@@ -145,7 +145,7 @@ done:
 /* "FILE" or "FILE FORMAT"; names of files may have spaces in them. */
 enum command_result do_model(struct console *t, const char *arg) {
     const size_t n_messages = chat_messages(t->conversation.chat);
-    const bool had_session = t->store.path;
+    const bool had_session = console_has_session(t);
     const char *format = strrchr(arg, ' ');
     if (!*arg) {
         runtime_print_plan(&t->runtime, stderr);

@@ -2,6 +2,7 @@
 #include "tools/chat/commands.h"
 #include "tools/chat/input.h"
 #include "tools/chat/jsonl.h"
+#include "tools/chat/kept.h"
 #include "tools/chat/moderation.h"
 #include "tools/common/output.h"
 #include "tools/common/progress.h"
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHAT_OPTIONS 14
+#define CHAT_OPTIONS 18
 
 static bool parse_options(struct chat_options *o, int argc, char **argv, int *code) {
     const struct option_def mine[CHAT_OPTIONS] = {
@@ -33,7 +34,15 @@ static bool parse_options(struct chat_options *o, int argc, char **argv, int *co
          0},
         {"--color", OPT_STRING, &o->color, "WHEN", "auto, always or never (auto; NO_COLOR)", 0, 0},
         {"--session", OPT_STRING, &o->session, "FILE",
-         "go on with the conversation in FILE, or begin one there; saved on leaving", 0, 0},
+         "go on with the conversation in FILE, or begin one there; saved on leaving; a NAME: among "
+         "the chats that are kept",
+         0, 0},
+        {"--continue", OPT_FLAG, &o->go_on, NULL, "go on with the last chat", 0, 0},
+        {"--list", OPT_FLAG, &o->list, NULL, "show which chats are kept", 0, 0},
+        {"--no-save", OPT_FLAG, &o->no_save, NULL, "do not keep what is said at the terminal", 0,
+         0},
+        {"--no-history", OPT_FLAG, &o->no_history, NULL,
+         "do not keep messages for the up arrow in later chats", 0, 0},
         {"--overflow", OPT_STRING, &o->overflow, "HOW",
          "where a context without a window is full: drop the oldest turns, stop, or sink: keep the "
          "beginning and a window (default: ask)",
@@ -143,11 +152,39 @@ static int send_with_read(struct console *t, const char *text, size_t len) {
     return code;
 }
 
+/* Words by which other programs are left. */
+static bool sounds_like_leaving(const char *text) {
+    static const char *const words[] = {"exit", "quit", "bye", "exit()", "quit()", ":q"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(text, words[i]) == 0)
+            return true;
+    return false;
+}
+
+/* A message that was not typed here, as far as lines go. */
+static void show_lines(const char *text) {
+    for (const char *end; *text; text = end + (*end == '\n')) {
+        end = text + strcspn(text, "\n");
+        say("> %.*s\n", (int)(end - text), text);
+    }
+}
+
 /* What a message says is done; returns an exit code. *several: whether the next one is to have
  * several lines. */
-static int obey_line(struct console *t, const char *text, size_t len, bool *several, bool *leave) {
+static int obey_line(struct console *t, struct console_input *in, const char *text, size_t len,
+                     bool *several, bool *leave) {
+    if (t->attended && !*several && sounds_like_leaving(text)) {
+        *leave = console_input_ask(in, "Leave the chat? y or n; /quit leaves at once") == 'y';
+        return EXIT_DONE;
+    }
     const enum command_result result = *several ? COMMAND_NONE : console_command(t, text);
     const size_t slash = !*several && text[0] == '/' && text[1] == '/';
+    if (result == COMMAND_EDIT) {
+        if (!console_input_edit(in, &text, &len))
+            return EXIT_DONE;
+        show_lines(text);
+        return send_with_read(t, text, len);
+    }
     *several = result == COMMAND_MULTI;
     *leave = result == COMMAND_QUIT;
     if (result == COMMAND_ANSWER)
@@ -183,15 +220,29 @@ static enum overflow ask_overflow(void *arg, bool in_answer) {
     }
 }
 
+/* Ctrl-C at an empty prompt. One that comes just after an answer was meant for that; of others the
+ * first only says what the second does. Whether the chat goes on. */
+static bool stays(double answered, bool *warned) {
+    if (*warned)
+        return false;
+    interrupt_clear();
+    if (seconds_now() - answered < 1)
+        return true;
+    *warned = true;
+    say_note("(again, or /quit, to leave)");
+    return true;
+}
+
 static int chat_by_lines(struct console *t) {
     struct console_input in = {.on_terminal = false};
     const char *text;
     size_t len;
     int code = EXIT_DONE;
-    bool leave = false, several = false;
+    bool leave = false, several = false, warned = false;
     enum editor_event event = EDITOR_MESSAGE;
+    double answered = -1e9; /* when the answer ended, if one came last */
     interrupt_catch_all();
-    console_input_open(&in);
+    console_input_open(&in, !t->options.no_history);
     t->conversation.ask_overflow = ask_overflow;
     t->conversation.ask_arg = &in;
     if (chat_messages(t->conversation.chat) % 2) {
@@ -200,9 +251,16 @@ static int chat_by_lines(struct console *t) {
     }
     while (!code && !leave && !terminated()) {
         event = console_input_read(&in, several, &text, &len);
+        if (event == EDITOR_INTERRUPT && t->attended && !terminated() && stays(answered, &warned)) {
+            several = false;
+            continue;
+        }
         if (event != EDITOR_MESSAGE)
             break;
-        code = obey_line(t, text, len, &several, &leave);
+        warned = false;
+        const size_t n_answered = t->runtime.n_answer;
+        code = obey_line(t, &in, text, len, &several, &leave);
+        answered = t->runtime.n_answer > n_answered ? seconds_now() : -1e9;
     }
     console_input_close(&in);
     t->conversation.overflow = OVERFLOW_STOP; /* there is nobody left to ask */
@@ -235,8 +293,14 @@ int cmd_chat(int argc, char **argv) {
         return refuse(EXIT_USAGE, "expected one of --jsonl, and -p TEXT or -f FILE");
     t.attended = isatty(STDIN_FILENO) && !t.asked_once;
     t.options.quiet |= t.asked_once;
+    if (t.options.list) {
+        kept_list(stdout);
+        return EXIT_DONE;
+    }
     interrupt_catch();
-    code = console_look(&t);
+    code = console_choose_session(&t);
+    if (!code)
+        code = console_look(&t);
     if (!code)
         code = console_open(&t);
     if (!code) {

@@ -2,6 +2,7 @@
 
 #include "tools/common/nearest.h"
 #include "tools/common/output.h"
+#include "tools/common/user_folder.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -24,16 +25,10 @@ static bool ends_with(const char *text, const char *ending) {
 }
 
 bool models_home(char folder[PATH_MAX]) {
-    const char *own = getenv("BISE_MODELS"), *data = getenv("XDG_DATA_HOME"),
-               *home = getenv("HOME");
-    int n = -1;
-    if (own && own[0])
-        n = snprintf(folder, PATH_MAX, "%s", own);
-    else if (data && data[0] == '/') /* the XDG base directory rules: relative ones are ignored */
-        n = snprintf(folder, PATH_MAX, "%s/bise/models", data);
-    else if (home && home[0] == '/')
-        n = snprintf(folder, PATH_MAX, "%s/.local/share/bise/models", home);
-    return n > 0 && n < PATH_MAX;
+    const char *const own = getenv("BISE_MODELS");
+    if (!own || !own[0])
+        return user_file(folder, USER_DATA, "models");
+    return snprintf(folder, PATH_MAX, "%s", own) < PATH_MAX;
 }
 
 bool models_home_file(char path[PATH_MAX], const char *name) {
@@ -49,11 +44,7 @@ bool models_home_make(void) {
     char folder[PATH_MAX];
     if (!models_home(folder))
         return false;
-    for (char *slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        mkdir(folder, 0700);
-        *slash = '/';
-    }
+    make_folders_for(folder);
     return mkdir(folder, 0700) == 0 || errno == EEXIST;
 }
 

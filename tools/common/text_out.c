@@ -12,21 +12,28 @@ static void write_bytes(struct text_out *out, const char *bytes, size_t n) {
         out->failed = !write_whole(out->fd, bytes, n);
 }
 
-/* Writes whole characters; what would steer the terminal is shown as ^[ and the like. */
+/* Writes whole characters; what would steer the terminal is shown as ^[ and the like, words are not
+ * cut by its edge. */
 static void write_shown(struct text_out *out, const char *text, size_t n) {
-    char shown[CHAR_SHOWN_MAX];
-    size_t from = 0, len, n_shown;
-    for (size_t at = 0; at < n; at += len) {
+    char shown[CHAR_SHOWN_MAX], bytes[PORTION + WRAP_OUT_BYTES];
+    size_t n_bytes = 0;
+    for (size_t at = 0, len; at < n; at += len) {
         len = char_length(text + at, n - at);
-        if (text[at] == '\n' || text[at] == '\t' ||
-            !code_is_control(utf8_code_point(text + at, len)))
-            continue;
-        char_shown(text + at, len, shown, &n_shown);
-        write_bytes(out, text + from, at - from);
-        write_bytes(out, shown, n_shown);
-        from = at + len;
+        const uint32_t code = utf8_code_point(text + at, len);
+        const bool control = code_is_control(code) && code != '\n' && code != '\t';
+        const char *from = text + at;
+        size_t n_from = len, width = code == '\t' ? 8 - out->wrap.col % 8 : 0;
+        if (control)
+            width = char_shown(from, len, shown, &n_from);
+        else if (code != '\n' && code != '\t')
+            width = (size_t)code_width(code);
+        n_bytes += wrap_char(&out->wrap, control ? shown : from, n_from, width, bytes + n_bytes);
+        if (n_bytes >= PORTION) {
+            write_bytes(out, bytes, n_bytes);
+            n_bytes = 0;
+        }
     }
-    write_bytes(out, text + from, n - from);
+    write_bytes(out, bytes, n_bytes);
 }
 
 static void write_out(struct text_out *out, const char *text, size_t n) {
@@ -51,6 +58,7 @@ void text_out_begin(struct text_out *out) {
     out->last = 0;
     out->failed = false;
     out->terminal = isatty(out->fd);
+    out->wrap = (struct wrap){.cols = out->terminal ? wrap_columns(out->fd) : 0};
     if (out->stop)
         stop_begin(out->stop);
 }

@@ -5,6 +5,7 @@
 #include "src/base/utf8.h"
 #include "src/text/stop.h"
 #include "tools/common/buffer.h"
+#include "tools/common/wrap.h"
 
 /* Text on its way to a file descriptor: stop strings end it, characters are never cut. */
 struct text_out {
@@ -17,6 +18,7 @@ struct text_out {
     char last;           /* last byte written, 0 before the first */
     struct buffer *hold; /* where bytes go instead of fd; NULL: fd */
     bool terminal;       /* fd is one: control characters are written as ^X */
+    struct wrap wrap;    /* where it is one: words are not cut */
     bool failed;         /* the reader has gone, or the disk is full */
 };
 

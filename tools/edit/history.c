@@ -2,6 +2,7 @@
 
 #include "src/base/utf8.h"
 #include "tools/common/buffer.h"
+#include "tools/common/user_folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,27 +14,12 @@
 
 /* ---- where ---- */
 
-/* Makes the folders that lead to path, from offset on. */
-static void make_folders(char *path, size_t from) {
-    for (char *slash = strchr(path + from, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        mkdir(path, 0700);
-        *slash = '/';
-    }
-}
-
 char *history_default_path(void) {
-    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-    char *path = NULL;
-    int n = -1;
-    if (state && state[0] == '/') /* the XDG base directory rules: relative ones are ignored */
-        n = asprintf(&path, "%s/bise/history", state);
-    else if (home && home[0] == '/')
-        n = asprintf(&path, "%s/.local/state/bise/history", home);
-    if (n < 0)
+    char path[PATH_MAX];
+    if (!user_file(path, USER_STATE, "history"))
         return NULL;
-    make_folders(path, 1);
-    return path;
+    make_folders_for(path);
+    return strdup(path);
 }
 
 /* ---- the list ---- */

@@ -1,0 +1,248 @@
+#include "tools/chat/kept.h"
+
+#include "src/base/utf8.h"
+#include "src/os/file.h"
+#include "tools/chat/journal.h"
+#include "tools/chat/session_records.h"
+#include "tools/common/output.h"
+#include "tools/common/user_folder.h"
+#include "tools/common/width.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define JOURNAL_ENDING ".journal"
+#define MODEL_ENDING   ".model"
+#define AUTO_BEGINNING "chat-"     /* of the names that bise gives */
+#define FIRST_WORDS    48          /* columns of a list */
+#define JOURNAL_BYTES  (64u << 20) /* of one that is looked into */
+
+bool kept_path(char path[PATH_MAX], const char *name) {
+    char below[NAME_MAX + 16];
+    if (!name[0] || name[0] == '.' || strchr(name, '/') || strlen(name) > 200)
+        return false;
+    snprintf(below, sizeof below, "chats/%s", name);
+    if (!user_file(path, USER_STATE, below))
+        return false;
+    make_folders_for(path);
+    return true;
+}
+
+/* ---- what is there -------------------------------------------------------------------------- */
+
+struct kept {
+    char name[NAME_MAX + 1];
+    struct timespec used;
+};
+
+struct kept_chats {
+    struct kept *items; /* [n], the last used first; freed by the caller */
+    size_t n, cap;
+};
+
+static bool cut_ending(char *name, const char *ending) {
+    const size_t n = strlen(name), n_ending = strlen(ending);
+    if (n <= n_ending || strcmp(name + n - n_ending, ending) != 0)
+        return false;
+    name[n - n_ending] = 0;
+    return true;
+}
+
+/* A session is its file, its journal, or both: one item, as new as the newer. */
+static void add_kept(struct kept_chats *all, const char *name, const struct timespec *used) {
+    size_t i = 0;
+    while (i < all->n && strcmp(all->items[i].name, name) != 0)
+        i++;
+    if (i == all->n && all->n == all->cap) {
+        const size_t cap = 2 * all->cap + 64;
+        struct kept *items = realloc(all->items, cap * sizeof *items);
+        if (!items)
+            return;
+        all->items = items;
+        all->cap = cap;
+    }
+    struct kept *const k = &all->items[i];
+    const bool newer = i == all->n || used->tv_sec > k->used.tv_sec ||
+                       (used->tv_sec == k->used.tv_sec && used->tv_nsec > k->used.tv_nsec);
+    if (newer)
+        k->used = *used;
+    if (i == all->n)
+        snprintf(all->items[all->n++].name, sizeof all->items->name, "%s", name);
+}
+
+static int by_use(const void *a, const void *b) {
+    const struct kept *x = a, *y = b;
+    if (x->used.tv_sec != y->used.tv_sec)
+        return x->used.tv_sec < y->used.tv_sec ? 1 : -1;
+    if (x->used.tv_nsec != y->used.tv_nsec)
+        return x->used.tv_nsec < y->used.tv_nsec ? 1 : -1;
+    return strcmp(y->name, x->name);
+}
+
+static struct kept_chats kept_all(void) {
+    struct kept_chats all = {.n = 0};
+    char folder[PATH_MAX];
+    DIR *dir = user_file(folder, USER_STATE, "chats") ? opendir(folder) : NULL;
+    for (const struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir)) {
+        char name[NAME_MAX + 1];
+        struct stat st;
+        snprintf(name, sizeof name, "%s", e->d_name);
+        if (name[0] == '.' || cut_ending(name, MODEL_ENDING) ||
+            fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+            continue;
+        cut_ending(name, JOURNAL_ENDING);
+        add_kept(&all, name, &st.st_mtim);
+    }
+    if (dir)
+        closedir(dir);
+    if (all.n)
+        qsort(all.items, all.n, sizeof *all.items, by_use);
+    return all;
+}
+
+bool kept_last(char path[PATH_MAX]) {
+    struct kept_chats all = kept_all();
+    const bool found = all.n && kept_path(path, all.items[0].name);
+    free(all.items);
+    return found;
+}
+
+/* ---- new ones, and the end of old ones ------------------------------------------------------ */
+
+/* Removes a chat that no program holds. */
+static void remove_kept(const char *path) {
+    static const char *const endings[] = {JOURNAL_ENDING, MODEL_ENDING};
+    char file[PATH_MAX + 16];
+    snprintf(file, sizeof file, "%s%s", path, JOURNAL_ENDING);
+    const int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
+        for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+            snprintf(file, sizeof file, "%s%s", path, endings[i]);
+            unlink(file);
+        }
+    if (fd >= 0)
+        close(fd);
+}
+
+bool kept_new(char path[PATH_MAX]) {
+    struct kept_chats all = kept_all();
+    size_t n_auto = 0;
+    for (size_t i = 0; i < all.n; i++) {
+        const bool by_bise =
+            strncmp(all.items[i].name, AUTO_BEGINNING, strlen(AUTO_BEGINNING)) == 0;
+        n_auto += by_bise;
+        if (by_bise && n_auto >= KEPT_CHATS && kept_path(path, all.items[i].name))
+            remove_kept(path);
+    }
+    free(all.items);
+    const time_t now = time(NULL);
+    struct tm local;
+    char name[64], day[32];
+    localtime_r(&now, &local);
+    strftime(day, sizeof day, "%Y-%m-%d-%H%M%S", &local);
+    snprintf(name, sizeof name, "%s%s-%ld", AUTO_BEGINNING, day, (long)getpid());
+    return kept_path(path, name);
+}
+
+/* ---- the model of one ----------------------------------------------------------------------- */
+
+void kept_note_model(const char *path, const char *model, const char *format) {
+    char file[PATH_MAX + 16], whole[PATH_MAX];
+    snprintf(file, sizeof file, "%s%s", path, MODEL_ENDING);
+    const int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+    if (!f) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    fprintf(f, "%s\n%s\n", realpath(model, whole) ? whole : model, format);
+    fclose(f);
+}
+
+void kept_forget_model(const char *path) {
+    char file[PATH_MAX + 16];
+    snprintf(file, sizeof file, "%s%s", path, MODEL_ENDING);
+    unlink(file);
+}
+
+bool kept_model(const char *path, char model[PATH_MAX], char format[16]) {
+    char file[PATH_MAX + 16];
+    snprintf(file, sizeof file, "%s%s", path, MODEL_ENDING);
+    FILE *f = fopen(file, "r");
+    if (!f)
+        return false;
+    const bool good = fgets(model, PATH_MAX, f) && fgets(format, 16, f);
+    fclose(f);
+    if (good) {
+        model[strcspn(model, "\n")] = 0;
+        format[strcspn(format, "\n")] = 0;
+    }
+    return good && model[0];
+}
+
+/* ---- the list ------------------------------------------------------------------------------- */
+
+/* The text's beginning in one row, nothing in it that steers a terminal. */
+static void print_words(FILE *to, const char *text, size_t len) {
+    size_t cols = 0;
+    for (size_t at = 0, n; at < len && cols < FIRST_WORDS; at += n) {
+        char shown[CHAR_SHOWN_MAX];
+        size_t n_shown;
+        n = char_length(text + at, len - at);
+        if (text[at] == '\n') {
+            fputc(' ', to);
+            cols++;
+            continue;
+        }
+        cols += char_shown(text + at, n, shown, &n_shown);
+        fwrite(shown, 1, n_shown, to);
+    }
+}
+
+/* What the user said first, as the journal has it. */
+static void print_first_words(FILE *to, const char *path) {
+    const size_t magic = sizeof JOURNAL_MAGIC - 1;
+    char file[PATH_MAX + 16];
+    struct bise_error err;
+    struct record r;
+    uint8_t *data = NULL;
+    size_t n = 0, at = 0;
+    snprintf(file, sizeof file, "%s%s", path, JOURNAL_ENDING);
+    if (file_read_whole(file, JOURNAL_BYTES, &data, &n, &err) != BISE_OK || n < magic)
+        n = 0;
+    while (n > magic && records_next(&r, data + magic, n - magic, &at)) {
+        if (r.kind != CHAT_EV_USER)
+            continue;
+        const char *const text = (const char *)r.data;
+        if (utf8_invalid_at(text, r.len) == r.len)
+            print_words(to, text, r.len);
+        break;
+    }
+    free(data);
+}
+
+void kept_list(FILE *to) {
+    struct kept_chats all = kept_all();
+    for (size_t i = 0; i < all.n; i++) {
+        char path[PATH_MAX], model[PATH_MAX] = "", format[16], day[32];
+        struct tm local;
+        if (!kept_path(path, all.items[i].name))
+            continue;
+        localtime_r(&all.items[i].used.tv_sec, &local);
+        strftime(day, sizeof day, "%Y-%m-%d %H:%M", &local);
+        const char *name = kept_model(path, model, format) ? strrchr(model, '/') : NULL;
+        print_to(to, "%s  %-32s  %-20s  ", day, all.items[i].name, name ? name + 1 : "-");
+        print_first_words(to, path);
+        fputc('\n', to);
+    }
+    if (!all.n)
+        say("no chat is kept yet\n");
+    free(all.items);
+}
