@@ -26,7 +26,7 @@ LDLIBS       := -lm
 
 # Kernel folders of this architecture, each with its own flags; everything else is baseline code.
 ifeq ($(ARCH),x86_64)
-ISAS        := avx2 avxvnni avx512 amx
+ISAS        := avx2 avxvnni avx512
 else ifeq ($(ARCH),aarch64)
 ISAS        := neon neon_dotprod neon_i8mm
 endif
@@ -36,9 +36,6 @@ FLAGS_avx512 := $(FLAGS_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx51
 # that have just that.
 FLAGS_avxvnni := $(if $(VNNI_BY_EVEX),$(FLAGS_avx512),$(FLAGS_avx2) -mavxvnni)
 ALL_CPPFLAGS  += $(if $(VNNI_BY_EVEX),-DVNNI_BY_EVEX=1)
-# AMX_EMULATED=1 likewise: amx with its tiles in plain C, for CPUs with AVX-512.
-FLAGS_amx     := $(FLAGS_avx512) $(if $(AMX_EMULATED),,-mamx-tile -mamx-int8)
-ALL_CPPFLAGS  += $(if $(AMX_EMULATED),-DAMX_EMULATED=1)
 # gcc's scheduling before register allocation makes the NEON loops spill; clang knows no such flag.
 FLAGS_neon := $(if $(filter neon,$(ISAS)),$(shell printf '' | $(CC) -Werror -fno-schedule-insns \
               -frename-registers -x c -c -o /dev/null - 2>/dev/null && \

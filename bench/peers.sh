@@ -6,7 +6,7 @@
 #            `npm install --ignore-scripts node-llama-cpp@3.22.1` was run (a prebuilt llama.cpp)
 #   FLAGS    more flags for llama-bench, such as "-rtr 1" for ik_llama.cpp
 #   PEER_CPU with the npm package: leave only its libggml-cpu-$PEER_CPU.so in place while it runs
-#            (haswell: AVX2, alderlake: AVX-VNNI, icelake or zen4: AVX-512, sapphirerapids: AMX)
+#            (haswell: AVX2, alderlake: AVX-VNNI, icelake or zen4: AVX-512)
 #   ISA      bise's instruction set (avx2)      THREADS  (2)
 #   PROMPTS  (128,512)      GEN  tokens generated (32)      REPEATS  (5)
 # MODEL: bise synth --shape mistral-7b --type i4 -o 7b.bise.  GGUF: the same shape in Q4_0.

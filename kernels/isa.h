@@ -10,7 +10,6 @@ enum isa {
     ISA_AVX2,
     ISA_AVXVNNI,
     ISA_AVX512,
-    ISA_AMX,
     ISA_NEON,
     ISA_NEON_DOTPROD,
     ISA_NEON_I8MM,

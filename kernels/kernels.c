@@ -3,13 +3,8 @@
 #include <string.h>
 
 static const char *const isa_names[ISA_COUNT] = {
-    [ISA_SCALAR] = "scalar",
-    [ISA_AVX2] = "avx2",
-    [ISA_AVXVNNI] = "avxvnni",
-    [ISA_AVX512] = "avx512",
-    [ISA_AMX] = "amx",
-    [ISA_NEON] = "neon",
-    [ISA_NEON_DOTPROD] = "neon_dotprod",
+    [ISA_SCALAR] = "scalar",       [ISA_AVX2] = "avx2", [ISA_AVXVNNI] = "avxvnni",
+    [ISA_AVX512] = "avx512",       [ISA_NEON] = "neon", [ISA_NEON_DOTPROD] = "neon_dotprod",
     [ISA_NEON_I8MM] = "neon_i8mm",
 };
 
@@ -17,7 +12,6 @@ static const char *const isa_names[ISA_COUNT] = {
 static const enum isa isa_implies[ISA_COUNT] = {
     [ISA_AVXVNNI] = ISA_AVX2,
     [ISA_AVX512] = ISA_AVX2,
-    [ISA_AMX] = ISA_AVX512,
     [ISA_NEON_DOTPROD] = ISA_NEON,
     [ISA_NEON_I8MM] = ISA_NEON_DOTPROD,
 };
@@ -33,10 +27,8 @@ enum isa isa_from_name(const char *name) {
     return ISA_COUNT;
 }
 
-typedef void init_fn(struct kernels *k);
-
 /* The folder's init function, NULL if this build has no such folder. */
-static init_fn *isa_init(enum isa isa) {
+static kernels_init_fn *isa_init(enum isa isa) {
     switch (isa) {
     case ISA_SCALAR:
         return kernels_init_scalar;
@@ -47,10 +39,6 @@ static init_fn *isa_init(enum isa isa) {
 #ifdef HAVE_KERNELS_avxvnni
     case ISA_AVXVNNI:
         return kernels_init_avxvnni;
-#endif
-#ifdef HAVE_KERNELS_amx
-    case ISA_AMX:
-        return kernels_init_amx;
 #endif
 #ifdef HAVE_KERNELS_avx512
     case ISA_AVX512:
@@ -78,7 +66,7 @@ bool kernels_built(enum isa isa) {
 }
 
 bool kernels_init(struct kernels *k, enum isa isa) {
-    init_fn *init = isa < ISA_COUNT ? isa_init(isa) : NULL;
+    kernels_init_fn *init = isa < ISA_COUNT ? isa_init(isa) : NULL;
     if (init == NULL)
         return false;
     if (isa != ISA_SCALAR && !kernels_init(k, isa_implies[isa]))

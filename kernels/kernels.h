@@ -13,27 +13,24 @@
  *
  * QUANTIZED ACTIVATIONS. A vector of k values (k a multiple of TILE_K, padding zero) becomes int8
  * codes with one scale per block of 32 (q32) or 128 (q128): m = max|x|; if m < 1e-30f all codes and
- * d are zero; else d = m / 127, q = rne(x * (127 / m)), |q| <= 127; sum = exact sum of the codes.
+ * d are zero; else d = m / 127, q = rne(x * (127 / m)), |q| <= 127.
  *
  * MATRIX SLOTS. y[c][16p .. 16p+15] for every column c < n and panel p0 <= p < p1; all 16 rows of a
- * panel are written (padding rows are zero). Per output row, in ascending k:
+ * panel are written (padding rows are zero). One arithmetic for each type of weights, whatever n
+ * is. Per output row, in ascending k, isum_b = exact sum of value * q over the 32 k of block b:
  *
- *   f32, bf16 weights, f32 activations (one arithmetic):
+ *   f32, bf16 weights, f32 activations:
  *       acc = +0; for each k: acc = fma(w, x, acc); y = acc
- *   i8 weights, q32 activations (one arithmetic), and i4 weights, q32 activations ("decode"):
- *       acc = +0; for each block b of 32: t = (float)isum * (float)block_scale;
- *       acc = fma(t, d[b], acc); y = acc * row_scale,    isum = exact sum of value * q
- *   i4 weights, q128 activations ("prefill"): every tile of 128 k is first requantized to 7 bits
- *   (-64..64) with one scale per row; blocks whose scale is the largest keep their values exactly:
- *       M = max over the tile's 4 blocks of |block_scale|; if M = 0 all r and t are zero, else
- *       g = 256.0f / (float)M;  F[b] = (int) rne((float)block_scale[b] * g)           |F| <= 256
- *       r = (value * F[b] + 64) >> 7 (arithmetic shift)                                |r| <= 64
- *       t = (float)M * 0.5f
- *       acc = +0; for each tile: p = (float)isum * t; acc = fma(p, d[tile], acc);
- *       y = acc * row_scale, isum = exact sum of r * q over the 128 k
+ *   i8 weights, q32 activations:
+ *       acc = +0; for each block b: t = (float)isum_b * (float)block_scale_b;
+ *       acc = fma(t, d[b], acc); y = acc * row_scale
+ *   i4 weights, q128 activations:
+ *       acc = +0; for each tile of 128 k: s = +0;
+ *       for b = 0..3: s = fma((float)isum_b, (float)block_scale_b, s);  acc = fma(s, d[tile], acc);
+ *       y = acc * row_scale
  *
- * Which arithmetic an i4 matrix uses is decided by the length of the call to the model alone
- * (fewer than 16 tokens: decode), never by n here: both slots accept any n >= 1.
+ * i4's products are exact (at most 32 * 32 * 127 * 128 < 2^24), so that s may be formed by
+ * multiplying and adding, fused or not. s itself may pass 2^24: the order of b stands.
  *
  * VECTOR SLOTS. Reductions use 16 partial results, lane = index mod 16 (indices ascending within a
  * lane), combined in this tree: for s in 8, 4, 2, 1: lane[i] += lane[i + s], i < s. Lengths need
@@ -61,101 +58,121 @@ struct wmat {
 struct act_q8 {
     const int8_t *q;    /* [n][k] */
     const float *d;     /* [n][k / 32] */
-    const int32_t *sum; /* [n][k / 32] */
+    const int32_t *sum; /* [n][k / 32]: exact sums of the codes */
 };
 
-#define PACK_K       64 /* codes of a vector side by side for prefill */
-#define PACKED_SLACK 15 /* vectors behind the last of the last k that may be read */
+#define PACK_K    64 /* codes of a vector that lie side by side in q128 */
+#define I4_BIAS   32 /* makes the values of i4 unsigned: 0..63 */
+#define TILE_SUMS (TILE_K / BLOCK_K)
 
-/* n activation vectors with one scale per TILE_K, in the order in which register tiles of several
- * vectors read them. */
+/* n activation vectors with one scale per TILE_K, in the order in which several are read. */
 struct act_q128 {
-    const uint8_t *q; /* [k / 64][ld][64]: codes exclusive-or the table's q128_flip; ld >= n */
+    const int8_t *q; /* [k / 64][ld][64], ld >= n */
     size_t ld;
-    const float *d; /* [n][k / 128] */
+    const float *d;       /* [n][k / 128] */
+    const int32_t *start; /* [n][k / 32]: -32 times the sum of the block's codes. A sum of products
+                             that starts there, of values biased by 32, ends as isum */
 };
 
 /* Those from vector c on. */
 static inline struct act_q128 act_q128_from(const struct act_q128 *x, size_t c, size_t k) {
-    return (struct act_q128){x->q + c * PACK_K, x->ld, x->d + c * (k / TILE_K)};
+    return (struct act_q128){x->q + c * PACK_K, x->ld, x->d + c * (k / TILE_K),
+                             x->start + c * (k / BLOCK_K)};
 }
 
-/* Bytes of scratch, 64-byte aligned, that a matrix slot may use for a matrix of k columns. */
-static inline size_t kernel_scratch_bytes(size_t k) {
-    return 4 * (16 * k + k / TILE_K * 256) + 65536;
-}
+/* Bytes of scratch, 64-byte aligned, that a matrix slot may use. */
+#define KERNEL_SCRATCH_BYTES ((size_t)128 << 10)
 
 #define ATTN_GROUP 16 /* positions in a group of the key cache; rings are multiples of it */
 
+/* The types of the slots, of which each folder declares its functions: one line a function. */
+
+/* y [n][ldy], ldy >= 16 * p1. x as its type says. scratch: KERNEL_SCRATCH_BYTES. */
+typedef void matmul_q128_fn(float *y, size_t ldy, const struct act_q128 *x, size_t n,
+                            const struct wmat *w, size_t p0, size_t p1, void *scratch);
+typedef void matmul_q32_fn(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+                           const struct wmat *w, size_t p0, size_t p1, void *scratch);
+typedef void matmul_float_fn(float *y, size_t ldy, const float *x, size_t ldx, size_t n,
+                             const struct wmat *w, size_t p0, size_t p1, void *scratch);
+
+/* One vector of k values to int8. All return false, q undefined, if any x is not finite.
+ * q32: q [k], d and sum [k / 32], as in act_q8. q128: value i at q[i / 64 * ld + i % 64], ld in
+ * bytes, d [k / 128], start [k / 32], as in act_q128. block: any length n (a multiple of 32) under
+ * one scale, by the same rule; for heads. */
+typedef bool quantize_q32_fn(int8_t *q, float *d, int32_t *sum, const float *x, size_t k);
+typedef bool quantize_q128_fn(int8_t *q, size_t ld, float *d, int32_t *start, const float *x,
+                              size_t k);
+typedef bool quantize_block_fn(int8_t *q, float *d, const float *x, size_t n);
+
+/* y = (x * r) * w, r = 1 / sqrt(s / n + eps), s = sum of fma(x, x, lane) over lanes and tree.
+ * (float)n is the divisor. Returns false if s is not finite. y may be x. RMSNorm, arXiv
+ * 1910.07467. */
+typedef bool rmsnorm_fn(float *y, const float *x, const float *w, size_t n, float eps);
+/* x [n_heads][head_dim] rotated in half-split pairs (i, i + head_dim/2) by cs [2][head_dim/2]
+ * (cosines, then sines): lo' = lo*c - hi*s, hi' = hi*c + lo*s, each operation rounded.
+ * RoPE, arXiv 2104.09864, in Hugging Face's order. */
+typedef void rope_fn(float *x, size_t n_heads, size_t head_dim, const float *cs);
+/* y = (g / (1 + exp(-g))) * u, with fmath.h's exp. y may be g. SwiGLU, arXiv 2002.05202. */
+typedef void swiglu_fn(float *y, const float *g, const float *u, size_t n);
+typedef void add_fn(float *y, const float *x, size_t n);           /* y += x */
+typedef void madd_fn(float *y, const float *x, float a, size_t n); /* y = fma(a, x, y) */
+typedef void scale_fn(float *y, float a, size_t n);                /* y *= a */
+
+/* ATTENTION. Keys lie in groups of 16 positions of one KV head; n_q query heads (of the group,
+ * possibly of several tokens) are served by one pass. hd: head_dim padded to 32, padding zero.
+ *
+ * scores: s[q][16g + lane] for n_groups contiguous groups.
+ *   i8:  k [n_groups][hd/4][16][4], scales kd [n_groups][16]; codes q [n_q][hd], scales qd
+ *        [n_q], 1/sqrt(head_dim) among them: s = ((float)isum * kd) * qd
+ *   f32: k [n_groups][hd][16]; q [n_q][hd]:
+ *        acc = +0; ascending d: acc = fma(k, q, acc); s = acc * scale
+ *   f16: the same, k IEEE half, converted exactly.
+ * lds: row stride of s in floats, a multiple of 16; s 64-byte aligned. */
+typedef void scores_i8_fn(float *s, size_t lds, const int8_t *q, const float *qd, size_t n_q,
+                          const int8_t *k, const float *kd, size_t hd, size_t n_groups);
+typedef void scores_f32_fn(float *s, size_t lds, const float *q, float scale, size_t n_q,
+                           const float *k, size_t hd, size_t n_groups);
+typedef void scores_f16_fn(float *s, size_t lds, const float *q, float scale, size_t n_q,
+                           const uint16_t *k, size_t hd, size_t n_groups);
+/* s [n], n a multiple of 16, s[0] at an absolute position that is a multiple of 16. Entries
+ * lo <= i < hi (lo < hi <= n) become exp(s - max), max over them; all others become +0. Returns
+ * the sum (16 lanes and tree), or a NaN if a score in [lo, hi) is not finite. */
+typedef float softmax_fn(float *s, size_t lo, size_t hi, size_t n);
+/* out[q][0..hd) accumulated over n_pos positions, ascending: out = fma(w, v, out), where
+ *   i8:  v [n_pos][ldv] codes, vd [n_pos] scales, w = p * vd (rounded)
+ *   f32, f16: w = p.
+ * out [n_q] rows of stride ldo is read and written; p [n_q] rows of stride ldp. Of the ldv
+ * elements from one position to the next the first hd are read: hd is a multiple of 16. */
+typedef void values_i8_fn(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
+                          const int8_t *v, const float *vd, size_t ldv, size_t hd, size_t n_pos);
+typedef void values_f32_fn(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
+                           const float *v, size_t ldv, size_t hd, size_t n_pos);
+typedef void values_f16_fn(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
+                           const uint16_t *v, size_t ldv, size_t hd, size_t n_pos);
+
 struct kernels {
     enum isa isa;
-    uint8_t q128_flip; /* 0x80 where prefill multiplies codes + 128, unsigned; else 0 */
     const char *name;
-
-    /* y [n][ldy], ldy >= 16 * p1. x as its type says. scratch: kernel_scratch_bytes(w->k). */
-    void (*matmul_f32_q32_i4)(float *y, size_t ldy, const struct act_q8 *x, size_t n,
-                              const struct wmat *w, size_t p0, size_t p1, void *scratch);
-    void (*matmul_f32_q128_i4)(float *y, size_t ldy, const struct act_q128 *x, size_t n,
-                               const struct wmat *w, size_t p0, size_t p1, void *scratch);
-    void (*matmul_f32_q32_i8)(float *y, size_t ldy, const struct act_q8 *x, size_t n,
-                              const struct wmat *w, size_t p0, size_t p1, void *scratch);
-    void (*matmul_f32_f32_f32)(float *y, size_t ldy, const float *x, size_t ldx, size_t n,
-                               const struct wmat *w, size_t p0, size_t p1, void *scratch);
-    void (*matmul_f32_f32_bf16)(float *y, size_t ldy, const float *x, size_t ldx, size_t n,
-                                const struct wmat *w, size_t p0, size_t p1, void *scratch);
-
-    /* One vector of k values to int8. k: a multiple of 32 (q32) or 128 (q128).
-     * q [k], d and sum [k / block]. Returns false, q undefined, if any x is not finite. */
-    bool (*quantize_q32)(int8_t *q, float *d, int32_t *sum, const float *x, size_t k);
-    bool (*quantize_q128)(int8_t *q, float *d, int32_t *sum, const float *x, size_t k);
-    /* One block of any length n (a multiple of 32) under one scale, by the same rule; for heads. */
-    bool (*quantize_block)(int8_t *q, float *d, const float *x, size_t n);
-
-    /* y = (x * r) * w, r = 1 / sqrt(s / n + eps), s = sum of fma(x, x, lane) over lanes and tree.
-     * (float)n is the divisor. Returns false if s is not finite. y may be x. RMSNorm, arXiv
-     * 1910.07467. */
-    bool (*rmsnorm)(float *y, const float *x, const float *w, size_t n, float eps);
-    /* x [n_heads][head_dim] rotated in half-split pairs (i, i + head_dim/2) by cs [2][head_dim/2]
-     * (cosines, then sines): lo' = lo*c - hi*s, hi' = hi*c + lo*s, each operation rounded.
-     * RoPE, arXiv 2104.09864, in Hugging Face's order. */
-    void (*rope)(float *x, size_t n_heads, size_t head_dim, const float *cs);
-    /* y = (g / (1 + exp(-g))) * u, with fmath.h's exp. y may be g. SwiGLU, arXiv 2002.05202. */
-    void (*swiglu)(float *y, const float *g, const float *u, size_t n);
-    void (*add)(float *y, const float *x, size_t n);           /* y += x */
-    void (*madd)(float *y, const float *x, float a, size_t n); /* y = fma(a, x, y) */
-    void (*scale)(float *y, float a, size_t n);                /* y *= a */
-
-    /* ATTENTION. Keys lie in groups of 16 positions of one KV head; n_q query heads (of the group,
-     * possibly of several tokens) are served by one pass. hd: head_dim padded to 32, padding zero.
-     *
-     * scores: s[q][16g + lane] for n_groups contiguous groups.
-     *   i8:  k [n_groups][hd/4][16][4], scales kd [n_groups][16]; codes q [n_q][hd], scales qd
-     *        [n_q], 1/sqrt(head_dim) among them: s = ((float)isum * kd) * qd
-     *   f32: k [n_groups][hd][16]; q [n_q][hd]:
-     *        acc = +0; ascending d: acc = fma(k, q, acc); s = acc * scale
-     *   f16: the same, k IEEE half, converted exactly.
-     * lds: row stride of s in floats, a multiple of 16; s 64-byte aligned. */
-    void (*scores_i8)(float *s, size_t lds, const int8_t *q, const float *qd, size_t n_q,
-                      const int8_t *k, const float *kd, size_t hd, size_t n_groups);
-    void (*scores_f32)(float *s, size_t lds, const float *q, float scale, size_t n_q,
-                       const float *k, size_t hd, size_t n_groups);
-    void (*scores_f16)(float *s, size_t lds, const float *q, float scale, size_t n_q,
-                       const uint16_t *k, size_t hd, size_t n_groups);
-    /* s [n], n a multiple of 16, s[0] at an absolute position that is a multiple of 16. Entries
-     * lo <= i < hi (lo < hi <= n) become exp(s - max), max over them; all others become +0. Returns
-     * the sum (16 lanes and tree), or a NaN if a score in [lo, hi) is not finite. */
-    float (*softmax)(float *s, size_t lo, size_t hi, size_t n);
-    /* out[q][0..hd) accumulated over n_pos positions, ascending: out = fma(w, v, out), where
-     *   i8:  v [n_pos][ldv] codes, vd [n_pos] scales, w = p * vd (rounded)
-     *   f32, f16: w = p.
-     * out [n_q] rows of stride ldo is read and written; p [n_q] rows of stride ldp. Of the ldv
-     * elements from one position to the next the first hd are read: hd is a multiple of 16. */
-    void (*values_i8)(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                      const int8_t *v, const float *vd, size_t ldv, size_t hd, size_t n_pos);
-    void (*values_f32)(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                       const float *v, size_t ldv, size_t hd, size_t n_pos);
-    void (*values_f16)(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                       const uint16_t *v, size_t ldv, size_t hd, size_t n_pos);
+    matmul_q128_fn *matmul_f32_q128_i4;
+    matmul_q32_fn *matmul_f32_q32_i8;
+    matmul_float_fn *matmul_f32_f32_f32;
+    matmul_float_fn *matmul_f32_f32_bf16;
+    quantize_q32_fn *quantize_q32;
+    quantize_q128_fn *quantize_q128;
+    quantize_block_fn *quantize_block;
+    rmsnorm_fn *rmsnorm;
+    rope_fn *rope;
+    swiglu_fn *swiglu;
+    add_fn *add;
+    madd_fn *madd;
+    scale_fn *scale;
+    scores_i8_fn *scores_i8;
+    scores_f32_fn *scores_f32;
+    scores_f16_fn *scores_f16;
+    softmax_fn *softmax;
+    values_i8_fn *values_i8;
+    values_f32_fn *values_f32;
+    values_f16_fn *values_f16;
 };
 
 /* Fills *k for isa by laying its folder's slots over the scalar ones (and over those of the ISAs it
@@ -163,14 +180,9 @@ struct kernels {
  * compiled for isa: only to be called where the CPU has it. */
 bool kernels_init(struct kernels *k, enum isa isa);
 
-void kernels_init_scalar(struct kernels *k);
-void kernels_init_avx2(struct kernels *k);
-void kernels_init_avxvnni(struct kernels *k);
-void kernels_init_avx512(struct kernels *k);
-void kernels_init_amx(struct kernels *k);
-void kernels_init_neon(struct kernels *k);
-void kernels_init_neon_dotprod(struct kernels *k);
-void kernels_init_neon_i8mm(struct kernels *k);
+typedef void kernels_init_fn(struct kernels *k);
+kernels_init_fn kernels_init_scalar, kernels_init_avx2, kernels_init_avxvnni, kernels_init_avx512;
+kernels_init_fn kernels_init_neon, kernels_init_neon_dotprod, kernels_init_neon_i8mm;
 
 /* Row of a matrix as floats: out [k_pad] gets row_scale * (float)block_scale, rounded, then *
  * value, rounded (i4, i8), or the value (f32, bf16). The same code on every CPU; used for

@@ -14,6 +14,30 @@
 /* For tile helpers whose last arguments are constants: sizes of the tile, types. */
 #define TILE_HELPER static inline __attribute__((always_inline))
 
+/* Runs a call in which N is n as a constant, 1 <= n <= max; max is a constant, at most 8. */
+#define WITH_CONSTANT(n, max, ...)                                                                 \
+    do {                                                                                           \
+        switch (n) {                                                                               \
+            CASE_OF(1, max, __VA_ARGS__)                                                           \
+            CASE_OF(2, max, __VA_ARGS__)                                                           \
+            CASE_OF(3, max, __VA_ARGS__)                                                           \
+            CASE_OF(4, max, __VA_ARGS__)                                                           \
+            CASE_OF(5, max, __VA_ARGS__)                                                           \
+            CASE_OF(6, max, __VA_ARGS__)                                                           \
+            CASE_OF(7, max, __VA_ARGS__)                                                           \
+            CASE_OF(8, max, __VA_ARGS__)                                                           \
+        default:                                                                                   \
+            break;                                                                                 \
+        }                                                                                          \
+    } while (0)
+#define CASE_OF(i, max, ...)                                                                       \
+    case i: {                                                                                      \
+        enum { N = (i) < (max) ? (i) : (max) };                                                    \
+        if ((i) <= (max))                                                                          \
+            __VA_ARGS__;                                                                           \
+        break;                                                                                     \
+    }
+
 /* How many of n columns the next pass takes, at most max: as even as they go. */
 static inline size_t next_columns(size_t n, size_t max) {
     const size_t passes = (n + max - 1) / max;

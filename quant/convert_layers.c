@@ -305,7 +305,7 @@ uint64_t convert_layers_memory(const struct model_config *c, uint64_t n_tokens, 
                              n_experts * hessian_bytes(c->ffn_dim);
     const uint64_t least = hessian_bytes(widest(c));
     const uint64_t most = least > MAX_HESSIANS ? least : MAX_HESSIANS;
-    const uint64_t per_thread = gptq_work_bytes(k) + GPTQ_ROWS * k * 5 + kernel_scratch_bytes(k);
+    const uint64_t per_thread = gptq_work_bytes(k) + GPTQ_ROWS * k * 5 + KERNEL_SCRATCH_BYTES;
     return n_tokens * c->dim * sizeof(float) + weights / 32 * 33 +
            (moments < most ? moments : most) + 2 * k * HESSIAN_TOKENS * sizeof(float) +
            (uint64_t)n_threads * per_thread;

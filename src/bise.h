@@ -255,7 +255,8 @@ BISE_API struct bise_engine *bise_session_engine(struct bise_session *session);
 BISE_API void bise_session_stop_on(struct bise_session *session, const volatile int *stop);
 
 /* Runs n ids through the model; progress (may be NULL) is called between chunks, with tokens, those
- * done so far being kept when it stops; afterwards bise_logits gives the last one's. Errors: ARG
+ * done so far being kept when it stops; afterwards bise_logits gives the last one's. How a text
+ * is split into calls and chunks never shows in the results. Errors: ARG
  * (an id >= vocab), CONTEXT (no window and n more than is left; nothing is done), NONFINITE,
  * INTERRUPTED. */
 BISE_API enum bise_status bise_prefill(struct bise_session *session, const int32_t *ids, size_t n,

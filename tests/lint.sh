@@ -29,7 +29,7 @@ clang_tidy() {
     local cpus
     cpus=$(getconf _NPROCESSORS_ONLN)
     git ls-files 'quant/*.c' 'kernels/*.c' 'src/*.c' 'tools/*.c' |
-        grep -v -E '^kernels/(neon|amx|avx512|avxvnni)' |
+        grep -v -E '^kernels/(neon|avx512|avxvnni)' |
         xargs -P "$cpus" -n 4 sh -c 'clang-tidy --quiet "$@" -- \
             -std=c11 '"${includes[*]@Q}"' -mavx2 -mfma -mf16c 2>/dev/null' tidy
 }

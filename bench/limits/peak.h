@@ -7,8 +7,8 @@
 
 /* The sequences of instructions that kernels are made of. */
 enum peak_op {
-    PEAK_DOT7 = 0, /* 7-bit weights times int8 activations: i4 prefill */
-    PEAK_DOT8,     /* 8-bit values times int8 ones: i4 decode, i8, scores of an int8 cache */
+    PEAK_DOT6 = 0, /* 6-bit values times int8 activations: i4 */
+    PEAK_DOT8,     /* 8-bit values times int8 ones: i8, scores of an int8 cache */
     PEAK_FMA,      /* floats */
     PEAK_OPS
 };
@@ -20,7 +20,7 @@ double peak_gmacs(struct pool *pool, enum isa isa, enum peak_op op);
 /* One file for each instruction set, compiled with its flags. Runs op on n_sums sums, iterations
  * times; returns the multiplications done, 0 if it has no loop of so many sums. */
 typedef double peak_loop(enum peak_op op, size_t n_sums, size_t iterations);
-peak_loop peak_loop_avx2, peak_loop_avxvnni, peak_loop_avx512, peak_loop_amx;
+peak_loop peak_loop_avx2, peak_loop_avxvnni, peak_loop_avx512;
 peak_loop peak_loop_neon, peak_loop_neon_dotprod, peak_loop_neon_i8mm;
 
 #endif

@@ -1,4 +1,4 @@
-/* AVX2 and FMA: see kernels/avx2/matmul_i4_prefill.c, matmul_i8.c, values.c. */
+/* AVX2 and FMA: see kernels/avx2/matmul_quantized.c, values.c. */
 #include "bench/limits/peak.h"
 #include "kernels/tile.h"
 #include <immintrin.h>
@@ -22,10 +22,9 @@ static inline vec step(enum peak_op op, vec acc, vec a, vec b) {
         const vec pairs = _mm256_maddubs_epi16(b, _mm256_sign_epi8(a, b));
         return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, ones16));
     }
-    vec c = a; /* the other pair's activations, and the correction */
+    vec c = a; /* the other pair's activations */
     opaque(&c);
-    const vec first = _mm256_sub_epi16(_mm256_maddubs_epi16(a, b), c);
-    const vec pairs = _mm256_add_epi16(first, _mm256_maddubs_epi16(c, b));
+    const vec pairs = _mm256_add_epi16(_mm256_maddubs_epi16(b, a), _mm256_maddubs_epi16(b, c));
     return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, ones16));
 }
 

@@ -1,4 +1,4 @@
-/* AVX-512 with VNNI: one instruction for 7 and 8 bits. */
+/* AVX-512 with VNNI: one instruction for 6 and 8 bits. */
 #include "bench/limits/peak.h"
 #include "kernels/tile.h"
 #include <immintrin.h>

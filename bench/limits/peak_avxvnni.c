@@ -1,4 +1,4 @@
-/* AVX-VNNI: one instruction for 7 and 8 bits. */
+/* AVX-VNNI: one instruction for 6 and 8 bits. */
 #include "bench/limits/peak.h"
 #include "kernels/avxvnni/vnni.h"
 

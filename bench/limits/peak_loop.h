@@ -48,8 +48,8 @@ TILE_HELPER double loops(const enum peak_op op, size_t n_sums, size_t iterations
 }
 
 TILE_HELPER double loops_of(enum peak_op op, size_t n_sums, size_t iterations) {
-    if (op == PEAK_DOT7)
-        return loops(PEAK_DOT7, n_sums, iterations);
+    if (op == PEAK_DOT6)
+        return loops(PEAK_DOT6, n_sums, iterations);
     if (op == PEAK_DOT8)
         return loops(PEAK_DOT8, n_sums, iterations);
     return loops(PEAK_FMA, n_sums, iterations);

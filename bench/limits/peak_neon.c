@@ -1,4 +1,4 @@
-/* Plain ARMv8.0: products of 8 bits in 16, widened every 8 (7 bits) or every 2 (8 bits) of them;
+/* Plain ARMv8.0: products of 8 bits in 16, widened every 8 (6 bits) or every 2 (8 bits) of them;
  * see kernels/neon/products.h. */
 #include "bench/limits/peak.h"
 #include "kernels/tile.h"
@@ -22,7 +22,7 @@ static inline vec step(enum peak_op op, vec acc, vec a, vec b) {
     const int8x8_t a8 = vget_low_s8(vreinterpretq_s8_s32(a)),
                    b8 = vget_low_s8(vreinterpretq_s8_s32(b));
     int16x8_t sum = vmull_s8(a8, b8);
-    const int n = op == PEAK_DOT7 ? 8 : 2;
+    const int n = op == PEAK_DOT6 ? 8 : 2;
     UNROLL
     for (int i = 1; i < 8; i++) {
         opaque(&a);
@@ -32,7 +32,7 @@ static inline vec step(enum peak_op op, vec acc, vec a, vec b) {
 }
 
 static inline double step_macs(enum peak_op op) {
-    return op == PEAK_FMA ? 4.0 : op == PEAK_DOT7 ? 64.0 : 16.0;
+    return op == PEAK_FMA ? 4.0 : op == PEAK_DOT6 ? 64.0 : 16.0;
 }
 
 #include "bench/limits/peak_loop.h"

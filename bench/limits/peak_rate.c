@@ -15,10 +15,6 @@ static peak_loop *loop_of(enum isa isa) {
     case ISA_AVX512:
         return peak_loop_avx512;
 #endif
-#ifdef HAVE_KERNELS_amx
-    case ISA_AMX:
-        return peak_loop_amx;
-#endif
 #ifdef HAVE_KERNELS_neon
     case ISA_NEON:
         return peak_loop_neon;

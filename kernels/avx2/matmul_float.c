@@ -4,7 +4,7 @@
  * Few: several panels side by side.
  */
 #include "kernels/avx2/common.h"
-#include "kernels/avx2/matmul.h"
+#include "kernels/avx2/slots.h"
 
 #define COLS    6   /* columns of a register tile of one panel */
 #define PANELS  4   /* panels of a register tile of one column */
@@ -84,31 +84,6 @@ TILE_HELPER void multiply(float *y, size_t ldy, const uint8_t *weights, size_t b
     }
 }
 
-/* One panel, cols <= COLS columns. */
-TILE_HELPER void multiply_columns(float *y, size_t ldy, const uint8_t *panel, const float *x,
-                                  size_t ldx, size_t k0, size_t k1, enum tensor_type type,
-                                  size_t cols) {
-    switch (cols) {
-    case 1:
-        multiply(y, ldy, panel, 0, x, ldx, k0, k1, type, 1, 1);
-        break;
-    case 2:
-        multiply(y, ldy, panel, 0, x, ldx, k0, k1, type, 1, 2);
-        break;
-    case 3:
-        multiply(y, ldy, panel, 0, x, ldx, k0, k1, type, 1, 3);
-        break;
-    case 4:
-        multiply(y, ldy, panel, 0, x, ldx, k0, k1, type, 1, 4);
-        break;
-    case 5:
-        multiply(y, ldy, panel, 0, x, ldx, k0, k1, type, 1, 5);
-        break;
-    default:
-        multiply(y, ldy, panel, 0, x, ldx, k0, k1, type, 1, 6);
-    }
-}
-
 TILE_HELPER void matmul(float *y, size_t ldy, const float *x, size_t ldx, size_t n,
                         const struct wmat *w, size_t p0, size_t p1, enum tensor_type type) {
     const size_t bytes = panel_bytes(type, w->k);
@@ -126,8 +101,9 @@ TILE_HELPER void matmul(float *y, size_t ldy, const float *x, size_t ldx, size_t
             k1 = w->k - k0 < BLOCK_F ? w->k : k0 + BLOCK_F;
             for (size_t c = 0, cols; c < n; c += cols) {
                 cols = next_columns(n - c, COLS);
-                multiply_columns(y + c * ldy + p * PANEL_ROWS, ldy, panel_at(w, type, p),
-                                 x + c * ldx, ldx, k0, k1, type, cols);
+                WITH_CONSTANT(cols, COLS,
+                              multiply(y + c * ldy + p * PANEL_ROWS, ldy, panel_at(w, type, p), 0,
+                                       x + c * ldx, ldx, k0, k1, type, 1, N));
             }
         }
     }

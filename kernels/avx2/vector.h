@@ -1,35 +1,10 @@
-/* The vector and attention slots with AVX2 and FMA, and what they share. */
+/* What the vector and attention slots with AVX2 and FMA share. */
 #ifndef BISE_KERNELS_AVX2_VECTOR_H
 #define BISE_KERNELS_AVX2_VECTOR_H
 
+#include "kernels/avx2/slots.h"
 #include "kernels/fmath.h"
-#include "kernels/kernels.h"
 #include <immintrin.h>
-
-bool quantize_q32_avx2(int8_t *q, float *d, int32_t *sum, const float *x, size_t k);
-bool quantize_q128_avx2(int8_t *q, float *d, int32_t *sum, const float *x, size_t k);
-bool quantize_block_avx2(int8_t *q, float *d, const float *x, size_t n);
-
-bool rmsnorm_avx2(float *y, const float *x, const float *w, size_t n, float eps);
-void rope_avx2(float *x, size_t n_heads, size_t head_dim, const float *cs);
-void swiglu_avx2(float *y, const float *g, const float *u, size_t n);
-void add_avx2(float *y, const float *x, size_t n);
-void madd_avx2(float *y, const float *x, float a, size_t n);
-void scale_avx2(float *y, float a, size_t n);
-
-void scores_i8_avx2(float *s, size_t lds, const int8_t *q, const float *qd, size_t n_q,
-                    const int8_t *k, const float *kd, size_t hd, size_t n_groups);
-void scores_f32_avx2(float *s, size_t lds, const float *q, float scale, size_t n_q, const float *k,
-                     size_t hd, size_t n_groups);
-void scores_f16_avx2(float *s, size_t lds, const float *q, float scale, size_t n_q,
-                     const uint16_t *k, size_t hd, size_t n_groups);
-float softmax_avx2(float *s, size_t lo, size_t hi, size_t n);
-void values_i8_avx2(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q, const int8_t *v,
-                    const float *vd, size_t ldv, size_t hd, size_t n_pos);
-void values_f32_avx2(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q, const float *v,
-                     size_t ldv, size_t hd, size_t n_pos);
-void values_f16_avx2(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                     const uint16_t *v, size_t ldv, size_t hd, size_t n_pos);
 
 /* n < 8 floats, the other lanes +0. Nothing else is touched (nor by maskload, but that is slow on
  * AMD, and emulators fault where it must not). */

@@ -1,9 +1,7 @@
 /* What AVX-512 with VNNI improves over AVX2. */
-#include "kernels/avx512/matmul.h"
-#include "kernels/avx512/vector.h"
+#include "kernels/avx512/slots.h"
 
 void kernels_init_avx512(struct kernels *k) {
-    k->matmul_f32_q32_i4 = matmul_f32_q32_i4_avx512;
     k->matmul_f32_q128_i4 = matmul_f32_q128_i4_avx512;
     k->matmul_f32_q32_i8 = matmul_f32_q32_i8_avx512;
     k->matmul_f32_f32_f32 = matmul_f32_f32_f32_avx512;

@@ -8,7 +8,7 @@
  * to floats at half the cost.
  */
 #include "kernels/avx512/common.h"
-#include "kernels/avx512/matmul.h"
+#include "kernels/avx512/slots.h"
 
 #define COLS    6   /* columns of a register tile of two panels */
 #define PANELS  4   /* panels of a register tile of one column */
@@ -39,31 +39,6 @@ TILE_HELPER void multiply(float *y, size_t ldy, const uint8_t *weights, size_t b
     }
 }
 
-/* cols <= COLS columns. */
-TILE_HELPER void multiply_columns(float *y, size_t ldy, const uint8_t *weights, size_t bytes,
-                                  const float *x, size_t ldx, size_t k0, size_t k1,
-                                  const size_t panels, size_t cols) {
-    switch (cols) {
-    case 1:
-        multiply(y, ldy, weights, bytes, x, ldx, k0, k1, panels, 1);
-        break;
-    case 2:
-        multiply(y, ldy, weights, bytes, x, ldx, k0, k1, panels, 2);
-        break;
-    case 3:
-        multiply(y, ldy, weights, bytes, x, ldx, k0, k1, panels, 3);
-        break;
-    case 4:
-        multiply(y, ldy, weights, bytes, x, ldx, k0, k1, panels, 4);
-        break;
-    case 5:
-        multiply(y, ldy, weights, bytes, x, ldx, k0, k1, panels, 5);
-        break;
-    default:
-        multiply(y, ldy, weights, bytes, x, ldx, k0, k1, panels, 6);
-    }
-}
-
 void matmul_f32_f32_f32_avx512(float *y, size_t ldy, const float *x, size_t ldx, size_t n,
                                const struct wmat *w, size_t p0, size_t p1, void *scratch) {
     (void)scratch;
@@ -82,9 +57,13 @@ void matmul_f32_f32_f32_avx512(float *y, size_t ldy, const float *x, size_t ldx,
                 float *out = y + c * ldy + p * PANEL_ROWS;
                 const uint8_t *weights = panel_at(w, TYPE_F32, p);
                 if (panels == 2)
-                    multiply_columns(out, ldy, weights, bytes, x + c * ldx, ldx, k0, k1, 2, cols);
+                    WITH_CONSTANT(
+                        cols, COLS,
+                        multiply(out, ldy, weights, bytes, x + c * ldx, ldx, k0, k1, 2, N));
                 else
-                    multiply_columns(out, ldy, weights, bytes, x + c * ldx, ldx, k0, k1, 1, cols);
+                    WITH_CONSTANT(
+                        cols, COLS,
+                        multiply(out, ldy, weights, bytes, x + c * ldx, ldx, k0, k1, 1, N));
             }
         }
     }

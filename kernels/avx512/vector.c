@@ -3,46 +3,38 @@
 
 /* ---- activations to int8 codes ----------------------------------------------------------- */
 
-/* One block of n values, n a multiple of 32; *sum is the exact sum of its codes. */
-static inline bool quantize_values(int8_t *q, float *d, int32_t *sum, const float *x, size_t n) {
-    /* Magnitudes compare as integers do, and those of infinities and NaN are the largest. */
+/* Largest magnitude of n values, as bits: those of infinities and NaN are the largest. */
+static inline uint32_t max_bits(const float *x, size_t n) {
     const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
     __m512i top = _mm512_setzero_si512();
     for (size_t i = 0; i < n; i += 16)
         top = _mm512_max_epu32(top, _mm512_and_si512(_mm512_loadu_si512(x + i), magnitude));
-    const float max = f32_from_bits(_mm512_reduce_max_epu32(top));
-    if (f32_nonfinite(max))
-        return false;
-    const bool zero = max < 1e-30f;
-    const __m512 inverse = _mm512_set1_ps(zero ? 0.0f : 127.0f / max);
-    __m512i total = _mm512_setzero_si512();
-    *d = zero ? 0.0f : max / 127.0f;
-    for (size_t i = 0; i < n; i += 16) {
-        const __m512i codes = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + i), inverse));
-        _mm_storeu_si128((void *)(q + i), _mm512_cvtepi32_epi8(codes));
-        total = _mm512_add_epi32(total, codes);
-    }
-    *sum = _mm512_reduce_add_epi32(total);
-    return true;
+    return _mm512_reduce_max_epu32(top);
 }
+
+/* Codes of 32 values; returns their sum. */
+static inline int32_t put_codes(int8_t *q, const float *x, float inverse) {
+    const __m512 by = _mm512_set1_ps(inverse);
+    const __m512i a = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x), by));
+    const __m512i b = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + 16), by));
+    _mm_storeu_si128((void *)q, _mm512_cvtepi32_epi8(a));
+    _mm_storeu_si128((void *)(q + 16), _mm512_cvtepi32_epi8(b));
+    return _mm512_reduce_add_epi32(_mm512_add_epi32(a, b));
+}
+
+#include "kernels/quantize_tmpl.h"
 
 bool quantize_q32_avx512(int8_t *q, float *d, int32_t *sum, const float *x, size_t k) {
-    for (size_t b = 0; b < k / BLOCK_K; b++)
-        if (!quantize_values(q + b * BLOCK_K, d + b, sum + b, x + b * BLOCK_K, BLOCK_K))
-            return false;
-    return true;
+    return quantize_q32(q, d, sum, x, k);
 }
 
-bool quantize_q128_avx512(int8_t *q, float *d, int32_t *sum, const float *x, size_t k) {
-    for (size_t b = 0; b < k / TILE_K; b++)
-        if (!quantize_values(q + b * TILE_K, d + b, sum + b, x + b * TILE_K, TILE_K))
-            return false;
-    return true;
+bool quantize_q128_avx512(int8_t *q, size_t ld, float *d, int32_t *start, const float *x,
+                          size_t k) {
+    return quantize_q128(q, ld, d, start, x, k);
 }
 
 bool quantize_block_avx512(int8_t *q, float *d, const float *x, size_t n) {
-    int32_t sum;
-    return quantize_values(q, d, &sum, x, n);
+    return quantize_block(q, d, x, n);
 }
 
 /* ---- the others: what is left over at the end goes under a mask --------------------------- */

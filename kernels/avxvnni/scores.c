@@ -1,6 +1,6 @@
 /* Attention scores over int8 keys. A register tile is up to 6 queries x 16 keys; all queries of a
  * call meet a group of keys while it is in L1. */
-#include "kernels/avxvnni/scores.h"
+#include "kernels/avxvnni/slots.h"
 #include "kernels/avxvnni/vnni.h"
 
 #define QUERIES 6
@@ -56,25 +56,7 @@ static inline void scores_group(float *s, size_t lds, const int8_t *q, const flo
         nq = next_columns(n - i, QUERIES);
         float *si = s + i * lds;
         const int8_t *qi = q + i * hd;
-        switch (nq) {
-        case 6:
-            scores_tile(si, lds, qi, qd + i, start + i, k, kd, hd, 6);
-            break;
-        case 5:
-            scores_tile(si, lds, qi, qd + i, start + i, k, kd, hd, 5);
-            break;
-        case 4:
-            scores_tile(si, lds, qi, qd + i, start + i, k, kd, hd, 4);
-            break;
-        case 3:
-            scores_tile(si, lds, qi, qd + i, start + i, k, kd, hd, 3);
-            break;
-        case 2:
-            scores_tile(si, lds, qi, qd + i, start + i, k, kd, hd, 2);
-            break;
-        default:
-            scores_tile(si, lds, qi, qd + i, start + i, k, kd, hd, 1);
-        }
+        WITH_CONSTANT(nq, QUERIES, scores_tile(si, lds, qi, qd + i, start + i, k, kd, hd, N));
     }
 }
 

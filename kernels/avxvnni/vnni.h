@@ -13,10 +13,4 @@ static inline __m256i dpbusd(__m256i acc, __m256i u, __m256i s) {
 #endif
 }
 
-/* v, in a register here: without it GCC stores the sums of a full register tile in every round. */
-static inline __m256i in_register(__m256i v) {
-    __asm__("" : "+x"(v));
-    return v;
-}
-
 #endif

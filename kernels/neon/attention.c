@@ -1,80 +1,63 @@
 /* Attention over the key and value cache: scores, softmax, weighted values. */
 #include "kernels/neon/exp.h"
 #include "kernels/neon/products.h"
-#include "kernels/neon/vector.h"
+#include "kernels/neon/slots.h"
 #include "kernels/scalar/vector.h"
 
 #define SCORE_COLUMNS 1
 
-ALWAYS_INLINE void dot_keys(int32x4_t isum[][4], const int8_t *lines, const int8_t *const q[],
-                            int n_cols) {
+TILE_HELPER void dot_keys(int32x4_t isum[][4], const int8_t *lines, const int8_t *const q[],
+                          int n_cols) {
     for (int c = 0; c < n_cols; c++) {
         int32x4_t part[4];
         const int8x16_t x[2] = {vld1q_s8(q[c]), vld1q_s8(q[c] + 16)};
         const int8_t *at = lines;
         dot_i8(part, &at, x);
-#pragma GCC unroll 4
-        for (int g = 0; g < 4; g++)
-            isum[c][g] = vaddq_s32(isum[c][g], part[g]);
+        UNROLL for (int g = 0; g < 4; g++) isum[c][g] = vaddq_s32(isum[c][g], part[g]);
     }
 }
 
-ALWAYS_INLINE void order_scores(int32x4_t isum[][4], int n_cols) {
+TILE_HELPER void order_scores(int32x4_t isum[][4], int n_cols) {
     (void)isum;
     (void)n_cols;
 }
 
-#include "kernels/neon/scores.h"
+#include "kernels/neon/scores_tmpl.h"
 
 enum cache_kind { CACHE_I8, CACHE_F16, CACHE_F32 };
 
 /* 16 cached values from index i on; kind is a constant. */
-ALWAYS_INLINE void load_cached(float32x4_t v[4], const void *cache, size_t i,
-                               enum cache_kind kind) {
+TILE_HELPER void load_cached(float32x4_t v[4], const void *cache, size_t i, enum cache_kind kind) {
     if (kind == CACHE_I8) {
         int32x4_t wide[4];
         widen_scales(wide, vld1q_s8((const int8_t *)cache + i));
-#pragma GCC unroll 4
-        for (int g = 0; g < 4; g++)
-            v[g] = vcvtq_f32_s32(wide[g]);
+        UNROLL for (int g = 0; g < 4; g++) v[g] = vcvtq_f32_s32(wide[g]);
     } else if (kind == CACHE_F16) {
         const uint16_t *halves = (const uint16_t *)cache + i;
-#pragma GCC unroll 4
-        for (int g = 0; g < 4; g++)
-            v[g] = vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(halves + 4 * g)));
+        UNROLL for (int g = 0; g < 4; g++) v[g] =
+            vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(halves + 4 * g)));
     } else {
-#pragma GCC unroll 4
-        for (int g = 0; g < 4; g++)
-            v[g] = vld1q_f32((const float *)cache + i + 4 * g);
+        UNROLL for (int g = 0; g < 4; g++) v[g] = vld1q_f32((const float *)cache + i + 4 * g);
     }
 }
 
 /* s[c][0..15] of one group of keys for n_cols (a constant) query heads. */
-ALWAYS_INLINE void score_group_float(float *s, size_t lds, const float *q, float scale,
-                                     const void *k, size_t first, size_t hd, int n_cols,
-                                     enum cache_kind kind) {
+TILE_HELPER void score_group_float(float *s, size_t lds, const float *q, float scale, const void *k,
+                                   size_t first, size_t hd, int n_cols, enum cache_kind kind) {
     float32x4_t acc[4][4];
-#pragma GCC unroll 16
-    for (int i = 0; i < 16; i++)
-        acc[i / 4][i % 4] = vdupq_n_f32(0);
+    UNROLL for (int i = 0; i < 16; i++) acc[i / 4][i % 4] = vdupq_n_f32(0);
     for (size_t d = 0; d < hd; d++) {
         float32x4_t keys[4];
         load_cached(keys, k, first + d * ATTN_GROUP, kind);
-#pragma GCC unroll 4
-        for (int c = 0; c < n_cols; c++)
-#pragma GCC unroll 4
-            for (int g = 0; g < 4; g++)
-                acc[c][g] = vfmaq_n_f32(acc[c][g], keys[g], q[c * hd + d]);
+        UNROLL for (int c = 0; c < n_cols; c++) UNROLL for (int g = 0; g < 4; g++) acc[c][g] =
+            vfmaq_n_f32(acc[c][g], keys[g], q[c * hd + d]);
     }
-#pragma GCC unroll 4
-    for (int c = 0; c < n_cols; c++)
-#pragma GCC unroll 4
-        for (int g = 0; g < 4; g++)
-            vst1q_f32(s + c * lds + 4 * g, vmulq_n_f32(acc[c][g], scale));
+    UNROLL for (int c = 0; c < n_cols; c++) UNROLL for (int g = 0; g < 4; g++)
+        vst1q_f32(s + c * lds + 4 * g, vmulq_n_f32(acc[c][g], scale));
 }
 
-ALWAYS_INLINE void scores_float(float *s, size_t lds, const float *q, float scale, size_t n_q,
-                                const void *k, size_t hd, size_t n_groups, enum cache_kind kind) {
+TILE_HELPER void scores_float(float *s, size_t lds, const float *q, float scale, size_t n_q,
+                              const void *k, size_t hd, size_t n_groups, enum cache_kind kind) {
     for (size_t group = 0; group < n_groups; group++, s += ATTN_GROUP) {
         const size_t first = group * hd * ATTN_GROUP;
         size_t i = 0;
@@ -101,7 +84,7 @@ void scores_f16_neon(float *s, size_t lds, const float *q, float scale, size_t n
 }
 
 /* All ones where lo <= i < hi, for i = first .. first + 3. */
-ALWAYS_INLINE uint32x4_t inside(size_t first, size_t lo, size_t hi) {
+TILE_HELPER uint32x4_t inside(size_t first, size_t lo, size_t hi) {
     static const uint32_t ascending[4] = {0, 1, 2, 3};
     const uint32x4_t i = vaddq_u32(vdupq_n_u32((uint32_t)(first - lo)), vld1q_u32(ascending));
     return vcltq_u32(i, vdupq_n_u32((uint32_t)(hi - lo)));
@@ -137,36 +120,27 @@ float softmax_neon(float *s, size_t lo, size_t hi, size_t n) {
 
 /* out[c][0..15] += w * v over n_pos positions, for n_cols (a constant) query heads; ldv: distance
  * of positions in v. vd: scales of int8 values. */
-ALWAYS_INLINE void value_columns(float *out, size_t ldo, const float *p, size_t ldp, const void *v,
-                                 size_t first, const float *vd, size_t ldv, size_t n_pos,
-                                 int n_cols, enum cache_kind kind) {
+TILE_HELPER void value_columns(float *out, size_t ldo, const float *p, size_t ldp, const void *v,
+                               size_t first, const float *vd, size_t ldv, size_t n_pos, int n_cols,
+                               enum cache_kind kind) {
     float32x4_t acc[4][4];
-#pragma GCC unroll 4
-    for (int c = 0; c < n_cols; c++)
-#pragma GCC unroll 4
-        for (int g = 0; g < 4; g++)
-            acc[c][g] = vld1q_f32(out + c * ldo + 4 * g);
+    UNROLL for (int c = 0; c < n_cols; c++) UNROLL for (int g = 0; g < 4; g++) acc[c][g] =
+        vld1q_f32(out + c * ldo + 4 * g);
     for (size_t t = 0; t < n_pos; t++) {
         float32x4_t values[4];
         load_cached(values, v, first + t * ldv, kind);
-#pragma GCC unroll 4
-        for (int c = 0; c < n_cols; c++) {
+        UNROLL for (int c = 0; c < n_cols; c++) {
             const float w = kind == CACHE_I8 ? p[c * ldp + t] * vd[t] : p[c * ldp + t];
-#pragma GCC unroll 4
-            for (int g = 0; g < 4; g++)
-                acc[c][g] = vfmaq_n_f32(acc[c][g], values[g], w);
+            UNROLL for (int g = 0; g < 4; g++) acc[c][g] = vfmaq_n_f32(acc[c][g], values[g], w);
         }
     }
-#pragma GCC unroll 4
-    for (int c = 0; c < n_cols; c++)
-#pragma GCC unroll 4
-        for (int g = 0; g < 4; g++)
-            vst1q_f32(out + c * ldo + 4 * g, acc[c][g]);
+    UNROLL for (int c = 0; c < n_cols; c++) UNROLL for (int g = 0; g < 4; g++)
+        vst1q_f32(out + c * ldo + 4 * g, acc[c][g]);
 }
 
-ALWAYS_INLINE void values(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                          const void *v, const float *vd, size_t ldv, size_t hd, size_t n_pos,
-                          enum cache_kind kind) {
+TILE_HELPER void values(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
+                        const void *v, const float *vd, size_t ldv, size_t hd, size_t n_pos,
+                        enum cache_kind kind) {
     for (size_t t = 0; t < n_pos; t += POSITIONS) {
         const size_t n = n_pos - t < POSITIONS ? n_pos - t : POSITIONS;
         const float *scales = kind == CACHE_I8 ? vd + t : NULL;

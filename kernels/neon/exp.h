@@ -5,7 +5,7 @@
 #include "kernels/fmath.h"
 #include "kernels/neon/neon.h"
 
-ALWAYS_INLINE float32x4_t exp_f32x4(float32x4_t x) {
+TILE_HELPER float32x4_t exp_f32x4(float32x4_t x) {
     x = vmaxq_f32(x, vdupq_n_f32(EXP_MIN)); /* fmax and fmin hand a NaN on */
     x = vminq_f32(x, vdupq_n_f32(EXP_MAX));
     const float32x4_t magic = vdupq_n_f32(EXP_MAGIC);

@@ -1,34 +1,26 @@
 /* Quantization of activations, RMSNorm, RoPE, SwiGLU and sums, four or sixteen values at a time. */
-#include "kernels/neon/vector.h"
-#include "kernels/neon/exp.h"
 #include "kernels/scalar/vector.h"
+#include "kernels/neon/exp.h"
+#include "kernels/neon/slots.h"
 
 #include <math.h>
 
-/* Largest magnitude of 16 values and of max, as bits: so infinities and NaN are the largest. */
-ALWAYS_INLINE uint32x4_t max_bits_16(uint32x4_t max, const float *x) {
-#pragma GCC unroll 4
-    for (int g = 0; g < 4; g++)
-        max = vmaxq_u32(max, vreinterpretq_u32_f32(vabsq_f32(vld1q_f32(x + 4 * g))));
-    return max;
+/* Largest magnitude of n values, as bits: those of infinities and NaN are the largest. */
+TILE_HELPER uint32_t max_bits(const float *x, size_t n) {
+    uint32x4_t max = vdupq_n_u32(0);
+    for (size_t i = 0; i < n; i += 16) {
+        UNROLL for (int g = 0; g < 4; g++) max =
+            vmaxq_u32(max, vreinterpretq_u32_f32(vabsq_f32(vld1q_f32(x + i + 4 * g))));
+    }
+    return vmaxvq_u32(max);
 }
 
-/* One block of n values; *sum is the exact sum of its codes. */
-ALWAYS_INLINE bool quantize_values(int8_t *q, float *d, int32_t *sum, const float *x, size_t n) {
-    uint32x4_t max_bits = vdupq_n_u32(0);
-    for (size_t i = 0; i < n; i += 16)
-        max_bits = max_bits_16(max_bits, x + i);
-    const float max = f32_from_bits(vmaxvq_u32(max_bits));
-    if (f32_nonfinite(max))
-        return false;
-    const bool zero = max < 1e-30f;
-    const float inverse = zero ? 0.0f : 127.0f / max;
-    *d = zero ? 0.0f : max / 127.0f;
+/* Codes of 32 values; returns their sum. */
+TILE_HELPER int32_t put_codes(int8_t *q, const float *x, float inverse) {
     int32x4_t sums = vdupq_n_s32(0);
-    for (size_t i = 0; i < n; i += 16) {
+    UNROLL for (int i = 0; i < 32; i += 16) {
         int32x4_t code[4];
-#pragma GCC unroll 4
-        for (int g = 0; g < 4; g++) {
+        UNROLL for (int g = 0; g < 4; g++) {
             code[g] = vcvtnq_s32_f32(vmulq_n_f32(vld1q_f32(x + i + 4 * g), inverse));
             sums = vaddq_s32(sums, code[g]);
         }
@@ -36,37 +28,28 @@ ALWAYS_INLINE bool quantize_values(int8_t *q, float *d, int32_t *sum, const floa
         const int16x8_t hi = vmovn_high_s32(vmovn_s32(code[2]), code[3]);
         vst1q_s8(q + i, vmovn_high_s16(vmovn_s16(lo), hi));
     }
-    *sum = vaddvq_s32(sums);
-    return true;
+    return vaddvq_s32(sums);
 }
 
-ALWAYS_INLINE bool quantize_blocks(int8_t *q, float *d, int32_t *sum, const float *x, size_t k,
-                                   size_t block) {
-    for (size_t b = 0; b < k / block; b++)
-        if (!quantize_values(q + b * block, d + b, sum + b, x + b * block, block))
-            return false;
-    return true;
-}
+#include "kernels/quantize_tmpl.h"
 
 bool quantize_q32_neon(int8_t *q, float *d, int32_t *sum, const float *x, size_t k) {
-    return quantize_blocks(q, d, sum, x, k, BLOCK_K);
+    return quantize_q32(q, d, sum, x, k);
 }
 
-bool quantize_q128_neon(int8_t *q, float *d, int32_t *sum, const float *x, size_t k) {
-    return quantize_blocks(q, d, sum, x, k, TILE_K);
+bool quantize_q128_neon(int8_t *q, size_t ld, float *d, int32_t *start, const float *x, size_t k) {
+    return quantize_q128(q, ld, d, start, x, k);
 }
 
 bool quantize_block_neon(int8_t *q, float *d, const float *x, size_t n) {
-    int32_t sum;
-    return quantize_values(q, d, &sum, x, n);
+    return quantize_block(q, d, x, n);
 }
 
 bool rmsnorm_neon(float *y, const float *x, const float *w, size_t n, float eps) {
     float32x4_t squares[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
     size_t i = 0;
     for (; i + 16 <= n; i += 16) {
-#pragma GCC unroll 4
-        for (int g = 0; g < 4; g++) {
+        UNROLL for (int g = 0; g < 4; g++) {
             const float32x4_t v = vld1q_f32(x + i + 4 * g);
             squares[g] = vfmaq_f32(squares[g], v, v);
         }

@@ -15,18 +15,15 @@
         (isum)[3] = vdotq_laneq_s32((isum)[3], (w)[3], (q), LANE);                                 \
     } while (0)
 
-ALWAYS_INLINE void zero_sums(int32x4_t isum[4]) {
-#pragma GCC unroll 4
-    for (int g = 0; g < 4; g++)
-        isum[g] = vdupq_n_s32(0);
+TILE_HELPER void zero_sums(int32x4_t isum[4]) {
+    UNROLL for (int g = 0; g < 4; g++) isum[g] = vdupq_n_s32(0);
 }
 
 /* A block of i4. */
-ALWAYS_INLINE void dot_i4(int32x4_t isum[4], const int8_t **lines, const int8x16_t x[2],
-                          int8x16_t codebook) {
+TILE_HELPER void dot_i4(int32x4_t isum[4], const int8_t **lines, const int8x16_t x[2],
+                        int8x16_t codebook) {
     zero_sums(isum);
-#pragma GCC unroll 2
-    for (int part = 0; part < 2; part++) {
+    UNROLL for (int part = 0; part < 2; part++) {
         int8x16_t lo[4], hi[4];
         next_i4_line(lo, hi, lines, codebook);
         DOT_LANE(isum, lo, x[part], 0);
@@ -39,37 +36,25 @@ ALWAYS_INLINE void dot_i4(int32x4_t isum[4], const int8_t **lines, const int8x16
 
 /* 16 k of 16 rows, four lines from *lines on, against x of n_cols (a constant) columns: added to
  * isum. */
-ALWAYS_INLINE void dot_lines(int32x4_t isum[][4], const int8_t **lines, const int8x16_t x[],
-                             int n_cols) {
+TILE_HELPER void dot_lines(int32x4_t isum[][4], const int8_t **lines, const int8x16_t x[],
+                           int n_cols) {
     int8x16_t w[4];
     next_line(w, lines);
-#pragma GCC unroll 4
-    for (int c = 0; c < n_cols; c++)
-        DOT_LANE(isum[c], w, x[c], 0);
+    UNROLL for (int c = 0; c < n_cols; c++) DOT_LANE(isum[c], w, x[c], 0);
     next_line(w, lines);
-#pragma GCC unroll 4
-    for (int c = 0; c < n_cols; c++)
-        DOT_LANE(isum[c], w, x[c], 1);
+    UNROLL for (int c = 0; c < n_cols; c++) DOT_LANE(isum[c], w, x[c], 1);
     next_line(w, lines);
-#pragma GCC unroll 4
-    for (int c = 0; c < n_cols; c++)
-        DOT_LANE(isum[c], w, x[c], 2);
+    UNROLL for (int c = 0; c < n_cols; c++) DOT_LANE(isum[c], w, x[c], 2);
     next_line(w, lines);
-#pragma GCC unroll 4
-    for (int c = 0; c < n_cols; c++)
-        DOT_LANE(isum[c], w, x[c], 3);
+    UNROLL for (int c = 0; c < n_cols; c++) DOT_LANE(isum[c], w, x[c], 3);
 }
 
 /* A block of i8. */
-ALWAYS_INLINE void dot_i8(int32x4_t isum[4], const int8_t **lines, const int8x16_t x[2]) {
+TILE_HELPER void dot_i8(int32x4_t isum[4], const int8_t **lines, const int8x16_t x[2]) {
     int32x4_t sum[1][4];
     zero_sums(sum[0]);
-#pragma GCC unroll 2
-    for (int part = 0; part < 2; part++)
-        dot_lines(sum, lines, x + part, 1);
-#pragma GCC unroll 4
-    for (int g = 0; g < 4; g++)
-        isum[g] = sum[0][g];
+    UNROLL for (int part = 0; part < 2; part++) dot_lines(sum, lines, x + part, 1);
+    UNROLL for (int g = 0; g < 4; g++) isum[g] = sum[0][g];
 }
 
 #endif

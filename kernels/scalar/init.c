@@ -1,11 +1,7 @@
 /* The scalar table: every slot. */
-#include "kernels/kernels.h"
-#include "kernels/scalar/matmul.h"
-#include "kernels/scalar/vector.h"
+#include "kernels/scalar/slots.h"
 
 void kernels_init_scalar(struct kernels *k) {
-    k->matmul_f32_q32_i4 = matmul_f32_q32_i4_scalar;
-    k->q128_flip = 0;
     k->matmul_f32_q128_i4 = matmul_f32_q128_i4_scalar;
     k->matmul_f32_q32_i8 = matmul_f32_q32_i8_scalar;
     k->matmul_f32_f32_f32 = matmul_f32_f32_f32_scalar;

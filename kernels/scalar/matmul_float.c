@@ -3,7 +3,7 @@
 #include "kernels/fma32.h"
 #include "kernels/layout.h"
 #include "kernels/panel.h"
-#include "kernels/scalar/matmul.h"
+#include "kernels/scalar/slots.h"
 
 void matmul_f32_f32_f32_scalar(float *y, size_t ldy, const float *x, size_t ldx, size_t n,
                                const struct wmat *w, size_t p0, size_t p1, void *scratch) {

@@ -1,50 +1,41 @@
 /* Quantization of activations, RMSNorm, RoPE, SwiGLU and sums, element by element. */
 #include "kernels/scalar/vector.h"
 #include "kernels/fmath.h"
+#include "kernels/tile.h"
 
 #include <math.h>
 
-/* One block of n values; *sum is the exact sum of its codes. */
-static bool quantize_values(int8_t *q, float *d, int32_t *sum, const float *x, size_t n) {
-    /* Magnitudes compare as integers do, and those of infinities and NaN are the largest. */
-    uint32_t max_bits = 0;
+TILE_HELPER uint32_t max_bits(const float *x, size_t n) {
+    uint32_t max = 0;
     for (size_t i = 0; i < n; i++) {
         const uint32_t bits = f32_bits(x[i]) & 0x7fffffffu;
-        max_bits = bits > max_bits ? bits : max_bits;
+        max = bits > max ? bits : max;
     }
-    const float max = f32_from_bits(max_bits);
-    if (f32_nonfinite(max))
-        return false;
-    const bool zero = max < 1e-30f;
-    const float inverse = zero ? 0.0f : 127.0f / max;
-    *d = zero ? 0.0f : max / 127.0f;
-    *sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        q[i] = (int8_t)rne32(x[i] * inverse);
-        *sum += q[i];
-    }
-    return true;
+    return max;
 }
 
-static bool quantize_blocks(int8_t *q, float *d, int32_t *sum, const float *x, size_t k,
-                            size_t block) {
-    for (size_t b = 0; b < k / block; b++)
-        if (!quantize_values(q + b * block, d + b, sum + b, x + b * block, block))
-            return false;
-    return true;
+TILE_HELPER int32_t put_codes(int8_t *q, const float *x, float inverse) {
+    int32_t sum = 0;
+    for (size_t i = 0; i < BLOCK_K; i++) {
+        q[i] = (int8_t)rne32(x[i] * inverse);
+        sum += q[i];
+    }
+    return sum;
 }
+
+#include "kernels/quantize_tmpl.h"
 
 bool quantize_q32_scalar(int8_t *q, float *d, int32_t *sum, const float *x, size_t k) {
-    return quantize_blocks(q, d, sum, x, k, BLOCK_K);
+    return quantize_q32(q, d, sum, x, k);
 }
 
-bool quantize_q128_scalar(int8_t *q, float *d, int32_t *sum, const float *x, size_t k) {
-    return quantize_blocks(q, d, sum, x, k, TILE_K);
+bool quantize_q128_scalar(int8_t *q, size_t ld, float *d, int32_t *start, const float *x,
+                          size_t k) {
+    return quantize_q128(q, ld, d, start, x, k);
 }
 
 bool quantize_block_scalar(int8_t *q, float *d, const float *x, size_t n) {
-    int32_t sum;
-    return quantize_values(q, d, &sum, x, n);
+    return quantize_block(q, d, x, n);
 }
 
 bool rmsnorm_scalar(float *y, const float *x, const float *w, size_t n, float eps) {

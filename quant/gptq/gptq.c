@@ -34,7 +34,7 @@ static size_t task_floats(size_t k) {
 
 size_t gptq_work_bytes(size_t cols) {
     const size_t k = round_up(cols, TILE_K);
-    return task_floats(k) * sizeof(float) + kernel_scratch_bytes(k);
+    return task_floats(k) * sizeof(float) + KERNEL_SCRATCH_BYTES;
 }
 
 static void lay_out(struct task *t, void *work, size_t k, size_t n_rows) {

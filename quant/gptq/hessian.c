@@ -20,7 +20,7 @@ enum bise_status hessian_work_open(struct hessian_work *w, const struct kernels 
     const size_t half = max_k * HESSIAN_TOKENS * sizeof(float);
     const size_t n_threads = (size_t)pool_threads(pool);
     *w = (struct hessian_work){.kernels = kernels, .pool = pool, .max_k = max_k};
-    w->thread_bytes = round_up(product_bytes() + kernel_scratch_bytes(max_k), 64);
+    w->thread_bytes = round_up(product_bytes() + KERNEL_SCRATCH_BYTES, 64);
     w->bytes = 2 * half + n_threads * w->thread_bytes;
     w->memory = mem_alloc(w->bytes);
     if (!w->memory)

@@ -21,20 +21,15 @@ static void *take(struct arena *a, size_t count, size_t each, size_t size) {
     return p;
 }
 
-unsigned form_of(enum tensor_type type, bool prefill) {
+unsigned form_of(enum tensor_type type) {
     switch (type) {
     case TYPE_I4:
-        return prefill ? FORM_Q128 : FORM_Q32;
+        return FORM_Q128;
     case TYPE_I8:
         return FORM_Q32;
     default:
         return FORM_F32;
     }
-}
-
-/* Those it wants whatever the call. */
-static unsigned forms_of(enum tensor_type type) {
-    return form_of(type, false) | form_of(type, true);
 }
 
 static void take_act(struct arena *a, struct act *act, size_t n, size_t k, unsigned forms) {
@@ -47,10 +42,9 @@ static void take_act(struct arena *a, struct act *act, size_t n, size_t k, unsig
         act->sum32 = take(a, n, k / BLOCK_K, sizeof *act->sum32);
     }
     if (forms & FORM_Q128) {
-        act->ld128 = n | 1; /* an odd number spreads over the sets of a cache */
-        act->q128 = take(a, k / PACK_K, act->ld128, PACK_K);
-        (void)take(a, PACKED_SLACK, PACK_K, 1);
+        act->q128 = take(a, k / PACK_K, act_stride(n), PACK_K);
         act->d128 = take(a, n, k / TILE_K, sizeof *act->d128);
+        act->start128 = take(a, n, k / BLOCK_K, sizeof *act->start128);
     }
 }
 
@@ -60,15 +54,15 @@ struct wanted {
 };
 
 static struct wanted wanted_forms(const struct bise_model *model) {
-    struct wanted w = {.in = FORM_F32 | forms_of(model->head->type), .att = FORM_F32};
+    struct wanted w = {.in = FORM_F32 | form_of(model->head->type), .att = FORM_F32};
     const size_t n_experts = model->config.n_experts > 0 ? model->config.n_experts : 1;
     for (size_t i = 0; i < model->config.n_layers; i++) {
         const struct layer *const l = &model->layers[i];
-        w.in |= forms_of(l->wq->type) | forms_of(l->wk->type) | forms_of(l->wv->type);
-        w.att |= forms_of(l->wo->type);
+        w.in |= form_of(l->wq->type) | form_of(l->wk->type) | form_of(l->wv->type);
+        w.att |= form_of(l->wo->type);
         for (size_t e = 0; e < n_experts; e++) {
-            w.in |= forms_of(l->w1[e]->type) | forms_of(l->w3[e]->type);
-            w.hidden |= forms_of(l->w2[e]->type);
+            w.in |= form_of(l->w1[e]->type) | form_of(l->w3[e]->type);
+            w.hidden |= form_of(l->w2[e]->type);
         }
     }
     return w;
@@ -76,9 +70,7 @@ static struct wanted wanted_forms(const struct bise_model *model) {
 
 static void take_thread(struct arena *a, struct thread_scratch *t, const struct buffers *b,
                         size_t columns, size_t hd) {
-    size_t widest = b->in.k > b->att.k ? b->in.k : b->att.k;
-    widest = b->hidden.k > widest ? b->hidden.k : widest;
-    *t = (struct thread_scratch){.matmul = take(a, 1, kernel_scratch_bytes(widest), 1)};
+    *t = (struct thread_scratch){.matmul = take(a, 1, KERNEL_SCRATCH_BYTES, 1)};
     t->tile[0] = take(a, columns, TILE_ROWS, sizeof(float));
     t->tile[1] = take(a, columns, TILE_ROWS, sizeof(float));
     t->acc = take(a, columns, TILE_ROWS, sizeof(float));

@@ -16,19 +16,25 @@ enum { FORM_F32 = 1, FORM_Q32 = 2, FORM_Q128 = 4 };
 
 /* Input vectors of a matrix, in the forms some matrix wants (NULL where none does). */
 struct act {
-    size_t k;       /* length of a vector, padded to TILE_K */
-    float *f;       /* [n][k] */
-    int8_t *q32;    /* [n][k], */
-    float *d32;     /* [n][k / 32], */
-    int32_t *sum32; /* [n][k / 32]: act_q8 */
-    uint8_t *q128;  /* [k / 64][ld128][64], */
-    size_t ld128;
-    float *d128; /* [n][k / 128]: act_q128 */
+    size_t k;          /* length of a vector, padded to TILE_K */
+    float *f;          /* [n][k] */
+    int8_t *q32;       /* [n][k], */
+    float *d32;        /* [n][k / 32], */
+    int32_t *sum32;    /* [n][k / 32]: act_q8 */
+    int8_t *q128;      /* [k / 64][ld128][64], */
+    size_t ld128;      /* act_stride of the vectors there are in this pass, */
+    float *d128;       /* [n][k / 128], */
+    int32_t *start128; /* [n][k / 32]: act_q128 */
 };
+
+/* From one 64 k of q128 to the next, of n vectors. Odd: it spreads over the sets of a cache. */
+static inline size_t act_stride(size_t n) {
+    return n | 1;
+}
 
 /* What one thread needs for itself. */
 struct thread_scratch {
-    void *matmul;         /* kernel_scratch_bytes of the widest matrix */
+    void *matmul;         /* KERNEL_SCRATCH_BYTES */
     float *tile[2], *acc; /* [c][TILE_ROWS] */
     float *scores;        /* [ATTN_COLUMNS][scores_ld] */
     float *q, *out;       /* [ATTN_COLUMNS][hd] */
@@ -66,8 +72,8 @@ struct buffers {
     struct thread_scratch *threads; /* [n_threads] */
 };
 
-/* The one form a matrix of this type wants in a call of this arithmetic. */
-unsigned form_of(enum tensor_type type, bool prefill);
+/* The form a matrix of this type wants. */
+unsigned form_of(enum tensor_type type);
 
 /* Places everything in memory of *bytes at base; with base NULL only counts *bytes. False if sizes
  * overflow. threads: [n_threads], may be NULL when counting. */

@@ -172,7 +172,6 @@ static bool run_pass(struct bise_engine *e, struct bise_run *runs, size_t n_runs
     const size_t vocab = e->model->config.vocab_size, first = *next;
     for (; *next < n_runs && p.n + runs[*next].n <= e->plan.columns; (*next)++) {
         const struct bise_run *const run = &runs[*next];
-        p.prefill = p.prefill || run->n >= PREFILL_FROM || e->long_call;
         if (run->status == BISE_OK)
             add_run(&p, run,
                     run->want == BISE_WANT_ALL ? run->logits : e->b.new_logits + run->seq * vocab);
@@ -240,7 +239,6 @@ enum bise_status engine_layers(struct bise_engine *e, float *states, size_t n,
     const struct buffers *const b = &e->b;
     const size_t dim = e->model->config.dim;
     p.states = states;
-    p.prefill = true;
     add_run(&p, &(struct bise_run){.n = n, .want = BISE_WANT_ALL}, NULL);
     if (!forward_layers(&p))
         return bise_fail(err, BISE_ERR_INTERRUPTED, "stopped");

@@ -8,8 +8,6 @@
 
 struct observer;
 
-#define PREFILL_FROM 16 /* tokens of a call from which on prefill arithmetic is used: kernels.h */
-
 struct bise_engine {
     const struct bise_model *model;
     struct bise_plan plan;
@@ -20,7 +18,6 @@ struct bise_engine {
     const struct observer *observer; /* of every pass (observe.h), or NULL */
     float query_scale;               /* 1 / sqrt(head_dim) */
     struct sequence *seqs;           /* [plan.n_seqs] */
-    bool long_call;                  /* the step is part of a call of PREFILL_FROM tokens */
 };
 
 /* The layers alone, for sequence 0: states [n][dim], n <= chunk, is the residual stream before them

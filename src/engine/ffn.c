@@ -25,7 +25,7 @@ struct ffn_arg {
 
 unsigned ffn_forms(const struct pass *p, const struct layer *w) {
     const uint32_t n = p->e->model->config.n_experts;
-    return pass_forms(p, w->w1, n > 0 ? n : 1) | pass_forms(p, w->w3, n > 0 ? n : 1) |
+    return forms_of(w->w1, n > 0 ? n : 1) | forms_of(w->w3, n > 0 ? n : 1) |
            (n > 0 ? (unsigned)FORM_F32 : 0u);
 }
 
@@ -39,7 +39,7 @@ static void gate_up_task(void *arg, size_t task, int thread) {
     const struct expert *const e = &a->experts[task / a->tiles];
     const size_t tile = task % a->tiles, p0 = tile * (TILE_ROWS / PANEL_ROWS);
     const size_t p1 = min_size(p0 + TILE_ROWS / PANEL_ROWS, panel_count(e->w1));
-    const unsigned forms = form_of(e->w2->type, p->prefill);
+    const unsigned forms = form_of(e->w2->type);
     float *const gate = t->tile[0], *const up = t->tile[1];
     if (p1 - p0 < TILE_ROWS / PANEL_ROWS) { /* rows the matrix does not have are padding: zero */
         memset(gate, 0, e->n * TILE_ROWS * sizeof *gate);
@@ -176,6 +176,8 @@ static void gather_task(void *arg, size_t block, int thread) {
                 memcpy(b->gathered.q128 + (i * b->gathered.ld128 + c) * PACK_K,
                        b->in.q128 + (i * b->in.ld128 + b->columns[c]) * PACK_K, PACK_K);
             memcpy(b->gathered.d128 + c * n, b->in.d128 + b->columns[c] * n, n * sizeof(float));
+            memcpy(b->gathered.start128 + 4 * c * n, b->in.start128 + 4 * b->columns[c] * n,
+                   4 * n * sizeof(int32_t));
         }
     }
 }
@@ -210,8 +212,7 @@ void ffn(struct pass *p, const struct layer *w) {
     for (size_t i = 0; i < a.n_experts; i++) {
         const struct expert *const e = &a.experts[i];
         pass_observe(p, INPUT_FFN, e->index, a.in, FORM_F32, e->first_in, e->n);
-        pass_observe(p, INPUT_W2, e->index, &p->e->b.hidden, form_of(e->w2->type, p->prefill),
-                     e->first, e->n);
+        pass_observe(p, INPUT_W2, e->index, &p->e->b.hidden, form_of(e->w2->type), e->first, e->n);
     }
     const size_t panels = panel_count(w->w2[0]);
     pool_run(p->e->pool, down_task, &a, (panels + task_panels(p) - 1) / task_panels(p));

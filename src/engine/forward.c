@@ -153,6 +153,15 @@ static size_t n_wanted(const struct pass_run *run) {
     return run->want == BISE_WANT_ALL ? run->n : run->want == BISE_WANT_LAST;
 }
 
+/* The pass has n columns from here on. */
+static void set_columns(struct pass *p, size_t n) {
+    struct buffers *const b = &p->e->b;
+    const size_t used = p->e->model->config.n_experts_used;
+    p->n = n;
+    b->in.ld128 = b->att.ld128 = act_stride(n);
+    b->hidden.ld128 = b->gathered.ld128 = act_stride(used > 0 ? n * used : n);
+}
+
 /* From here on only the columns whose logits are wanted matter: they close ranks. */
 static void keep_wanted(struct pass *p) {
     struct buffers *const b = &p->e->b;
@@ -170,13 +179,14 @@ static void keep_wanted(struct pass *p) {
         run->n = n;
         to += n;
     }
-    p->n = to;
+    set_columns(p, to);
 }
 
 static bool all_layers(struct pass *p, bool whole) {
     const struct bise_model *const m = p->e->model;
     struct buffers *const b = &p->e->b;
     bool goes_on = true;
+    set_columns(p, p->n);
     pool_run(p->e->pool, embed_task, p, token_blocks(p));
     attention_plan(p);
     for (p->layer = 0; p->layer < m->config.n_layers && goes_on; p->layer++) {
@@ -185,7 +195,7 @@ static bool all_layers(struct pass *p, bool whole) {
                                    .y = {b->q, b->k, b->v},
                                    .ldy = {b->ldq, b->ldk, b->ldk},
                                    .n_matrices = 3};
-        norm(p, w->attn_norm, pass_forms(p, qkv.w, 3));
+        norm(p, w->attn_norm, forms_of(qkv.w, 3));
         pass_observe(p, INPUT_ATTENTION, 0, &b->in, FORM_F32, 0, p->n);
         linear_run(p, &qkv, &b->in);
         rope_and_store(p);
@@ -197,7 +207,7 @@ static bool all_layers(struct pass *p, bool whole) {
         }
         attention(p);
         pass_observe(p, INPUT_WO, 0, &b->att, FORM_F32, 0, p->n);
-        quantize_att(p, pass_forms(p, &w->wo, 1));
+        quantize_att(p, forms_of(&w->wo, 1));
         linear_add(p, w->wo, &b->att);
         norm(p, w->ffn_norm, ffn_forms(p, w));
         ffn(p, w);
@@ -232,7 +242,7 @@ static bool output_head(struct pass *p) {
     for (size_t r = 0; r < p->n_runs; r++)
         for (size_t i = 0; i < p->runs[r].n; i++)
             p->columns[p->runs[r].first + i].logits = p->runs[r].logits + i * vocab;
-    norm(p, m->norm, pass_forms(p, &m->head, 1));
+    norm(p, m->norm, forms_of(&m->head, 1));
     pool_run(p->e->pool, head_task, p, (panel_count(m->head) + per_task - 1) / per_task);
     (void)settle(p);
     return !pool_stopped(p->e->pool);

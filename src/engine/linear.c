@@ -4,45 +4,28 @@
 
 #include <string.h>
 
-/* Decode streams weights: small tasks balance the threads. Prefill reuses a task's activations. */
-#define DECODE_PANELS  4
-#define PREFILL_PANELS (TILE_ROWS / PANEL_ROWS)
+/* Columns from which on a task takes all the rows it may: their activations are used again. Fewer
+ * stream the weights: small tasks balance the threads. */
+#define MANY_COLUMNS 16
+#define FEW_PANELS   4
+
+static bool many_columns(const struct pass *p) {
+    return p->n >= MANY_COLUMNS;
+}
 
 size_t task_panels(const struct pass *p) {
-    return p->prefill ? PREFILL_PANELS : DECODE_PANELS;
+    return many_columns(p) ? TILE_ROWS / PANEL_ROWS : FEW_PANELS;
 }
 
 size_t panel_count(const struct tensor *t) {
     return (t->rows + PANEL_ROWS - 1) / PANEL_ROWS;
 }
 
-unsigned pass_forms(const struct pass *p, const struct tensor *const *w, size_t n) {
+unsigned forms_of(const struct tensor *const *w, size_t n) {
     unsigned forms = 0;
     for (size_t i = 0; i < n; i++)
-        forms |= form_of(w[i]->type, p->prefill);
+        forms |= form_of(w[i]->type);
     return forms;
-}
-
-/* The same for what prefill reads, which wants the codes of several vectors side by side. */
-static bool put_q128(const struct kernels *k, struct act *act, size_t i, size_t at, size_t len,
-                     const float *x) {
-    const uint64_t flip = k->q128_flip * UINT64_C(0x0101010101010101);
-    float *const d = act->d128 + (i * act->k + at) / TILE_K;
-    bool ok = true;
-    for (size_t tile = 0; tile < len / TILE_K; tile++) {
-        _Alignas(64) int8_t codes[TILE_K];
-        int32_t sum;
-        ok = k->quantize_q128(codes, d + tile, &sum, x + tile * TILE_K, TILE_K) && ok;
-        uint8_t *to = act->q128 + ((at + tile * TILE_K) / PACK_K * act->ld128 + i) * PACK_K;
-        for (size_t j = 0; j < TILE_K; j += PACK_K, to += act->ld128 * PACK_K) {
-            uint64_t words[PACK_K / 8];
-            memcpy(words, codes + j, sizeof words);
-            for (size_t b = 0; b < PACK_K / 8; b++)
-                words[b] ^= flip;
-            memcpy(to, words, sizeof words);
-        }
-    }
-    return ok;
 }
 
 bool act_put(const struct kernels *k, struct act *act, size_t i, size_t at, size_t len,
@@ -54,7 +37,10 @@ bool act_put(const struct kernels *k, struct act *act, size_t i, size_t at, size
     if (forms & FORM_Q32)
         ok = k->quantize_q32(act->q32 + e, act->d32 + b32, act->sum32 + b32, x, len) && ok;
     if (forms & FORM_Q128)
-        ok = put_q128(k, act, i, at, len, x) && ok;
+        ok = k->quantize_q128(act->q128 + (at / PACK_K * act->ld128 + i) * PACK_K,
+                              act->ld128 * PACK_K, act->d128 + e / TILE_K, act->start128 + b32, x,
+                              len) &&
+             ok;
     return ok;
 }
 
@@ -68,16 +54,13 @@ void linear_panels(const struct pass *p, float *y, size_t ldy, const struct act 
         k->matmul_f32_f32_f32(y, ldy, x->f + e, x->k, n, &w, 0, panels, scratch);
     } else if (t->type == TYPE_BF16) {
         k->matmul_f32_f32_bf16(y, ldy, x->f + e, x->k, n, &w, 0, panels, scratch);
-    } else if (t->type == TYPE_I4 && p->prefill) {
-        const struct act_q128 all = {x->q128, x->ld128, x->d128},
+    } else if (t->type == TYPE_I4) {
+        const struct act_q128 all = {x->q128, x->ld128, x->d128, x->start128},
                               q = act_q128_from(&all, first, x->k);
         k->matmul_f32_q128_i4(y, ldy, &q, n, &w, 0, panels, scratch);
     } else {
         const struct act_q8 q = {x->q32 + e, x->d32 + e / BLOCK_K, x->sum32 + e / BLOCK_K};
-        if (t->type == TYPE_I4)
-            k->matmul_f32_q32_i4(y, ldy, &q, n, &w, 0, panels, scratch);
-        else
-            k->matmul_f32_q32_i8(y, ldy, &q, n, &w, 0, panels, scratch);
+        k->matmul_f32_q32_i8(y, ldy, &q, n, &w, 0, panels, scratch);
     }
 }
 
@@ -101,7 +84,7 @@ static void linear_task(void *arg, size_t task, int thread) {
     const size_t p1 = min_size(p0 + task_panels(a->p), panel_count(job->w[m]));
     const struct thread_scratch *const t = &a->p->e->b.threads[thread];
     float *const y = job->y[m] + p0 * PANEL_ROWS;
-    if (!a->p->prefill) {
+    if (!many_columns(a->p)) {
         linear_panels(a->p, y, job->ldy[m], a->x, 0, a->p->n, job->w[m], p0, p1, t->matmul);
         return;
     }

@@ -29,8 +29,8 @@ void linear_run(struct pass *p, const struct linear *job, const struct act *x);
 /* x += w * act, for the residual stream. One region. */
 void linear_add(struct pass *p, const struct tensor *w, const struct act *act);
 
-/* Forms wanted by matrices w[n] in this pass. */
-unsigned pass_forms(const struct pass *p, const struct tensor *const *w, size_t n);
+/* Forms wanted by matrices w[n]. */
+unsigned forms_of(const struct tensor *const *w, size_t n);
 
 /* Panels of a matrix that one task computes, and the number of such tasks. */
 size_t task_panels(const struct pass *p);

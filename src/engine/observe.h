@@ -22,7 +22,6 @@ struct observation {
     const struct act *act;
     unsigned form;
     size_t first, n;
-    uint8_t q128_flip; /* the kernels' */
 };
 
 /* Called by the session's thread between regions; the pool is free for its use. */

@@ -47,7 +47,6 @@ struct pass {
     size_t n_runs, n;
     size_t n_tasks, n_deep; /* of b.attn_tasks and b.deep_runs */
     const float *states;    /* [n][dim]: residual stream to begin with, instead of ids; or NULL */
-    bool prefill;           /* prefill arithmetic (kernels.h) rather than decode's */
     size_t layer;           /* the one at work; n_layers: the output head */
 };
 

@@ -67,7 +67,6 @@ enum bise_status bise_prefill(struct bise_session *s, const int32_t *ids, size_t
                               bise_progress_fn *progress, void *user, struct bise_error *err) {
     const size_t chunk = s->engine->plan.chunk;
     enum bise_status status = check_text(s, ids, n, err);
-    s->engine->long_call = n >= PREFILL_FROM;
     for (size_t done = 0; done < n && status == BISE_OK;) {
         if (done > 0 && progress != NULL && progress(user, done, n))
             return bise_fail(err, BISE_ERR_INTERRUPTED, "stopped after %zu of %zu tokens", done, n);
@@ -79,7 +78,6 @@ enum bise_status bise_prefill(struct bise_session *s, const int32_t *ids, size_t
             return bise_fail(err, status, "stopped after %zu of %zu tokens", done, n);
         done += len;
     }
-    s->engine->long_call = false;
     return status;
 }
 

@@ -11,7 +11,6 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
-#include <sys/syscall.h>
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 #endif
@@ -30,19 +29,8 @@ static uint64_t saved_state(void) {
     return (uint64_t)hi << 32 | lo;
 }
 
-#define STATE_AVX    0x6u     /* SSE, AVX */
-#define STATE_AVX512 0xe6u    /* and opmask, upper halves, registers 16..31 */
-#define STATE_AMX    0x60000u /* tile configuration and data */
-
-/* Linux gives a process AMX tiles only when asked (arch_prctl); threads started later inherit it.
- */
-static bool amx_permitted(void) {
-#ifdef AMX_EMULATED
-    return true;
-#endif
-    const long req_xcomp_perm = 0x1023, xtiledata = 18;
-    return syscall(SYS_arch_prctl, req_xcomp_perm, xtiledata) == 0;
-}
+#define STATE_AVX    0x6u  /* SSE, AVX */
+#define STATE_AVX512 0xe6u /* and opmask, upper halves, registers 16..31 */
 
 static bool all(uint32_t reg, uint32_t bits) {
     return (reg & bits) == bits;
@@ -66,11 +54,6 @@ static void detect(bool isa[ISA_COUNT]) {
         (state & STATE_AVX512) == STATE_AVX512 && all(b7, f_dq_bw_vl) && all(c7, vnni);
 #ifdef VNNI_BY_EVEX /* a test build, see the Makefile */
     isa[ISA_AVXVNNI] = isa[ISA_AVX512];
-#endif
-    const uint32_t tile_int8 = 1u << 24 | 1u << 25;
-    isa[ISA_AMX] = isa[ISA_AVX512] && (state & STATE_AMX) == STATE_AMX && all(d7, tile_int8);
-#ifdef AMX_EMULATED /* likewise */
-    isa[ISA_AMX] = isa[ISA_AVX512];
 #endif
 }
 
@@ -97,9 +80,6 @@ void cpu_detect(struct cpu_features *f) {
     for (int i = 0; i < ISA_COUNT; i++)
         f->isa[i] = f->isa[i] && kernels_built((enum isa)i);
     f->isa[ISA_SCALAR] = true;
-#if defined(__x86_64__)
-    f->isa[ISA_AMX] = f->isa[ISA_AMX] && amx_permitted();
-#endif
 }
 
 enum isa cpu_best_isa(const struct cpu_features *f) {

@@ -144,7 +144,7 @@ static void print_row(const struct row *row, enum bench_format format, bool last
 
 /* The limits that were measured, so that shares can be judged. */
 static void print_limits(void) {
-    static const char *const names[PEAK_OPS] = {"7-bit", "8-bit", "fma"};
+    static const char *const names[PEAK_OPS] = {"6-bit", "8-bit", "fma"};
     printf("\nlimits of one thread:");
     if (bandwidth > 0.0)
         printf(" memory %.1f GB/s;", bandwidth);

@@ -183,10 +183,13 @@ void fill_floats(struct run *r, float *x, size_t n, enum floats kind) {
 }
 
 void fill_codes(struct run *r, int8_t *q, size_t n, int limit, enum codes kind) {
+    static const int8_t blocks[4] = {127, -127, -128, 127};
     for (size_t i = 0; i < n; i++) {
         const uint64_t u = random_u64(r);
         int code = 0;
-        if (kind == CODES_RANDOM)
+        if (kind == CODES_BLOCKS)
+            code = blocks[i / 16 % 4];
+        else if (kind == CODES_RANDOM)
             code = (int)(u % (2u * (unsigned)limit + 1)) - limit;
         else if (kind == CODES_MAX || (kind == CODES_EXTREMES && u % 2 != 0))
             code = limit;

@@ -11,12 +11,13 @@
 /* ---- one call ---------------------------------------------------------------------------- */
 
 /* Which slot a run is about. */
-enum kind { I4_DECODE = 0, I4_PREFILL, I8, F32, BF16 };
+enum kind { I4 = 0, I8, F32, BF16 };
 
 static enum kind kind_of(const struct run *r) {
     static const size_t slots[] = {
-        offsetof(struct kernels, matmul_f32_q32_i4),   offsetof(struct kernels, matmul_f32_q128_i4),
-        offsetof(struct kernels, matmul_f32_q32_i8),   offsetof(struct kernels, matmul_f32_f32_f32),
+        offsetof(struct kernels, matmul_f32_q128_i4),
+        offsetof(struct kernels, matmul_f32_q32_i8),
+        offsetof(struct kernels, matmul_f32_f32_f32),
         offsetof(struct kernels, matmul_f32_f32_bf16),
     };
     size_t i = 0;
@@ -26,12 +27,12 @@ static enum kind kind_of(const struct run *r) {
 }
 
 static enum tensor_type type_of(enum kind kind) {
-    static const enum tensor_type types[] = {TYPE_I4, TYPE_I4, TYPE_I8, TYPE_F32, TYPE_BF16};
+    static const enum tensor_type types[] = {TYPE_I4, TYPE_I8, TYPE_F32, TYPE_BF16};
     return types[kind];
 }
 
 static size_t block_of(enum kind kind) {
-    return kind == I4_PREFILL ? TILE_K : BLOCK_K;
+    return kind == I4 ? TILE_K : BLOCK_K;
 }
 
 struct call {
@@ -39,24 +40,19 @@ struct call {
     enum kind kind;
     struct wmat w;
     size_t n, p0, p1, ldy, ldx;
-    struct act_q8 q;          /* i4, i8; prefill's as well, with its scales */
-    const uint8_t *packed[2]; /* q in prefill's order, as it is and exclusive-or 0x80 */
-    size_t ldq;               /* of packed */
-    const float *x;           /* f32, bf16 */
-    float *y;                 /* [n][ldy] */
+    struct act_q8 q;      /* i4 (with its scales), i8 */
+    struct act_q128 q128; /* i4: the same in its order */
+    const float *x;       /* f32, bf16 */
+    float *y;             /* [n][ldy] */
     void *scratch;
 };
 
 static void run_call(void *arg) {
     const struct call *c = arg;
     const struct kernels *k = c->k;
-    const struct act_q128 q128 = {c->packed[k->q128_flip != 0], c->ldq, c->q.d};
     switch (c->kind) {
-    case I4_DECODE:
-        k->matmul_f32_q32_i4(c->y, c->ldy, &c->q, c->n, &c->w, c->p0, c->p1, c->scratch);
-        break;
-    case I4_PREFILL:
-        k->matmul_f32_q128_i4(c->y, c->ldy, &q128, c->n, &c->w, c->p0, c->p1, c->scratch);
+    case I4:
+        k->matmul_f32_q128_i4(c->y, c->ldy, &c->q128, c->n, &c->w, c->p0, c->p1, c->scratch);
         break;
     case I8:
         k->matmul_f32_q32_i8(c->y, c->ldy, &c->q, c->n, &c->w, c->p0, c->p1, c->scratch);
@@ -94,6 +90,10 @@ static const struct content contents[] = {
     {CODES_RANDOM, CODES_RANDOM, CODES_RANDOM, FLOATS_UNIT, FLOATS_DENORMAL},
     {CODES_RANDOM, CODES_RANDOM, CODES_RANDOM, FLOATS_HUGE, FLOATS_SPREAD},
     {CODES_RANDOM, CODES_RANDOM, CODES_RANDOM, FLOATS_SPREAD, FLOATS_HUGE},
+    /* The largest sums there are: i4's values all -32, codes +-127, scales 127, -127, -128, 127. */
+    {CODES_MAX, CODES_MIN, CODES_BLOCKS, FLOATS_UNIT, FLOATS_UNIT},
+    {CODES_MIN, CODES_MIN, CODES_BLOCKS, FLOATS_SPREAD, FLOATS_SPREAD},
+    {CODES_EXTREMES, CODES_MIN, CODES_BLOCKS, FLOATS_UNIT, FLOATS_EQUAL},
 };
 #define N_CONTENTS (sizeof contents / sizeof *contents)
 
@@ -149,16 +149,22 @@ static void fill_panels(struct run *r, struct call *call, size_t panels, const s
     }
 }
 
-/* q [n][k] in prefill's order, each code exclusive-or flip; what lies between is random. */
-static const uint8_t *pack(struct run *r, const struct call *call, const int8_t *q, uint8_t flip) {
-    const size_t k = call->w.k, lines = k / PACK_K * call->ldq + PACKED_SLACK;
-    uint8_t *const packed = case_alloc(r, lines * PACK_K);
-    for (size_t i = 0; i < lines * PACK_K; i++)
-        packed[i] = (uint8_t)random_u64(r);
-    for (size_t i = 0; i < call->n * k; i++)
-        packed[(i % k / PACK_K * call->ldq + i / k) * PACK_K + i % PACK_K] = (uint8_t)q[i] ^ flip;
+/* q [n][k] in the order of act_q128; what lies between is random. */
+static void pack(struct run *r, struct call *call, const int8_t *q) {
+    const size_t k = call->w.k, ld = call->n + random_size(r, 0, 3);
+    const size_t bytes = ((k / PACK_K - 1) * ld + call->n) * PACK_K; /* ends with the last vector */
+    int8_t *const packed = case_alloc(r, bytes);
+    int32_t *const start = case_alloc(r, call->n * (k / BLOCK_K) * 4);
+    for (size_t i = 0; i < bytes; i++)
+        packed[i] = (int8_t)random_u64(r);
+    memset(start, 0, call->n * (k / BLOCK_K) * 4);
+    for (size_t i = 0; i < call->n * k; i++) {
+        packed[(i % k / PACK_K * ld + i / k) * PACK_K + i % PACK_K] = q[i];
+        start[i / BLOCK_K] -= I4_BIAS * q[i];
+    }
     case_seal(r, packed);
-    return packed;
+    case_seal(r, start);
+    call->q128 = (struct act_q128){packed, ld, call->q.d, start};
 }
 
 static void fill_activations(struct run *r, struct call *call, const struct content *c) {
@@ -185,10 +191,8 @@ static void fill_activations(struct run *r, struct call *call, const struct cont
     case_seal(r, d);
     case_seal(r, sum);
     call->q = (struct act_q8){.q = q, .d = d, .sum = sum};
-    if (call->kind == I4_PREFILL) {
-        call->ldq = call->n + random_size(r, 0, 3);
-        call->packed[0] = pack(r, call, q, 0);
-        call->packed[1] = pack(r, call, q, 0x80);
+    if (call->kind == I4) {
+        pack(r, call, q);
     }
 }
 
@@ -198,7 +202,7 @@ static struct call make_call(struct run *r, size_t n, size_t k, size_t panels,
     struct call call = {.k = r->k, .kind = kind_of(r), .w = {.k = k}, .n = n, .p1 = panels};
     fill_panels(r, &call, panels, c);
     fill_activations(r, &call, c);
-    call.scratch = case_alloc(r, kernel_scratch_bytes(k));
+    call.scratch = case_alloc(r, KERNEL_SCRATCH_BYTES);
     return call;
 }
 
@@ -255,17 +259,6 @@ static double weight(const struct call *c, size_t row, size_t i) {
     return (double)tile_scale(tile, in_tile / BLOCK_K, lane) * value;
 }
 
-/* What requantization may change in a weight of the tile: half a step of M / 2, and as much as the
- * rounding of F (half in 256) does to the largest value. */
-static double requantize_bound(const struct call *c, size_t row, size_t i) {
-    const uint8_t *panel = panel_at(&c->w, TYPE_I4, row / PANEL_ROWS);
-    const uint8_t *tile = panel_tile(panel, I4_TILE_BYTES, i / TILE_K);
-    int m = 0;
-    for (size_t b = 0; b < 4; b++)
-        m = (int)fmax(m, abs(tile_scale(tile, b, row % PANEL_ROWS)));
-    return (0.5 + 32.0 / 256.0) * 0.5 * m;
-}
-
 static double activation(const struct call *c, size_t column, size_t i) {
     if (c->x != NULL)
         return (double)c->x[column * c->ldx + i];
@@ -276,16 +269,14 @@ static double activation(const struct call *c, size_t column, size_t i) {
 static void oracle_element(struct run *r, const struct call *c, size_t column, size_t row) {
     const uint8_t *panel = panel_at(&c->w, type_of(c->kind), row / PANEL_ROWS);
     const double row_scale = c->x != NULL ? 1.0 : (double)panel_row_scale(panel, row % PANEL_ROWS);
-    double sum = 0.0, norm = 0.0, bound = 0.0;
+    double sum = 0.0, norm = 0.0;
     for (size_t i = 0; i < c->w.k; i++) {
         const double x = activation(c, column, i) * row_scale, w = weight(c, row, i);
         sum += w * x;
         norm += fabs(w * x);
-        if (c->kind == I4_PREFILL)
-            bound += requantize_bound(c, row, i) * fabs(x);
     }
     case_near(r, "y", column * c->ldy + row, (double)c->y[column * c->ldy + row], sum,
-              bound + norm * (double)c->w.k * 0x1p-24 + 1e-40);
+              norm * (double)c->w.k * 0x1p-24 + 1e-40);
 }
 
 static void oracle(struct run *r) {
@@ -314,24 +305,17 @@ static void bench_shape(struct run *r, size_t n, size_t k, size_t rows) {
     c.ldy = rows;
     c.y = case_alloc(r, n * rows * 4);
     const double bytes = (double)panel_bytes(type_of(c.kind), k) * (double)(rows / PANEL_ROWS);
-    const enum peak_op op = c.x != NULL ? PEAK_FMA : c.kind == I4_PREFILL ? PEAK_DOT7 : PEAK_DOT8;
+    const enum peak_op op = c.x != NULL ? PEAK_FMA : c.kind == I4 ? PEAK_DOT6 : PEAK_DOT8;
     bench_time(r, shape, bytes, (double)n * (double)k * (double)rows, op, run_call, &c);
     case_end(r);
 }
 
 static void bench_quantized(struct run *r) {
-    if (kind_of(r) != I4_PREFILL) {
-        bench_shape(r, 1, 4096, r->k->isa == ISA_SCALAR ? 256 : 28672); /* more than caches hold */
-        bench_shape(r, 1, 4096, 256);
-        bench_shape(r, 4, 4096, 256);
-        bench_shape(r, 15, 4096, 256);
-    }
-    if (kind_of(r) != I4_DECODE) {
-        bench_shape(r, 16, 4096, 256);
-        bench_shape(r, 128, 4096, 256);
-        bench_shape(r, 512, 4096, 256);
-        bench_shape(r, 128, 14336, 256);
-    }
+    static const size_t columns[] = {1, 2, 4, 8, 12, 16, 32, 64, 128, 512};
+    bench_shape(r, 1, 4096, r->k->isa == ISA_SCALAR ? 256 : 28672); /* more than caches hold */
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+        bench_shape(r, columns[i], 4096, 128);
+    bench_shape(r, 128, 14336, 128);
 }
 
 static void bench_float(struct run *r) {
@@ -347,7 +331,6 @@ static void bench_float(struct run *r) {
 #define SLOT(s) .name = #s, .slot = offsetof(struct kernels, s)
 
 const struct check checks_matmul[] = {
-    {SLOT(matmul_f32_q32_i4), compare, oracle, bench_quantized},
     {SLOT(matmul_f32_q128_i4), compare, oracle, bench_quantized},
     {SLOT(matmul_f32_q32_i8), compare, oracle, bench_quantized},
     {SLOT(matmul_f32_f32_f32), compare, oracle, bench_float},

@@ -107,6 +107,7 @@ enum codes {
     CODES_MIN,
     CODES_EXTREMES, /* each one of both */
     CODES_ZERO,
+    CODES_BLOCKS, /* 16 times each of 127, -127, -128, 127, whatever the limit */
     CODES_COUNT
 };
 /* Codes of magnitude at most limit. */

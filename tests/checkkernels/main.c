@@ -122,7 +122,7 @@ static bool has_check(size_t slot) {
 /* Slots of the table without a check: everything from the first slot on is one. */
 static int unchecked_slots(FILE *log) {
     int n = 0;
-    for (size_t slot = offsetof(struct kernels, matmul_f32_q32_i4); slot < sizeof(struct kernels);
+    for (size_t slot = offsetof(struct kernels, matmul_f32_q128_i4); slot < sizeof(struct kernels);
          slot += sizeof(void (*)(void))) {
         if (has_check(slot))
             continue;

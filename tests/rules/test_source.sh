@@ -28,14 +28,14 @@ if [ -z "$left" ]; then ok nothing_left_for_later; else not_ok nothing_left_for_
 
 # Kernels: the slots' names follow <op> or <op>_<out>_<act>_<wgt>; whatever is put into a slot is
 # named SLOT_ISA after its folder; the scalar folder fills every slot.
-slots=$(sed -n 's/^    [a-z]* (\*\([a-z0-9_]*\))(.*/\1/p' kernels/kernels.h)
+slots=$(sed -n 's/^    [a-z0-9_]*_fn \*\([a-z0-9_]*\);/\1/p' kernels/kernels.h)
 if [ "$(wc -w <<<"$slots")" -ge 20 ]; then ok slots_found; else not_ok slots_found "$slots"; fi
 bad=$(grep matmul <<<"$slots" | grep -v -x -E 'matmul_f32_(f32|q32|q128)_(f32|bf16|i8|i4)')
 if [ -z "$bad" ]; then ok slot_grammar; else not_ok slot_grammar "$bad"; fi
 for folder in kernels/*/; do
     isa=$(basename "$folder")
     assigned=$(cat "$folder"*.c | grep -o -E '\bk->[a-z0-9_]+ = [a-z0-9_]+;' |
-        sed -E 's/k->([a-z0-9_]+) = ([a-z0-9_]+);/\1 \2/' | grep -v -E '^(isa|name|q128_flip) ')
+        sed -E 's/k->([a-z0-9_]+) = ([a-z0-9_]+);/\1 \2/' | grep -v -E '^(isa|name) ')
     bad=$(awk -v isa="$isa" '$2 != $1 "_" isa' <<<"$assigned" | grep .)
     if [ -z "$bad" ]; then ok "kernel_names_$isa"; else not_ok "kernel_names_$isa" "$bad"; fi
     if [ "$isa" = scalar ]; then

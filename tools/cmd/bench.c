@@ -10,6 +10,7 @@
 #include "src/os/cpu.h"
 #include "src/os/mem.h"
 #include "tools/cmd/bench_report.h"
+#include "tools/common/isa.h"
 #include "tools/common/model_path.h"
 #include "tools/common/output.h"
 #include "tools/common/runtime.h"
@@ -81,7 +82,7 @@ static bool parse_isas(struct bench_run *r) {
         char name[32];
         const size_t len = strcspn(text, ",");
         snprintf(name, sizeof name, "%.*s", (int)(len < 31 ? len : 31), text);
-        const enum isa isa = isa_from_name(name);
+        const enum isa isa = isa_from_name(isa_current(name));
         if (isa == ISA_COUNT || !f.isa[isa] || r->n_isas == ISA_COUNT) {
             say("bise: --isa: this CPU or build has no \"%s\"\n", name);
             return false;
@@ -168,7 +169,7 @@ static enum bise_status measure_row(struct bench_run *r, struct bench_row *row, 
 static enum peak_op prefill_op(const struct bise_model *m) {
     switch (m->layers[0].w1[0]->type) {
     case TYPE_I4:
-        return PEAK_DOT7;
+        return PEAK_DOT6;
     case TYPE_I8:
         return PEAK_DOT8;
     default:

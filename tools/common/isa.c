@@ -17,6 +17,13 @@ const char *isa_built(size_t i, bool *in_this_cpu) {
     return NULL;
 }
 
+const char *isa_current(const char *name) {
+    if (strcmp(name, "amx") != 0)
+        return name;
+    complain("note: instruction set amx is gone since 0.2: avx512 is taken");
+    return "avx512";
+}
+
 int isa_check(const char *name) {
     struct nearest near = {.word = name, .len = strlen(name)};
     const enum isa asked = isa_from_name(name);

@@ -195,14 +195,12 @@ static bool stop_if_interrupted(void *user, size_t done, size_t total) {
     return interrupted();
 }
 
-#define PREFILL_MIN 16 /* bise_prefill: calls of fewer have decode's arithmetic, so other bits */
-
 /* The session is to hold the ids [n] of a question. Questions begin alike: what it holds of the
  * last one is not read again. */
 static enum bise_status read_question(struct moderation *m, const int32_t *ids, size_t n,
                                       struct bise_error *err) {
     size_t common = 0;
-    while (common < m->n_held && common + PREFILL_MIN < n && m->held[common] == ids[common])
+    while (common < m->n_held && common + 1 < n && m->held[common] == ids[common])
         common++;
     m->n_held = 0;
     if (bise_truncate(m->session, common, NULL) != BISE_OK) {

@@ -72,7 +72,8 @@ bool runtime_session_params(const struct runtime_options *o, struct bise_engine_
     static const char *const kv_names[] = {"auto", "i8", "f16", "f32"};
     const char *env = getenv("BISE_ISA");
     const int kv = pick("--kv", o->kv, kv_names, 4);
-    const char *const isa = o->isa ? o->isa : env && env[0] ? env : NULL;
+    const char *const asked = o->isa ? o->isa : env && env[0] ? env : NULL;
+    const char *const isa = asked ? isa_current(asked) : NULL;
     *params = (struct bise_engine_params){
         .n_ctx = (uint32_t)o->n_ctx,
         .chunk = (uint32_t)o->chunk,

@@ -1,0 +1,360 @@
+/*
+ * i4 and i8 weights on x86, for every width of registers: the two matrix slots. Before including
+ * it, a folder defines
+ *
+ *   LANES          rows whose sums are side by side in a vector: 4, 8 or 16
+ *   STREAM_COLS    columns at most in one pass over the weights
+ *   FEW            columns of i4 up to which there are such passes; more meet weights unpacked
+ *   BLOCK_COLS     once, this many at a time at most
+ *   DOT_LINES      lines of 4 k that one dot takes: 1 or 2
+ *   I8_BIAS        added to the values of i8 by dot_i8: 0 or 128
+ *   vint, vfloat   types of LANES integers and floats, and TILE_HELPER functions:
+ *   vint load(const void *p), broadcast4(const void *p) (4 bytes in every lane), set_all(int32_t x)
+ *   void store(void *p, vint v)
+ *   vint codebook_table(const int8_t *codebook)              the values + I4_BIAS
+ *   void unpack(vint v[2], vint codes, vint table)           of k 0..3, and of k 4..7
+ *   vint dot(vint acc, const vint w[DOT_LINES], const vint q[DOT_LINES])   w 0..63, q signed
+ *   vint dot_i8(vint acc, vint line, vint q)                 sums of (line + I8_BIAS) * q
+ *   vfloat to_float(vint v), load_float(const float *p), all_floats(float x), mul(a, b)
+ *   vfloat mul_add(a, b, c), fused_mul_add(a, b, c)          the first where the product is exact
+ *   void store_float(float *p, vfloat v)
+ *   vfloat load_scales(const uint8_t *p)                     LANES int8 as floats
+ *
+ * Values of i4 are biased to be unsigned, what that adds is taken off where sums start (kernels.h).
+ */
+#include "kernels/panel.h"
+#include "kernels/tile.h"
+
+#define PARTS (PANEL_ROWS / LANES) /* vectors of a panel */
+
+/* Some columns: value k of column c is q[c * column + k / 64 * step + k % 64]. */
+struct columns {
+    const int8_t *q;
+    size_t column, step;
+    const float *d; /* [cols][ldd] */
+    size_t ldd;
+    const int32_t *sum; /* [cols][ldsum]: of i4 the start, of i8 the sum of a block */
+    size_t ldsum;
+};
+
+static inline struct columns columns_i4(const struct act_q128 *x, size_t c, size_t k) {
+    const struct act_q128 from = act_q128_from(x, c, k);
+    return (struct columns){from.q,     PACK_K,     x->ld * PACK_K, from.d,
+                            k / TILE_K, from.start, k / BLOCK_K};
+}
+
+static inline struct columns columns_i8(const struct act_q8 *x, size_t c, size_t k) {
+    const size_t n = k / BLOCK_K;
+    return (struct columns){x->q + c * k, k, PACK_K, x->d + c * n, n, x->sum + c * n, n};
+}
+
+/* ---- few columns: a stream over the weights ------------------------------------------------ */
+
+#define STREAM_VECTORS (PARTS == 1 ? 1 : 2)
+
+/* isum of block b of a tile, from row on: [cols][STREAM_VECTORS]. q, sum: of the block. */
+TILE_HELPER void stream_block(vint (*acc)[STREAM_VECTORS], const uint8_t *tile, size_t b,
+                              size_t row, vint table, const struct columns *x, const int8_t *q,
+                              const int32_t *sum, enum tensor_type type, const size_t cols) {
+    const size_t n_lines = type == TYPE_I4 ? 4 : 8;
+    const uint8_t *line = tile + TILE_SCALES + b * n_lines * 64 + 4 * row;
+    UNROLL for (size_t c = 0; c < cols; c++) {
+        UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) acc[c][v] =
+            set_all(type == TYPE_I4 ? sum[c * x->ldsum] : -I8_BIAS * sum[c * x->ldsum]);
+    }
+    UNROLL for (size_t j = 0; j < n_lines; j++, line += 64) {
+        if (cols > 1)
+            prefetch(line + WEIGHTS_AHEAD);
+        vint w[STREAM_VECTORS][2];
+        UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) {
+            w[v][0] = load(line + 4 * LANES * v);
+            if (type == TYPE_I4)
+                unpack(w[v], w[v][0], table);
+        }
+        UNROLL for (size_t c = 0; c < cols; c++) {
+            const int8_t *const a = q + c * x->column + BLOCK_K / n_lines * j;
+            if (type == TYPE_I4) {
+                const vint a8[2] = {broadcast4(a), broadcast4(a + 4)};
+                UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) {
+                    UNROLL for (size_t i = 0; i < 2; i += DOT_LINES) acc[c][v] =
+                        dot(acc[c][v], w[v] + i, a8 + i);
+                }
+            } else {
+                UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) acc[c][v] =
+                    dot_i8(acc[c][v], w[v][0], broadcast4(a));
+            }
+        }
+    }
+}
+
+/* Block b of tile number at: i4 adds it to the tile's s, i8 to f. */
+TILE_HELPER void stream_add(vfloat (*f)[STREAM_VECTORS], vfloat (*s)[STREAM_VECTORS],
+                            const uint8_t *tile, size_t at, size_t b, size_t row, vint table,
+                            const struct columns *x, enum tensor_type type, const size_t cols) {
+    const size_t block = TILE_K / BLOCK_K * at + b;
+    const int8_t *const q = x->q + block / 2 * x->step + block % 2 * BLOCK_K;
+    vint acc[STREAM_COLS][STREAM_VECTORS];
+    stream_block(acc, tile, b, row, table, x, q, x->sum + block, type, cols);
+    UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) {
+        const vfloat scale = load_scales(tile + b * PANEL_ROWS + row + LANES * v);
+        UNROLL for (size_t c = 0; c < cols; c++) {
+            const vfloat sum = to_float(acc[c][v]);
+            if (type == TYPE_I4)
+                s[c][v] = mul_add(sum, scale, s[c][v]);
+            else
+                f[c][v] =
+                    fused_mul_add(mul(sum, scale), all_floats(x->d[c * x->ldd + block]), f[c][v]);
+        }
+    }
+}
+
+/* f continues through a tile. With one column it is unrolled whole: the fewer instructions a line
+ * of weights takes, the more lines a CPU has under way. */
+TILE_HELPER void stream_tile(vfloat (*f)[STREAM_VECTORS], const uint8_t *tile, size_t at,
+                             size_t row, vint table, const struct columns *x, enum tensor_type type,
+                             const size_t cols) {
+    vfloat s[STREAM_COLS][STREAM_VECTORS];
+    UNROLL for (size_t c = 0; c < cols; c++) {
+        UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) s[c][v] = all_floats(0.0f);
+    }
+    if (cols == 1) {
+        UNROLL for (size_t b = 0; b < 4; b++)
+            stream_add(f, s, tile, at, b, row, table, x, type, cols);
+    } else {
+        for (size_t b = 0; b < 4; b++)
+            stream_add(f, s, tile, at, b, row, table, x, type, cols);
+    }
+    UNROLL for (size_t c = 0; c < cols && type == TYPE_I4; c++) {
+        const vfloat d = all_floats(x->d[c * x->ldd + at]);
+        UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) f[c][v] =
+            fused_mul_add(s[c][v], d, f[c][v]);
+    }
+}
+
+/* Rows of a panel, from row on, times cols columns. */
+TILE_HELPER void stream_rows(float *y, size_t ldy, const uint8_t *panel, size_t row, size_t k,
+                             vint table, const struct columns *x, enum tensor_type type,
+                             const size_t cols) {
+    const size_t tile_bytes = type == TYPE_I4 ? I4_TILE_BYTES : I8_TILE_BYTES;
+    const uint8_t *tile = panel_tile(panel, tile_bytes, 0);
+    vfloat f[STREAM_COLS][STREAM_VECTORS];
+    UNROLL for (size_t c = 0; c < cols; c++) {
+        UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) f[c][v] = all_floats(0.0f);
+    }
+    for (size_t at = 0; at < k / TILE_K; at++, tile += tile_bytes)
+        stream_tile(f, tile, at, row, table, x, type, cols);
+    UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) {
+        const vfloat row_scale = load_float((const float *)panel + row + LANES * v);
+        UNROLL for (size_t c = 0; c < cols; c++)
+            store_float(y + c * ldy + row + LANES * v, mul(f[c][v], row_scale));
+    }
+}
+
+/* A panel times all columns. */
+TILE_HELPER void stream_panel(float *y, size_t ldy, const uint8_t *panel, vint table,
+                              const struct columns *x, size_t k, enum tensor_type type,
+                              const size_t cols) {
+    for (size_t row = 0; row < PANEL_ROWS; row += STREAM_VECTORS * LANES)
+        stream_rows(y, ldy, panel, row, k, table, x, type, cols);
+}
+
+/* ---- many columns of i4 -------------------------------------------------------------------- */
+
+/*
+ * For each block of KB_TILES * 128 k, the activations of up to MAX_COLUMNS columns stay in L2. Two
+ * vectors of rows at a time are unpacked once, stay in L1, and meet all columns, a register tile at
+ * a time. Sums wait in y from one tile to the next.
+ */
+#define KB_TILES    4
+#define MAX_COLUMNS 512
+
+/* A tile of two vectors of rows. */
+struct unpacked {
+    uint8_t w[TILE_K / 4][2][4 * LANES]; /* lines of 4 k */
+    float scale[4][2][LANES];
+};
+
+/* vectors (1 or 2) of rows, of any panels. */
+struct rows {
+    const uint8_t *panel[2];
+    size_t row[2]; /* in its panel */
+};
+
+static struct rows rows_at(const struct wmat *w, size_t p0, size_t vector, size_t vectors) {
+    struct rows r;
+    for (size_t v = 0; v < vectors; v++) {
+        r.panel[v] = panel_at(w, TYPE_I4, p0 + (vector + v) / PARTS);
+        r.row[v] = (vector + v) % PARTS * LANES;
+    }
+    return r;
+}
+
+static void unpack_tile(struct unpacked *u, const struct rows *r, size_t tile, vint table,
+                        size_t vectors) {
+    for (size_t v = 0; v < vectors; v++) {
+        const uint8_t *const from = panel_tile(r->panel[v], I4_TILE_BYTES, tile);
+        for (size_t line = 0; line < TILE_K / 8; line++) {
+            vint w[2];
+            unpack(w, load(from + TILE_SCALES + 64 * line + 4 * r->row[v]), table);
+            store(u->w[2 * line][v], w[0]);
+            store(u->w[2 * line + 1][v], w[1]);
+        }
+        for (size_t b = 0; b < 4; b++)
+            store_float(u->scale[b][v], load_scales(from + b * PANEL_ROWS + r->row[v]));
+    }
+}
+
+/* y continues through a tile; x begins there. */
+TILE_HELPER void multiply_tile(float *y, size_t ldy, const struct unpacked *u,
+                               const struct columns *x, const size_t vectors, const size_t cols) {
+    vfloat s[BLOCK_COLS][2];
+    UNROLL for (size_t c = 0; c < cols; c++) s[c][0] = s[c][1] = all_floats(0.0f);
+    for (size_t b = 0; b < 4; b++) {
+        const int8_t *const q = x->q + b / 2 * x->step + b % 2 * BLOCK_K;
+        vint acc[BLOCK_COLS][2];
+        UNROLL for (size_t c = 0; c < cols; c++) acc[c][0] = acc[c][1] =
+            set_all(x->sum[c * x->ldsum + b]);
+        UNROLL for (size_t line = 0; line < 8; line += DOT_LINES) {
+            vint w[2][2];
+            UNROLL for (size_t v = 0; v < vectors; v++) {
+                UNROLL for (size_t i = 0; i < DOT_LINES; i++) w[v][i] =
+                    load(u->w[8 * b + line + i][v]);
+            }
+            UNROLL for (size_t c = 0; c < cols; c++) {
+                vint a[2];
+                UNROLL for (size_t i = 0; i < DOT_LINES; i++) a[i] =
+                    broadcast4(q + c * PACK_K + 4 * (line + i));
+                UNROLL for (size_t v = 0; v < vectors; v++) acc[c][v] = dot(acc[c][v], w[v], a);
+            }
+        }
+        UNROLL for (size_t v = 0; v < vectors; v++) {
+            const vfloat scale = load_float(u->scale[b][v]);
+            UNROLL for (size_t c = 0; c < cols; c++) s[c][v] =
+                mul_add(to_float(acc[c][v]), scale, s[c][v]);
+        }
+    }
+    UNROLL for (size_t c = 0; c < cols; c++) {
+        const vfloat d = all_floats(x->d[c * x->ldd]);
+        UNROLL for (size_t v = 0; v < vectors; v++) {
+            float *const f = y + c * ldy + LANES * v;
+            store_float(f, fused_mul_add(s[c][v], d, load_float(f)));
+        }
+    }
+}
+
+/* A register tile through tiles tile0 .. tile0 + n_tiles - 1 of n. */
+TILE_HELPER void multiply_block(float *y, size_t ldy, const struct unpacked *u,
+                                const struct rows *r, struct columns x, size_t tile0,
+                                size_t n_tiles, size_t n, const size_t vectors, const size_t cols) {
+    UNROLL for (size_t c = 0; c < cols && tile0 == 0; c++) {
+        UNROLL for (size_t v = 0; v < vectors; v++)
+            store_float(y + c * ldy + LANES * v, all_floats(0.0f));
+    }
+    x.q += tile0 * (TILE_K / PACK_K) * x.step;
+    x.d += tile0;
+    x.sum += 4 * tile0;
+    for (size_t i = 0; i < n_tiles; i++, x.q += TILE_K / PACK_K * x.step, x.d++, x.sum += 4)
+        multiply_tile(y, ldy, u + i, &x, vectors, cols);
+    if (tile0 + n_tiles < n)
+        return;
+    UNROLL for (size_t v = 0; v < vectors; v++) {
+        const vfloat row_scale = load_float((const float *)r->panel[v] + r->row[v]);
+        UNROLL for (size_t c = 0; c < cols; c++) {
+            float *const f = y + c * ldy + LANES * v;
+            store_float(f, mul(load_float(f), row_scale));
+        }
+    }
+}
+
+/* Asks for the share of tiles that belongs to columns c0..c1-1 of n: memory has as much time for
+ * the weights as their predecessors take to be multiplied. */
+static void fetch_ahead(const struct rows *r, size_t vectors, size_t tile0, size_t n_tiles,
+                        size_t c0, size_t c1, size_t n) {
+    const size_t bytes = n_tiles * I4_TILE_BYTES;
+    for (size_t v = 0; v < vectors; v++) {
+        const uint8_t *const from = panel_tile(r->panel[v], I4_TILE_BYTES, tile0);
+        if (r->row[v] == 0)
+            for (size_t at = bytes * c0 / n & ~(size_t)63; at < bytes * c1 / n; at += 64)
+                prefetch_later(from + at);
+    }
+}
+
+/* Some columns, a block of k, panels p0 .. p1 - 1. */
+static void multiply_panels(float *y, size_t ldy, const struct act_q128 *x, size_t n,
+                            const struct wmat *w, size_t p0, size_t p1, size_t tile0,
+                            size_t n_tiles, struct unpacked *u) {
+    const size_t all = w->k / TILE_K, n_vectors = (p1 - p0) * PARTS;
+    const vint table = codebook_table(w->codebook);
+    for (size_t i = 0; i < n_vectors; i += 2) {
+        const size_t vectors = n_vectors - i < 2 ? 1 : 2, left = n_vectors - i - vectors;
+        const struct rows r = rows_at(w, p0, i, vectors);
+        /* What is unpacked next: further rows, or the first ones' next block of k. */
+        const size_t next_tile = left > 0 ? tile0 : tile0 + n_tiles;
+        const size_t next_vectors = left == 1 || n_vectors == 1 ? 1 : 2;
+        const struct rows next = rows_at(w, p0, left > 0 ? i + vectors : 0, next_vectors);
+        const size_t next_tiles = all - next_tile < n_tiles ? all - next_tile : n_tiles;
+        for (size_t t = 0; t < n_tiles; t++)
+            unpack_tile(u + t, &r, tile0 + t, table, vectors);
+        for (size_t c = 0, cols; c < n; c += cols) {
+            cols = next_columns(n - c, BLOCK_COLS);
+            float *const out = y + c * ldy + p0 * PANEL_ROWS + i * LANES;
+            const struct columns group = columns_i4(x, c, w->k);
+            fetch_ahead(&next, next_vectors, next_tile, next_tiles, c, c + cols, n);
+            if (PARTS > 1 || vectors == 2)
+                WITH_CONSTANT(cols, BLOCK_COLS,
+                              multiply_block(out, ldy, u, &r, group, tile0, n_tiles, all, 2, N));
+            else
+                WITH_CONSTANT(cols, BLOCK_COLS,
+                              multiply_block(out, ldy, u, &r, group, tile0, n_tiles, all, 1, N));
+        }
+    }
+}
+
+/* ---- the slots ----------------------------------------------------------------------------- */
+
+TILE_HELPER void matmul_i4(float *y, size_t ldy, const struct act_q128 *x, size_t n,
+                           const struct wmat *w, size_t p0, size_t p1, void *scratch) {
+    const size_t all = w->k / TILE_K;
+    const vint table = codebook_table(w->codebook);
+    if (n == 1) { /* by itself: GCC keeps its loop in registers only so */
+        const struct columns one = columns_i4(x, 0, w->k);
+        for (size_t p = p0; p < p1; p++)
+            stream_panel(y + p * PANEL_ROWS, ldy, panel_at(w, TYPE_I4, p), table, &one, w->k,
+                         TYPE_I4, 1);
+        return;
+    }
+    if (n <= FEW) {
+        for (size_t p = p0; p < p1; p++) {
+            for (size_t c = 0, cols; c < n; c += cols) {
+                cols = next_columns(n - c, STREAM_COLS);
+                const struct columns group = columns_i4(x, c, w->k);
+                WITH_CONSTANT(cols, STREAM_COLS,
+                              stream_panel(y + c * ldy + p * PANEL_ROWS, ldy,
+                                           panel_at(w, TYPE_I4, p), table, &group, w->k, TYPE_I4,
+                                           N));
+            }
+        }
+        return;
+    }
+    for (size_t c0 = 0, cols; c0 < n; c0 += cols) {
+        cols = next_columns(n - c0, MAX_COLUMNS);
+        const struct act_q128 some = act_q128_from(x, c0, w->k);
+        for (size_t tile0 = 0; tile0 < all; tile0 += KB_TILES)
+            multiply_panels(y + c0 * ldy, ldy, &some, cols, w, p0, p1, tile0,
+                            all - tile0 < KB_TILES ? all - tile0 : KB_TILES, scratch);
+    }
+}
+
+TILE_HELPER void matmul_i8(float *y, size_t ldy, const struct act_q8 *x, size_t n,
+                           const struct wmat *w, size_t p0, size_t p1) {
+    const vint none = set_all(0);
+    for (size_t p = p0; p < p1; p++) {
+        for (size_t c = 0, cols; c < n; c += cols) {
+            cols = next_columns(n - c, STREAM_COLS);
+            const struct columns group = columns_i8(x, c, w->k);
+            WITH_CONSTANT(cols, STREAM_COLS,
+                          stream_panel(y + c * ldy + p * PANEL_ROWS, ldy, panel_at(w, TYPE_I8, p),
+                                       none, &group, w->k, TYPE_I8, N));
+        }
+    }
+}
