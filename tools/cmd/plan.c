@@ -21,8 +21,12 @@ static void print_for_people(const struct bise_model_info *info, const struct bi
     char note[128];
     snprintf(note, sizeof note, "%s", info->weight_type);
     print_size("weights", p->weights, note);
-    snprintf(note, sizeof note, "%s, %" PRIu32 " positions in %" PRIu32 " layers%s", kv_name(p->kv),
-             p->ring, info->n_layers, p->window ? ", a window that rolls" : "");
+    char times[32] = "";
+    if (p->n_seqs > 1)
+        snprintf(times, sizeof times, "%" PRIu32 " times ", p->n_seqs);
+    snprintf(note, sizeof note, "%s, %s%" PRIu32 " positions in %" PRIu32 " layers%s",
+             kv_name(p->kv), times, p->ring, info->n_layers,
+             p->window ? ", a window that rolls" : "");
     print_size("cache", p->cache, note);
     snprintf(note, sizeof note, "chunks of %" PRIu32 ", %d thread%s", p->chunk, p->n_threads,
              p->n_threads == 1 ? "" : "s");
@@ -58,9 +62,10 @@ static void print_for_programs(const struct bise_plan *p, bool fits) {
     else
         print("\"limit\": null, ");
     print("\"n_ctx\": %" PRIu32 ", \"window\": %" PRIu32 ", \"chunk\": %" PRIu32
-          ", \"ring\": %" PRIu32 ", \"kv\": \"%s\", \"threads\": %d, \"fits\": %s, "
+          ", \"ring\": %" PRIu32 ", \"sequences\": %" PRIu32
+          ", \"kv\": \"%s\", \"threads\": %d, \"fits\": %s, "
           "\"largest_context\": %" PRIu32 "}\n",
-          p->n_ctx, p->window, p->chunk, p->ring, kv_name(p->kv), p->n_threads,
+          p->n_ctx, p->window, p->chunk, p->ring, p->n_seqs, kv_name(p->kv), p->n_threads,
           fits ? "true" : "false", p->largest_ctx);
 }
 
@@ -69,12 +74,14 @@ int cmd_plan(int argc, char **argv) {
     bool json = false;
     int code;
     size_t n_positional;
-    struct option_def defs[RUNTIME_OPTIONS + 1];
+    struct option_def defs[RUNTIME_OPTIONS + 2];
     runtime_option_defs(&o, defs);
     defs[RUNTIME_OPTIONS] =
         (struct option_def){"--json", OPT_FLAG, &json, NULL, "print the numbers as JSON", 0, 0};
+    defs[RUNTIME_OPTIONS + 1] = (struct option_def){
+        "-b|--batch", OPT_INT, &o.n_seqs, "N", "with N conversations at once (1)", 1, 1024};
     const char *positional = NULL;
-    if (!options_parse(argc, argv, defs, RUNTIME_OPTIONS + 1, "bise plan [FILE] [options]",
+    if (!options_parse(argc, argv, defs, RUNTIME_OPTIONS + 2, "bise plan [FILE] [options]",
                        &positional, 1, &n_positional, &code))
         return code;
     struct bise_engine_params params;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RUN_OPTIONS 9
+#define RUN_OPTIONS 10
 
 static bool parse(struct run_options *o, int argc, char **argv, int *code) {
     const struct option_def mine[RUN_OPTIONS] = {
@@ -27,6 +27,8 @@ static bool parse(struct run_options *o, int argc, char **argv, int *code) {
          MAX_LOGPROBS},
         {"--jsonl", OPT_STRING, &o->lines, "FILE",
          "a JSON object with a prompt on every line, - for stdin; one result a line", 0, 0},
+        {"-b|--batch", OPT_INT, &o->runtime.n_seqs, "N",
+         "with --jsonl: N lines at once, answered alike (1)", 1, MAX_SEQUENCES},
         {"-q|--quiet", OPT_FLAG, &o->quiet, NULL, "only the text, no facts on stderr", 0, 0},
     };
     struct option_def defs[RUNTIME_OPTIONS + RUN_OPTIONS + SAMPLING_OPTIONS];
@@ -42,6 +44,11 @@ static bool parse(struct run_options *o, int argc, char **argv, int *code) {
         return false;
     if (!o->prompt + !o->file + !o->ids + !o->lines != 3) {
         complain("expected one of -p TEXT, -f FILE, --ids IDS and --jsonl FILE");
+        *code = EXIT_USAGE;
+        return false;
+    }
+    if (o->runtime.n_seqs > 1 && !o->lines) {
+        complain("-b goes with --jsonl");
         *code = EXIT_USAGE;
         return false;
     }

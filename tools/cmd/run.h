@@ -5,7 +5,8 @@
 #include "tools/common/answer.h"
 #include "tools/common/sampling.h"
 
-#define MAX_LOGPROBS 20
+#define MAX_LOGPROBS  20
+#define MAX_SEQUENCES 1024 /* of -b */
 
 struct run_options {
     struct runtime_options runtime;
@@ -20,6 +21,7 @@ struct run {
     struct runtime runtime;
     struct constraint constraint;
     struct speculation speculation;
+    struct bise_run *runs; /* [n_seqs]: of --jsonl's step */
 };
 
 /* One text to go on with. */

@@ -3,6 +3,7 @@
 #include "src/base/error.h"
 #include "src/base/json.h"
 #include "tools/cmd/run.h"
+#include "tools/common/interrupt.h"
 #include "tools/common/output.h"
 #include "tools/common/progress.h"
 
@@ -11,13 +12,41 @@
 #include <string.h>
 
 struct line {
-    size_t number; /* from 1 */
+    struct line *next; /* in the file's order */
+    size_t number;     /* from 1 */
     struct json *json;
     struct sampling_options sampling;
     struct stop stop;
     struct run_job job;
     int32_t *ids;
+    struct run_result result;
+    struct text_out out;
+    struct id_list text;     /* the prompt, and what was written */
+    enum bise_status status; /* not OK: err says what is wrong with it */
+    struct bise_error err;
+    bool is_done;
 };
+
+/* What answers one line at a time. */
+struct slot {
+    struct line *line; /* NULL: free */
+    struct generator generator;
+    struct constraint constraint;
+};
+
+struct lines {
+    struct run *run;
+    FILE *file;
+    char *text;
+    size_t cap, number;
+    struct line *first, **end; /* read and not yet printed, in the file's order */
+    size_t n_waiting;
+    struct slot *slots; /* [n_slots]: one for each sequence */
+    size_t n_slots;
+    bool at_end, any_faulty, failed; /* failed: standard output cannot be written */
+};
+
+#define MAX_WAITING 64 /* lines for each slot that may wait for one before them */
 
 static enum bise_status fault(const struct json_value *v, const char *expected,
                               struct bise_error *err) {
@@ -164,71 +193,231 @@ static void put_fault(const struct line *l, enum bise_status status, const struc
     print("{\"line\": %zu, \"error\": %s}\n", l->number, text);
 }
 
-/* One line's completion or fault. False where the rest must not go on; *faulty: this line was. */
-static bool do_line(struct run *r, struct line *l, const char *text, size_t len, bool *faulty) {
-    struct run_result result = {.run = r};
-    struct bise_error err = {0};
-    enum finish finish = FINISH_ERROR;
-    enum bise_status error = BISE_OK;
-    char first[40];
-    bool goes_on = true;
-    enum bise_status status = read_line(r, l, text, len, &err);
-    if (!status) {
-        bise_reset(r->runtime.session);
-        status = run_complete(r, &l->job, &result, &finish, &error, &err);
-    }
-    if (!status && finish == FINISH_ERROR)
-        status = error;
-    *faulty = status != BISE_OK;
-    snprintf(first, sizeof first, "\"line\": %zu, ", l->number);
-    if (status == BISE_ERR_INTERRUPTED)
-        goes_on = false;
-    else if (status)
-        put_fault(l, status, &err);
-    else
-        goes_on = run_result_print(&result, &l->job, first) && finish != FINISH_INTERRUPTED;
-    run_result_free(&result);
-    return goes_on && fflush(stdout) == 0;
-}
-
 static void line_free(struct line *l) {
     json_close(&l->json);
     bise_sampler_close(&l->job.sampler);
+    run_result_free(&l->result);
+    free(l->text.ids);
     free(l->ids);
+    free(l);
+}
+
+/* ---- reading, answering, printing ----------------------------------------------------------- */
+
+/* The next line that is not empty, behind those that wait; NULL at the end, and where there is no
+ * memory, which is said. */
+static struct line *next_line(struct lines *all) {
+    ssize_t len;
+    do {
+        len = interrupted() ? -1 : getline(&all->text, &all->cap, all->file);
+        all->number += len >= 0;
+    } while (len >= 0 && strspn(all->text, " \t\r\n") == (size_t)len);
+    struct line *const l = len >= 0 ? calloc(1, sizeof *l) : NULL;
+    all->at_end = l == NULL;
+    if (len >= 0 && !l)
+        (void)report(BISE_ERR_MEMORY, NULL);
+    if (!l)
+        return NULL;
+    l->number = all->number;
+    l->sampling = all->run->options.sampling;
+    l->job.n_predict = all->run->options.n_predict;
+    l->result.run = all->run;
+    (void)sampling_stops(&all->run->options.sampling, &l->stop); /* checked before */
+    l->status = read_line(all->run, l, all->text, (size_t)len, &l->err);
+    *all->end = l;
+    all->end = &l->next;
+    all->n_waiting++;
+    return l;
+}
+
+static void finish_line(struct slot *slot) {
+    struct line *const l = slot->line;
+    l->result.finish = slot->generator.finish;
+    l->is_done = true;
+    slot->line = NULL;
+}
+
+/* The slot's generator answers the line from now on. */
+static void begin_line(struct lines *all, struct slot *slot, struct line *l) {
+    struct run *const r = all->run;
+    const struct runtime *const e = &r->runtime;
+    const struct bise_model_info *const info = e->info;
+    const uint32_t seq = (uint32_t)(slot - all->slots);
+    const bool constrained = slot->constraint.grammar != NULL;
+    slot->line = l;
+    if (!l->status && !e->plan.window && l->job.n > e->plan.n_ctx)
+        l->status = bise_fail(&l->err, BISE_ERR_CONTEXT,
+                              "%zu tokens, but the context of %u has room for %u: %zu too many",
+                              l->job.n, e->plan.n_ctx, e->plan.n_ctx, l->job.n - e->plan.n_ctx);
+    if (!l->status && !id_list_reserve(&l->text, l->job.n))
+        l->status = bise_fail(&l->err, BISE_ERR_MEMORY, "no memory for the prompt");
+    if (l->status) {
+        finish_line(slot);
+        return;
+    }
+    memcpy(l->text.ids, l->job.ids, l->job.n * sizeof *l->text.ids);
+    l->text.n = l->job.n;
+    l->out = (struct text_out){.stop = &l->stop, .hold = &l->result.text};
+    slot->generator = (struct generator){
+        .engine = e->engine,
+        .seq = seq,
+        .model = e->model,
+        .sampler = l->job.sampler,
+        .speculation = r->speculation.max && all->n_slots == 1 ? &r->speculation : NULL,
+        .constraint = constrained ? &slot->constraint : NULL,
+        .ids = &l->text,
+        .end_ids = info->eos_ids,
+        .n_end = r->options.ignore_eos && !constrained ? 0 : info->n_eos,
+        .max_tokens = l->job.n_predict,
+        .on_id = run_result_id,
+        .id_arg = &l->result,
+        .out = &l->out,
+        .print_ids = !info->has_tokenizer};
+    bise_seq_reset(e->engine, seq);
+    l->status = generator_begin(&slot->generator, 0, &l->err);
+    if (slot->generator.finish != FINISH_NONE)
+        finish_line(slot);
+}
+
+/* What came of a slot's run, which took so long. */
+static void take_run(struct slot *slot, const struct bise_run *run, enum bise_status status,
+                     double seconds, const struct bise_error *err, struct runtime *e) {
+    struct generator *const g = &slot->generator;
+    struct line *const l = slot->line;
+    const bool reads = generator_reads(g);
+    const size_t held = g->held;
+    l->err = *err;
+    l->status = generator_take(g, run, status, seconds, &l->err);
+    *(reads ? &l->result.prompt_seconds : &l->result.answer_seconds) += seconds;
+    *(reads ? &e->n_prompt : &e->n_answer) += g->held - held;
+    l->result.n_decoded += reads ? 0 : g->held - held;
+    if (g->finish == FINISH_CONTEXT || g->finish == FINISH_INTERRUPTED)
+        generator_end(g, g->finish);
+    if (g->finish != FINISH_NONE)
+        finish_line(slot);
+}
+
+/* One step of all that are answered: those that write, and of what is read as much as is planned.
+ * False: it was stopped. */
+static bool step(struct lines *all) {
+    struct runtime *const e = &all->run->runtime;
+    struct bise_run *const runs = all->run->runs;
+    struct slot *slots[MAX_SEQUENCES];
+    struct bise_error err = {0};
+    size_t n = 0, room = e->plan.columns;
+    bool reads = false;
+    for (int writers = 1; writers >= 0; writers--)
+        for (size_t i = 0; i < all->n_slots; i++) {
+            struct slot *const slot = &all->slots[i];
+            const size_t most = room < e->plan.chunk ? room : e->plan.chunk;
+            if (!slot->line || most == 0 || generator_reads(&slot->generator) == writers)
+                continue;
+            (void)generator_next(&slot->generator, most, &runs[n]);
+            room -= runs[n].n;
+            slots[n++] = slot;
+            reads = reads || !writers;
+        }
+    const double start = seconds_now();
+    const enum bise_status status = bise_step(e->engine, runs, n, interrupt_word(), &err);
+    const double seconds = seconds_now() - start;
+    *(reads ? &e->prompt_seconds : &e->answer_seconds) += seconds;
+    for (size_t i = 0; i < n; i++)
+        take_run(slots[i], &runs[i], status, seconds, &err, e);
+    return status == BISE_OK;
+}
+
+/* Prints what is done and has nothing before it that is not. */
+static void print_done(struct lines *all) {
+    while (all->first && all->first->is_done && !all->failed) {
+        struct line *const l = all->first;
+        char head[40];
+        snprintf(head, sizeof head, "\"line\": %zu, ", l->number);
+        const bool was_read = l->result.n_ids > 0 || l->result.finish != FINISH_INTERRUPTED;
+        if (l->status)
+            put_fault(l, l->status, &l->err);
+        else if (was_read)
+            all->failed = !run_result_print(&l->result, &l->job, head);
+        all->any_faulty = all->any_faulty || l->status;
+        all->failed = fflush(stdout) != 0 || all->failed;
+        all->first = l->next;
+        all->end = all->first ? all->end : &all->first;
+        all->n_waiting--;
+        line_free(l);
+    }
+}
+
+static void answer_lines(struct lines *all) {
+    bool goes_on = true;
+    while (goes_on && !all->failed) {
+        size_t n_busy = 0;
+        for (size_t i = 0; i < all->n_slots; i++) {
+            struct slot *const slot = &all->slots[i];
+            while (!slot->line && !all->at_end && all->n_waiting < MAX_WAITING * all->n_slots) {
+                struct line *const l = next_line(all);
+                if (l)
+                    begin_line(all, slot, l);
+            }
+            n_busy += slot->line != NULL;
+        }
+        goes_on = n_busy > 0 && step(all) && !interrupted();
+        print_done(all);
+    }
+    for (size_t i = 0; i < all->n_slots; i++)
+        if (all->slots[i].line) {
+            generator_end(&all->slots[i].generator, FINISH_INTERRUPTED);
+            finish_line(&all->slots[i]);
+        }
+    print_done(all);
+}
+
+/* Slots, each with the grammar that all lines share. */
+static int open_slots(struct lines *all) {
+    struct run *const r = all->run;
+    int code = EXIT_DONE;
+    all->n_slots = r->runtime.plan.n_seqs;
+    all->slots = calloc(all->n_slots, sizeof *all->slots);
+    r->runs = calloc(all->n_slots, sizeof *r->runs);
+    if (!all->slots || !r->runs)
+        return report(BISE_ERR_MEMORY, NULL);
+    for (size_t i = 0; i < all->n_slots && !code; i++)
+        code = constraint_open(&all->slots[i].constraint, &r->runtime,
+                               &r->options.sampling.constraint);
+    return code;
+}
+
+static void close_lines(struct lines *all) {
+    for (size_t i = 0; all->slots && i < all->n_slots; i++)
+        constraint_close(&all->slots[i].constraint);
+    while (all->first) {
+        struct line *const l = all->first;
+        all->first = l->next;
+        line_free(l);
+    }
+    free(all->slots);
+    free(all->run->runs);
+    free(all->text);
+    if (all->file != stdin)
+        fclose(all->file);
 }
 
 int run_lines(struct run *r) {
     const char *path = r->options.lines;
-    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
-    char *text = NULL;
-    size_t cap = 0, number = 0;
-    ssize_t len = 0;
-    bool goes_on = true, any_faulty = false;
-    if (!f) {
+    struct lines all = {.run = r, .file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r")};
+    all.end = &all.first;
+    if (!all.file)
         return refuse(EXIT_INPUT, "%s: %s", path, strerror(errno));
-    }
-    while (goes_on && !interrupted() && (len = getline(&text, &cap, f)) >= 0) {
-        number++;
-        struct line l = {.number = number,
-                         .sampling = r->options.sampling,
-                         .job = {.n_predict = r->options.n_predict}};
-        bool faulty = false;
-        if (strspn(text, " \t\r\n") == (size_t)len)
-            continue;
-        (void)sampling_stops(&r->options.sampling, &l.stop); /* checked before */
-        goes_on = do_line(r, &l, text, (size_t)len, &faulty);
-        any_faulty |= faulty;
-        line_free(&l);
-    }
-    const bool failed = ferror(f) && !interrupted();
-    if (failed)
+    const int code = open_slots(&all);
+    if (!code)
+        answer_lines(&all);
+    const bool unread = ferror(all.file) && !interrupted();
+    if (unread)
         complain("%s: reading failed: %s", path, strerror(errno));
-    free(text);
-    if (f != stdin)
-        fclose(f);
+    close_lines(&all);
+    if (code)
+        return code;
     if (interrupted())
         return EXIT_INTERRUPTED;
-    if (failed)
+    if (unread)
         return EXIT_INPUT;
-    return !goes_on ? output_exit_code() : any_faulty ? EXIT_FAILED : EXIT_DONE;
+    return all.failed ? output_exit_code() : all.any_faulty ? EXIT_FAILED : EXIT_DONE;
 }

@@ -25,7 +25,7 @@ enum finish answer_run(struct answer *a, size_t held) {
     struct generator *const g = &a->generator;
     struct bise_error err = {0};
     struct bise_run run;
-    g->engine = bise_session_engine(a->runtime->session);
+    g->engine = a->runtime->engine;
     g->seq = 0;
     g->model = a->runtime->model;
     enum bise_status status = generator_begin(g, held, &err);

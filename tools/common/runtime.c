@@ -83,6 +83,7 @@ bool runtime_session_params(const struct runtime_options *o, struct bise_engine_
         .window = o->window,
         .start_pos = o->start_pos,
         .n_sinks = o->n_sinks,
+        .n_seqs = (uint32_t)o->n_seqs,
     };
     return kv >= 0 && (!isa || isa_check(isa) == EXIT_DONE);
 }
@@ -153,12 +154,16 @@ int runtime_open(struct runtime *e, const struct runtime_options *o) {
     progress_begin(&loading, "loading");
     status = bise_model_open(&e->model, e->path, &model_params, &err);
     progress_end(&loading);
-    if (!status)
+    if (!status && params.n_seqs > 1)
+        status = bise_engine_open(&e->engine, e->model, &params, &err);
+    else if (!status)
         status = bise_session_open(&e->session, e->model, &params, &err);
     if (status)
         return report(status, &err);
+    if (e->session)
+        e->engine = bise_session_engine(e->session);
     e->info = bise_model_info(e->model);
-    e->plan = *bise_session_plan(e->session);
+    e->plan = *bise_engine_plan(e->engine);
     e->load_seconds = seconds_now() - start;
     warn_of_context(e, o);
     model_path_used(e->path);
@@ -166,7 +171,10 @@ int runtime_open(struct runtime *e, const struct runtime_options *o) {
 }
 
 void runtime_close(struct runtime *e) {
+    if (e->session)
+        e->engine = NULL;
     bise_session_close(&e->session);
+    bise_engine_close(&e->engine);
     bise_model_close(&e->model);
 }
 
@@ -228,11 +236,11 @@ static double mebibytes(uint64_t bytes) {
 
 void runtime_print_plan(const struct runtime *e, FILE *to) {
     static const char *const kv_names[] = {"auto", "i8", "f16", "f32"};
-    const struct bise_plan *p = bise_session_plan(e->session);
+    const struct bise_plan *p = &e->plan;
     const double millions = (double)e->info->n_params / 1e6;
     print_to(to, "%s: %s, %.4g %c parameters; %s, %d thread%s\n", e->path, e->info->weight_type,
              millions < 1000 ? millions : millions / 1000, millions < 1000 ? 'M' : 'G',
-             bise_session_isa(e->session), p->n_threads, p->n_threads == 1 ? "" : "s");
+             bise_engine_isa(e->engine), p->n_threads, p->n_threads == 1 ? "" : "s");
     print_to(to, "memory: weights %.1f MiB (%s), %s cache %.1f MiB, scratch %.1f MiB; ",
              mebibytes(p->weights), e->info->memory, kv_names[p->kv], mebibytes(p->cache),
              mebibytes(p->scratch));
@@ -262,13 +270,13 @@ static void print_thermal(FILE *to) {
 }
 
 void runtime_print_stats(const struct runtime *e, FILE *to) {
-    const struct bise_plan *p = bise_session_plan(e->session);
+    const struct bise_plan *p = &e->plan;
     print_to(to, "load %.2f s; prefill %zu tokens, %.2f s, %.1f tokens/s; ", e->load_seconds,
              e->n_prompt, e->prompt_seconds, rate(e->n_prompt, e->prompt_seconds));
     print_to(to, "decode %zu tokens, %.2f s, %.1f tokens/s\n", e->n_answer, e->answer_seconds,
              rate(e->n_answer, e->answer_seconds));
     print_to(to, "resident %.1f MiB; %s, %d thread%s; weights: %s", mebibytes(mem_resident()),
-             bise_session_isa(e->session), p->n_threads, p->n_threads == 1 ? "" : "s",
+             bise_engine_isa(e->engine), p->n_threads, p->n_threads == 1 ? "" : "s",
              e->info->memory);
     print_thermal(to);
     fputc('\n', to);

@@ -11,6 +11,7 @@ struct runtime_options {
     int64_t window;                /* -1: the model's; 0: none */
     uint64_t start_pos;            /* of the first token; no option of its own here */
     uint32_t n_sinks;              /* nor this: tokens that stay where there is no window */
+    int64_t n_seqs;                /* nor this: sequences, 0: 1 */
 };
 
 #define RUNTIME_OPTIONS 8
@@ -35,8 +36,9 @@ struct runtime {
     const char *path;
     struct bise_model *model;
     const struct bise_model_info *info;
-    struct bise_session *session;
-    struct bise_plan plan; /* what the session takes, or would take */
+    struct bise_session *session; /* NULL where n_seqs is more than 1: there is the engine alone */
+    struct bise_engine *engine;   /* the session's, or of several sequences */
+    struct bise_plan plan;        /* what it takes, or would take */
     double load_seconds;
     size_t n_prompt, n_answer; /* tokens read in and generated so far, and the time they took */
     double prompt_seconds, answer_seconds;
