@@ -9,6 +9,7 @@
 #include "src/model/model.h"
 #include "src/os/cpu.h"
 #include "src/os/mem.h"
+#include "tools/cmd/bench_batch.h"
 #include "tools/cmd/bench_report.h"
 #include "tools/common/isa.h"
 #include "tools/common/model_path.h"
@@ -21,11 +22,12 @@
 #include <unistd.h>
 
 #define MAX_ROWS    64
+#define BATCH_DEPTH 4096 /* of -b, beside 0 */
 #define MAX_LIST    8
 #define MAX_REPEATS 50
 
 struct bench_options {
-    const char *model, *isa, *prompts, *threads, *format, *memory;
+    const char *model, *isa, *prompts, *threads, *format, *memory, *batches;
     int64_t n_gen, repeats, depth, chunk;
 };
 
@@ -34,8 +36,8 @@ struct bench_run {
     struct bise_model *model;
     enum isa isas[ISA_COUNT];
     size_t n_isas;
-    int64_t threads[MAX_LIST], prompts[MAX_LIST];
-    size_t n_threads, n_prompts;
+    int64_t threads[MAX_LIST], prompts[MAX_LIST], batches[MAX_LIST];
+    size_t n_threads, n_prompts, n_batches;
     struct bench_row rows[MAX_ROWS];
     size_t n_rows;
     double bandwidth[MAX_LIST][MAX_REPEATS];       /* bytes per second, per thread count */
@@ -238,7 +240,7 @@ static bool build_rows(struct bench_run *r) {
 /* Ids spread over the vocabulary, the same in every run. */
 static bool make_ids(struct bench_run *r) {
     const uint32_t vocab = bise_model_info(r->model)->vocab_size;
-    r->n_ids = (size_t)r->opt.depth + 1;
+    r->n_ids = (size_t)r->opt.depth + (r->n_batches ? BATCH_DEPTH : 0) + 1;
     for (size_t p = 0; p < r->n_prompts; p++)
         if ((size_t)r->prompts[p] > r->n_ids)
             r->n_ids = (size_t)r->prompts[p];
@@ -257,6 +259,8 @@ static bool parse_options(int argc, char **argv, struct bench_run *r, int *code)
         {"-n|--gen", OPT_INT, &o->n_gen, "N", "tokens generated after each (32)", 1, 65536},
         {"-d|--depth", OPT_INT, &o->depth, "N", "tokens in the cache before the prompt (0)", 0,
          1 << 20},
+        {"-b|--batch", OPT_STRING, &o->batches, "LIST",
+         "instead: so many conversations at once, at depths 0 and 4096 (or -d)", 0, 0},
         {"-t|--threads", OPT_STRING, &o->threads, "LIST", "thread counts (the default one)", 0, 0},
         {"-r|--repeats", OPT_INT, &o->repeats, "N", "repetitions (5)", 1, MAX_REPEATS},
         {"--isa", OPT_STRING, &o->isa, "LIST", "instruction sets, best or all (best)", 0, 0},
@@ -284,6 +288,7 @@ static bool parse_options(int argc, char **argv, struct bench_run *r, int *code)
     return parse_list("-p", o->prompts, 1, 1 << 20, r->prompts, &r->n_prompts) &&
            parse_list("-t", o->threads ? o->threads : default_threads, 1, 1024, r->threads,
                       &r->n_threads) &&
+           (!o->batches || parse_list("-b", o->batches, 1, 1024, r->batches, &r->n_batches)) &&
            parse_isas(r) && build_rows(r);
 }
 
@@ -315,6 +320,32 @@ static void print_results(struct bench_run *r, double load_seconds, double macs)
         bench_print_md(&report);
 }
 
+/* -b: for every instruction set and thread count. */
+static enum bise_status measure_batches(const struct bench_run *r, struct bise_error *err) {
+    struct bench_batch b = {.model = r->model,
+                            .form = r->opt.format,
+                            .depths = {0, BATCH_DEPTH},
+                            .n_counts = r->n_batches,
+                            .n_depths = 2,
+                            .n_gen = (size_t)r->opt.n_gen,
+                            .repeats = (size_t)r->opt.repeats,
+                            .ids = r->ids,
+                            .n_ids = r->n_ids};
+    enum bise_status status = BISE_OK;
+    memcpy(b.counts, r->batches, sizeof b.counts);
+    if (r->opt.depth > 0) {
+        b.depths[0] = r->opt.depth;
+        b.n_depths = 1;
+    }
+    for (size_t i = 0; i < r->n_isas; i++)
+        for (size_t t = 0; t < r->n_threads && status == BISE_OK; t++) {
+            b.isa = isa_name(r->isas[i]);
+            b.n_threads = (int)r->threads[t];
+            status = bench_batch_run(&b, err);
+        }
+    return status;
+}
+
 int cmd_bench(int argc, char **argv) {
     struct bench_run *r = calloc(1, sizeof *r);
     struct bise_error err = {0};
@@ -338,6 +369,11 @@ int cmd_bench(int argc, char **argv) {
     if (status == BISE_OK && !make_ids(r))
         status = bise_fail(&err, BISE_ERR_MEMORY, "no memory for the prompt");
     double bytes = 0, macs = 0;
+    if (status == BISE_OK && r->n_batches) {
+        status = measure_batches(r, &err);
+        code = status == BISE_OK ? EXIT_DONE : report(status, &err);
+        goto done;
+    }
     if (status == BISE_OK) {
         model_costs(r->model, &bytes, &macs);
         status = measure_all(r, bytes, &err);
