@@ -24,6 +24,9 @@ else
     skipped bench_json_parses "python3 is not installed"
 fi
 expect bench_depth bench -d 70
+bench -b 1,3 -n 2 -r 1 >"$T/out" 2>&1
+same bench_batch "1 0 3 0 1 4096 3 4096 1 0 3 0 1 4096 3 4096" "$(sed -n 's/^| \([0-9]*\) | \([0-9]*\) | [0-9].*/\1 \2/p' "$T/out" | xargs)"
+expect_exit bench_batch_list 2 'expected up to' bench -b 0
 expect_exit bench_list 2 'expected up to' "$BISE" bench -m "$T/tiny.bise" -p 1,x
 expect_exit bench_isa 2 'no "mmx"' "$BISE" bench -m "$T/tiny.bise" --isa mmx
 expect_exit bench_no_isa 2 'no ""' "$BISE" bench -m "$T/tiny.bise" --isa ''

@@ -10,7 +10,9 @@ expect_exit bad_cache_type 2 '--kv' "$BISE" plan --kv i7
 # Full attention over 16 million positions in f32 takes 100 GiB.
 if [ "$(awk '/^MemAvailable/ { print int($2 / 1048576) }' /proc/meminfo)" -ge 90 ]; then
     skipped too_large "this machine has memory for it"
-    finish
+    "$BISE" plan --json -b 3 >"$T/plan"
+same sequences "3 $((3 * $("$BISE" plan --json | sed 's/.*"cache": \([0-9]*\).*/\1/')))" "$(sed 's/.*"cache": \([0-9]*\).*"sequences": \([0-9]*\).*/\2 \1/' "$T/plan")"
+finish
     exit
 fi
 huge=(-c 16777216 --window 0 --kv f32)

@@ -81,6 +81,23 @@ same "and a line is as if run alone" "$(untimed "$T/alone")" \
     "$(grep '"line": 1,' "$T/out" | untimed | sed 's/"line": 1, //')"
 grep -v -E '3}|no JSON|5000|colour|-1|1\.5|""' "$T/lines" | run --jsonl - -s 2 >"$T/out"
 same "good lines from standard input exit with 0" 0 $?
+# Lines at once: the same, in the same order, but for the timings. Faulty ones are among them.
+for i in $(seq 1 20); do
+    echo "{\"prompt\": \"The king had $i\", \"n_predict\": $((i * 7 % 30 + 8)), \"seed\": $i, \"temp\": 0.9}"
+    [ $((i % 7)) -ne 0 ] || echo '{"prompt": 3}'
+done >"$T/many"
+without_timings() { sed 's/"timings": {[^}]*}//'; }
+for n in 1 2 7 32; do
+    "$BISE" run -m $M -q --jsonl "$T/many" -b $n --repeat-penalty 1.2 --logprobs 2 | without_timings >"$T/many-$n"
+done
+same_files "two lines at once" "$T/many-1" "$T/many-2"
+same_files "seven lines at once" "$T/many-1" "$T/many-7"
+same_files "more at once than there are" "$T/many-1" "$T/many-32"
+"$BISE" run -m $M -q --jsonl "$T/many" -b 3 --json-schema '{"type": "boolean"}' | without_timings >"$T/many-3"
+"$BISE" run -m $M -q --jsonl "$T/many" --json-schema '{"type": "boolean"}' | without_timings >"$T/many-1"
+same_files "and with a grammar" "$T/many-1" "$T/many-3"
+same "each line has its own" 20 "$(grep -c -E '"text": " ?(true|false)"' "$T/many-3")"
+expect_exit "-b without lines" 2 "goes with --jsonl" "$BISE" run -m $M -p a -b 2
 expect_exit "no such file" 3 "no-such-file" "$BISE" run -m $M --jsonl no-such-file
 expect_exit "a prompt and lines" 2 "expected one of" "$BISE" run -m $M -p a --jsonl b
 yes '{"prompt": "The king", "n_predict": 3, "seed": 1}' | timeout 60 "$BISE" run -m $M -q --jsonl - 2>"$T/err" |

@@ -36,11 +36,13 @@ static void install(int flags) {
 }
 
 void interrupt_catch(void) {
+    answer_to_signal = isatty(STDERR_FILENO) ? "\nbise: stopping\n" : NULL;
     install((int)SA_RESETHAND);
 }
 
 void interrupt_catch_all(void) {
     keeps_catching = true;
+    answer_to_signal = NULL;
     install(0);
 }
 
@@ -59,10 +61,6 @@ void interrupt_raise(void) {
 
 const volatile int *interrupt_word(void) {
     return &stop_word;
-}
-
-void interrupt_answers(const char *text) {
-    answer_to_signal = text;
 }
 
 bool interrupted(void) {

@@ -4,9 +4,11 @@
 
 #include <stdbool.h>
 
-/* From here on SIGINT and SIGTERM raise the flag; a second one ends the program at once. */
+/* From here on SIGINT and SIGTERM raise the flag; a second one ends the program at once. On a
+ * terminal SIGINT is answered by the handler itself: work may take a moment to stop. */
 void interrupt_catch(void);
-/* For programs that have something to save: SIGINT, SIGTERM and SIGHUP only ever raise flags. */
+/* For programs that have something to save, and say themselves that they were stopped: SIGINT,
+ * SIGTERM and SIGHUP only ever raise flags. */
 void interrupt_catch_all(void);
 
 /* Whether to stop what is going on. */
@@ -23,9 +25,6 @@ void interrupt_raise(void);
 
 /* Not 0 while interrupted(): the word that bise_step looks at. */
 const volatile int *interrupt_word(void);
-/* What a first SIGINT is answered with at once, on stderr, by the handler itself; a literal, NULL:
- * nothing. For work that stops soon, but not before the eye. */
-void interrupt_answers(const char *text);
 
 /* Waits until fd can be read (or is at its end); false if the flag was raised before or meanwhile.
  */

@@ -160,8 +160,10 @@ int runtime_open(struct runtime *e, const struct runtime_options *o) {
         status = bise_session_open(&e->session, e->model, &params, &err);
     if (status)
         return report(status, &err);
-    if (e->session)
+    if (e->session) {
         e->engine = bise_session_engine(e->session);
+        bise_session_stop_on(e->session, interrupt_word());
+    }
     e->info = bise_model_info(e->model);
     e->plan = *bise_engine_plan(e->engine);
     e->load_seconds = seconds_now() - start;
@@ -220,9 +222,7 @@ enum bise_status runtime_prefill(struct runtime *e, const int32_t *ids, size_t n
     if (p.shown)
         say("\rreading %zu tokens ", n);
     const uint64_t from = bise_position(e->session);
-    bise_session_stop_on(e->session, interrupt_word());
     const enum bise_status status = bise_prefill(e->session, ids, n, on_progress, &p, err);
-    bise_session_stop_on(e->session, NULL);
     if (p.shown)
         say("\r\033[K");
     e->n_prompt += (size_t)(bise_position(e->session) - from);
