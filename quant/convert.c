@@ -46,6 +46,11 @@ enum bise_status choose_codebook(const int8_t **out, const struct source *source
     return s;
 }
 
+void convert_heading(const struct listener *listener) {
+    listener_detail(listener, "%-44s %-4s %13s    %13s  %s", "tensor", "type", "in the source",
+                    "in the file", "error relative to the weights");
+}
+
 enum bise_status convert_done(const struct convert *c, size_t i, const int8_t *codebook,
                               const struct rounding_sums *sums, size_t n, struct bise_error *err) {
     const struct writer_tensor *const t = &c->tensors[i];

@@ -30,6 +30,8 @@ uint64_t convert_memory(const struct convert *c);
  * better by it. weights: of its columns, or NULL. Errors: MEMORY, those of source_read_rows. */
 enum bise_status choose_codebook(const int8_t **out, const struct source *source, size_t i,
                                  const float *weights, struct bise_error *err);
+/* Tells the listener what stands in the columns of convert_done's details. */
+void convert_heading(const struct listener *listener);
 /* After the last byte of tensor i: its facts, of sums [n] added up in their order, go to the writer
  * and the listener. Errors: those of writer_tensor_done. */
 enum bise_status convert_done(const struct convert *c, size_t i, const int8_t *codebook,

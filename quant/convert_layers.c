@@ -42,7 +42,8 @@ struct layers {
     float *chunk;               /* [CHUNK][dim] */
     int32_t *ids;               /* [length] */
     size_t n_sequences, state_bytes;
-    struct jobs jobs; /* buffers: work, rows, panels */
+    size_t n_done, n_matrices; /* i4 matrices: rounded or there before, and all */
+    struct jobs jobs;          /* buffers: work, rows, panels */
     size_t rows_at, panels_at;
 };
 
@@ -144,7 +145,7 @@ static enum bise_status run_layer(struct layers *l, bool advance, struct bise_er
             const size_t n = length - at < chunk ? length - at : chunk;
             float *const states = l->states + (i * length + at) * dim;
             memcpy(l->chunk, states, n * dim * sizeof *states);
-            s = listener_progress(l->convert->listener, 0, 0, err);
+            s = listener_progress(l->convert->listener, l->n_done, l->n_matrices, err);
             if (s == BISE_OK)
                 s = engine_layers(l->session->engine, l->chunk, n, err);
             if (s == BISE_OK && advance)
@@ -171,7 +172,9 @@ static enum bise_status round_task(void *arg, size_t task, int thread, void *buf
     const size_t row = task * GPTQ_ROWS, left = a->tensor->rows - row;
     const size_t n = left < GPTQ_ROWS ? left : GPTQ_ROWS;
     const size_t bytes = panel_bytes(TYPE_I4, a->gptq->hessian->k);
-    enum bise_status s = thread == 0 ? listener_progress(l->convert->listener, 0, 0, err) : BISE_OK;
+    enum bise_status s =
+        thread == 0 ? listener_progress(l->convert->listener, l->n_done, l->n_matrices, err)
+                    : BISE_OK;
     if (s == BISE_OK)
         s = source_read_rows(l->convert->source, a->index, (uint32_t)row, (uint32_t)n, rows, err);
     if (s == BISE_OK) {
@@ -193,6 +196,7 @@ static enum bise_status round_matrix(struct layers *l, const struct gptq *gptq, 
                  : bise_fail(err, BISE_ERR_MEMORY, "no memory for rounding %s", t->name);
     if (s == BISE_OK)
         s = convert_done(l->convert, index, codebook, arg.sums, n_tasks, err);
+    l->n_done++;
     free(arg.sums);
     return s;
 }
@@ -319,6 +323,14 @@ static bool any_left(const struct convert *c) {
     return false;
 }
 
+static void count_matrices(struct layers *l) {
+    for (size_t i = 0; i < l->convert->n_tensors; i++)
+        if (is_layer_matrix(&l->convert->tensors[i]) && l->convert->tensors[i].type == TYPE_I4) {
+            l->n_matrices++;
+            l->n_done += writer_has_tensor(l->convert->writer, i);
+        }
+}
+
 enum bise_status convert_layers(const struct convert *c, const struct calibration_text *text,
                                 struct moments *moments, struct bise_error *err) {
     struct layers l = {.convert = c, .text = text, .moments = moments};
@@ -328,6 +340,8 @@ enum bise_status convert_layers(const struct convert *c, const struct calibratio
         return BISE_OK;
     moments_close(moments);
     enum bise_status s = moments_open(moments, source_config(c->source), err);
+    count_matrices(&l);
+    listener_begin(c->listener, c->name, WORK_MATRICES, l.n_done);
     if (s == BISE_OK)
         s = layers_open(&l, err);
     for (size_t layer = 0; layer < n && s == BISE_OK; layer++) {
@@ -339,6 +353,7 @@ enum bise_status convert_layers(const struct convert *c, const struct calibratio
         listener_note(c->listener, "layer %zu of %zu: %.1f s, %.0f s left", layer + 1, n, spent,
                       spent / (double)(layer + 1) * (double)(n - layer - 1));
     }
+    listener_end(c->listener);
     layers_close(&l);
     if (s == BISE_OK)
         moments_report(moments, c->listener);

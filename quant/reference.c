@@ -14,14 +14,17 @@ static enum bise_status write_and_open(struct bise_model **model, const struct o
                                        struct bise_error *err) {
     const struct bise_model_params params = {.memory = BISE_MEMORY_MMAP,
                                              .n_threads = from->n_threads};
-    const struct listener *const l = from->listener;
-    const struct listener silent = {.progress = l ? l->progress : NULL, .user = l ? l->user : NULL};
-    struct convert c = {.source = from->source, .n_threads = from->n_threads, .listener = &silent};
+    struct listener listener = from->listener ? *from->listener : (struct listener){NULL};
+    struct convert c = {.source = from->source,
+                        .n_threads = from->n_threads,
+                        .listener = &listener,
+                        .name = "writing a reference"};
     const char *const name = tensor_type_name(type);
     const struct type_options all = {.type = name, .attention = name};
     struct types types;
     struct tensor_shape *shapes = NULL;
     struct writer_tensor *tensors = NULL;
+    listener.detail = NULL; /* of tensors that nobody keeps */
     enum bise_status s = types_parse(&types, &all, err);
     if (!s)
         s = types_apply(&types, &all, from->config, &shapes, &tensors, &c.n_tensors, err);

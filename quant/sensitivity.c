@@ -122,6 +122,9 @@ static enum bise_status measure_unit(struct measure *m, size_t unit, struct bise
     }
     exchange(m, unit, true);
     m->mix->units[unit].loss = tally_mean(&d.mean).value;
+    if (!s)
+        listener_detail(m->listener, "%-44s as i4: KL %.3e", m->mix->units[unit].name,
+                        m->mix->units[unit].loss);
     divergence_free(&d);
     m->n_done++;
     return s;

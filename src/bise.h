@@ -65,7 +65,7 @@ enum bise_memory { BISE_MEMORY_AUTO = 0, BISE_MEMORY_HUGE, BISE_MEMORY_MMAP };
 struct bise_model_params {
     enum bise_memory memory;    /* how the weights are held */
     int n_threads;              /* for filling memory; 0: choose */
-    bool no_tensors;            /* header, config and tokenizer only: for inspect and tokenize */
+    bool no_tensors;            /* header, config and tokenizer only: no engine opens on it */
     bise_progress_fn *progress; /* may be NULL; bytes read into memory, when they are */
     void *progress_user;
 };

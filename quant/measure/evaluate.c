@@ -4,7 +4,7 @@
 #include "src/base/error.h"
 #include "src/os/clock.h"
 
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,8 +70,8 @@ static enum bise_status run_rows(const struct evaluation *e, const struct rows *
     enum bise_status s = bise_prefill_logits(e->session, ids, len, r->logits, err);
     if (!s && e->base_session)
         s = bise_prefill_logits(e->base_session, ids, len, r->base, err);
-    if (!s && e->out && fwrite(r->logits, e->shape.vocab * sizeof(float), len, e->out) != len)
-        s = bise_fail(err, BISE_ERR_IO, "writing the logits failed: %s", strerror(errno));
+    if (!s && e->out)
+        s = new_file_write(e->out, r->logits, len * e->shape.vocab * sizeof(float), err);
     return s;
 }
 
@@ -136,6 +136,7 @@ enum bise_status evaluation_run(struct evaluation *e, struct bise_error *err) {
     if (!s && r.base &&
         !divergence_init(&e->kl, (size_t)e->shape.n_windows * eval_predicted(&e->shape)))
         s = bise_fail(err, BISE_ERR_MEMORY, "no memory for the divergences");
+    listener_begin(e->listener, "reading the text", WORK_TOKENS, 0);
     for (uint64_t i = 0; i < e->shape.n_windows && !s; i++) {
         s = run_window(e, &r, i, err);
         if (!s && (seconds_now() - said > 10 || i + 1 == e->shape.n_windows)) {
@@ -143,6 +144,7 @@ enum bise_status evaluation_run(struct evaluation *e, struct bise_error *err) {
             say_progress(e, (i + 1) * e->shape.run, started);
         }
     }
+    listener_end(e->listener);
     free(r.logits);
     free(r.base);
     return s;

@@ -6,8 +6,7 @@
 #include "quant/base/listener.h"
 #include "quant/measure/kl_base.h"
 #include "quant/measure/statistics.h"
-
-#include <stdio.h>
+#include "src/os/new_file.h"
 
 struct evaluation {
     struct bise_session *session;
@@ -17,7 +16,7 @@ struct evaluation {
     const char *what;   /* said in front of the lines on how far it is */
 
     /* Any of these may be NULL. */
-    FILE *out;                         /* gets the logits of all that is run, as floats */
+    struct new_file *out;              /* gets the logits of all that is run, as floats */
     struct kl_base *save;              /* gets the logits that count */
     struct kl_base *base;              /* a baseline in a file: its shape and ids are these */
     struct bise_session *base_session; /* or one that runs beside */

@@ -60,6 +60,9 @@ enum bise_status bise_engine_open(struct bise_engine **engine, const struct bise
                                   const struct bise_engine_params *params, struct bise_error *err) {
     struct kv_cache kv;
     *engine = NULL;
+    if (model->norm->w.panels == NULL)
+        return bise_fail(err, BISE_ERR_ARG, "%s: opened without its tensors: nothing runs on it",
+                         model->name);
     struct bise_engine *e = calloc(1, sizeof *e);
     if (e == NULL)
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for an engine");

@@ -63,7 +63,8 @@ done
 same_files "the number of threads does not change the file" "$T/t1.bise" "$T/t3.bise"
 
 "$BISE" quantize "$golden/gqa-swa" -o "$T/lines.bise" --type i4 --head f32 --embed bf16 2>"$T/lines"
-if grep -Eq '^layers\.0\.attention\.wq +i4 +[0-9.]+ MB -> +[0-9.]+ MB +error [0-9.]+e-02$' \
+if grep -Eq '^tensor +type +in the source +in the file  error relative to the weights$' "$T/lines" &&
+    grep -Eq '^layers\.0\.attention\.wq +i4 +[0-9.]+ MB -> +[0-9.]+ MB +error [0-9.]+e-02$' \
     "$T/lines" && grep -Eq '^output +f32 .* error 0\.000e\+00$' "$T/lines" &&
     grep -Eq '^tok_embeddings +bf16 ' "$T/lines" && grep -Eq '^norm +f32 ' "$T/lines" &&
     grep -Eq 'bits per weight, [0-9.]+ in layers, [0-9.]+ s, [0-9]+ MB/s$' "$T/lines"; then
@@ -173,6 +174,8 @@ expect "--no-tokenizer does not read it" "$BISE" quantize "$C" -o "$C.bise" --no
 fresh usage
 expect_exit "no checkpoint" 2 "no checkpoint given" "$BISE" quantize -o "$T/x.bise"
 expect_exit "no output" 2 "-o FILE is needed" "$BISE" quantize "$C"
+expect_exit "an output without a name" 2 "-o: expected the name of a file, found none" \
+    "$BISE" quantize "$C" -o ""
 refused "--type" 2 '--type: expected i4, i8, bf16 or f32, found "q4"' --type q4
 refused "--head" 2 '--head: expected i4, i8, bf16 or f32, found "x"' --head x
 refused "--chat-format" 2 '--chat-format: expected v1' --chat-format v9
@@ -338,6 +341,25 @@ if mount -t tmpfs -o size=1m tmpfs "$T/tmpfs" 2>/dev/null; then
     expect_exit "a disk that is too small" 4 "$T/tmpfs/x.bise" \
         "$BISE" quantize "$golden/mixtral" -o "$T/tmpfs/x.bise" --type f32
     [ -z "$(ls "$T/tmpfs")" ] || not_ok "a disk that is too small: nothing left" "$(ls "$T/tmpfs")"
+    "$BISE" synth --shape dim=64,ffn=96,layers=1,heads=2,vocab=4096 --checkpoint "$T/dense" 2>/dev/null
+    "$BISE" quantize "$T/dense" -o "$T/dense.bise" --type i8 --tokenizer $tokenizer 2>/dev/null
+    for i in {1..40}; do echo "The old king looked at troll number $i and sang of gold."; done >"$T/words"
+    full() { # full NAME COMMAND...: exit code 4, and nothing is left on the disk
+        expect_exit "no space for $1" 4 "" "${@:2}"
+        [ -z "$(find "$T/tmpfs" -type f)" ] || not_ok "no space for $1: nothing left" "$(ls "$T/tmpfs")"
+    }
+    # 1 MB holds the file in i4, but not its source in bf16 beside it.
+    expect_exit "no space for a reference" 4 "x.bise.reference needs" "$BISE" quantize "$T/dense" \
+        -o "$T/tmpfs/x.bise" --head i4 --embed i4 --eval "$T/words" --tokenizer $tokenizer
+    rm -f "$T/tmpfs"/*
+    full logits "$BISE" perplexity -m "$T/dense.bise" --text "$T/words" --logits "$T/tmpfs/logits" -c 128
+    full "a baseline" "$BISE" perplexity -m "$T/dense.bise" --text "$T/words" -c 128 \
+        --kl-base "$T/tmpfs/base"
+    head -c 1000000 /dev/zero >"$T/tmpfs/full" 2>/dev/null
+    head -c 100000 /dev/zero >>"$T/tmpfs/full" 2>/dev/null
+    expect_exit "no space for statistics" 4 "$T/tmpfs/stats" "$BISE" calibrate -m "$T/dense.bise" \
+        -f "$T/words" -o "$T/tmpfs/stats" -c 64
+    [ "$(ls "$T/tmpfs")" = full ] || not_ok "no space for statistics: nothing left" "$(ls "$T/tmpfs")"
     umount "$T/tmpfs"
 else
     skipped "a disk that is too small" "mounting a tmpfs is not permitted"

@@ -33,8 +33,9 @@ static bool parse(struct options *o, int argc, char **argv, int *code) {
                        "text is cut into (512, or what the model was trained for)",
                        NULL, 0, &n_positional, code))
         return false;
-    if (!o->text == !o->self || !o->out) {
-        say("bise: calibrate: expected %s\n", o->out ? "either -f TEXT or --self N" : "-o STATS");
+    if (!o->text == !o->self || !o->out || !*o->out) {
+        say("bise: calibrate: expected %s\n",
+            o->out && *o->out ? "either -f TEXT or --self N" : "-o STATS");
         *code = EXIT_USAGE;
         return false;
     }

@@ -2,16 +2,22 @@
 #include "tools/common/output.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static void on_note(void *user, const char *text) {
-    (void)user;
+    struct listening *const l = user;
+    progress_end(&l->bar);
     say("%s\n", text);
 }
 
+/* What a line is about stands first in it: beside a bar, that is enough. */
 static void on_detail(void *user, const char *text) {
+    struct listening *const l = user;
     if (!isatty(STDERR_FILENO))
         on_note(user, text);
+    else
+        snprintf(l->bar.item, sizeof l->bar.item, "%.*s", (int)strcspn(text, " "), text);
 }
 
 static void on_work(void *user, const struct listener_work *work) {

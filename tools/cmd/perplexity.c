@@ -39,6 +39,7 @@ struct work {
     int32_t *ids, *windows; /* of the text; [n_windows][window] made of them, NULL with --kl */
     size_t n;
     struct kl_base *save, *base;
+    struct new_file logits; /* of --logits */
 };
 
 static int usage_error(const char *text) {
@@ -47,6 +48,8 @@ static int usage_error(const char *text) {
 }
 
 static int check_options(const struct perplexity_options *o) {
+    if ((o->logits && !*o->logits) || (o->kl_base && !*o->kl_base))
+        return usage_error("--logits, --kl-base: expected the name of a file, found none");
     if (o->text && !o->sequences && o->runtime.n_ctx > 0 && o->runtime.n_ctx < 4)
         return usage_error("-c: windows of a text have at least 4 tokens");
     if (o->kl && (o->text || o->ids || o->sequences || o->tokens || o->runtime.n_ctx > 0))
@@ -240,24 +243,19 @@ static void print_text(const struct work *w, const struct divergence_result *kl)
 
 /* ---- running -------------------------------------------------------------------------------- */
 
-static int open_outputs(struct work *w) {
+static enum bise_status open_outputs(struct work *w, struct bise_error *err) {
     const struct perplexity_options *o = w->options;
-    struct bise_error err = {0};
+    enum bise_status s = BISE_OK;
     if (o->logits) {
         w->run.shape.run = w->run.shape.window; /* "all logits" */
-        w->run.out = fopen(o->logits, "wb");
-        if (!w->run.out) {
-            say("bise: %s: %s\n", o->logits, strerror(errno));
-            return EXIT_INPUT;
-        }
+        w->run.out = &w->logits;
+        s = new_file_create(&w->logits, o->logits, NEW_FILE_SHARED, err);
     }
-    if (!o->kl_base)
-        return EXIT_DONE;
+    if (s || !o->kl_base)
+        return s;
     char model[KL_BASE_TEXT];
     snprintf(model, sizeof model, "%s, %s", w->e.path, w->e.info->weight_type);
-    const enum bise_status s =
-        kl_base_create(&w->save, o->kl_base, &w->run.shape, w->run.ids, model, &err);
-    return s ? report(s, &err) : EXIT_DONE;
+    return kl_base_create(&w->save, o->kl_base, &w->run.shape, w->run.ids, model, err);
 }
 
 static int measure(struct work *w) {
@@ -266,21 +264,17 @@ static int measure(struct work *w) {
     w->run.shape.vocab = w->e.info->vocab_size;
     w->run.what = "";
     w->run.listener = &w->listening.listener;
-    int code = open_outputs(w);
-    if (!code) {
-        w->run.save = w->save;
-        w->run.base = w->base;
-        enum bise_status s = evaluation_run(&w->run, &err);
-        if (!s && w->save)
-            s = kl_base_finish(w->save, &err);
-        code = s ? report(s, &err) : EXIT_DONE;
-    }
-    if (w->run.out && fclose(w->run.out) != 0 && !code) {
-        say("bise: %s: %s\n", w->options->logits, strerror(errno));
-        code = EXIT_FAILED;
-    }
-    if (code)
-        return code;
+    enum bise_status s = open_outputs(w, &err);
+    w->run.save = w->save;
+    w->run.base = w->base;
+    if (!s)
+        s = evaluation_run(&w->run, &err);
+    if (!s && w->save)
+        s = kl_base_finish(w->save, &err);
+    if (!s && w->run.out)
+        s = new_file_finish(w->run.out, &err);
+    if (s)
+        return report(s, &err);
     const struct divergence_result kl = divergence_summary(&w->run.kl);
     if (w->options->json)
         print_json(w, &kl);
@@ -291,7 +285,7 @@ static int measure(struct work *w) {
 
 int cmd_perplexity(int argc, char **argv) {
     struct perplexity_options o = {.runtime = RUNTIME_DEFAULTS};
-    struct work w = {.options = &o};
+    struct work w = {.options = &o, .logits.fd = -1};
     int code;
     if (!parse(&o, argc, argv, &code))
         return code;
@@ -304,6 +298,7 @@ int cmd_perplexity(int argc, char **argv) {
     }
     evaluation_close(&w.run);
     kl_base_close(&w.save);
+    new_file_abort(&w.logits);
     kl_base_close(&w.base);
     free(w.ids);
     free(w.windows);

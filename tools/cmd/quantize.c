@@ -240,6 +240,7 @@ static enum bise_status write_file(struct quantize *q, struct bise_error *err) {
     say_resumed(q, c.writer);
     const uint64_t file_bytes = writer_file_bytes(c.writer);
     const double started = seconds_now();
+    convert_heading(from.listener);
     s = convert_layers(&c, &q->calibration.text, &q->calibration.moments, err);
     c.moments = calibration_moments(&q->calibration);
     if (!s)
@@ -359,9 +360,11 @@ int cmd_quantize(int argc, char **argv) {
             ".gguf file; or a .bise file",
             &o.source, 1, &n, &code))
         return code;
-    if (n != 1 || !o.out) {
+    if (n != 1 || !o.out || !*o.out) {
         say("bise quantize: %s\nusage: bise quantize SOURCE -o FILE [options]\n",
-            n != 1 ? "no checkpoint given" : "-o FILE is needed");
+            n != 1   ? "no checkpoint given"
+            : !o.out ? "-o FILE is needed"
+                     : "-o: expected the name of a file, found none");
         return EXIT_USAGE;
     }
     o.types.rules = o.rules.items;

@@ -173,7 +173,7 @@ int cmd_synth(int argc, char **argv) {
                        "bise synth --shape SHAPE (-o FILE [--type TYPE] | --checkpoint DIR)", NULL,
                        0, &n_positional, &code))
         return code;
-    if (!shape || !out == !checkpoint) {
+    if (!shape || !out == !checkpoint || !*(out ? out : checkpoint)) {
         say("bise synth: --shape and either -o or --checkpoint are needed\n");
         return EXIT_USAGE;
     }

@@ -32,7 +32,9 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total) {
     say("\r%s [%s] %3.0f %%  ", p->what, bar, 100 * share);
     if (!p->no_rate)
         say("%.0f MB/s  ", fresh / elapsed / 1e6);
-    say("%.0f s left\033[K", fresh > 0 ? elapsed * left / fresh : 0);
+    if (fresh > 0)
+        say("%.0f s left  ", elapsed * left / fresh);
+    say("%s\033[K", p->item);
     fflush(stderr);
     p->drawn = now;
     p->shown = true;

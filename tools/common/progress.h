@@ -15,6 +15,7 @@ struct progress {
     const char *what;
     double started, drawn;
     bool shown, no_rate;
+    char item[64];    /* what is at work, "": not said */
     uint64_t skipped; /* of what is done: was done before progress_begin */
 };
 void progress_begin(struct progress *p, const char *what);

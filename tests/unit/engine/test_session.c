@@ -340,3 +340,15 @@ Test(session, what_cannot_fit_is_refused_before_it_is_taken) {
     cr_assert_not_null(strstr(err.detail, "MiB are free"), "%s", err.detail);
     bise_model_close(&deep);
 }
+
+Test(session, none_runs_on_a_model_without_its_tensors) {
+    const struct bise_model_params header = {.no_tensors = true};
+    struct bise_error err = {0};
+    struct bise_model *m = NULL;
+    struct bise_session *s = NULL;
+    cr_assert_eq(bise_model_open(&m, path, &header, &err), BISE_OK, "%s", err.detail);
+    cr_assert_eq(bise_session_open(&s, m, NULL, &err), BISE_ERR_ARG);
+    cr_assert(s == NULL && strstr(err.detail, "m.bise: opened without its tensors"), "%s",
+              err.detail);
+    bise_model_close(&m);
+}
