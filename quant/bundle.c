@@ -1,6 +1,6 @@
 #include "quant/bundle.h"
 
-#include "quant/source/added_tokens.h"
+#include "quant/source/tokenizer_files.h"
 #include "src/os/file.h"
 #include "src/text/tokenizer.h"
 
@@ -8,126 +8,80 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOKENIZER_MAX_BYTES ((size_t)64 << 20)
-#define TEXT_MAX_BYTES      ((size_t)1 << 30)
+#define TEXT_MAX_BYTES ((size_t)1 << 30)
 
-/* "added_tokens.json" in the folder of a file, or in a folder; *out is the caller's, NULL if there
- * is none. */
-static enum bise_status added_tokens_beside(char **out, const char *place, struct bise_error *err) {
-    const size_t len = file_is_folder(place) ? strlen(place) : (size_t)(file_base(place) - place);
-    char *folder = len ? strndup(place, len) : strdup(".");
-    *out = folder ? file_join(folder, "added_tokens.json") : NULL;
-    free(folder);
-    if (!*out)
-        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", place);
-    if (!file_exists(*out)) {
-        free(*out);
-        *out = NULL;
-    }
-    return BISE_OK;
-}
-
-static void note_added(const struct bundle *b, const struct added_tokens *added, const char *name,
-                       const struct listener *listener) {
-    char unused[64] = "";
-    if (added->n_ignored)
-        listener_note(listener,
-                      "note: %s: the token for padding lies beyond the model's vocabulary and is "
-                      "left out",
-                      name);
-    if (added->n_unused)
-        snprintf(unused, sizeof unused, ", unused pieces between them: %zu", added->n_unused);
-    if (added->n_control)
-        listener_note(listener, "note: %s: tokens added to the tokenizer: %zu, ids %zu to %u%s",
-                      name, added->n_control, tokenizer_size(b->tokenizer), added->end - 1, unused);
-}
-
-/* A fine-tune's tokens become pieces of the tokenizer, which then is opened again. */
-static enum bise_status add_tokens(struct bundle *b, const char *name, uint32_t vocab_size,
-                                   const struct listener *listener, struct bise_error *err) {
-    uint8_t *json = NULL;
-    size_t len = 0;
-    struct added_tokens added = {0};
-    enum bise_status s = file_read_whole(name, ADDED_TOKENS_MAX_BYTES, &json, &len, err);
-    if (!s)
-        s = added_tokens_append(&b->bytes, &b->len, b->tokenizer, (const char *)json, len, name,
-                                vocab_size, &added, err);
-    if (!s)
-        note_added(b, &added, name, listener);
-    if (!s && added.n_control) {
-        tokenizer_close(&b->tokenizer);
-        s = tokenizer_open(&b->tokenizer, b->bytes, b->len, name, err);
-    }
-    free(json);
-    return s;
-}
-
-/* path: the file of a tokenizer, not that of weights with one inside, which is complete. Its
- * added_tokens.json lies beside it, else beside the weights. */
-static enum bise_status find_and_add_tokens(struct bundle *b, const char *path, const char *weights,
-                                            uint32_t vocab_size, const struct listener *listener,
-                                            struct bise_error *err) {
-    char *name = NULL;
-    enum bise_status s = added_tokens_beside(&name, path, err);
-    if (!s && !name && weights)
-        s = added_tokens_beside(&name, weights, err);
-    if (!s && name)
-        s = add_tokens(b, name, vocab_size, listener, err);
-    free(name);
-    return s;
-}
-
-/* Fills b->bytes from the file, or (path NULL) from the source's own. */
-static enum bise_status read_bytes(struct bundle *b, const char *path, const uint8_t *within,
-                                   size_t within_len, const char *where, struct bise_error *err) {
-    if (path)
-        return file_read_whole(path, TOKENIZER_MAX_BYTES, &b->bytes, &b->len, err);
-    b->bytes = malloc(within_len);
+/* The tokenizer within a file of weights is complete: nothing beside it is looked at. */
+static enum bise_status open_within(struct bundle *b, const uint8_t *within, size_t len,
+                                    const char *where, uint32_t vocab_size,
+                                    struct bise_error *err) {
+    b->bytes = malloc(len);
     if (!b->bytes)
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", where);
-    memcpy(b->bytes, within, within_len);
-    b->len = within_len;
-    return BISE_OK;
+    memcpy(b->bytes, within, len);
+    b->len = len;
+    const enum bise_status s = tokenizer_open(&b->tokenizer, b->bytes, b->len, where, err);
+    if (s || tokenizer_size(b->tokenizer) <= vocab_size)
+        return s;
+    return bise_fail(err, BISE_ERR_FORMAT,
+                     "%s: expected at most %u pieces, the model's vocabulary, found %zu", where,
+                     vocab_size, tokenizer_size(b->tokenizer));
 }
 
-static enum bise_status check_size(const struct bundle *b, const char *name, uint32_t vocab_size,
+static enum bise_status open_files(struct bundle *b, const char *path, const char *weights,
+                                   uint32_t vocab_size, const struct listener *listener,
                                    struct bise_error *err) {
-    const size_t n = tokenizer_size(b->tokenizer);
-    if (n <= vocab_size)
-        return BISE_OK;
-    return bise_fail(err, BISE_ERR_FORMAT,
-                     "%s: expected at most %u pieces, the model's vocabulary, found %zu", name,
-                     vocab_size, n);
+    char lines[4096] = "";
+    struct note note = {.text = lines, .cap = sizeof lines};
+    struct tokenizer_files files;
+    const enum bise_status s = tokenizer_files_open(&files, path, weights, vocab_size, &note, err);
+    for (char *rest = lines, *line; !s && (line = strsep(&rest, "\n")) != NULL;)
+        if (*line)
+            listener_note(listener, "%s%s",
+                          strncmp(line, "warning: ", 9) == 0 ? "" : "note: ", line);
+    *b = (struct bundle){.bytes = files.bytes,
+                         .len = files.len,
+                         .tokenizer = files.tokenizer,
+                         .says_ends = true,
+                         .no_bos = files.no_bos,
+                         .add_eos = files.add_eos};
+    return s;
 }
 
 enum bise_status bundle_open(struct bundle *b, const struct source *source, const char *where,
                              const char *path, const struct listener *listener,
                              struct bise_error *err) {
-    const uint32_t vocab_size = source_config(source)->vocab_size;
+    const struct model_config *config = source_config(source);
     size_t within_len;
     const uint8_t *within = source_tokenizer_bytes(source, &within_len);
     *b = (struct bundle){0};
     path = path ? path : source_tokenizer_path(source);
     if (!path && !within) {
         listener_note(listener,
-                      "warning: %s holds no tokenizer.model: the file will only take token ids "
-                      "(give one by --tokenizer)",
+                      "warning: %s holds no tokenizer.model or tokenizer.json: the file will only "
+                      "take token ids (give one by --tokenizer)",
                       where);
         return BISE_OK;
     }
-    const char *name = path ? path : where;
-    enum bise_status s = read_bytes(b, path, within, within_len, where, err);
+    enum bise_status s =
+        path ? open_files(b, path, within ? NULL : where, config->vocab_size, listener, err)
+             : open_within(b, within, within_len, where, config->vocab_size, err);
+    for (uint32_t i = 0; i < config->n_eos && !s; i++) /* as in the model that is made of it */
+        tokenizer_reserve(b->tokenizer, config->eos_ids[i]);
     if (!s)
-        s = tokenizer_open(&b->tokenizer, b->bytes, b->len, name, err);
-    if (!s)
-        s = check_size(b, name, vocab_size, err);
-    if (!s && path)
-        s = find_and_add_tokens(b, path, within ? NULL : where, vocab_size, listener, err);
-    if (!s && tokenizer_size(b->tokenizer) < vocab_size)
+        tokenizer_reserve(b->tokenizer, config->bos_id);
+    if (!s && tokenizer_size(b->tokenizer) < config->vocab_size)
         listener_note(listener,
                       "note: %s has %zu pieces, the model's vocabulary %u: the others have no text",
-                      name, tokenizer_size(b->tokenizer), vocab_size);
+                      path ? path : where, tokenizer_size(b->tokenizer), config->vocab_size);
     return s;
+}
+
+void bundle_settings(const struct bundle *b, struct model_config *config) {
+    config->own_rules = b->tokenizer && tokenizer_has_rules(b->tokenizer);
+    if (b->says_ends) {
+        config->no_bos = b->no_bos;
+        config->add_eos = b->add_eos;
+    }
 }
 
 enum bise_status bundle_tokenize(const struct bundle *b, const char *option, const char *path,
@@ -143,7 +97,7 @@ enum bise_status bundle_tokenize(const struct bundle *b, const char *option, con
     enum bise_status s = file_read_whole(path, TEXT_MAX_BYTES, &text, &len, err);
     if (s)
         return s;
-    const size_t cap = 3 * len + 4; /* no text has more: three bytes for a space, and the prefix */
+    const size_t cap = TOKENIZER_MAX_IDS(len);
     *ids = malloc((head + cap) * sizeof **ids);
     if (!*ids)
         s = bise_fail(err, BISE_ERR_MEMORY, "%s: no memory to tokenize %zu bytes", path, len);

@@ -140,7 +140,7 @@ enum bise_status calibration_open(struct calibration *c, const struct calibratio
     const bool short_one = trained >= 32 && trained < CALIBRATION_LENGTH;
     enum bise_status s = BISE_OK;
     c->text.length = short_one ? trained : CALIBRATION_LENGTH;
-    c->text.bos = from->config->bos_id;
+    c->text.bos = config_text_bos(from->config);
     if (o->text && o->self)
         return bise_fail(err, BISE_ERR_ARG, "--calib-text and --calib-self: expected one of them");
     if (o->file) {

@@ -16,8 +16,8 @@
 enum bise_status eval_text_open(struct eval_text *t, const char *path, const struct origin *from,
                                 struct bise_error *err) {
     *t = (struct eval_text){.path = path};
-    return bundle_tokenize(from->tokenizer, "--eval", path, from->config->bos_id, LEAST_TOKENS,
-                           &t->ids, &t->n, err);
+    return bundle_tokenize(from->tokenizer, "--eval", path, config_text_bos(from->config),
+                           LEAST_TOKENS, &t->ids, &t->n, err);
 }
 
 void eval_text_close(struct eval_text *t) {
@@ -53,7 +53,7 @@ static enum bise_status measure(const struct eval_text *t, const struct bise_mod
     struct evaluation e = {.call = CALL, .what = "evaluating: ", .listener = from->listener};
     int32_t *ids = NULL;
     enum bise_status s =
-        eval_usual(t->ids, t->n, window, model->config.bos_id, &ids, &e.shape, err);
+        eval_usual(t->ids, t->n, window, config_text_bos(&model->config), &ids, &e.shape, err);
     e.shape.vocab = model->config.vocab_size;
     e.ids = ids;
     if (!s)

@@ -171,8 +171,8 @@ static enum bise_status set_up(struct measure *m, const int32_t *ids, size_t n, 
     const size_t used = n < SENSITIVITY_TOKENS ? n : SENSITIVITY_TOKENS;
     enum bise_status s = check_model(m, err);
     if (!s)
-        s = eval_whole(ids, used, SENSITIVITY_SEQUENCE, m->model->config.bos_id, &m->ids, &m->shape,
-                       err);
+        s = eval_whole(ids, used, SENSITIVITY_SEQUENCE, config_text_bos(&m->model->config), &m->ids,
+                       &m->shape, err);
     m->shape.vocab = m->model->config.vocab_size;
     const struct bise_engine_params params = {.n_ctx = SENSITIVITY_SEQUENCE + 1,
                                               .chunk = SENSITIVITY_SEQUENCE + 1,

@@ -79,6 +79,8 @@ struct bise_model_info {
     double rope_theta;
     float norm_eps;
     int32_t bos_id;
+    int32_t text_bos;       /* what a text of its own begins with: bos_id, or -1 for nothing */
+    bool text_eos;          /* whether the tokenizer puts EOS behind a text of its own */
     const int32_t *eos_ids; /* [n_eos] */
     size_t n_eos;
     const char *chat_format; /* "v1", "v3", "chatml", "zephyr", "llama2", "none" or "" (unknown) */
@@ -102,7 +104,8 @@ BISE_API const struct bise_model_info *bise_model_info(const struct bise_model *
 /* ---- tokenizer --------------------------------------------------------------------------- */
 
 /* Text (len bytes of UTF-8; control pieces are never matched in it) to ids. dummy prefix as the
- * tokenizer file says. Writes at most cap ids; *n_ids is the number there are, whatever cap.
+ * tokenizer file says. Writes at most cap ids; *n_ids is the number there are, whatever cap,
+ * at most 4 * len + 8.
  * Temporary memory in proportion to len is taken and given back.
  * Errors: ARG (invalid UTF-8, with its offset; a model without a tokenizer), MEMORY. */
 BISE_API enum bise_status bise_tokenize(const struct bise_model *model, const char *text,

@@ -204,6 +204,9 @@ enum bise_status config_from_params(const struct json_value *root, const struct 
 }
 
 enum chat_format chat_from_template(const char *t, bool have_tokenizer, bool has_control_inst) {
+    /* Mistral's V7 has a [SYSTEM_PROMPT], phi's ends messages by <|im_sep|> or <|end|>. */
+    if (strstr(t, "[SYSTEM_PROMPT]") || strstr(t, "<|im_sep|>"))
+        return CHAT_UNKNOWN;
     if (strstr(t, "<|im_start|>") && strstr(t, "<|im_end|>"))
         return CHAT_CHATML;
     if (strstr(t, "<|user|>") && strstr(t, "<|assistant|>"))

@@ -28,6 +28,10 @@ static bool begins(const char *text, size_t n, const char *begin) {
     return true;
 }
 
+bool begins_with_any_case(const char *name, const char *begin) {
+    return begins(name, strlen(name), begin);
+}
+
 bool ends_with_any_case(const char *name, const char *end) {
     const size_t n = strlen(name), m = strlen(end);
     return n >= m && begins(name + n - m, m, end);

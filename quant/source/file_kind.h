@@ -21,7 +21,8 @@ enum bise_status refuse_stand_in(const char *path, const uint8_t *bytes, size_t 
                                  struct bise_error *err);
 /* Whether a name is that of a download that is not finished. */
 bool is_unfinished(const char *name);
-/* Whether name ends so, whatever the case of its letters. */
+/* Whether name begins, ends so, whatever the case of its letters. */
+bool begins_with_any_case(const char *name, const char *begin);
 bool ends_with_any_case(const char *name, const char *end);
 
 #endif

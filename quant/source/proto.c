@@ -70,6 +70,38 @@ void proto_specs(struct proto *p, bool byte_fallback, bool add_prefix) {
     put(p, "\x20\x00\x28\x01", 4);
 }
 
+static void put_u32_word(struct proto *p, uint32_t u) {
+    uint8_t bytes[4];
+    put_u32(bytes, u);
+    put(p, bytes, sizeof bytes);
+}
+
+void proto_token_flags(struct proto *p, uint32_t id, uint32_t flags) {
+    put_u32_word(p, id);
+    put_u32_word(p, flags);
+}
+
+void proto_merge(struct proto *p, uint32_t left, uint32_t right, uint32_t both) {
+    put_u32_word(p, left);
+    put_u32_word(p, right);
+    put_u32_word(p, both);
+}
+
+void proto_rules(struct proto *p, uint32_t rules, const struct proto *merges,
+                 const struct proto *tokens) {
+    struct proto inner = {0};
+    proto_varint(&inner, RULES_FLAGS << 3);
+    proto_varint(&inner, rules);
+    if (merges)
+        proto_bytes(&inner, RULES_MERGES, merges->at, merges->n);
+    if (tokens && tokens->n)
+        proto_bytes(&inner, RULES_TOKENS, tokens->at, tokens->n);
+    proto_bytes(p, RULES_FIELD, inner.at, inner.n);
+    p->failed =
+        p->failed || inner.failed || (merges && merges->failed) || (tokens && tokens->failed);
+    proto_free(&inner);
+}
+
 enum bise_status proto_take(struct proto *p, const char *where, uint8_t **bytes, size_t *len,
                             struct bise_error *err) {
     if (p->failed) {

@@ -16,6 +16,12 @@ void proto_piece(struct proto *p, const char *text, size_t len, float score, enu
 void proto_piece_unscored(struct proto *p, const char *text, size_t len, enum piece_kind kind);
 /* BPE, and the normalizer that changes nothing but spaces. */
 void proto_specs(struct proto *p, bool byte_fallback, bool add_prefix);
+/* What RULES_TOKENS and RULES_MERGES hold of one token, of one merge. */
+void proto_token_flags(struct proto *p, uint32_t id, uint32_t flags);
+void proto_merge(struct proto *p, uint32_t left, uint32_t right, uint32_t both);
+/* The field of rules: merges and tokens as put above; NULL: none. */
+void proto_rules(struct proto *p, uint32_t rules, const struct proto *merges,
+                 const struct proto *tokens);
 /* A field of bytes. */
 void proto_bytes(struct proto *p, uint32_t field, const void *data, size_t len);
 void proto_varint(struct proto *p, uint32_t value);

@@ -13,6 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Whether a model's name is one of those that follow instructions. */
+static bool is_instruct(const char *name) {
+    static const char *const words[] = {"instruct", "-chat", "_chat", "-it"};
+    for (; *name; name++)
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+            if (begins_with_any_case(name, words[i]))
+                return true;
+    return false;
+}
+
 /* config.json or params.json, whichever belongs to the weights' names; the other if it is missing.
  * *where: its path, the caller's. *quant_method: what it says of quantization, or "". */
 static enum bise_status read_config(struct source *s, const struct folder *f, char **where,
@@ -43,6 +53,9 @@ static enum bise_status read_config(struct source *s, const struct folder *f, ch
                                 &place, &s->config, err);
     else if (!status)
         status = config_from_params(json_root(config), &place, &s->config, err);
+    const struct json_value *name = status ? NULL : json_get(json_root(config), "_name_or_path");
+    s->says_instruct =
+        is_instruct(f->path) || (name && name->kind == JSON_STRING && is_instruct(name->string));
     const char *method = status ? NULL : config_quant_method(json_root(config));
     snprintf(quant_method, 64, "%s", method ? method : "");
     json_close(&config);
@@ -167,9 +180,9 @@ static enum bise_status bind_all(struct source *s, const struct folder *f, struc
     return status ? status : check_extra(s, note, err);
 }
 
-static enum bise_status find_tokenizer(struct source *s, const struct folder *f, struct note *note,
+static enum bise_status find_tokenizer(struct source *s, const struct folder *f,
                                        struct bise_error *err) {
-    static const char *const names[] = {"tokenizer.model", "tokenizer.model.v3"};
+    static const char *const names[] = {"tokenizer.model", "tokenizer.model.v3", "tokenizer.json"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (folder_has(f, names[i])) {
             s->tokenizer_path = file_join(f->path, names[i]);
@@ -181,10 +194,6 @@ static enum bise_status find_tokenizer(struct source *s, const struct folder *f,
                          "%s/tekken.json: tekken tokenizers are not supported: expected a "
                          "SentencePiece tokenizer.model",
                          f->path);
-    if (folder_has(f, "tokenizer.json"))
-        note_add(note,
-                 "%s/tokenizer.json is not read: the model's tokenizer.model is needed beside it",
-                 f->path);
     return BISE_OK;
 }
 
@@ -349,7 +358,7 @@ static enum bise_status open_from(struct source *s, const struct folder *f, stru
     if (!status && gguf)
         note_gguf(s, f->weights[0], note);
     if (!status && !gguf)
-        status = find_tokenizer(s, f, note, err);
+        status = find_tokenizer(s, f, err);
     if (!status && !gguf)
         status = read_template(s, f, err);
     describe(s);
@@ -426,13 +435,33 @@ const uint8_t *source_tokenizer_bytes(const struct source *s, size_t *len) {
     return s->tokenizer_bytes;
 }
 
-enum chat_format source_guess_chat(const struct source *s, const struct tokenizer *tokenizer) {
+static bool has_control(const struct tokenizer *t, const char *piece) {
+    const int32_t id = tokenizer_find(t, piece, strlen(piece));
+    return id >= 0 && tokenizer_kind(t, id) == PIECE_CONTROL;
+}
+
+enum chat_format source_guess_chat(const struct source *s, const struct tokenizer *tokenizer,
+                                   const char **why) {
+    *why = NULL;
     if (s->model)
         return s->config.chat;
     const bool control_inst = tokenizer && tokenizer_size(tokenizer) > 3 &&
                               tokenizer_kind(tokenizer, 3) == PIECE_CONTROL &&
                               strcmp(tokenizer_piece_raw(tokenizer, 3), "[INST]") == 0;
-    if (s->chat_template)
-        return chat_from_template(s->chat_template, tokenizer != NULL, control_inst);
-    return s->has_tokenizer_config ? CHAT_NONE : CHAT_UNKNOWN;
+    if (s->chat_template) {
+        const enum chat_format format =
+            chat_from_template(s->chat_template, tokenizer != NULL, control_inst);
+        if (format != CHAT_CHATML || !tokenizer ||
+            (has_control(tokenizer, "<|im_start|>") && has_control(tokenizer, "<|im_end|>")))
+            return format;
+        *why = "its template is ChatML's, but no token is called <|im_start|> or <|im_end|>";
+        return CHAT_UNKNOWN;
+    }
+    if (s->has_tokenizer_config)
+        return CHAT_NONE;
+    if (s->says_instruct)
+        *why =
+            "its name says that it follows instructions, but tokenizer_config.json, which has the "
+            "template, is missing: put it beside the weights, or give --chat-format";
+    return CHAT_UNKNOWN;
 }

@@ -35,9 +35,11 @@ uint64_t source_identity(const struct source *s);
 enum bise_status source_read_rows(const struct source *s, size_t i, uint32_t row, uint32_t n,
                                   float *out, struct bise_error *err);
 /* The chat format, where the files beside the weights make it certain; else CHAT_UNKNOWN.
- * tokenizer: the model's, NULL if there is none; it tells V1 from V3. */
+ * tokenizer: the model's, NULL if there is none; it tells V1 from V3, and whether ChatML's marks
+ * are tokens. *why: what is to be said of a format that is not certain, or NULL. */
 struct tokenizer;
-enum chat_format source_guess_chat(const struct source *s, const struct tokenizer *tokenizer);
+enum chat_format source_guess_chat(const struct source *s, const struct tokenizer *tokenizer,
+                                   const char **why);
 /* The tokenizer beside the weights; *path is owned by s, NULL if there is none. */
 const char *source_tokenizer_path(const struct source *s);
 /* The tokenizer in the file of weights (GGUF), as the bytes of a tokenizer.model [*len] owned by s;

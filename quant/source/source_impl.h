@@ -21,6 +21,7 @@ struct source {
     size_t tokenizer_len;
     char *chat_template;       /* NULL: none */
     bool has_tokenizer_config; /* without a template: a base model's */
+    bool says_instruct;        /* by its name or its config's */
     char description[1024];
     uint64_t identity;
 };

@@ -20,12 +20,18 @@ struct model_config {
     double rope_theta;
     float norm_eps;
     int32_t bos_id;
-    bool no_bos;  /* the beginning of a text is not marked by BOS */
-    bool add_eos; /* the end of a text is marked by EOS */
+    bool no_bos;    /* the beginning of a text is not marked by BOS */
+    bool add_eos;   /* the end of a text is marked by EOS */
+    bool own_rules; /* the tokenizer has rules of its own (tokenizer.h) */
     uint32_t n_eos;
     int32_t eos_ids[MAX_EOS];
     enum chat_format chat;
 };
+
+/* What a text of its own begins with; -1: nothing. */
+static inline int32_t config_text_bos(const struct model_config *c) {
+    return c->no_bos ? -1 : c->bos_id;
+}
 
 /* Every range and divisibility rule of a config, whatever it came from; where names the file in the
  * message. Errors: FORMAT, UNSUPPORTED. */

@@ -1,5 +1,5 @@
 /*
- * File format 1, byte for byte (docs/format.md is the full text). Little-endian, no struct is
+ * File format 1 and 2, byte for byte (docs/format.md is the full text). Little-endian, no struct is
  * written or read as it lies in memory.
  *
  *   0      preamble, FORMAT_PREAMBLE bytes: the offsets below
@@ -17,7 +17,7 @@
 #include "src/model/model.h"
 
 #define FORMAT_MAGIC    "BISE\r\n\x1a\n" /* 8 bytes; mangled by transfers in text mode */
-#define FORMAT_VERSION  1u
+#define FORMAT_VERSION  2u /* the latest: written where a file needs what version 1 has not */
 #define FORMAT_ALIGN    64u
 #define FORMAT_PREAMBLE 256u
 #define FORMAT_ENTRY    128u
@@ -34,7 +34,7 @@ enum preamble_field {
     AT_TOKENIZER_BYTES = 40,  /* u64; 0 where there is none */
     AT_TABLE_OFFSET = 48,     /* u64 */
     AT_N_TENSORS = 56,
-    AT_FLAGS = 60, /* FLAG_TIED_HEAD */
+    AT_FLAGS = 60,
     AT_DIM = 64,
     AT_N_LAYERS = 68,
     AT_N_HEADS = 72,
@@ -58,6 +58,10 @@ enum preamble_field {
     AT_PREAMBLE_UNUSED = 220
 };
 #define FLAG_TIED_HEAD  1u
+#define FLAG_NO_BOS     2u /* this and the following: version 2, which has at least one of them */
+#define FLAG_ADD_EOS    4u
+#define FLAG_OWN_RULES  8u
+#define FLAGS_OF_V2     (FLAG_NO_BOS | FLAG_ADD_EOS | FLAG_OWN_RULES)
 #define CHAT_NAME_BYTES 16
 
 /* Offsets in an entry of the tensor table. */
@@ -80,6 +84,7 @@ enum entry_field {
 struct file_header {
     struct model_config config;
     struct provenance provenance;
+    uint32_t version; /* as read; a writer takes the lowest that does */
     uint64_t file_bytes, header_bytes;
     uint64_t tokenizer_offset, tokenizer_bytes; /* both 0: none */
     uint64_t table_offset;

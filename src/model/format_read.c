@@ -34,12 +34,12 @@ enum bise_status format_read_preamble(const uint8_t *data, size_t n, uint64_t fi
     if (version > FORMAT_VERSION)
         return bise_fail(
             err, BISE_ERR_UNSUPPORTED,
-            "%s has format version %u; this program reads version %u: it needs a later "
+            "%s has format version %u; this program reads versions 1 to %u: it needs a later "
             "bise",
             name, version, FORMAT_VERSION);
-    if (version != FORMAT_VERSION)
-        return bise_fail(err, BISE_ERR_FORMAT, "%s: format version: expected %u, found %u", name,
-                         FORMAT_VERSION, version);
+    if (version == 0)
+        return bise_fail(err, BISE_ERR_FORMAT, "%s: format version: expected 1 to %u, found 0",
+                         name, FORMAT_VERSION);
     const uint64_t expected = get_u64(data + AT_FILE_BYTES);
     if (file_bytes < expected)
         return bise_fail(err, BISE_ERR_FORMAT,
@@ -76,10 +76,16 @@ static enum bise_status check_crc(const uint8_t *data, uint64_t header_bytes, co
 
 static enum bise_status read_config(struct model_config *c, const uint8_t *data, const char *name,
                                     struct bise_error *err) {
-    const uint32_t flags = get_u32(data + AT_FLAGS);
-    if (flags & ~FLAG_TIED_HEAD)
+    const uint32_t flags = get_u32(data + AT_FLAGS), version = get_u32(data + AT_VERSION);
+    if (flags & ~(FLAG_TIED_HEAD | (version > 1 ? FLAGS_OF_V2 : 0)))
         return bise_fail(err, BISE_ERR_UNSUPPORTED, "%s: unknown flags %#x", name, flags);
+    if (version > 1 && !(flags & FLAGS_OF_V2))
+        return bise_fail(err, BISE_ERR_FORMAT, "%s: a file of version 2 with nothing that needs it",
+                         name);
     c->tied_head = flags & FLAG_TIED_HEAD;
+    c->no_bos = flags & FLAG_NO_BOS;
+    c->add_eos = flags & FLAG_ADD_EOS;
+    c->own_rules = flags & FLAG_OWN_RULES;
     c->dim = get_u32(data + AT_DIM);
     c->n_layers = get_u32(data + AT_N_LAYERS);
     c->n_heads = get_u32(data + AT_N_HEADS);
@@ -300,6 +306,7 @@ enum bise_status format_read(struct file_header *h, const uint8_t *data, size_t 
         s = bise_fail(err, BISE_ERR_FORMAT, "%s: unused bytes of the header are not zero", name);
     if (s == BISE_OK)
         s = read_config(&h->config, data, name, err);
+    h->version = get_u32(data + AT_VERSION);
     if (s == BISE_OK)
         s = read_provenance(h, data, &at, name, err);
     if (s == BISE_OK)

@@ -39,8 +39,13 @@ enum bise_status format_place(struct file_header *h, struct bise_error *err) {
     return BISE_OK;
 }
 
+static uint32_t flags_of(const struct model_config *c) {
+    return (c->tied_head ? FLAG_TIED_HEAD : 0) | (c->no_bos ? FLAG_NO_BOS : 0) |
+           (c->add_eos ? FLAG_ADD_EOS : 0) | (c->own_rules ? FLAG_OWN_RULES : 0);
+}
+
 static void write_config(const struct model_config *c, uint8_t *out) {
-    put_u32(out + AT_FLAGS, c->tied_head ? FLAG_TIED_HEAD : 0);
+    put_u32(out + AT_FLAGS, flags_of(c));
     put_u32(out + AT_DIM, c->dim);
     put_u32(out + AT_N_LAYERS, c->n_layers);
     put_u32(out + AT_N_HEADS, c->n_heads);
@@ -88,7 +93,7 @@ static void write_entry(const struct tensor *t, uint8_t *out) {
 
 void format_write(const struct file_header *h, uint8_t *out) {
     memcpy(out + AT_MAGIC, FORMAT_MAGIC, 8);
-    put_u32(out + AT_VERSION, FORMAT_VERSION);
+    put_u32(out + AT_VERSION, flags_of(&h->config) & FLAGS_OF_V2 ? 2 : 1);
     put_u64(out + AT_FILE_BYTES, h->file_bytes);
     put_u64(out + AT_HEADER_BYTES, h->header_bytes);
     put_u64(out + AT_TOKENIZER_OFFSET, h->tokenizer_offset);

@@ -32,6 +32,7 @@ static enum bise_status read_header(struct bise_model *m, uint64_t file_bytes, c
     if (s != BISE_OK)
         return s;
     m->config = h.config;
+    m->version = h.version;
     m->provenance = h.provenance;
     m->tensors = h.tensors;
     m->n_tensors = h.n_tensors;
@@ -98,6 +99,15 @@ static enum bise_status open_tokenizer(struct bise_model *m, const char *path,
         tokenizer_open(&m->tokenizer, m->tokenizer_bytes, m->tokenizer_len, path, err);
     if (s != BISE_OK)
         return s;
+    if (tokenizer_has_rules(m->tokenizer) != m->config.own_rules)
+        return bise_fail(err, BISE_ERR_FORMAT,
+                         "%s: the header says that the tokenizer has %srules of its own; it has "
+                         "%s",
+                         path, m->config.own_rules ? "" : "no ",
+                         m->config.own_rules ? "none" : "some");
+    for (uint32_t i = 0; i < m->config.n_eos; i++)
+        tokenizer_reserve(m->tokenizer, m->config.eos_ids[i]);
+    tokenizer_reserve(m->tokenizer, m->config.bos_id);
     const size_t n = tokenizer_size(m->tokenizer);
     if (n > m->config.vocab_size)
         return bise_fail(err, BISE_ERR_FORMAT,
@@ -138,6 +148,8 @@ static void fill_info(struct bise_model *m, uint64_t file_bytes) {
         .rope_theta = c->rope_theta,
         .norm_eps = c->norm_eps,
         .bos_id = c->bos_id,
+        .text_bos = config_text_bos(c),
+        .text_eos = c->add_eos,
         .eos_ids = c->eos_ids,
         .n_eos = c->n_eos,
         .chat_format = chat_format_name(c->chat),

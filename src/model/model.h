@@ -46,6 +46,7 @@ struct provenance {
 struct bise_model {
     char name[64]; /* of its file, cut where longer; for messages */
     struct model_config config;
+    uint32_t version; /* of the file */
     struct bise_model_info info;
     struct provenance provenance;
     struct tensor *tensors; /* [n_tensors] in file order */

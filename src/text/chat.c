@@ -9,12 +9,8 @@
 
 /* ---- opening ---- */
 
-static int32_t find_piece(const struct chat *c, const char *piece) {
-    return tokenizer_find(c->tokenizer, piece, strlen(piece));
-}
-
 static int32_t find_control(const struct chat *c, const char *piece) {
-    const int32_t id = find_piece(c, piece);
+    const int32_t id = tokenizer_find(c->tokenizer, piece, strlen(piece));
     return id >= 0 && tokenizer_kind(c->tokenizer, id) == PIECE_CONTROL ? id : -1;
 }
 
@@ -38,8 +34,11 @@ enum bise_status chat_open(struct chat **out, const struct tokenizer *tokenizer,
     c->n_end = n_eos;
     c->inst = find_control(c, "[INST]");
     c->inst_end = find_control(c, "[/INST]");
-    c->im_start = find_piece(c, "<|im_start|>");
-    c->im_end = find_piece(c, "<|im_end|>");
+    c->im_start = find_control(c, "<|im_start|>");
+    c->im_end = find_control(c, "<|im_end|>");
+    c->roles[0] = find_control(c, "<|system|>");
+    c->roles[1] = find_control(c, "<|user|>");
+    c->roles[2] = find_control(c, "<|assistant|>");
     if (format == CHAT_CHATML && c->im_end >= 0)
         c->end_ids[c->n_end++] = c->im_end;
     if (format == CHAT_V3 && (c->inst < 0 || c->inst_end < 0)) {

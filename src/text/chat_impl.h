@@ -21,6 +21,7 @@ struct chat {
     size_t n_end;
     int32_t inst, inst_end;   /* V3 */
     int32_t im_start, im_end; /* ChatML; -1 where the vocabulary has them not */
+    int32_t roles[3];         /* Zephyr's <|system|>, <|user|>, <|assistant|>; likewise */
     char *system;             /* NULL: none */
     size_t system_len;
     struct message *messages; /* [n_messages] */
@@ -33,7 +34,7 @@ struct chat {
     size_t n_pending, cap_pending;
     chat_event_fn *watch; /* NULL: none */
     void *watch_arg;
-    bool after_answer; /* the next segment goes on in the answer's text: no dummy prefix */
+    bool goes_on; /* the next segment goes on in the text before it: no dummy prefix */
 };
 
 /* Tells who watches. */

@@ -46,26 +46,35 @@ static void put(struct render *r, const char *literal) {
     put_text(r, literal, strlen(literal));
 }
 
+/* Mistral's and Meta's formats are defined segment by segment, each with its prefix; the others are
+ * texts, which have it where the tokenizer's rules put it. */
+static bool takes_prefix(const struct chat *c) {
+    const bool by_segments =
+        c->format == CHAT_V1 || c->format == CHAT_V3 || c->format == CHAT_LLAMA2;
+    return !c->goes_on &&
+           (by_segments || c->n_ids == 0 || tokenizer_prefix(c->tokenizer) != PREFIX_FIRST);
+}
+
 static void close_segment(struct render *r) {
     struct chat *c = r->c;
-    const size_t most = 3 * c->n_pending + 3; /* a space may become three bytes */
+    const size_t most = TOKENIZER_MAX_IDS(c->n_pending);
     if (r->status || !c->n_pending || !reserve_ids(r, most))
         return;
     size_t n;
-    r->status = tokenizer_encode(c->tokenizer, c->pending, c->n_pending, !c->after_answer,
+    r->status = tokenizer_encode(c->tokenizer, c->pending, c->n_pending, takes_prefix(c),
                                  c->ids + c->n_ids, most, &n, r->err);
     if (r->status)
         return;
     c->n_ids += n;
     c->n_pending = 0;
-    c->after_answer = false;
+    c->goes_on = false;
 }
 
 static void put_ids(struct render *r, const int32_t *ids, size_t n) {
     close_segment(r);
     if (r->status || !n || !reserve_ids(r, n))
         return;
-    r->c->after_answer = false;
+    r->c->goes_on = false;
     memcpy(r->c->ids + r->c->n_ids, ids, n * sizeof *ids);
     r->c->n_ids += n;
 }
@@ -146,21 +155,28 @@ static void user_chatml(struct render *r, const struct message *m, size_t i) {
     put(r, "assistant\n");
 }
 
+static void zephyr_mark(struct render *r, int role) {
+    static const char *const marks[] = {"<|system|>", "<|user|>", "<|assistant|>"};
+    put_mark(r, r->c->roles[role], marks[role]);
+    put(r, "\n");
+}
+
 static void user_zephyr(struct render *r, const struct message *m, size_t i) {
     if (i)
         put(r, "\n"); /* after the answer's EOS */
     else
         put_id(r, r->c->bos);
     if (!i && r->c->system) {
-        put(r, "<|system|>\n");
+        zephyr_mark(r, 0);
         put_system(r);
         put_id(r, r->c->eos);
         put(r, "\n");
     }
-    put(r, "<|user|>\n");
+    zephyr_mark(r, 1);
     put_text(r, m->text, m->len);
     put_id(r, r->c->eos);
-    put(r, "\n<|assistant|>\n");
+    put(r, "\n");
+    zephyr_mark(r, 2);
 }
 
 static void user_llama2(struct render *r, const struct message *m, size_t i) {
@@ -195,11 +211,15 @@ static bool is_open(const struct chat *c, const struct message *m) {
 }
 
 static void render_answer(struct render *r, const struct message *m) {
-    const struct chat *c = r->c;
+    struct chat *c = r->c;
     size_t len = m->len;
     while (c->format == CHAT_V3 && len && m->text[len - 1] == ' ')
         len--;
+    if (m->text) /* in these formats it stands in one text with the line before it */
+        c->goes_on = c->format == CHAT_CHATML || c->format == CHAT_ZEPHYR;
     put_text(r, m->text, len);
+    if (m->text && c->format == CHAT_LLAMA2)
+        put(r, " "); /* Meta's blank before the end */
     put_ids(r, m->answer, m->n_answer);
     if (!has_end(c, m) && !is_open(c, m))
         put_id(r, c->format == CHAT_CHATML ? c->im_end : c->eos);
@@ -213,8 +233,8 @@ static void render_message(struct render *r, size_t i) {
         render_answer(r, m);
     } else {
         const size_t nth = i - c->n_dropped;
-        c->after_answer = nth && is_open(c, m - 1);
-        if (c->after_answer && c->format == CHAT_CHATML)
+        c->goes_on = nth && is_open(c, m - 1);
+        if (c->goes_on && c->format == CHAT_CHATML)
             put(r, chat_end_text(c));
         render_user[c->format](r, m, nth);
         close_segment(r);

@@ -1,6 +1,8 @@
+#include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/base/utf8.h"
 #include "src/os/mem.h"
+#include "src/os/process.h"
 #include "src/text/protobuf.h"
 #include "src/text/tokenizer_impl.h"
 
@@ -9,12 +11,42 @@
 
 /* ---- pieces by their bytes ---- */
 
-/* FNV-1a, folded so that the low bits depend on all of it. */
-static size_t hash_bytes(const char *s, size_t len) {
-    uint64_t h = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (uint8_t)s[i]) * 0x100000001b3u;
-    return (size_t)(h ^ h >> 29);
+static uint64_t rotate(uint64_t x, int n) {
+    return x << n | x >> (64 - n);
+}
+
+static void sip_round(uint64_t v[4]) {
+    v[0] += v[1];
+    v[2] += v[3];
+    v[1] = rotate(v[1], 13) ^ v[0];
+    v[3] = rotate(v[3], 16) ^ v[2];
+    v[0] = rotate(v[0], 32);
+    v[2] += v[1];
+    v[0] += v[3];
+    v[1] = rotate(v[1], 17) ^ v[2];
+    v[3] = rotate(v[3], 21) ^ v[0];
+    v[2] = rotate(v[2], 32);
+}
+
+/* SipHash-1-3 (Aumasson and Bernstein 2012, with one and three rounds). */
+static size_t hash_bytes(const uint64_t key[2], const char *s, size_t len) {
+    uint64_t v[4] = {key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du,
+                     key[0] ^ 0x6c7967656e657261u, key[1] ^ 0x7465646279746573u};
+    for (size_t at = 0; at <= len; at += 8) {
+        uint8_t word[8] = {0};
+        const size_t n = len - at < 8 ? len - at : 8;
+        memcpy(word, s + at, n);
+        if (n < 8)
+            word[7] = (uint8_t)len;
+        const uint64_t m = get_u64(word);
+        v[3] ^= m;
+        sip_round(v);
+        v[0] ^= m;
+    }
+    v[2] ^= 0xff;
+    for (int i = 0; i < 3; i++)
+        sip_round(v);
+    return (size_t)(v[0] ^ v[1] ^ v[2] ^ v[3]);
 }
 
 /* Room for n entries; false without memory. */
@@ -27,13 +59,15 @@ static bool piece_index_open(struct piece_index *index, size_t n) {
         return false;
     memset(index->slots, 0xff, size * sizeof *index->slots);
     index->mask = size - 1;
+    index->key[0] = process_random();
+    index->key[1] = process_random();
     return true;
 }
 
 /* The slot that holds the piece, or the free one where it belongs. */
 static size_t find_slot(const struct piece_index *index, const struct tokenizer *t,
                         const char *piece, size_t len) {
-    size_t i = hash_bytes(piece, len) & index->mask;
+    size_t i = hash_bytes(index->key, piece, len) & index->mask;
     while (index->slots[i] >= 0) {
         const struct piece *p = &t->pieces[index->slots[i]];
         if (p->raw_len == len && memcmp(t->raw + p->raw, piece, len) == 0)
@@ -61,7 +95,7 @@ int32_t piece_index_find(const struct piece_index *index, const struct tokenizer
 /* ---- tokenizer.model: SentencePiece's ModelProto (sentencepiece_model.proto) ---- */
 
 /* Field numbers. */
-enum { MODEL_PIECES = 1, MODEL_TRAINER = 2, MODEL_NORMALIZER = 3 };
+enum { MODEL_PIECES = 1, MODEL_TRAINER = 2, MODEL_NORMALIZER = 3 }; /* and RULES_FIELD */
 enum { PIECE_TEXT = 1, PIECE_SCORE = 2, PIECE_TYPE = 3 };
 enum {
     TRAINER_MODEL_TYPE = 3,
@@ -91,8 +125,8 @@ struct model_proto {
     const char *name; /* for messages */
     size_t n_pieces, raw_bytes;
     uint64_t model_type;
-    struct span charsmap, unk_surface, bos_piece, eos_piece;
-    bool byte_fallback, suffix, add_prefix, remove_spaces, escape_spaces;
+    struct span charsmap, unk_surface, bos_piece, eos_piece, rules;
+    bool byte_fallback, suffix, add_prefix, remove_spaces, escape_spaces, has_rules;
 };
 
 struct piece_proto {
@@ -178,6 +212,11 @@ static enum bise_status read_outline(struct model_proto *m, const void *data, si
         if (f.number == MODEL_PIECES) {
             m->n_pieces++;
             m->raw_bytes += f.len; /* no less than the piece's text; their sum is at most len */
+        } else if (f.number == RULES_FIELD) {
+            if (m->has_rules)
+                return damaged(m, "rules", err);
+            m->has_rules = true;
+            m->rules = field_span(&f);
         } else if (f.number == MODEL_TRAINER && !read_trainer(m, &f)) {
             return damaged(m, "trainer_spec", err);
         } else if (f.number == MODEL_NORMALIZER && !read_normalizer(m, &f)) {
@@ -218,6 +257,39 @@ static enum bise_status check_outline(const struct model_proto *m, struct bise_e
         what);
 }
 
+/* Turn marks, whatever kind a file gives them: a user who types one means its text. */
+static bool is_turn_mark(const char *s, size_t len, enum piece_kind kind) {
+    static const char *const marks[] = {"<s>",
+                                        "</s>",
+                                        "[INST]",
+                                        "[/INST]",
+                                        "<<SYS>>",
+                                        "<</SYS>>",
+                                        "[TOOL_CALLS]",
+                                        "[TOOL_RESULTS]",
+                                        "[AVAILABLE_TOOLS]",
+                                        "[/TOOL_RESULTS]",
+                                        "[/SYSTEM_PROMPT]",
+                                        "[SYSTEM_PROMPT]",
+                                        "[/AVAILABLE_TOOLS]",
+                                        "<start_of_turn>",
+                                        "<end_of_turn>"};
+    if (kind != PIECE_NORMAL && kind != PIECE_USER_DEFINED)
+        return false;
+    size_t letters = 2;
+    while (letters < len &&
+           ((s[letters] >= 'a' && s[letters] <= 'z') || s[letters] == '_' ||
+            (s[letters] >= 'A' && s[letters] <= 'Z') || (s[letters] >= '0' && s[letters] <= '9')))
+        letters++;
+    if (len > 4 && letters + 2 == len && memcmp(s, "<|", 2) == 0 &&
+        memcmp(s + letters, "|>", 2) == 0)
+        return true;
+    for (size_t i = 0; kind == PIECE_USER_DEFINED && i < sizeof marks / sizeof *marks; i++)
+        if (strlen(marks[i]) == len && memcmp(marks[i], s, len) == 0)
+            return true;
+    return false;
+}
+
 /* Checks one piece and copies it to the end of t->raw. */
 static enum bise_status add_piece(struct tokenizer *t, size_t id, const struct piece_proto *p,
                                   size_t *raw_at, const char *name, struct bise_error *err) {
@@ -238,6 +310,8 @@ static enum bise_status add_piece(struct tokenizer *t, size_t id, const struct p
                                    .raw_len = (uint32_t)p->text.len,
                                    .score = p->score,
                                    .kind = (enum piece_kind)p->type};
+    if (is_turn_mark(p->text.data, p->text.len, t->pieces[id].kind))
+        t->pieces[id].kind = PIECE_CONTROL;
     memcpy(t->raw + *raw_at, p->text.data, p->text.len);
     *raw_at += p->text.len;
     t->raw[(*raw_at)++] = 0;
@@ -273,8 +347,6 @@ static enum bise_status index_pieces(struct tokenizer *t, const char *name,
         if (!piece_index_add(mergeable ? &t->mergeable : &t->reserved, t, (int32_t)i))
             return bise_fail(err, BISE_ERR_FORMAT, "%s: piece %zu (\"%.64s\") is there twice", name,
                              i, t->raw + t->pieces[i].raw);
-        if (kind == PIECE_USER_DEFINED)
-            t->user_defined[t->n_user_defined++] = (int32_t)i;
         t->has_unused |= kind == PIECE_UNUSED;
         if (kind == PIECE_UNKNOWN) {
             if (t->unk_id >= 0)
@@ -352,14 +424,182 @@ static void decode_pieces(struct tokenizer *t, struct span unk_surface) {
     }
 }
 
-/* User-defined ids in the order of their bytes, so that the longest match is a walk down ranges. */
-static int compare_raw(const void *a, const void *b, void *tokenizer) {
-    const struct tokenizer *t = tokenizer;
-    const struct piece *pa = &t->pieces[*(const int32_t *)a];
-    const struct piece *pb = &t->pieces[*(const int32_t *)b];
-    const uint32_t common = pa->raw_len < pb->raw_len ? pa->raw_len : pb->raw_len;
-    const int order = memcmp(t->raw + pa->raw, t->raw + pb->raw, common);
-    return order ? order : (pa->raw_len > pb->raw_len) - (pa->raw_len < pb->raw_len);
+/* ---- rules ---- */
+
+/* n entries of `words` u32 in a field of bytes. */
+static bool entries_of(struct span s, size_t words, size_t *n) {
+    *n = s.len / (4 * words);
+    return s.len % (4 * words) == 0;
+}
+
+static uint32_t word_of(struct span s, size_t i) {
+    return get_u32((const uint8_t *)s.data + 4 * i);
+}
+
+static int by_right(const void *a, const void *b) {
+    const struct merge *x = a, *y = b;
+    return (x->right > y->right) - (x->right < y->right);
+}
+
+/* Whether piece id is left and right put together. */
+static bool is_both(const struct tokenizer *t, uint32_t left, uint32_t right, uint32_t id) {
+    if (left >= t->n_pieces || right >= t->n_pieces || id >= t->n_pieces)
+        return false;
+    const struct piece *a = &t->pieces[left], *b = &t->pieces[right], *ab = &t->pieces[id];
+    return ab->raw_len == a->raw_len + b->raw_len && ab->kind != PIECE_CONTROL &&
+           memcmp(t->raw + ab->raw, t->raw + a->raw, a->raw_len) == 0 &&
+           memcmp(t->raw + ab->raw + a->raw_len, t->raw + b->raw, b->raw_len) == 0;
+}
+
+/* Sorts the list by left, then right; no pair comes twice. */
+static enum bise_status read_merges(struct tokenizer *t, struct span list, const char *name,
+                                    struct bise_error *err) {
+    size_t n;
+    if (!entries_of(list, 3, &n) || n > TOKENIZER_MAX_PIECES)
+        return bise_fail(err, BISE_ERR_FORMAT, "%s: a list of merges of %zu bytes", name, list.len);
+    t->merges = calloc(n + 1, sizeof *t->merges);
+    t->merge_first = calloc(t->n_pieces + 2, sizeof *t->merge_first);
+    if (!t->merges || !t->merge_first)
+        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for its %zu merges", name, n);
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t left = word_of(list, 3 * i), right = word_of(list, 3 * i + 1);
+        if (!is_both(t, left, right, word_of(list, 3 * i + 2)))
+            return bise_fail(err, BISE_ERR_FORMAT,
+                             "%s: merge %zu: expected two pieces and the piece of both", name, i);
+        t->merge_first[left + 2]++;
+    }
+    for (size_t i = 2; i < t->n_pieces + 2; i++)
+        t->merge_first[i] += t->merge_first[i - 1];
+    for (size_t i = 0; i < n;
+         i++) /* merge_first[left + 1] goes from where left begins to its end */
+        t->merges[t->merge_first[word_of(list, 3 * i) + 1]++] =
+            (struct merge){word_of(list, 3 * i + 1), word_of(list, 3 * i + 2), (uint32_t)i};
+    for (size_t left = 0; left < t->n_pieces; left++) {
+        struct merge *m = t->merges + t->merge_first[left];
+        const size_t n_left = t->merge_first[left + 1] - t->merge_first[left];
+        if (n_left > 1)
+            qsort(m, n_left, sizeof *m, by_right);
+        for (size_t i = 1; i < n_left; i++)
+            if (m[i].right == m[i - 1].right)
+                return bise_fail(err, BISE_ERR_FORMAT, "%s: merge %u is there twice", name,
+                                 m[i].rank);
+    }
+    return BISE_OK;
+}
+
+/* Where tokens are matched in the changed text, their names are changed as that is. */
+static void add_changed(struct tokenizer *t, struct set_name name, size_t *at) {
+    char *out = t->patterns + *at;
+    size_t n = 0;
+    if (!(t->rules & RULE_PREFIX_LATE) && (t->rules & RULE_PREFIX) != PREFIX_NEVER) {
+        memcpy(out, SPACE_MARK, SPACE_MARK_LEN);
+        n = SPACE_MARK_LEN;
+    }
+    for (uint32_t i = 0; i < name.len; i++) {
+        const bool space = name.text[i] == ' ' && (t->rules & RULE_SPACES_EARLY);
+        memcpy(out + n, space ? SPACE_MARK : name.text + i, space ? SPACE_MARK_LEN : 1);
+        n += space ? SPACE_MARK_LEN : 1;
+    }
+    name.text = out;
+    name.len = (uint32_t)n;
+    *at += n;
+    name_set_add(&t->changed_tokens, name);
+}
+
+/* Tokens that the rules name, user-defined pieces that they do not, and control pieces, each with
+ * those like it. flags [n_pieces]: of the rules, -1 where they say nothing of a piece. */
+static void sort_tokens(struct tokenizer *t, const int16_t *flags) {
+    size_t at = 0;
+    for (size_t i = 0; i < t->n_pieces; i++) {
+        const struct piece *p = &t->pieces[i];
+        const bool named = flags && flags[i] >= 0, control = p->kind == PIECE_CONTROL;
+        const struct set_name name = {t->raw + p->raw, p->raw_len, (int32_t)i,
+                                      named ? (uint32_t)flags[i] : 0};
+        if (control || (named && !(name.flags & TOKEN_NORMALIZED)))
+            name_set_add(&t->special_tokens, name);
+        if (named && !control && (name.flags & TOKEN_NORMALIZED))
+            add_changed(t, name, &at);
+        else if (named && !control)
+            name_set_add(&t->raw_tokens, name);
+        else if (p->kind == PIECE_USER_DEFINED)
+            name_set_add(&t->user_defined, name);
+    }
+    name_set_sort(&t->special_tokens);
+    name_set_sort(&t->changed_tokens);
+    name_set_sort(&t->raw_tokens);
+    name_set_sort(&t->user_defined);
+}
+
+/* What the rules say of tokens; *bytes: of their names, changed. */
+static enum bise_status read_token_flags(struct tokenizer *t, struct span list, const char *name,
+                                         int16_t **flags, size_t *bytes, struct bise_error *err) {
+    size_t n;
+    *bytes = 0;
+    if (!entries_of(list, 2, &n))
+        return bise_fail(err, BISE_ERR_FORMAT, "%s: a list of tokens of %zu bytes", name, list.len);
+    *flags = malloc((t->n_pieces + 1) * sizeof **flags);
+    if (!*flags)
+        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for its %zu tokens", name, n);
+    memset(*flags, 0xff, (t->n_pieces + 1) * sizeof **flags);
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t id = word_of(list, 2 * i), value = word_of(list, 2 * i + 1);
+        if (id >= t->n_pieces || value > TOKEN_FLAGS || (*flags)[id] >= 0)
+            return bise_fail(err, BISE_ERR_FORMAT,
+                             "%s: token %zu of the rules: id %u, flags %u: no such piece or flags, "
+                             "or there twice",
+                             name, i, id, value);
+        (*flags)[id] = (int16_t)value;
+        *bytes += SPACE_MARK_LEN + (size_t)SPACE_MARK_LEN * t->pieces[id].raw_len;
+    }
+    return BISE_OK;
+}
+
+static enum bise_status read_rules(struct tokenizer *t, const struct model_proto *m,
+                                   struct bise_error *err) {
+    struct pb_reader r = pb_open(m->rules.data, m->rules.len);
+    struct pb_field f;
+    enum pb_result result = PB_END;
+    struct span merges = {0}, tokens = {0};
+    int16_t *flags = NULL;
+    size_t bytes = 0, n_named = 0, n_control = 0, n_user = 0;
+    uint64_t rules = 0;
+    while (m->has_rules && (result = pb_next(&r, &f)) == PB_FIELD) {
+        if (f.wire == PB_VARINT && f.number == RULES_FLAGS)
+            rules = f.value;
+        else if (f.wire == PB_BYTES && f.number == RULES_MERGES)
+            merges = field_span(&f);
+        else if (f.wire == PB_BYTES && f.number == RULES_TOKENS)
+            tokens = field_span(&f);
+        else
+            result = PB_BAD;
+        if (result == PB_BAD)
+            break;
+    }
+    if (result == PB_BAD || (rules & ~(uint64_t)RULE_ALL) || (rules & RULE_PREFIX) > PREFIX_FIRST)
+        return damaged(m, "rules", err);
+    t->has_rules = m->has_rules;
+    t->rules = m->has_rules
+                   ? (uint32_t)rules
+                   : RULE_SPACES_EARLY | (uint32_t)(m->add_prefix ? PREFIX_ALWAYS : PREFIX_NEVER);
+    enum bise_status s = merges.data ? read_merges(t, merges, m->name, err) : BISE_OK;
+    if (!s && merges.data && !t->byte_fallback)
+        s = damaged(m, "rules (merges without byte_fallback)", err);
+    if (!s && tokens.data)
+        s = read_token_flags(t, tokens, m->name, &flags, &bytes, err);
+    for (size_t i = 0; i < t->n_pieces; i++) {
+        n_named += flags && flags[i] >= 0;
+        n_control += t->pieces[i].kind == PIECE_CONTROL;
+        n_user += t->pieces[i].kind == PIECE_USER_DEFINED;
+    }
+    if (!s &&
+        (!(t->patterns = malloc(bytes + 1)) || !name_set_open(&t->user_defined, n_user) ||
+         !name_set_open(&t->raw_tokens, n_named) || !name_set_open(&t->changed_tokens, n_named) ||
+         !name_set_open(&t->special_tokens, n_named + n_control + n_user)))
+        s = bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for its tokens", m->name);
+    if (!s)
+        sort_tokens(t, flags);
+    free(flags);
+    return s;
 }
 
 static bool take_memory(struct tokenizer *t, const struct model_proto *m) {
@@ -370,9 +610,7 @@ static bool take_memory(struct tokenizer *t, const struct model_proto *m) {
     t->pieces = calloc(m->n_pieces, sizeof *t->pieces);
     t->raw = malloc(raw_bytes);
     t->text = malloc(text_bytes);
-    t->user_defined = malloc(m->n_pieces * sizeof *t->user_defined);
-    return t->pieces && t->raw && t->text && t->user_defined &&
-           piece_index_open(&t->mergeable, m->n_pieces) &&
+    return t->pieces && t->raw && t->text && piece_index_open(&t->mergeable, m->n_pieces) &&
            piece_index_open(&t->reserved, m->n_pieces);
 }
 
@@ -397,7 +635,6 @@ static enum bise_status tokenizer_read(struct tokenizer *t, const void *data, si
                          m.n_pieces);
     t->unk_id = -1;
     t->byte_fallback = m.byte_fallback;
-    t->add_prefix = m.add_prefix;
     status = read_pieces(t, &m, data, len, err);
     if (!status)
         status = index_pieces(t, name, err);
@@ -408,8 +645,7 @@ static enum bise_status tokenizer_read(struct tokenizer *t, const void *data, si
     t->bos_id = control_id(t, m.bos_piece);
     t->eos_id = control_id(t, m.eos_piece);
     decode_pieces(t, m.unk_surface);
-    qsort_r(t->user_defined, t->n_user_defined, sizeof *t->user_defined, compare_raw, t);
-    return BISE_OK;
+    return read_rules(t, &m, err);
 }
 
 /* ---- the opened tokenizer ---- */
@@ -437,7 +673,13 @@ void tokenizer_close(struct tokenizer **t) {
     free((*t)->text);
     free((*t)->mergeable.slots);
     free((*t)->reserved.slots);
-    free((*t)->user_defined);
+    name_set_close(&(*t)->user_defined);
+    name_set_close(&(*t)->raw_tokens);
+    name_set_close(&(*t)->changed_tokens);
+    name_set_close(&(*t)->special_tokens);
+    free((*t)->patterns);
+    free((*t)->merges);
+    free((*t)->merge_first);
     free(*t);
     *t = NULL;
 }
@@ -454,8 +696,34 @@ int32_t tokenizer_eos(const struct tokenizer *t) {
     return t->eos_id;
 }
 
-bool tokenizer_adds_prefix(const struct tokenizer *t) {
-    return t->add_prefix;
+enum prefix_when tokenizer_prefix(const struct tokenizer *t) {
+    return (enum prefix_when)(t->rules & RULE_PREFIX);
+}
+
+bool tokenizer_has_rules(const struct tokenizer *t) {
+    return t->has_rules;
+}
+
+static void take_out(struct name_set *m, int32_t id) {
+    size_t n = 0;
+    for (size_t i = 0; i < m->n; i++)
+        if (m->names[i].id != id)
+            m->names[n++] = m->names[i];
+    m->n = n;
+}
+
+void tokenizer_reserve(struct tokenizer *t, int32_t id) {
+    if (id < 0 || (size_t)id >= t->n_pieces || t->pieces[id].kind != PIECE_USER_DEFINED)
+        return;
+    struct piece *p = &t->pieces[id];
+    p->kind = PIECE_CONTROL;
+    p->text_len = 0;
+    take_out(&t->user_defined, id);
+    take_out(&t->raw_tokens, id);
+    take_out(&t->changed_tokens, id);
+    take_out(&t->special_tokens, id);
+    name_set_add(&t->special_tokens, (struct set_name){t->raw + p->raw, p->raw_len, id, 0});
+    name_set_sort(&t->special_tokens);
 }
 
 enum piece_kind tokenizer_kind(const struct tokenizer *t, int32_t id) {

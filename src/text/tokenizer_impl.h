@@ -2,6 +2,7 @@
 #ifndef BISE_SRC_TEXT_TOKENIZER_IMPL_H
 #define BISE_SRC_TEXT_TOKENIZER_IMPL_H
 
+#include "src/text/name_set.h"
 #include "src/text/tokenizer.h"
 
 #define SPACE_MARK     "\xe2\x96\x81" /* U+2581, what a space is inside pieces */
@@ -14,10 +15,18 @@ struct piece {
     enum piece_kind kind;
 };
 
-/* Open addressing over raw pieces: ids, -1 where free. */
+/* Open addressing over raw pieces: ids, -1 where free. Hashes are keyed by numbers that nobody can
+ * foresee, so that no file can be made to collide. */
 struct piece_index {
     int32_t *slots;
     size_t mask;
+    uint64_t key[2];
+};
+
+/* A pair that may be merged. */
+struct merge {
+    uint32_t right, id; /* id: what it becomes */
+    uint32_t rank;      /* place in the list */
 };
 
 struct tokenizer {
@@ -27,11 +36,17 @@ struct tokenizer {
     char *text;                   /* every piece decoded */
     struct piece_index mergeable; /* normal, user-defined and unused pieces: what text can become */
     struct piece_index reserved;  /* the others */
-    int32_t *user_defined;        /* [n_user_defined] ids in order of their bytes */
-    size_t n_user_defined;
-    int32_t byte_ids[256];          /* used if byte_fallback */
+    struct name_set user_defined; /* pieces matched before merging, as SentencePiece does */
+    struct name_set raw_tokens;   /* matched in the text as it stands: docs/format.md's tokens */
+    struct name_set changed_tokens; /* and those matched in the changed text */
+    struct name_set special_tokens; /* raw_tokens and all control pieces */
+    char *patterns;                 /* changed_tokens' texts */
+    uint32_t rules;        /* enum tokenizer_rule; SentencePiece's where has_rules is not */
+    struct merge *merges;  /* by left, then right; NULL: scores order merges */
+    uint32_t *merge_first; /* [n_pieces + 1] in merges, by left */
+    int32_t byte_ids[256]; /* used if byte_fallback */
     int32_t unk_id, bos_id, eos_id; /* bos, eos: -1 if there is none */
-    bool byte_fallback, add_prefix, has_unused;
+    bool byte_fallback, has_unused, has_rules;
 };
 
 /* The id of a raw piece; -1 if there is none. */

@@ -1,8 +1,9 @@
 /* Faults while a tokenizer is opened and used. */
 #include "src/text/tokenizer.h"
-#include "quant/source/added_tokens.h"
+#include "quant/source/tokenizer_files.h"
 #include "tests/fault/fault.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,22 @@ static bool setup(const char *dir) {
     (void)dir;
     model = fault_read_file("tests/data/demo/tokenizer.model", &model_len);
     return model != NULL;
+}
+
+static bool write_file(const char *dir, const char *name, const void *data, size_t len) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *f = fopen(path, "wb");
+    const bool written = f && fwrite(data, 1, len, f) == len;
+    return f && fclose(f) == 0 && written;
+}
+
+static bool setup_files(const char *dir) {
+    static const char added[] = "{\"</s>\": 2, \"<|im_start|>\": 4097}";
+    static const char config[] = "{\"add_bos_token\": false, \"legacy\": false}";
+    return setup(dir) && write_file(dir, "tokenizer.model", model, model_len) &&
+           write_file(dir, "added_tokens.json", added, sizeof added - 1) &&
+           write_file(dir, "tokenizer_config.json", config, sizeof config - 1);
 }
 
 static void teardown(void) {
@@ -46,34 +63,21 @@ static enum bise_status run(const char *dir, struct bise_error *err) {
     return status;
 }
 
-/* A copy of the model grows by a token and a gap. */
-static enum bise_status run_added(const char *dir, struct bise_error *err) {
-    (void)dir;
-    static const char json[] = "{\"</s>\": 2, \"<|im_start|>\": 4097}";
-    struct tokenizer *t = NULL;
-    struct added_tokens added;
-    size_t len = model_len;
-    uint8_t *copy = malloc(len);
-    enum bise_status status = copy ? BISE_OK : bise_fail(err, BISE_ERR_MEMORY, "no memory");
-    if (status == BISE_OK) {
-        memcpy(copy, model, len);
-        status = tokenizer_open(&t, copy, len, "tokenizer.model", err);
-    }
-    if (status == BISE_OK)
-        status = added_tokens_append(&copy, &len, t, json, sizeof json - 1, "added_tokens.json",
-                                     5000, &added, err);
-    tokenizer_close(&t);
-    if (status == BISE_OK)
-        status = tokenizer_open(&t, copy, len, "tokenizer.model", err);
-    if (status == BISE_OK && tokenizer_find(t, "<|im_start|>", 12) != 4097)
+/* The files beside the model add a token and a gap. */
+static enum bise_status run_files(const char *dir, struct bise_error *err) {
+    char path[512];
+    struct tokenizer_files files;
+    snprintf(path, sizeof path, "%s/tokenizer.model", dir);
+    enum bise_status status = tokenizer_files_open(&files, path, NULL, 5000, NULL, err);
+    if (status == BISE_OK && tokenizer_find(files.tokenizer, "<|im_start|>", 12) != 4097)
         status = BISE_STATUS_COUNT;
-    tokenizer_close(&t);
-    free(copy);
+    tokenizer_files_close(&files);
     return status;
 }
 
 const struct scenario tokenizer_scenarios[] = {
     {"tokenizer", setup, run, NULL, teardown, MEETS(MALLOC)},
-    {"added_tokens", setup, run_added, NULL, teardown, MEETS(MALLOC)},
+    {"tokenizer_files", setup_files, run_files, NULL, teardown,
+     MEETS(MALLOC) | MEETS(OPEN) | MEETS(READ)},
     {NULL, NULL, NULL, NULL, NULL, 0},
 };

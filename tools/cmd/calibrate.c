@@ -108,7 +108,7 @@ int cmd_calibrate(int argc, char **argv) {
     if (!code) {
         const size_t trained = e.info->max_context, asked = (size_t)o.runtime.n_ctx;
         text.length = !length_given && trained > 0 && trained < asked ? trained : asked;
-        text.bos = e.info->bos_id;
+        text.bos = e.info->text_bos;
         code = text.length < 32 ? EXIT_USAGE : get_tokens(&o, &e, &listening.listener, &text);
         if (text.length < 32)
             say("bise: -c: sequences have at least 32 tokens\n");

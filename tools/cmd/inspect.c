@@ -174,11 +174,13 @@ static void print_config(const struct bise_model *m) {
     print("tokens       BOS %d, EOS", c->bos_id);
     for (uint32_t i = 0; i < c->n_eos; i++)
         print("%s %d", i ? "," : "", c->eos_ids[i]);
-    print("%s\n", c->n_eos ? "" : " none");
+    print("%s%s%s\n", c->n_eos ? "" : " none", c->no_bos ? "; no BOS before a text" : "",
+          c->add_eos ? "; EOS behind a text" : "");
     print("chat format  %s\n", c->chat == CHAT_UNKNOWN ? "unknown" : chat_format_name(c->chat));
     if (m->tokenizer)
-        print("tokenizer    SentencePiece BPE, %zu pieces, %zu bytes\n",
-              tokenizer_size(m->tokenizer), m->tokenizer_len);
+        print("tokenizer    SentencePiece BPE, %zu pieces, %zu bytes%s\n",
+              tokenizer_size(m->tokenizer), m->tokenizer_len,
+              c->own_rules ? ", rules of its own" : "");
     else
         print("tokenizer    none\n");
 }
@@ -187,7 +189,7 @@ static int print_page(const struct bise_model *m, const char *path, bool each) {
     const struct bise_model_info *info = bise_model_info(m);
     struct share all = {0}, layers = {0};
     count_all(m, &all, &layers);
-    print("%s: .bise format %u, ", path, FORMAT_VERSION);
+    print("%s: .bise format %u, ", path, m->version);
     print_size(info->file_bytes);
     print(" (%" PRIu64 " bytes)\n\n", info->file_bytes);
     print("weights      %" PRIu64 " parameters, %.2f bits each; layers mostly %s, %.2f bits\n",
@@ -252,7 +254,9 @@ static void json_config(const struct model_config *c) {
           c->rope_theta, (double)c->norm_eps, c->tied_head ? "true" : "false", c->bos_id);
     for (uint32_t i = 0; i < c->n_eos; i++)
         print("%s%d", i ? "," : "", c->eos_ids[i]);
-    print("],\"chat_format\":\"%s\"},\n", chat_format_name(c->chat));
+    print("],\"add_bos\":%s,\"add_eos\":%s,\"tokenizer_rules\":%s,\"chat_format\":\"%s\"},\n",
+          c->no_bos ? "false" : "true", c->add_eos ? "true" : "false",
+          c->own_rules ? "true" : "false", chat_format_name(c->chat));
 }
 
 static void print_json(const struct bise_model *m) {
@@ -261,7 +265,7 @@ static void print_json(const struct bise_model *m) {
     count_all(m, &all, &layers);
     print("{\"format\":%u,\"file_bytes\":%" PRIu64 ",\"weight_bytes\":%" PRIu64
           ",\"parameters\":%" PRIu64 ",\n",
-          FORMAT_VERSION, info->file_bytes, info->weight_bytes, info->n_params);
+          m->version, info->file_bytes, info->weight_bytes, info->n_params);
     print("\"bits_per_weight\":%.6g,\"layer_bits_per_weight\":%.6g,\"weight_type\":\"%s\",\n",
           bits(&all), bits(&layers), info->weight_type);
     json_config(&m->config);

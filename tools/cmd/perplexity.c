@@ -145,7 +145,7 @@ static int make_windows(const struct perplexity_options *o, struct work *w) {
     const char *const path = o->text ? o->text : o->ids;
     const size_t window = o->sequences ? (size_t)o->sequences : window_of(o, w);
     const size_t least = o->text ? window : 2;
-    const int32_t bos = w->e.info->bos_id;
+    const int32_t bos = w->e.info->text_bos;
     struct bise_error err = {0};
     enum bise_status s;
     w->n = o->tokens && w->n > (size_t)o->tokens ? (size_t)o->tokens : w->n;

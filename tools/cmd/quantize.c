@@ -36,6 +36,7 @@ struct quantize {
     struct types types;
     struct source *source;
     struct model_config config; /* the source's, with the chat format */
+    const char *chat_why;       /* what is to be said of an unknown one, or NULL */
     struct bundle tokenizer;
     struct eval_text eval; /* of --eval */
     struct calibration calibration;
@@ -70,12 +71,16 @@ static enum bise_status open_source(struct quantize *q, struct bise_error *err) 
 
 static void choose_chat(struct quantize *q) {
     const char *name = q->options->chat;
-    q->config.chat =
-        name ? chat_format_from_name(name) : source_guess_chat(q->source, q->tokenizer.tokenizer);
+    q->config.chat = name ? chat_format_from_name(name)
+                          : source_guess_chat(q->source, q->tokenizer.tokenizer, &q->chat_why);
+}
+
+/* The last words, where a chat will need more than the file tells. */
+static void note_chat(const struct quantize *q) {
     if (q->config.chat == CHAT_UNKNOWN)
-        say("note: the chat format is not certain from %s: bise chat will need "
+        say("note: the chat format is not certain from %s%s%s: bise chat will need "
             "--chat-format\n",
-            q->options->source);
+            q->options->source, q->chat_why ? ": " : "", q->chat_why ? q->chat_why : "");
 }
 
 static const struct listener *listener(const struct quantize *q) {
@@ -265,6 +270,7 @@ static enum bise_status run(struct quantize *q, struct bise_error *err) {
         s = bundle_open(&q->tokenizer, q->source, o->source, o->tokenizer, listener(q), err);
     if (s)
         return s;
+    bundle_settings(&q->tokenizer, &q->config);
     choose_chat(q);
     const struct origin from = origin(q);
     s = list_tensors(q, err);
@@ -277,7 +283,10 @@ static enum bise_status run(struct quantize *q, struct bise_error *err) {
         s = eval_text_open(&q->eval, o->eval, &from, err);
     if (s)
         return s;
-    return o->dry_run ? only_say(q, err) : write_file(q, err);
+    s = o->dry_run ? only_say(q, err) : write_file(q, err);
+    if (!s)
+        note_chat(q);
+    return s;
 }
 
 static int quantize(const struct options *o) {

@@ -135,8 +135,8 @@ static enum bise_status read_prompt(struct run *r, struct line *l, const struct 
     l->ids = malloc(cap * sizeof *l->ids);
     if (!l->ids)
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for a prompt of %zu bytes", v->len);
-    if (info->bos_id >= 0)
-        l->ids[at++] = info->bos_id;
+    if (info->text_bos >= 0)
+        l->ids[at++] = info->text_bos;
     const enum bise_status status =
         bise_tokenize(r->runtime.model, v->string, v->len, l->ids + at, cap - at, &n, err);
     l->job.n = v->len ? at + n : 0;

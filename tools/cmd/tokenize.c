@@ -3,6 +3,7 @@
 #include "tools/common/output.h"
 #include "tools/common/read_text.h"
 
+#include "quant/source/tokenizer_files.h"
 #include "src/base/json.h"
 #include "src/base/utf8.h"
 #include "src/model/model.h"
@@ -14,19 +15,21 @@
 
 struct tokenize_options {
     const char *model;
-    bool jsonl, decode;
+    bool jsonl, decode, special;
 };
 
 /* A tokenizer by itself, or inside a model. */
 struct source_tokenizer {
     struct bise_model *model;
-    struct tokenizer *own;
+    struct tokenizer_files files;
     const struct tokenizer *t;
+    bool special; /* names of control pieces in a text become these */
 };
 
 static int open_tokenizer(struct source_tokenizer *s, const char *path) {
     struct bise_error err = {0};
-    char magic[4] = {0};
+    char magic[4] = {0}, lines[1024] = "";
+    struct note note = {.text = lines, .cap = sizeof lines};
     FILE *f = fopen(path, "rb");
     if (!f) {
         say("bise: %s: %s\n", path, strerror(errno));
@@ -34,31 +37,24 @@ static int open_tokenizer(struct source_tokenizer *s, const char *path) {
     }
     const bool is_bise = fread(magic, 1, 4, f) == 4 && memcmp(magic, "BISE", 4) == 0;
     fclose(f);
-    if (is_bise) {
-        const struct bise_model_params params = {.no_tensors = true};
-        const enum bise_status status = bise_model_open(&s->model, path, &params, &err);
-        if (status)
-            return report(status, &err);
-        s->t = s->model->tokenizer;
-        if (!s->t) {
-            say("bise: %s: the model file has no tokenizer\n", path);
-            return EXIT_INPUT;
-        }
-        return EXIT_DONE;
+    if (!is_bise) { /* with what the files beside it say, as quantize reads it */
+        const enum bise_status status = tokenizer_files_open(&s->files, path, NULL, 0, &note, &err);
+        s->t = s->files.tokenizer;
+        return status ? report(status, &err) : EXIT_DONE;
     }
-    char *bytes;
-    size_t len;
-    const int code = read_text(path, &bytes, &len);
-    if (code)
-        return code;
-    const enum bise_status status = tokenizer_open(&s->own, bytes, len, path, &err);
-    free(bytes);
-    s->t = s->own;
-    return status ? report(status, &err) : EXIT_DONE;
+    const struct bise_model_params params = {.no_tensors = true};
+    const enum bise_status status = bise_model_open(&s->model, path, &params, &err);
+    if (status)
+        return report(status, &err);
+    s->t = s->model->tokenizer;
+    if (s->t)
+        return EXIT_DONE;
+    say("bise: %s: the model file has no tokenizer\n", path);
+    return EXIT_INPUT;
 }
 
 static void close_tokenizer(struct source_tokenizer *s) {
-    tokenizer_close(&s->own);
+    tokenizer_files_close(&s->files);
     bise_model_close(&s->model);
 }
 
@@ -70,14 +66,16 @@ static int no_memory(void) {
 /* ---- text to ids ---- */
 
 /* where: a place for messages, "line 3: " or "". ids are malloc'd. */
-static int encode(const struct tokenizer *t, const char *text, size_t len, const char *where,
+static int encode(const struct source_tokenizer *s, const char *text, size_t len, const char *where,
                   int32_t **ids, size_t *n) {
     struct bise_error err = {0};
-    const size_t cap = 3 * len + 4;
+    const size_t cap = TOKENIZER_MAX_IDS(len);
     *ids = malloc(cap * sizeof **ids);
     if (!*ids)
         return no_memory();
-    const enum bise_status status = tokenizer_encode(t, text, len, true, *ids, cap, n, &err);
+    const enum bise_status status =
+        s->special ? tokenizer_encode_special(s->t, text, len, *ids, cap, n, &err)
+                   : tokenizer_encode(s->t, text, len, true, *ids, cap, n, &err);
     if (status)
         say("bise: %s%s\n", where, err.detail);
     return exit_code_of(status);
@@ -88,7 +86,7 @@ static void print_ids(const int32_t *ids, size_t n, const char *separator) {
         print("%s%d", i ? separator : "", ids[i]);
 }
 
-static int encode_line(const struct tokenizer *t, const struct json_value *line,
+static int encode_line(const struct source_tokenizer *s, const struct json_value *line,
                        const char *where) {
     const struct json_value *text = json_get(line, "text");
     if (!text || text->kind != JSON_STRING) {
@@ -98,7 +96,7 @@ static int encode_line(const struct tokenizer *t, const struct json_value *line,
     }
     int32_t *ids = NULL;
     size_t n;
-    const int code = encode(t, text->string, text->len, where, &ids, &n);
+    const int code = encode(s, text->string, text->len, where, &ids, &n);
     if (!code) {
         print("{\"ids\": [");
         print_ids(ids, n, ", ");
@@ -108,10 +106,10 @@ static int encode_line(const struct tokenizer *t, const struct json_value *line,
     return code;
 }
 
-static int encode_text(const struct tokenizer *t, const char *text, size_t len) {
+static int encode_text(const struct source_tokenizer *s, const char *text, size_t len) {
     int32_t *ids = NULL;
     size_t n;
-    const int code = encode(t, text, len, "", &ids, &n);
+    const int code = encode(s, text, len, "", &ids, &n);
     if (!code) {
         print_ids(ids, n, " ");
         print("\n");
@@ -134,7 +132,7 @@ struct decoder {
 static size_t decode_id(struct decoder *d, int32_t id, char *out) {
     size_t len;
     const char *piece = tokenizer_piece(d->t, id, &len);
-    if (len && !d->begun && tokenizer_adds_prefix(d->t) && piece[0] == ' ') {
+    if (len && !d->begun && tokenizer_prefix(d->t) != PREFIX_NEVER && piece[0] == ' ') {
         piece++;
         len--;
     }
@@ -195,7 +193,7 @@ static int decode_line(const struct tokenizer *t, const struct json_value *line,
 
 /* ---- input ---- */
 
-static int convert_lines(const struct tokenize_options *o, const struct tokenizer *t) {
+static int convert_lines(const struct tokenize_options *o, const struct source_tokenizer *s) {
     char *line = NULL;
     size_t cap = 0, number = 0;
     ssize_t len;
@@ -212,22 +210,22 @@ static int convert_lines(const struct tokenize_options *o, const struct tokenize
         if (status)
             code = report(status, &err);
         else if (o->decode)
-            code = decode_line(t, json_root(j), where);
+            code = decode_line(s->t, json_root(j), where);
         else
-            code = encode_line(t, json_root(j), where);
+            code = encode_line(s, json_root(j), where);
         json_close(&j);
     }
     free(line);
     return code;
 }
 
-static int convert_text(const struct tokenize_options *o, const struct tokenizer *t) {
+static int convert_text(const struct tokenize_options *o, const struct source_tokenizer *s) {
     char *text;
     size_t len;
     int code = read_text("-", &text, &len);
     if (code)
         return code;
-    code = o->decode ? decode_text(t, text) : encode_text(t, text, len);
+    code = o->decode ? decode_text(s->t, text) : encode_text(s, text, len);
     free(text);
     return code;
 }
@@ -240,21 +238,24 @@ int cmd_tokenize(int argc, char **argv) {
     const char *argument = NULL;
     const struct option_def defs[] = {
         {"-m|--model", OPT_STRING, &o.model, "FILE",
-         "a .bise file or a tokenizer.model (default: the demo model)", 0, 0},
+         "a .bise file, a tokenizer.model or tokenizer.json (default: the demo model)", 0, 0},
         {"--jsonl", OPT_FLAG, &o.jsonl, NULL,
          "lines {\"text\": \"...\"} in, lines {\"ids\": [...]} out", 0, 0},
+        {"--special", OPT_FLAG, &o.special, NULL,
+         "read control tokens in the text (<s>, [INST]), as run --special does", 0, 0},
         {"--decode", OPT_FLAG, &o.decode, NULL, "ids to text", 0, 0},
     };
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
-                       "bise tokenize [FILE] [--jsonl] [--decode] < TEXT", &argument, 1,
+                       "bise tokenize [FILE] [--jsonl] [--special] [--decode] < TEXT", &argument, 1,
                        &n_positional, &code))
         return code;
     const char *const path = model_given(o.model, argument, &code);
     if (!path)
         return code;
+    s.special = o.special;
     code = open_tokenizer(&s, path);
     if (!code)
-        code = o.jsonl ? convert_lines(&o, s.t) : convert_text(&o, s.t);
+        code = o.jsonl ? convert_lines(&o, &s) : convert_text(&o, &s);
     close_tokenizer(&s);
     return code;
 }

@@ -182,7 +182,7 @@ void runtime_close(struct runtime *e) {
 
 int runtime_tokenize(const struct runtime *e, const char *text, size_t len, bool add_bos,
                      int32_t **ids, size_t *n) {
-    const size_t cap = 3 * len + 4; /* no text has more: three bytes for a space, and the prefix */
+    const size_t cap = 4 * len + 9; /* bise_tokenize, and BOS */
     struct bise_error err = {0};
     size_t at = 0, n_text = 0;
     *ids = malloc(cap * sizeof **ids);
@@ -190,8 +190,8 @@ int runtime_tokenize(const struct runtime *e, const char *text, size_t len, bool
         say("bise: no memory to tokenize %zu bytes\n", len);
         return EXIT_MEMORY;
     }
-    if (add_bos && e->info->bos_id >= 0)
-        (*ids)[at++] = e->info->bos_id;
+    if (add_bos && e->info->text_bos >= 0)
+        (*ids)[at++] = e->info->text_bos;
     const enum bise_status status =
         bise_tokenize(e->model, text, len, *ids + at, cap - at, &n_text, &err);
     *n = at + n_text;

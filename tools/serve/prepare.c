@@ -98,8 +98,8 @@ static bool answer_tokenize(struct server *s, struct call *c, struct fault *f) {
                                                         r->text.len, ids, cap, &n, &err)
                                         : BISE_ERR_MEMORY;
     buffer_text(&b, "{\"tokens\":[");
-    if (r->add_special && s->info->bos_id >= 0)
-        buffer_print(&b, n ? "%d," : "%d", s->info->bos_id);
+    if (r->add_special && s->info->text_bos >= 0)
+        buffer_print(&b, n ? "%d," : "%d", s->info->text_bos);
     for (size_t i = 0; i < n; i++)
         buffer_print(&b, i ? ",%d" : "%d", ids[i]);
     buffer_text(&b, "]}");

@@ -68,7 +68,7 @@ struct view {
 
 static enum bise_status append_answer(const struct prompter *by, const struct chat_part *p,
                                       int32_t **ids, size_t *n, struct bise_error *err) {
-    const size_t most = 3 * p->len + 4;
+    const size_t most = 4 * p->len + 8;
     size_t n_text = 0;
     int32_t *grown = realloc(*ids, (*n + most) * sizeof *grown);
     if (!grown)
@@ -280,7 +280,7 @@ static bool make_chat(struct prompt *p, const struct prompter *by, const struct 
 static bool make_text(struct prompt *p, const struct prompter *by, const struct request *r,
                       struct fault *f) {
     struct bise_error err = {0};
-    const size_t cap = r->ids ? r->n_ids + 1 : 3 * r->text.len + 5;
+    const size_t cap = r->ids ? r->n_ids + 1 : 4 * r->text.len + 9;
     p->ids = malloc(cap * sizeof *p->ids);
     if (!p->ids)
         return fault_set(f, 503, NULL, NULL, "no memory for the prompt");
@@ -289,8 +289,8 @@ static bool make_text(struct prompt *p, const struct prompter *by, const struct 
         p->n = r->n_ids;
     } else {
         size_t n = 0;
-        if (by->info->bos_id >= 0)
-            p->ids[p->n++] = by->info->bos_id;
+        if (by->info->text_bos >= 0)
+            p->ids[p->n++] = by->info->text_bos;
         const enum bise_status status = r->text.len
                                             ? bise_tokenize(by->model, r->text.text, r->text.len,
                                                             p->ids + p->n, cap - p->n, &n, &err)

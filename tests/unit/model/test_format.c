@@ -88,6 +88,26 @@ Test(format, header_round_trip_at_the_limits) {
     }
 }
 
+/* Version 2 is written where one of its flags is set, and only there. */
+Test(format, version_2_only_where_it_is_needed) {
+    for (unsigned flags = 0; flags < 16; flags++) {
+        struct tensor tensor = {
+            .name = "b", .type = TYPE_F32, .rows = 1, .cols = 3, .is_vector = 1};
+        struct file_header h = {.config = tiny_config(), .tensors = &tensor, .n_tensors = 1};
+        h.config.tied_head = flags & 1;
+        h.config.no_bos = flags & 2;
+        h.config.add_eos = flags & 4;
+        h.config.own_rules = flags & 8;
+        struct file_header back = round_trip(&h);
+        cr_assert_eq(back.version, flags & 14 ? 2 : 1);
+        cr_assert(
+            back.config.tied_head == h.config.tied_head && back.config.no_bos == h.config.no_bos &&
+            back.config.add_eos == h.config.add_eos && back.config.own_rules == h.config.own_rules);
+        cr_assert_eq(config_text_bos(&back.config), flags & 2 ? -1 : h.config.bos_id);
+        file_header_free(&back);
+    }
+}
+
 Test(format, sizes_that_overflow_are_refused) {
     const size_t n = 1 << 21; /* of 2^43 bytes each */
     struct file_header h = {.config = tiny_config(), .n_tensors = (uint32_t)n};

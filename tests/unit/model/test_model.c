@@ -190,7 +190,10 @@ Test(model, wrong_numbers_are_refused_by_name) {
     const uint64_t offset = get_u64(table + FORMAT_ENTRY + ENTRY_OFFSET);
     const enum bise_status bad = BISE_ERR_FORMAT, unsupported = BISE_ERR_UNSUPPORTED;
     const struct edit edits[] = {
-        {"later version", "later bise", unsupported, AT_VERSION, -1, 4, 2},
+        {"later version", "later bise", unsupported, AT_VERSION, -1, 4, 3},
+        {"version 2 for nothing", "nothing that needs it", bad, AT_VERSION, -1, 4, 2},
+        {"version 2's flag in version 1", "unknown flags", unsupported, AT_FLAGS, -1, 4,
+         FLAG_NO_BOS},
         {"version 0", "version", bad, AT_VERSION, -1, 4, 0},
         {"magic", "not a .bise", bad, AT_MAGIC, -1, 1, 'b'},
         {"unfinished", "never finished", bad, AT_MAGIC, -1, 8, 0},

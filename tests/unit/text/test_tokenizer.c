@@ -36,7 +36,7 @@ Test(tokenizer, merges_the_best_score_first_and_the_leftmost_of_equals) {
 Test(tokenizer, prefix_and_spaces) {
     static const char *const pieces[] = {SPACE_MARK, SPACE_MARK "a", "a", SPACE_MARK SPACE_MARK};
     struct tokenizer *t = open_pieces(pieces, 4, true);
-    cr_assert(tokenizer_adds_prefix(t));
+    cr_assert_eq(tokenizer_prefix(t), PREFIX_ALWAYS);
     cr_assert_str_eq(toy_encode(t, ""), "");
     cr_assert_str_eq(toy_encode(t, "a"), "4");
     cr_assert_str_eq(toy_encode(t, " a"), "3 4");

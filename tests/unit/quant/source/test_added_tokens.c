@@ -35,9 +35,37 @@ static void teardown(void) {
 
 TestSuite(added_tokens, .init = setup, .fini = teardown);
 
+static char note[1024];
+
+/* The tokens of a file of one kind join the model. */
+static enum bise_status append_kind(enum added_kind kind, const char *json, size_t len) {
+    struct added_list l = {0};
+    struct proto pieces = {0}, rules = {0};
+    struct json *j = NULL;
+    struct note notes = {.text = note, .cap = sizeof note};
+    note[0] = 0;
+    added = (struct added_tokens){0};
+    enum bise_status s = json_parse(&j, json, len, "added.json", &err);
+    if (!s)
+        s = added_read(&l, kind, json_root(j), "added.json", &err);
+    if (!s)
+        s = added_put(&l, tokenizer, VOCAB, &pieces, &rules, &added, &notes, &err);
+    if (!s && rules.n)
+        proto_rules(&pieces, RULE_SPACES_EARLY, NULL, &rules);
+    if (!s && pieces.n) {
+        model = realloc(model, model_len + pieces.n);
+        memcpy(model + model_len, pieces.at, pieces.n);
+        model_len += pieces.n;
+    }
+    proto_free(&pieces);
+    proto_free(&rules);
+    free(l.tokens);
+    json_close(&j);
+    return s;
+}
+
 static enum bise_status append(const char *json, size_t len) {
-    return added_tokens_append(&model, &model_len, tokenizer, json, len, "added.json", VOCAB,
-                               &added, &err);
+    return append_kind(ADDED_BY_TOKEN, json, len);
 }
 
 /* Appends, and opens the tokenizer again. */
@@ -151,9 +179,70 @@ Test(added_tokens, padding_beyond_the_vocabulary_is_left_out) {
     is_piece(263, "<|im_end|>", PIECE_CONTROL);
     add("{\"[PAD]\": 264}"); /* within it is a token like others */
     cr_assert(added.n_ignored == 0 && added.n_control == 1);
-    refuse("{\"[PADS]\": 270}", 15, "an id below 270");
-    refuse("{\"pa\": 270}", 11, "an id below 270");
+    cr_assert_str_eq(note, "");
     refuse("{\"pad\\u0000\": 270}", 18, "found 4");
+}
+
+/* Others are left out too, but that is said. */
+Test(added_tokens, ids_that_cannot_occur_are_left_out) {
+    static const char *const cases[] = {"{\"[PADS]\": 270}",
+                                        "{\"pa\": 270}",
+                                        "{\"b\": -1}",
+                                        "{\"a\": 4294967559}",
+                                        "{\"a\": 9223372036854775807}",
+                                        "{\"a\": -9223372036854775808}"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const size_t before = model_len;
+        add(cases[i]);
+        cr_assert(added.n_ignored == 1 && added.n_control == 0 && model_len == before);
+        cr_assert(strstr(note, "warning: added.json: token \"") &&
+                      strstr(note, "is no id below the vocabulary's 270: it is left out"),
+                  "%s", note);
+    }
+    add("{\"\\u001b[2J\": 900}");
+    cr_assert(strstr(note, "token \"\\u001b[2J\""), "%s", note); /* no escapes to terminals */
+}
+
+/* tokenizer_config.json's and tokenizer.json's say which are special; the others are matched in
+ * text. */
+Test(added_tokens, that_are_not_special) {
+    static const char by_id[] =
+        "{\"2\": {\"content\": \"</s>\", \"special\": true},"
+        "\"264\": {\"content\": \"<x>\", \"special\": false, \"lstrip\": true,"
+        "\"normalized\": false},"
+        "\"263\": {\"content\": \"<|im_end|>\", \"special\": true}}";
+    cr_assert_eq(append_kind(ADDED_BY_ID, by_id, sizeof by_id - 1), BISE_OK, "%s", err.detail);
+    cr_assert(added.n_control == 1 && added.n_matched == 1 && added.end == 265);
+    tokenizer_close(&tokenizer);
+    cr_assert_eq(tokenizer_open(&tokenizer, model, model_len, "longer", &err), BISE_OK, "%s",
+                 err.detail);
+    is_piece(263, "<|im_end|>", PIECE_CONTROL);
+    is_piece(264, "<x>", PIECE_USER_DEFINED);
+    cr_assert(tokenizer_has_rules(tokenizer));
+    cr_assert_str_eq(toy_encode(tokenizer, "x  <x>x"), "260 264 260"); /* lstrip takes the spaces */
+    static const char list[] = "[{\"id\": 265, \"content\": \"<y>\", \"special\": true}]";
+    cr_assert_eq(append_kind(ADDED_LIST, list, sizeof list - 1), BISE_OK, "%s", err.detail);
+    cr_assert_eq(added.n_control, 1);
+}
+
+Test(added_tokens, objects_that_are_wrong) {
+    static const struct {
+        enum added_kind kind;
+        const char *json, *message;
+    } cases[] = {
+        {ADDED_BY_ID, "[]", "expected an object of tokens by id, found an array"},
+        {ADDED_BY_ID, "{\"a\": {\"content\": \"x\"}}", "expected a token's id, found \"a\""},
+        {ADDED_BY_ID, "{\"263\": {\"content\": 7}}", "token 263: expected its content"},
+        {ADDED_BY_ID, "{\"263\": \"x\"}", "token 263: expected its content, found a string"},
+        {ADDED_LIST, "{}", "expected a list of tokens, found an object"},
+        {ADDED_LIST, "[{\"content\": \"x\"}]", "token \"x\": expected a whole number"},
+        {ADDED_LIST, "[7]", "expected a whole number, found nothing"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cr_assert_eq(append_kind(cases[i].kind, cases[i].json, strlen(cases[i].json)),
+                     BISE_ERR_FORMAT, "%s", cases[i].json);
+        cr_assert(strstr(err.detail, cases[i].message), "%s", err.detail);
+    }
 }
 
 Test(added_tokens, contradictions_are_refused) {
@@ -166,9 +255,6 @@ Test(added_tokens, contradictions_are_refused) {
          "token \"<pad>\": expected an id from 263 on, found 2, the tokenizer's \"</s>\""},
         {"{\"a\": 263, \"a\": 264}", "token \"a\" is there twice: expected id 26"},
         {"{\"a\": 264, \"b\": 263, \"c\": 264}", "expected an id of its own, found 264, that of"},
-        {"{\"a\": 270}",
-         "token \"a\": expected an id below 270, the model's vocabulary, found 270"},
-        {"{\"a\": 263, \"b\": -1}", "token \"b\": expected an id below 270"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         refuse(cases[i].json, strlen(cases[i].json), cases[i].message);
@@ -186,14 +272,10 @@ Test(added_tokens, hostile_json_is_refused) {
         {"{\"a\": {\"id\": 263}}", "expected a whole number, found an object"},
         {"{\"a\": 263.5}", "expected a whole number, found another number"},
         {"{\"a\": 1e400}", "byte"},
-        {"{\"a\": 9223372036854775807}", "found 9223372036854775807"},
-        {"{\"a\": -9223372036854775808}", "found -9223372036854775808"},
-        {"{\"a\": 4294967559}", "found 4294967559"}, /* 263 in 32 bits */
         {"{\"\": 263}", "expected 1 to 1024 bytes, none of them zero, found 0"},
         {"{\"a\\u0000b\": 263}", "expected 1 to 1024 bytes, none of them zero, found 3"},
         {"{\"\\ud83d\": 263}", "byte"},
         {"{\"\xff\": 263}", "invalid UTF-8"},
-        {"{\"\\u001b[2J\": 900}", "token \"\\u001b[2J\": expected"}, /* no escapes to terminals */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         refuse(cases[i].json, strlen(cases[i].json), cases[i].message);

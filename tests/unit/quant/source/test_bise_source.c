@@ -10,6 +10,7 @@
 #include <string.h>
 
 static struct bise_error err;
+static const char *why;
 static const char *const path = "tests/data/format/example.bise"; /* all types; 4 columns */
 
 Test(bise_source, config_and_tensors) {
@@ -21,7 +22,7 @@ Test(bise_source, config_and_tensors) {
     cr_assert(strstr(note, "are rounded already"), "%s", note);
     cr_assert_eq(bise_model_open(&m, path, NULL, &err), BISE_OK);
     cr_assert_eq(source_config(s)->dim, m->config.dim);
-    cr_assert_eq(source_guess_chat(s, NULL), m->config.chat);
+    cr_assert_eq(source_guess_chat(s, NULL, &why), m->config.chat);
     cr_assert_null(source_tokenizer_path(s));
     cr_assert_eq(source_tokenizer_bytes(s, &len) != NULL, m->tokenizer != NULL);
     cr_assert(strncmp(source_description(s), "example.bise (", 14) == 0);

@@ -256,4 +256,9 @@ Test(configs, chat_formats) {
                  CHAT_UNKNOWN);
     cr_assert_eq(chat_from_template("'[INST] <<SYS>>\n' ... ' [/INST]'", true, false), CHAT_LLAMA2);
     cr_assert_eq(chat_from_template("'### Instruction:'", true, false), CHAT_UNKNOWN);
+    cr_assert_eq(chat_from_template("'[SYSTEM_PROMPT]' + s + '[/SYSTEM_PROMPT]' '[INST]' '[/INST]'",
+                                    true, true),
+                 CHAT_UNKNOWN); /* V7 */
+    cr_assert_eq(chat_from_template("'<|im_start|>user<|im_sep|>' + c + '<|im_end|>'", true, false),
+                 CHAT_UNKNOWN); /* phi-4 */
 }

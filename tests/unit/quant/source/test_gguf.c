@@ -10,6 +10,7 @@
 #include <criterion/criterion.h>
 
 static struct bise_error err;
+static const char *why;
 static char note[2048];
 
 Test(gguf, every_type_and_expert) {
@@ -39,7 +40,9 @@ Test(gguf, every_type_and_expert) {
         cr_assert_eq(tokenizer_size(tokenizer), 40);
         cr_assert_str_eq(tokenizer_piece_raw(tokenizer, 7), "H");
         cr_assert(tokenizer_bos(tokenizer) == 1 && tokenizer_eos(tokenizer) == 2);
-        cr_assert_eq(source_guess_chat(s, tokenizer), CHAT_CHATML);
+        cr_assert_eq(source_guess_chat(s, tokenizer, &why), CHAT_UNKNOWN);
+        cr_assert(strstr(why, "no token is called <|im_start|>"));
+        cr_assert_eq(source_guess_chat(s, NULL, &why), CHAT_CHATML);
         tokenizer_close(&tokenizer);
         source_close(&s);
         tiny_remove(&t);
