@@ -20,7 +20,8 @@ struct connection *connection_open(struct sockets *k, int fd, const struct own_a
     struct connection *c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
-    *c = (struct connection){.fd = fd, .own = *own, .since = now, .last_sent = now};
+    *c = (struct connection){
+        .fd = fd, .own = *own, .since = now, .slow_since = now, .last_sent = now};
     snprintf(c->peer, sizeof c->peer, "%s", peer);
     c->is_local = strncmp(peer, "127.", 4) == 0 || strcmp(peer, "::1") == 0 || !peer[0];
     (void)k;
@@ -448,9 +449,7 @@ void connection_step(struct sockets *k, struct connection *c, short events, doub
     if (c->state != CONNECTION_CLOSED && (events & (POLLIN | POLLHUP | POLLRDHUP)))
         read_in(c, now);
     if (c->state != CONNECTION_CLOSED)
-        go_on(k, c, now);
-    if (c->state != CONNECTION_CLOSED)
         check_time(k, c, now);
-    if (c->state != CONNECTION_CLOSED && c->sent < c->out.len)
-        write_out(c, now);
+    if (c->state != CONNECTION_CLOSED)
+        go_on(k, c, now);
 }

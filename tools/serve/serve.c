@@ -1,11 +1,6 @@
 /* bise serve: options, and what runs from the start to the end. */
 #include "src/os/clock.h"
-#include "src/os/cpu.h"
 #include "tools/common/model_path.h"
-#include "tools/common/sampling.h"
-#include "tools/serve/judge.h"
-#include "tools/serve/prepare.h"
-#include "tools/serve/schedule.h"
 #include "tools/serve/sockets.h"
 
 #include <errno.h>
@@ -17,12 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DEFAULT_PORT     8080
-#define DEFAULT_LANES    4
-#define MAX_LANES        64
-#define WINDOWED_CONTEXT 32768 /* tokens of a conversation, where a window lets it go on */
-#define N_SINKS          64
-#define OWN_OPTIONS      18
+#define DEFAULT_PORT 8080
+#define MAX_LANES    64
+#define N_SINKS      64
+#define OWN_OPTIONS  18
 
 static const char *const usage = "bise serve [MODEL] [options]";
 
@@ -105,119 +98,6 @@ static int check_overflow(struct server *s, struct serve_options *o) {
                        : EXIT_DONE;
 }
 
-static int choose_format(struct server *s, enum chat_format *format) {
-    const char *asked = s->options->format;
-    *format = chat_format_from_name(asked ? asked : s->info->chat_format);
-    if (*format != CHAT_FORMAT_COUNT && *format != CHAT_UNKNOWN)
-        return EXIT_DONE;
-    if (asked)
-        return refuse(
-            EXIT_USAGE,
-            "--chat-format: expected v1, v3, chatml, zephyr, llama2 or none, found \"%s\"", asked);
-    *format = CHAT_UNKNOWN;
-    complain("warning: the model does not say its chat format; without --chat-format only "
-             "/v1/completions answers");
-    return EXIT_DONE;
-}
-
-/* ---- the model ---- */
-
-static bool on_progress(void *user, size_t done, size_t total) {
-    const struct server *s = user;
-    (void)done;
-    (void)total;
-    return atomic_load(&s->stopping) > 0;
-}
-
-/* As many sequences as were asked for or, where nothing was, at most four that fit. */
-static enum bise_status plan_lanes(struct server *s, const struct bise_model *model,
-                                   struct bise_engine_params *params, struct bise_error *err) {
-    const uint32_t asked = (uint32_t)s->options->n_lanes;
-    enum bise_status status;
-    params->n_seqs = asked ? asked : DEFAULT_LANES;
-    while ((status = bise_plan(model, params, &s->plan, err)) == BISE_ERR_MEMORY && !asked &&
-           params->n_seqs > 1)
-        params->n_seqs--;
-    s->n_lanes = params->n_seqs;
-    return status;
-}
-
-static void name_model(struct server *s) {
-    const char *slash = strrchr(s->path, '/'), *base = slash ? slash + 1 : s->path;
-    const size_t len = strlen(base);
-    const bool has_ending = len > 5 && strcmp(base + len - 5, ".bise") == 0;
-    if (s->options->name)
-        snprintf(s->name, sizeof s->name, "%s", s->options->name);
-    else
-        snprintf(s->name, sizeof s->name, "%.*s", (int)(len - (has_ending ? 5 : 0)), base);
-    s->answer_facts = (struct answer_facts){.model = s->name, .hold_back = s->options->moderate};
-}
-
-static enum bise_status open_engine(struct server *s, struct bise_engine_params *params,
-                                    enum bise_memory memory, struct bise_error *err) {
-    const struct bise_model_params mapped = {.memory = BISE_MEMORY_MMAP};
-    const struct bise_model_params load = {.memory = memory,
-                                           .n_threads = params->n_threads,
-                                           .progress = on_progress,
-                                           .progress_user = s};
-    struct bise_model *seen = NULL;
-    enum bise_status status = bise_model_open(&seen, s->path, &mapped, err);
-    if (!status) /* by the header alone, before gigabytes are read */
-        status = plan_lanes(s, seen, params, err);
-    bise_model_close(&seen);
-    if (!status)
-        status = bise_model_open(&s->model, s->path, &load, err);
-    if (!status)
-        status = bise_engine_open(&s->engine, s->model, params, err);
-    if (status)
-        return status;
-    s->info = bise_model_info(s->model);
-    s->plan = *bise_engine_plan(s->engine);
-    s->isa = bise_engine_isa(s->engine);
-    return BISE_OK;
-}
-
-static int open_model(struct server *s) {
-    const struct runtime_options *o = &s->options->runtime;
-    struct bise_engine_params params;
-    struct bise_error err = {0};
-    enum bise_memory memory;
-    enum chat_format format;
-    if (!runtime_session_params(o, &params) || !runtime_parse_memory(o->memory, &memory))
-        return EXIT_USAGE;
-    cpu_prefer_fast((int)o->threads);
-    enum bise_status status = open_engine(s, &params, memory, &err);
-    if (status)
-        return report(status, &err);
-    int code = choose_format(s, &format);
-    if (code)
-        return code;
-    name_model(s);
-    const size_t limit = !s->plan.window ? s->plan.n_ctx
-                         : o->n_ctx      ? (size_t)o->n_ctx
-                                         : WINDOWED_CONTEXT;
-    status = prompter_open(&s->prompter, s->model, format, limit, &err);
-    if (status)
-        return report(status, &err);
-    s->request_facts.vocab_size = s->info->vocab_size;
-    grammars_open(&s->grammars, s->model);
-    if (s->options->moderate && (code = judge_open(s)) != EXIT_DONE)
-        return code;
-    if (prepare_open(s) && schedule_open(s))
-        return EXIT_DONE;
-    return refuse(EXIT_MEMORY, "no memory for its threads");
-}
-
-static void close_model(struct server *s) {
-    prepare_close(s);
-    judge_close(s);
-    schedule_close(s);
-    if (s->grammars.model)
-        grammars_close(&s->grammars);
-    bise_engine_close(&s->engine);
-    bise_model_close(&s->model);
-}
-
 /* ---- signals ---- */
 
 static struct server *signalled;
@@ -286,7 +166,7 @@ static int serve(struct server *s, struct sockets *k) {
     sockets_address(k, address, sizeof address);
     if (pthread_create(&thread, NULL, run_sockets, k) != 0)
         return refuse(EXIT_FAILED, "no thread can be started");
-    int code = open_model(s);
+    int code = server_open(s);
     if (code) {
         code = atomic_load(&s->stopping) ? EXIT_DONE : code;
         atomic_store(&s->stopping, 2);
@@ -298,7 +178,7 @@ static int serve(struct server *s, struct sockets *k) {
             open_browser(address);
     }
     pthread_join(thread, NULL);
-    close_model(s);
+    server_close(s);
     return code;
 }
 

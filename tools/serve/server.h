@@ -56,6 +56,11 @@ struct server {
 #define SERVER_MAX_BODY   (8u << 20)
 #define SERVER_MAX_BODIES (32u << 20) /* of all requests under way */
 
+/* Loads the model and starts all threads but that of the sockets. Returns an exit code, the fault
+ * said on stderr; server_close is due in any case. */
+int server_open(struct server *s);
+void server_close(struct server *s);
+
 /* Reserves places for n choices; false: there are not so many. */
 bool server_admit(struct server *s, size_t n);
 void server_leave(struct server *s, size_t n);
