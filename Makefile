@@ -136,6 +136,7 @@ clean:
 include mk/test.mk
 include mk/install.mk
 include mk/dist.mk
+include mk/deb.mk
 
 FORCE:
 .PHONY: all bench bench-peers chat clean FORCE

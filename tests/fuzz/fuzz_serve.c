@@ -1,5 +1,5 @@
-/* Any bytes at the whole server over a socketpair: parser, routes, requests, engine, answers. A zero
- * byte is a pause, so that what follows comes in another piece. The server must go on answering. */
+/* Any bytes at the whole server over a socketpair: parser, routes, requests, engine, answers. A
+ * zero byte is a pause: what follows comes in another piece. The server must go on answering. */
 #include "src/os/clock.h"
 #include "tools/serve/connection.h"
 
@@ -27,7 +27,7 @@ static struct sockets sockets;
 static void start(void) {
     server = (struct server){.options = &options, .path = options.runtime.model};
     server.wake = eventfd(0, EFD_NONBLOCK);
-    sockets = (struct sockets){.server = &server, .max = 8};
+    sockets = (struct sockets){.server = &server, .listener = -1, .max = 8};
     if (server_open(&server) != EXIT_DONE)
         abort();
     atomic_store(&server.is_ready, true);

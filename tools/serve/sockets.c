@@ -5,7 +5,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -19,21 +18,32 @@
 
 /* ---- listening ---- */
 
-static int listen_at(const struct addrinfo *a) {
+static int listen_at(const struct sockaddr *address, socklen_t len) {
     const int on = 1;
-    const int fd =
-        socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->ai_protocol);
+    const int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (a->ai_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0)
+    if (bind(fd, address, len) == 0 && listen(fd, SOMAXCONN) == 0)
         return fd;
     const int error = errno;
     close(fd);
     errno = error;
     return -1;
+}
+
+/* The address of a literal; its length, 0 where it is none. An address of IPv6 takes IPv4 too where
+ * it is that of all ends. */
+static socklen_t read_address(const char *host, int port, struct sockaddr_storage *out) {
+    struct sockaddr_in *four = (struct sockaddr_in *)out;
+    struct sockaddr_in6 *six = (struct sockaddr_in6 *)out;
+    *out = (struct sockaddr_storage){.ss_family = AF_INET};
+    four->sin_port = htons((uint16_t)port);
+    if (inet_pton(AF_INET, host, &four->sin_addr) == 1)
+        return sizeof *four;
+    *out = (struct sockaddr_storage){.ss_family = AF_INET6};
+    six->sin6_port = htons((uint16_t)port);
+    return inet_pton(AF_INET6, host, &six->sin6_addr) == 1 ? sizeof *six : 0;
 }
 
 /* As many connections as descriptors allow. */
@@ -47,29 +57,18 @@ static size_t most_connections(void) {
 }
 
 int sockets_listen(struct sockets *k, struct server *s, const char *host, int port) {
-    const struct addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
-    struct addrinfo *found = NULL;
-    char service[16];
+    struct sockaddr_storage address;
     *k = (struct sockets){.server = s, .max = most_connections()};
-    snprintf(service, sizeof service, "%d", port);
-    const int error = getaddrinfo(host, service, &hints, &found);
-    if (error) {
-        fprintf(stderr, "bise: serve: --host %s: %s\n", host, gai_strerror(error));
-        return EXIT_USAGE;
-    }
-    for (const struct addrinfo *a = found; a && k->n_listeners < 8; a = a->ai_next) {
-        const int fd = listen_at(a);
-        if (fd >= 0)
-            k->listeners[k->n_listeners++] = fd;
-    }
-    const int why = errno;
-    freeaddrinfo(found);
-    if (k->n_listeners)
+    const socklen_t len =
+        read_address(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, port, &address);
+    if (!len)
+        return refuse(EXIT_USAGE, "--host: expected an address such as 127.0.0.1, found \"%s\"",
+                      host);
+    k->listener = listen_at((const struct sockaddr *)&address, len);
+    if (k->listener >= 0)
         return EXIT_DONE;
-    fprintf(stderr, "bise: serve: %s port %d: %s%s\n", host, port, strerror(why),
-            why == EADDRINUSE ? " (--port N takes another)" : "");
-    return EXIT_FAILED;
+    return refuse(EXIT_FAILED, "%s port %d: %s%s", host, port, strerror(errno),
+                  errno == EADDRINUSE ? " (--port N takes another)" : "");
 }
 
 /* Host and port of an address; an IPv4 one that came as IPv6 is shown as IPv4. */
@@ -94,7 +93,7 @@ void sockets_address(const struct sockets *k, char *out, size_t cap) {
     struct sockaddr_storage a = {0};
     socklen_t len = sizeof a;
     struct own_address own;
-    getsockname(k->listeners[0], (struct sockaddr *)&a, &len);
+    getsockname(k->listener, (struct sockaddr *)&a, &len);
     name_address(&a, &own);
     snprintf(out, cap, strchr(own.host, ':') ? "http://[%s]:%d" : "http://%s:%d", own.host,
              own.port);
@@ -143,13 +142,14 @@ bool sockets_adopt(struct sockets *k, int fd, const struct own_address *own, con
     return true;
 }
 
-static void accept_all(struct sockets *k, int listener, double now) {
+static void accept_all(struct sockets *k, double now) {
     for (;;) {
         struct sockaddr_storage a = {0};
         socklen_t len = sizeof a;
         struct own_address peer, own;
         const int on = 1;
-        const int fd = accept4(listener, (struct sockaddr *)&a, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        const int fd =
+            accept4(k->listener, (struct sockaddr *)&a, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
                 k->accept_again = now + 1;
@@ -176,12 +176,11 @@ static void empty_wake(int fd) {
 }
 
 void sockets_round(struct sockets *k, int wait_ms) {
-    struct pollfd fds[1 + 8 + SOCKETS_MAX];
+    struct pollfd fds[2 + SOCKETS_MAX];
     size_t n = 0;
     const bool accepts = !atomic_load(&k->server->stopping) && seconds_now() >= k->accept_again;
     fds[n++] = (struct pollfd){.fd = k->server->wake, .events = POLLIN};
-    for (size_t i = 0; i < k->n_listeners; i++)
-        fds[n++] = (struct pollfd){.fd = accepts ? k->listeners[i] : -1, .events = POLLIN};
+    fds[n++] = (struct pollfd){.fd = accepts ? k->listener : -1, .events = POLLIN};
     const size_t first = n, n_connections = k->n;
     for (size_t i = 0; i < k->n; i++)
         fds[n++] = (struct pollfd){.fd = k->connections[i]->fd,
@@ -196,9 +195,14 @@ void sockets_round(struct sockets *k, int wait_ms) {
     for (size_t i = k->n; i-- > 0;)
         if (k->connections[i]->state == CONNECTION_CLOSED)
             drop_at(k, i, now);
-    for (size_t i = 0; i < k->n_listeners; i++)
-        if (fds[1 + i].revents)
-            accept_all(k, k->listeners[i], now);
+    if (fds[1].revents)
+        accept_all(k, now);
+}
+
+static void stop_listening(struct sockets *k) {
+    if (k->listener >= 0)
+        close(k->listener);
+    k->listener = -1;
 }
 
 void sockets_run(struct sockets *k) {
@@ -207,9 +211,7 @@ void sockets_run(struct sockets *k) {
         sockets_round(k, k->n || k->accept_again > 0 ? ROUND_MS : -1);
         if (!atomic_load(&k->server->stopping))
             continue;
-        for (size_t i = 0; i < k->n_listeners; i++)
-            close(k->listeners[i]);
-        k->n_listeners = 0;
+        stop_listening(k);
         if (!until)
             until = seconds_now() + (double)k->server->options->grace;
         if (!k->n || seconds_now() >= until)
@@ -221,7 +223,5 @@ void sockets_close(struct sockets *k) {
     const double now = seconds_now();
     while (k->n)
         drop_at(k, k->n - 1, now);
-    for (size_t i = 0; i < k->n_listeners; i++)
-        close(k->listeners[i]);
-    k->n_listeners = 0;
+    stop_listening(k);
 }

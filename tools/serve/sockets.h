@@ -10,8 +10,7 @@ struct connection;
 
 struct sockets {
     struct server *server;
-    int listeners[8]; /* [n_listeners] */
-    size_t n_listeners;
+    int listener;                                /* -1: none */
     struct connection *connections[SOCKETS_MAX]; /* [n] */
     size_t n, max;
     size_t body_bytes;   /* of bodies under way */

@@ -27,7 +27,7 @@ static int client(double now) {
 
 static struct connection *begin(int *fd, double now) {
     server = (struct server){.options = &options, .wake = eventfd(0, EFD_NONBLOCK)};
-    sockets = (struct sockets){.server = &server, .max = 4};
+    sockets = (struct sockets){.server = &server, .listener = -1, .max = 4};
     *fd = client(now);
     return sockets.connections[0];
 }
