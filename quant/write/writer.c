@@ -9,7 +9,6 @@
 #include "src/os/mutex.h"
 #include "src/os/new_file.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,15 +126,15 @@ static enum bise_status make_header(const struct writer *w, uint8_t **bytes,
 
 /* ---- tensors --------------------------------------------------------------------------------- */
 
-/* Adds r, merged with the ranges it touches. Returns 0, ENOMEM, or EINVAL where it overlaps one. */
-static int note_range(struct progress *p, struct range r) {
+/* Adds r, merged with the ranges it touches. MEMORY, or ARG where it overlaps one. */
+static enum bise_status note_range(struct progress *p, struct range r) {
     size_t i = p->n; /* the first range after r; nearly always none */
     while (i > 0 && p->ranges[i - 1].from >= r.to)
         i--;
     struct range *before = i > 0 ? &p->ranges[i - 1] : NULL;
     struct range *after = i < p->n ? &p->ranges[i] : NULL;
     if (before && before->to > r.from)
-        return EINVAL;
+        return BISE_ERR_ARG;
     const bool joins_before = before && before->to == r.from;
     const bool joins_after = after && after->from == r.to;
     if (joins_before) {
@@ -153,13 +152,13 @@ static int note_range(struct progress *p, struct range r) {
     } else if (!joins_before) {
         void *const grown = array_grow(p->ranges, &p->cap, p->n + 1, sizeof *p->ranges);
         if (!grown)
-            return ENOMEM;
+            return BISE_ERR_MEMORY;
         p->ranges = grown;
         memmove(p->ranges + i + 1, p->ranges + i, (p->n - i) * sizeof *p->ranges);
         p->ranges[i] = r;
         p->n++;
     }
-    return 0;
+    return BISE_OK;
 }
 
 enum bise_status writer_put(struct writer *w, size_t i, uint64_t at, const void *data, size_t len,
@@ -174,18 +173,17 @@ enum bise_status writer_put(struct writer *w, size_t i, uint64_t at, const void 
     if (len == 0)
         return BISE_OK;
     const struct range r = {at, at + len, crc32c(0, data, len)};
-    const enum bise_status s = file_write_at(w->file.fd, w->path, t->offset + at, data, len, err);
+    enum bise_status s = file_write_at(w->file.fd, w->path, t->offset + at, data, len, err);
     if (s != BISE_OK)
         return s;
     mutex_lock(w->mutex);
-    const int code = note_range(&w->progress[i], r);
+    s = note_range(&w->progress[i], r);
     mutex_unlock(w->mutex);
-    if (code == ENOMEM)
-        return bise_fail(err, BISE_ERR_MEMORY, "%s: tensor %s: no memory for its ranges", w->path,
-                         t->name);
-    if (code != 0)
-        return bise_fail(err, BISE_ERR_ARG, "%s: tensor %s: bytes at %llu written twice", w->path,
-                         t->name, (unsigned long long)at);
+    if (s == BISE_ERR_MEMORY)
+        return bise_fail(err, s, "%s: tensor %s: no memory for its ranges", w->path, t->name);
+    if (s != BISE_OK)
+        return bise_fail(err, s, "%s: tensor %s: bytes at %llu written twice", w->path, t->name,
+                         (unsigned long long)at);
     return BISE_OK;
 }
 
@@ -279,7 +277,7 @@ static enum bise_status take_earlier(struct writer *w, struct bise_error *err) {
             continue;
         p->finished = true;
         w->n_finished++;
-        if (note_range(p, (struct range){0, t->length, crc}) != 0)
+        if (note_range(p, (struct range){0, t->length, crc}) != BISE_OK)
             s = bise_fail(err, BISE_ERR_MEMORY, "%s: tensor %s: no memory", w->path, t->name);
         writer_set_tensor(w, e[i].tensor, e[i].codebook, e[i].error);
     }

@@ -96,4 +96,21 @@ expect_exit "two at once" 3 "another process is writing this file" quantize
 kill -KILL $pid
 exec 5<&-
 wait $pid 2>/dev/null
+
+## What is not ours is left alone, and what is being written is nobody else's to read
+
+rm -f "$T"/m.bise*
+for name in part part.journal; do
+    echo precious >"$T/victim"
+    ln -s victim "$T/m.bise.$name"
+    expect_exit "a link at .$name" 3 "m.bise.$name" quantize
+    same "is not followed at .$name" precious "$(cat "$T/victim")"
+    [ -L "$T/m.bise.$name" ] && ok "nor removed at .$name" || not_ok "nor removed at .$name"
+    rm -f "$T"/m.bise*
+done
+(umask 0; stopped KILL 100)
+same "what is unfinished is its owner's alone" "600 600" \
+    "$(stat -c %a "$T/m.bise.part" "$T/m.bise.part.journal" | xargs)"
+(umask 022; quantize 2>/dev/null)
+same "what is finished is as readable as any new file" 644 "$(stat -c %a "$T/m.bise")"
 finish
