@@ -122,7 +122,9 @@ BISE_API const char *bise_token_piece(const struct bise_model *model, int32_t id
  * time. */
 struct bise_engine;
 
-enum bise_kv { BISE_KV_AUTO = 0, BISE_KV_I8, BISE_KV_F16, BISE_KV_F32 };
+enum bise_kv { BISE_KV_AUTO = 0, BISE_KV_I8, BISE_KV_F16, BISE_KV_F32, BISE_KV_COUNT };
+/* "auto", "i8", "f16", "f32"; NULL for another number. */
+BISE_API const char *bise_kv_name(enum bise_kv kv);
 
 #define BISE_SPARE_NONE UINT32_MAX
 

@@ -15,6 +15,11 @@
 #define MAX_SEQUENCES   1024u
 #define LARGEST_CONTEXT (1u << 20) /* looked for; more than any of the family was trained on */
 
+const char *bise_kv_name(enum bise_kv kv) {
+    static const char *const names[BISE_KV_COUNT] = {"auto", "i8", "f16", "f32"};
+    return (unsigned)kv < BISE_KV_COUNT ? names[kv] : NULL;
+}
+
 static enum bise_kv default_kv(const struct bise_model *model) {
     const enum tensor_type type = model->layers[0].w1[0]->type;
     return type == TYPE_F32 || type == TYPE_BF16 ? BISE_KV_F32 : BISE_KV_I8;
@@ -36,7 +41,7 @@ static enum bise_status choose(const struct bise_model *model, const struct bise
     if (p->start_pos > MAX_START_POSITION)
         return bise_fail(err, BISE_ERR_ARG, "start position: at most %llu, found %llu",
                          (unsigned long long)MAX_START_POSITION, (unsigned long long)p->start_pos);
-    if ((unsigned)p->kv > BISE_KV_F32)
+    if ((unsigned)p->kv >= BISE_KV_COUNT)
         return bise_fail(err, BISE_ERR_ARG, "cache type: unknown number %d", (int)p->kv);
     if (p->n_threads < 0 || p->n_threads > POOL_MAX_THREADS)
         return bise_fail(err, BISE_ERR_ARG, "threads: expected 1 to %d, found %d", POOL_MAX_THREADS,

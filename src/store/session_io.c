@@ -363,7 +363,6 @@ static enum bise_status get_state(struct in *in, const struct session_header *h,
 static enum bise_status check_fit(const struct bise_engine *e, const struct sequence *s,
                                   const struct session_header *h, const char *path,
                                   struct bise_error *err) {
-    static const char *const types[] = {"auto", "i8", "f16", "f32"};
     const uint64_t n = h->pos - h->start_pos, window = e->plan.window;
     if (h->version == 1 || h->arithmetic != SESSION_ARITHMETIC)
         return bise_fail(err, BISE_ERR_ARG, "%s holds a cache of %s, whose bits are others", path,
@@ -372,8 +371,8 @@ static enum bise_status check_fit(const struct bise_engine *e, const struct sequ
         return bise_fail(err, BISE_ERR_ARG,
                          "%s was saved with a cache of %s, a window of %u and %u sinks; this "
                          "session has %s, %llu and %u",
-                         path, types[h->kv], h->window, h->n_sinks, types[s->kv.type], (ull)window,
-                         e->plan.n_sinks);
+                         path, bise_kv_name(h->kv), h->window, h->n_sinks, bise_kv_name(s->kv.type),
+                         (ull)window, e->plan.n_sinks);
     if (window == 0 && h->start_pos != s->opened_at)
         return bise_fail(err, BISE_ERR_ARG, "%s begins at position %llu; this session at %llu",
                          path, (ull)h->start_pos, (ull)s->opened_at);

@@ -7,10 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *kv_name(enum bise_kv kv) {
-    return kv == BISE_KV_I8 ? "i8" : kv == BISE_KV_F16 ? "f16" : "f32";
-}
-
 static void print_size(const char *what, uint64_t bytes, const char *note) {
     print("%-24s %10.1f MiB%s%s\n", what, (double)bytes / (1 << 20), note[0] ? "  " : "", note);
 }
@@ -25,7 +21,7 @@ static void print_for_people(const struct bise_model_info *info, const struct bi
     if (p->n_seqs > 1)
         snprintf(times, sizeof times, "%" PRIu32 " times ", p->n_seqs);
     snprintf(note, sizeof note, "%s, %s%" PRIu32 " positions in %" PRIu32 " layers%s",
-             kv_name(p->kv), times, p->ring, info->n_layers,
+             bise_kv_name(p->kv), times, p->ring, info->n_layers,
              p->window ? ", a window that rolls" : "");
     print_size("cache", p->cache, note);
     snprintf(note, sizeof note, "chunks of %" PRIu32 ", %d thread%s", p->chunk, p->n_threads,
@@ -65,7 +61,7 @@ static void print_for_programs(const struct bise_plan *p, bool fits) {
           ", \"ring\": %" PRIu32 ", \"sequences\": %" PRIu32
           ", \"kv\": \"%s\", \"threads\": %d, \"fits\": %s, "
           "\"largest_context\": %" PRIu32 "}\n",
-          p->n_ctx, p->window, p->chunk, p->ring, p->n_seqs, kv_name(p->kv), p->n_threads,
+          p->n_ctx, p->window, p->chunk, p->ring, p->n_seqs, bise_kv_name(p->kv), p->n_threads,
           fits ? "true" : "false", p->largest_ctx);
 }
 

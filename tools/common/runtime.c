@@ -69,9 +69,11 @@ static void warn_of_threads(int threads) {
 }
 
 bool runtime_session_params(const struct runtime_options *o, struct bise_engine_params *params) {
-    static const char *const kv_names[] = {"auto", "i8", "f16", "f32"};
+    const char *kv_names[BISE_KV_COUNT];
     const char *env = getenv("BISE_ISA");
-    const int kv = pick("--kv", o->kv, kv_names, 4);
+    for (int i = 0; i < BISE_KV_COUNT; i++)
+        kv_names[i] = bise_kv_name((enum bise_kv)i);
+    const int kv = pick("--kv", o->kv, kv_names, BISE_KV_COUNT);
     const char *const asked = o->isa ? o->isa : env && env[0] ? env : NULL;
     const char *const isa = asked ? isa_current(asked) : NULL;
     *params = (struct bise_engine_params){
@@ -235,14 +237,13 @@ static double mebibytes(uint64_t bytes) {
 }
 
 void runtime_print_plan(const struct runtime *e, FILE *to) {
-    static const char *const kv_names[] = {"auto", "i8", "f16", "f32"};
     const struct bise_plan *p = &e->plan;
     const double millions = (double)e->info->n_params / 1e6;
     print_to(to, "%s: %s, %.4g %c parameters; %s, %d thread%s\n", e->path, e->info->weight_type,
              millions < 1000 ? millions : millions / 1000, millions < 1000 ? 'M' : 'G',
              bise_engine_isa(e->engine), p->n_threads, p->n_threads == 1 ? "" : "s");
     print_to(to, "memory: weights %.1f MiB (%s), %s cache %.1f MiB, scratch %.1f MiB; ",
-             mebibytes(p->weights), e->info->memory, kv_names[p->kv], mebibytes(p->cache),
+             mebibytes(p->weights), e->info->memory, bise_kv_name(p->kv), mebibytes(p->cache),
              mebibytes(p->scratch));
     if (p->n_sinks)
         print_to(to, "the first %u tokens and a sliding window of %u\n", p->n_sinks, p->window);

@@ -166,7 +166,6 @@ void server_close(struct server *s) {
 }
 
 void server_props(const struct server *s, struct buffer *out) {
-    static const char *const kv_names[] = {"auto", "i8", "f16", "f32"};
     static const char *const full_names[] = {"stop", "drop", "sink"};
     const struct sampling_options d = SAMPLING_DEFAULTS;
     const struct bise_plan *p = &s->plan;
@@ -177,8 +176,8 @@ void server_props(const struct server *s, struct buffer *out) {
                  "\"window\":%u,\"kv\":\"%s\",\"isa\":\"%s\",\"threads\":%d,\"sequences\":%u,"
                  "\"chunk\":%u,\"queue\":%lld,\"memory_bytes\":%llu",
                  s->info->weight_type, (unsigned long long)s->info->n_params, s->info->vocab_size,
-                 s->prompter.limit, p->window, kv_names[p->kv], s->isa, p->n_threads, s->n_lanes,
-                 p->chunk, (long long)s->options->queue, (unsigned long long)p->total);
+                 s->prompter.limit, p->window, bise_kv_name(p->kv), s->isa, p->n_threads,
+                 s->n_lanes, p->chunk, (long long)s->options->queue, (unsigned long long)p->total);
     buffer_print(out,
                  ",\"chat_format\":\"%s\",\"tools\":%s,\"moderated\":%s,\"overflow\":\"%s\","
                  "\"keys\":%s",
