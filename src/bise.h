@@ -2,7 +2,11 @@
  * bise: Mistral 7B and its family on CPUs. The one public header.
  *
  * A model is const after opening and may be shared by threads; an engine or a session belongs to
- * one thread at a time. Nothing here prints, exits or reads the environment. Functions return a
+ * one thread at a time: bise_step, and what is made of it, refuses a second one that comes while a
+ * first is in it (ARG), the other functions are not watched. No pointer may be NULL unless it is
+ * said; functions that return a status refuse NULL handles and texts with ARG. The floating-point
+ * control word of the caller's thread (rounding, flushing of denormals) is set for the time of a
+ * call, and is what it was afterwards. Nothing here prints, exits or reads the environment. Functions return a
  * status; where they take a struct bise_error, it may be NULL. After bise_engine_open nothing
  * allocates memory. Files are not trusted: every length in them is checked before use.
  *
@@ -319,7 +323,7 @@ BISE_API enum bise_status bise_sampler_open(struct bise_sampler **sampler, uint3
                                             struct bise_error *err);
 BISE_API void bise_sampler_close(struct bise_sampler **sampler);
 /* Picks an id from logits [n_vocab] (unchanged), among those whose allowed [n_vocab] is not 0
- * (NULL: all; at least one must be). A function of its arguments and the parameters, on every
+ * (NULL: all); -1 where none is. A function of its arguments and the parameters, on every
  * machine: nothing is remembered from call to call. ids [n_ids] are the text so far, of which the
  * penalties look at the last repeat_last. position is the absolute one that the picked id will
  * have: one random number belongs to each position and seed (splitmix64 of both). Ties go to the

@@ -2,6 +2,7 @@
 
 #include "kernels/dmath.h"
 #include "src/base/error.h"
+#include "src/base/float_mode.h"
 #include "src/engine/forward.h"
 #include "src/engine/plan.h"
 #include "src/os/cpu.h"
@@ -56,10 +57,10 @@ static enum bise_status open_sequence(struct bise_engine *e, size_t i, const str
     return status == BISE_OK && e->plan.n_sinks > 0 ? kv_open(&s->sinks, e->pool, err) : status;
 }
 
-enum bise_status bise_engine_open(struct bise_engine **engine, const struct bise_model *model,
-                                  const struct bise_engine_params *params, struct bise_error *err) {
+static enum bise_status open_engine(struct bise_engine **engine, const struct bise_model *model,
+                                    const struct bise_engine_params *params,
+                                    struct bise_error *err) {
     struct kv_cache kv;
-    *engine = NULL;
     if (model->norm->w.panels == NULL)
         return bise_fail(err, BISE_ERR_ARG, "%s: opened without its tensors: nothing runs on it",
                          model->name);
@@ -84,6 +85,17 @@ enum bise_status bise_engine_open(struct bise_engine **engine, const struct bise
     }
     *engine = e;
     return BISE_OK;
+}
+
+enum bise_status bise_engine_open(struct bise_engine **engine, const struct bise_model *model,
+                                  const struct bise_engine_params *params, struct bise_error *err) {
+    if (engine == NULL || model == NULL)
+        return bise_fail(err, BISE_ERR_ARG, "bise_engine_open: engine and model are needed");
+    *engine = NULL;
+    const struct float_mode before = float_mode_begin();
+    const enum bise_status status = open_engine(engine, model, params, err);
+    float_mode_end(before);
+    return status;
 }
 
 void bise_engine_close(struct bise_engine **engine) {
@@ -114,7 +126,7 @@ static enum bise_status check_run(const struct bise_engine *e, const struct bise
         if (runs[j].seq == run->seq)
             return bise_fail(err, BISE_ERR_ARG, "runs %zu and %zu are both of sequence %u", j, i,
                              run->seq);
-    if (run->n == 0)
+    if (run->n == 0 || run->ids == NULL)
         return bise_fail(err, BISE_ERR_ARG, "no tokens to run");
     if (run->n > e->plan.chunk)
         return bise_fail(err, BISE_ERR_ARG, "%zu tokens at once, but the chunk is %u", run->n,
@@ -208,8 +220,8 @@ static void take_over(struct bise_engine *e, const struct bise_run *run) {
         memcpy(run->logits, last, vocab * sizeof *last);
 }
 
-enum bise_status bise_step(struct bise_engine *e, struct bise_run *runs, size_t n_runs,
-                           const volatile int *stop, struct bise_error *err) {
+static enum bise_status step(struct bise_engine *e, struct bise_run *runs, size_t n_runs,
+                             const volatile int *stop, struct bise_error *err) {
     bool failed = false, goes_on = true;
     for (size_t i = 0; i < n_runs; i++) {
         const enum bise_status status = check_run(e, runs, i, err);
@@ -234,6 +246,20 @@ enum bise_status bise_step(struct bise_engine *e, struct bise_run *runs, size_t 
         if (runs[i].status == BISE_OK)
             take_over(e, &runs[i]);
     return BISE_OK;
+}
+
+/* The float mode is the calling thread's own again when the step is over. */
+enum bise_status bise_step(struct bise_engine *e, struct bise_run *runs, size_t n_runs,
+                           const volatile int *stop, struct bise_error *err) {
+    if (e == NULL || (runs == NULL && n_runs > 0))
+        return bise_fail(err, BISE_ERR_ARG, "bise_step: engine and runs are needed");
+    if (atomic_exchange(&e->busy, true))
+        return bise_fail(err, BISE_ERR_ARG, "an engine is used by two threads at once");
+    const struct float_mode before = float_mode_begin();
+    const enum bise_status status = step(e, runs, n_runs, stop, err);
+    float_mode_end(before);
+    atomic_store(&e->busy, false);
+    return status;
 }
 
 enum bise_status engine_layers(struct bise_engine *e, float *states, size_t n,
@@ -290,8 +316,20 @@ size_t bise_seq_last_ids(const struct bise_engine *e, uint32_t seq, int32_t *out
     return count;
 }
 
+static enum bise_status check_seq(const struct bise_engine *e, uint32_t seq,
+                                  struct bise_error *err) {
+    if (e == NULL)
+        return bise_fail(err, BISE_ERR_ARG, "an engine is needed");
+    if (seq >= e->plan.n_seqs)
+        return bise_fail(err, BISE_ERR_ARG, "expected a sequence below %u, found %u",
+                         e->plan.n_seqs, seq);
+    return BISE_OK;
+}
+
 enum bise_status bise_seq_truncate(struct bise_engine *e, uint32_t seq, uint64_t pos,
                                    struct bise_error *err) {
+    if (check_seq(e, seq, err) != BISE_OK)
+        return BISE_ERR_ARG;
     struct sequence *const s = &e->seqs[seq];
     const enum bise_status status =
         pos == s->pos ? BISE_OK : sequence_check(s, &e->plan, bise_engine_reach(e), pos, err);
@@ -308,6 +346,8 @@ void bise_seq_reset(struct bise_engine *e, uint32_t seq) {
 
 enum bise_status bise_seq_reset_at(struct bise_engine *e, uint32_t seq, uint64_t pos,
                                    struct bise_error *err) {
+    if (check_seq(e, seq, err) != BISE_OK)
+        return BISE_ERR_ARG;
     struct sequence *const s = &e->seqs[seq];
     const uint32_t sinks = e->plan.n_sinks;
     if (e->plan.window == 0 && pos != s->opened_at)
@@ -339,6 +379,8 @@ static void copy_task(void *arg, size_t i, int thread) {
 
 enum bise_status bise_seq_copy(struct bise_engine *e, uint32_t to, uint32_t from, uint64_t pos,
                                struct bise_error *err) {
+    if (check_seq(e, to, err) != BISE_OK || check_seq(e, from, err) != BISE_OK)
+        return BISE_ERR_ARG;
     struct sequence *const t = &e->seqs[to];
     const struct sequence *const f = &e->seqs[from];
     if (to == from)

@@ -6,6 +6,8 @@
 #include "src/engine/sequence.h"
 #include "src/os/pool.h"
 
+#include <stdatomic.h>
+
 struct observer;
 
 struct bise_engine {
@@ -18,6 +20,7 @@ struct bise_engine {
     const struct observer *observer; /* of every pass (observe.h), or NULL */
     float query_scale;               /* 1 / sqrt(head_dim) */
     struct sequence *seqs;           /* [plan.n_seqs] */
+    atomic_bool busy;                /* a thread is in bise_step */
 };
 
 /* The layers alone, for sequence 0: states [n][dim], n <= chunk, is the residual stream before them

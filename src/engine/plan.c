@@ -153,8 +153,12 @@ enum bise_status plan_engine(const struct bise_model *model,
     mem_facts(&facts);
     plan->ram = facts.ram;
     plan->available = facts.available;
-    plan->limit = facts.limit;
     plan->weights = model->info.weight_bytes;
+    /* A mapped file takes its addresses already, but counts as needed in what follows. */
+    const uint64_t mapped = model->map_is_copy ? 0 : plan->weights;
+    const uint64_t addresses =
+        facts.addresses < UINT64_MAX - mapped ? facts.addresses + mapped : UINT64_MAX;
+    plan->limit = facts.limit < addresses ? facts.limit : addresses;
     bool ok = measure(model, p, plan, kv);
     while (ok && !fits(model, plan) && p->n_ctx == 0 && plan->window == 0 &&
            plan->n_ctx / 2 >= LEAST_CONTEXT) {

@@ -8,6 +8,8 @@
 enum bise_status bise_session_open(struct bise_session **session, const struct bise_model *model,
                                    const struct bise_engine_params *params,
                                    struct bise_error *err) {
+    if (session == NULL)
+        return bise_fail(err, BISE_ERR_ARG, "bise_session_open: a place for the session is needed");
     *session = NULL;
     if (params != NULL && params->n_seqs > 1)
         return bise_fail(err, BISE_ERR_ARG, "a session has one sequence, found %u", params->n_seqs);
@@ -43,7 +45,13 @@ void session_observe(struct bise_session *s, const struct observer *observer) {
 
 /* ---- running -------------------------------------------------------------------------------- */
 
+static enum bise_status no_session(struct bise_error *err) {
+    return bise_fail(err, BISE_ERR_ARG, "a session is needed");
+}
+
 static enum bise_status step(struct bise_session *s, struct bise_run run, struct bise_error *err) {
+    if (s == NULL)
+        return no_session(err);
     const enum bise_status status = bise_step(s->engine, &run, 1, s->stop, err);
     return status != BISE_OK ? status : run.status;
 }
@@ -54,7 +62,7 @@ static enum bise_status check_text(const struct bise_session *s, const int32_t *
     const struct bise_plan *const plan = &s->engine->plan;
     const struct sequence *const seq = session_sequence(s);
     const uint32_t vocab = s->engine->model->config.vocab_size;
-    if (n == 0)
+    if (n == 0 || ids == NULL)
         return bise_fail(err, BISE_ERR_ARG, "no tokens to run");
     for (size_t i = 0; i < n; i++)
         if (ids[i] < 0 || (uint32_t)ids[i] >= vocab)
@@ -65,6 +73,8 @@ static enum bise_status check_text(const struct bise_session *s, const int32_t *
 
 enum bise_status bise_prefill(struct bise_session *s, const int32_t *ids, size_t n,
                               bise_progress_fn *progress, void *user, struct bise_error *err) {
+    if (s == NULL)
+        return no_session(err);
     const size_t chunk = s->engine->plan.chunk;
     enum bise_status status = check_text(s, ids, n, err);
     for (size_t done = 0; done < n && status == BISE_OK;) {
@@ -114,7 +124,7 @@ size_t bise_last_ids(const struct bise_session *s, int32_t *out, size_t n) {
 }
 
 enum bise_status bise_truncate(struct bise_session *s, uint64_t pos, struct bise_error *err) {
-    return bise_seq_truncate(s->engine, 0, pos, err);
+    return s ? bise_seq_truncate(s->engine, 0, pos, err) : no_session(err);
 }
 
 void bise_reset(struct bise_session *s) {
@@ -122,7 +132,7 @@ void bise_reset(struct bise_session *s) {
 }
 
 enum bise_status bise_reset_at(struct bise_session *s, uint64_t pos, struct bise_error *err) {
-    return bise_seq_reset_at(s->engine, 0, pos, err);
+    return s ? bise_seq_reset_at(s->engine, 0, pos, err) : no_session(err);
 }
 
 uint64_t bise_reach(const struct bise_session *s) {

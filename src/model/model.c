@@ -50,7 +50,7 @@ static enum bise_status settle_memory(struct bise_model *m, int fd,
     if (!memory_prefers_huge(params->memory, m->map_len, &facts, memory_have_huge_pages(),
                              m->memory_phrase, sizeof m->memory_phrase))
         return BISE_OK;
-    const uint64_t left = facts.limit < facts.available ? facts.limit : facts.available;
+    const uint64_t left = mem_left(&facts);
     if (m->map_len > left)
         return bise_fail(err, BISE_ERR_MEMORY,
                          "%s: a copy of %zu bytes in huge pages; %llu are available", path,
@@ -224,6 +224,8 @@ const struct bise_model_info *bise_model_info(const struct bise_model *model) {
 
 enum bise_status bise_tokenize(const struct bise_model *model, const char *text, size_t len,
                                int32_t *ids, size_t cap, size_t *n_ids, struct bise_error *err) {
+    if (!model || (!text && len > 0) || !n_ids || (!ids && cap > 0))
+        return bise_fail(err, BISE_ERR_ARG, "bise_tokenize: model, text and ids are needed");
     *n_ids = 0;
     if (!model->tokenizer)
         return bise_fail(err, BISE_ERR_ARG, "the model file has no tokenizer");

@@ -27,7 +27,7 @@ bool memory_have_huge_pages(void) {
 bool memory_prefers_huge(enum bise_memory asked, uint64_t file_bytes, const struct mem_facts *facts,
                          bool have_huge_pages, char *phrase, size_t cap) {
     const double gib = (double)(1u << 30);
-    const uint64_t left = facts->limit < facts->available ? facts->limit : facts->available;
+    const uint64_t left = mem_left(facts);
     if (asked == BISE_MEMORY_MMAP) {
         snprintf(phrase, cap, "mapped file, as asked");
     } else if (asked == BISE_MEMORY_HUGE) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define MEM_ALIGN  128u
@@ -60,8 +61,38 @@ void mem_free(void *p, size_t bytes) {
     free(raw);
 }
 
+/* A limit of the process less what counts against it: the nth number of statm, in pages. */
+static uint64_t process_limit_left(int resource, const char *statm, int nth) {
+    struct rlimit limit;
+    uint64_t pages = 0;
+    const long page = sysconf(_SC_PAGESIZE);
+    if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || page <= 0)
+        return UINT64_MAX;
+    for (; nth > 0 && statm != NULL; nth--)
+        statm = strchr(statm + 1, ' ');
+    if (statm != NULL)
+        (void)sysfile_find_u64(statm, "", &pages);
+    const uint64_t used = pages * (uint64_t)page;
+    return limit.rlim_cur > used ? limit.rlim_cur - used : 0;
+}
+
+/* What may still be mapped: of all addresses (the first number of statm), and of private memory that
+ * can be written (the sixth). */
+static uint64_t addresses_left(void) {
+    char statm[128];
+    (void)sysfile_read("/proc/self/statm", statm, sizeof statm);
+    const uint64_t all = process_limit_left(RLIMIT_AS, statm, 0);
+    const uint64_t data = process_limit_left(RLIMIT_DATA, statm, 5);
+    return all < data ? all : data;
+}
+
+uint64_t mem_left(const struct mem_facts *m) {
+    const uint64_t left = m->limit < m->available ? m->limit : m->available;
+    return left < m->addresses ? left : m->addresses;
+}
+
 void mem_facts(struct mem_facts *m) {
-    *m = (struct mem_facts){.limit = cgroup_memory_left()};
+    *m = (struct mem_facts){.limit = cgroup_memory_left(), .addresses = addresses_left()};
     char text[4096];
     if (sysfile_read("/proc/meminfo", text, sizeof text)) {
         uint64_t kib;

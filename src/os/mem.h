@@ -11,9 +11,12 @@ void mem_free(void *p, size_t bytes);
 
 struct mem_facts {
     uint64_t ram, available;
-    uint64_t limit; /* cgroup's memory limit less its use, UINT64_MAX if none */
+    uint64_t limit;     /* cgroup's memory limit less its use, UINT64_MAX if none */
+    uint64_t addresses; /* what the process may still map (ulimit -v, -d), likewise */
 };
 void mem_facts(struct mem_facts *m);
+/* Bytes that may be taken: the least of available, limit and addresses. */
+uint64_t mem_left(const struct mem_facts *m);
 /* Resident memory of this process in bytes, from /proc/self/statm. */
 uint64_t mem_resident(void);
 

@@ -13,6 +13,7 @@
 #include "src/os/pool.h"
 
 #include "src/base/error.h"
+#include "src/base/float_mode.h"
 #include "src/os/cpu.h"
 #include "src/os/mem.h"
 
@@ -151,6 +152,7 @@ static void *worker_main(void *p) {
     struct pool *const pool = w->pool;
     struct share *const own = &pool->shares[w->thread];
     uint32_t seen = 0;
+    (void)float_mode_begin(); /* threads inherit their maker's */
     for (;;) {
         seen = wait_region(pool, own, seen);
         if (atomic_load(&pool->closing))
@@ -230,19 +232,28 @@ void pool_run(struct pool *pool, pool_fn *fn, void *arg, size_t n_tasks) {
     }
 }
 
-/* Starts the workers with all signals blocked, so that they are handled by the caller's threads. */
+/* Starts the workers with signals blocked, so that they are handled by the caller's threads; but not
+ * those that a thread's own doing raises, which would end the process without its handler. */
 static bool start_workers(struct pool *pool) {
+    static const int own[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP};
     sigset_t all, before;
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0)
+        return false;
+    const bool sized = pthread_attr_setstacksize(&attributes, POOL_STACK_BYTES) == 0;
     sigfillset(&all);
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        sigdelset(&all, own[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     bool ok = true;
     while (ok && pool->n_workers < pool->n_threads - 1) {
         struct worker *const w = &pool->workers[pool->n_workers];
         *w = (struct worker){.pool = pool, .thread = pool->n_workers + 1};
-        ok = pthread_create(&w->id, NULL, worker_main, w) == 0;
+        ok = pthread_create(&w->id, sized ? &attributes : NULL, worker_main, w) == 0;
         pool->n_workers += ok;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
     return ok;
 }
 

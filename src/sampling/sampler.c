@@ -8,6 +8,7 @@
  */
 #include "kernels/dmath.h"
 #include "src/base/error.h"
+#include "src/base/float_mode.h"
 #include "src/base/random.h"
 #include "src/model/config.h"
 #include "src/os/mem.h"
@@ -300,8 +301,19 @@ static int32_t draw(struct bise_sampler *s, float best, uint64_t position) {
     return draw_by_temperature(s, c, n, position);
 }
 
+/* n if there is none. */
+static uint32_t first_allowed(const uint8_t *allowed, uint32_t n) {
+    uint32_t id = 0;
+    while (id < n && !allowed[id])
+        id++;
+    return id;
+}
+
 int32_t bise_sample(struct bise_sampler *s, const float *logits, const uint8_t *allowed,
                     const int32_t *ids, size_t n_ids, uint64_t position) {
+    if (allowed && first_allowed(allowed, s->n_vocab) == s->n_vocab)
+        return -1;
+    const struct float_mode before = float_mode_begin();
     const size_t n = n_ids < s->params.repeat_last ? n_ids : s->params.repeat_last;
     const int32_t *const recent = n > 0 ? ids + (n_ids - n) : NULL;
     count(s, recent, n, 1);
@@ -310,7 +322,8 @@ int32_t bise_sample(struct bise_sampler *s, const float *logits, const uint8_t *
     const float best = s->scores[id];
     if (s->params.temp > 0 && best > -INFINITY && best < INFINITY)
         id = draw(s, best, position);
-    while (allowed && !allowed[id]) /* all that are have -inf, and the first is taken */
-        id++;
+    if (allowed && !allowed[id]) /* all that are have -inf, and the first is taken */
+        id = (int32_t)first_allowed(allowed, s->n_vocab);
+    float_mode_end(before);
     return id;
 }

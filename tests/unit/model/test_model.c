@@ -312,7 +312,7 @@ Test(model, memory_is_chosen_by_what_is_left) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char phrase[160] = "";
-        const struct mem_facts facts = {64 * gib, cases[i].available, cases[i].limit};
+        const struct mem_facts facts = {64 * gib, cases[i].available, cases[i].limit, UINT64_MAX};
         cr_assert_eq(memory_prefers_huge(cases[i].asked, cases[i].file, &facts, cases[i].huge_pages,
                                          phrase, sizeof phrase),
                      cases[i].expected, "case %zu: %s", i, phrase);
