@@ -6,9 +6,10 @@
  * first is in it (ARG), the other functions are not watched. No pointer may be NULL unless it is
  * said; functions that return a status refuse NULL handles and texts with ARG. The floating-point
  * control word of the caller's thread (rounding, flushing of denormals) is set for the time of a
- * call, and is what it was afterwards. Nothing here prints, exits or reads the environment. Functions return a
- * status; where they take a struct bise_error, it may be NULL. After bise_engine_open nothing
- * allocates memory. Files are not trusted: every length in them is checked before use.
+ * call, and is what it was afterwards. Nothing here prints, exits or reads the environment.
+ * Functions return a status; where they take a struct bise_error, it may be NULL. After
+ * bise_engine_open nothing allocates memory. Files are not trusted: every length in them is
+ * checked before use.
  *
  * The same answer everywhere, and every time: logits are a function of the model's file, the
  * settings (context, window, sinks, type of the cache) and the ids alone, bit for bit; a sampled id

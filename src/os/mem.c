@@ -76,8 +76,8 @@ static uint64_t process_limit_left(int resource, const char *statm, int nth) {
     return limit.rlim_cur > used ? limit.rlim_cur - used : 0;
 }
 
-/* What may still be mapped: of all addresses (the first number of statm), and of private memory that
- * can be written (the sixth). */
+/* What may still be mapped: of all addresses (the first number of statm), and of private memory
+ * that can be written (the sixth). */
 static uint64_t addresses_left(void) {
     char statm[128];
     (void)sysfile_read("/proc/self/statm", statm, sizeof statm);

@@ -232,8 +232,9 @@ void pool_run(struct pool *pool, pool_fn *fn, void *arg, size_t n_tasks) {
     }
 }
 
-/* Starts the workers with signals blocked, so that they are handled by the caller's threads; but not
- * those that a thread's own doing raises, which would end the process without its handler. */
+/* Starts the workers with signals blocked, so that they are handled by the caller's threads;
+ * but not those that a thread's own doing raises, which would end the process without its
+ * handler. */
 static bool start_workers(struct pool *pool) {
     static const int own[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP};
     sigset_t all, before;
