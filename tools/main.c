@@ -27,6 +27,10 @@ static const struct {
     {"tokenize", cmd_tokenize, "text to token ids and back"},
     {"perplexity", cmd_perplexity, "measure a model on a text"},
     {"bench", cmd_bench, "measure speed beside this machine's limits"},
+    {"list", cmd_list, "the models in their home: size, type, when they were used"},
+    {"rm", cmd_rm, "remove a model from there"},
+    {"list", cmd_list, "the models in their home: size, type, when they were used"},
+    {"rm", cmd_rm, "remove a model from there"},
     {"synth", cmd_synth, "write a random model of a given shape, for speed work"},
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])

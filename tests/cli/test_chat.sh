@@ -21,7 +21,7 @@ same "the end of input leaves with 0" 0 $?
 same "one line for each answer" 2 "$(wc -l <"$T/out")"
 expect "no space begins an answer" grep -q '^[^ ]' "$T/out"
 expect "the greeting says the format" grep -q "format v1" "$T/err"
-expect "and the memory" grep -q "cache" "$T/err"
+expect "and the window" grep -q "sliding window of 128" "$T/err"
 same "V1, first turn" "1 $(enc '[INST] Hello [/INST]')" "$(prompt_ids 1)"
 same "V1, second turn: the answer's ids are kept" \
     "1 $(enc '[INST] Hello [/INST]') $(answer_ids 1) $(enc '[INST] I want to book a flight. [/INST]')" \

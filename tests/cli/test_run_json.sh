@@ -105,7 +105,7 @@ yes '{"prompt": "The king", "n_predict": 3, "seed": 1}' | timeout 60 "$BISE" run
 same "a closed pipe ends it" "1 3" "${PIPESTATUS[1]} $(wc -l <"$T/out" | tr -d ' ')"
 "$BISE" run -m $M -p "The king" -n -1 --ignore-eos --json >"$T/out" 2>"$T/err" &
 pid=$!
-wait_for grep -q '^memory: ' "$T/err"
+wait_for grep -q "^$M: " "$T/err"
 kill -INT $pid
 wait $pid
 same "Ctrl-C exits with 130" 130 $?

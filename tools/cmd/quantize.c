@@ -11,6 +11,7 @@
 #include "src/os/clock.h"
 #include "src/os/cpu.h"
 #include "tools/cmd/listening.h"
+#include "tools/common/model_path.h"
 #include "tools/common/output.h"
 #include "tools/common/tools.h"
 
@@ -369,12 +370,18 @@ int cmd_quantize(int argc, char **argv) {
             ".gguf file; or a .bise file",
             &o.source, 1, &n, &code))
         return code;
-    if (n != 1 || !o.out || !*o.out) {
-        say("bise quantize: %s\nusage: bise quantize SOURCE -o FILE [options]\n",
-            n != 1   ? "no checkpoint given"
-            : !o.out ? "-o FILE is needed"
-                     : "-o: expected the name of a file, found none");
-        return EXIT_USAGE;
+    if (n != 1 || !o.out || !*o.out)
+        return refuse(EXIT_USAGE, "%s\nusage: bise quantize SOURCE -o FILE [options]",
+                      n != 1   ? "no checkpoint given"
+                      : !o.out ? "-o FILE is needed"
+                               : "-o: expected the name of a file, found none");
+    char home[PATH_MAX]; /* a mere name lies in the models' home */
+    const char *const dot = strrchr(o.out, '.');
+    if ((!dot || strcmp(dot, ".bise") != 0) && models_home_file(home, o.out) && !o.dry_run) {
+        if (!models_home_make())
+            return refuse(EXIT_INPUT, "%s: the folder cannot be made", home);
+        o.out = home;
+        say("writing %s\n", home);
     }
     o.types.rules = o.rules.items;
     o.types.n_rules = o.rules.n;

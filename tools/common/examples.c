@@ -35,6 +35,8 @@ const char *const *command_examples(const char *command) {
           "echo 1 1183 2339 7547 | bise tokenize -m mistral.bise --decode"}},
         {"perplexity", {"bise perplexity -m mistral.bise --text wiki.test.raw -c 512"}},
         {"bench", {"bise bench -m mistral.bise -p 128,512 -n 32 -t 1,2 --isa all"}},
+        {"list", {"bise list"}},
+        {"rm", {"bise rm mistral"}},
         {"synth", {"bise synth --shape mistral-7b --type i4 -o speed.bise"}},
     };
     for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++)

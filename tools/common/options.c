@@ -1,7 +1,9 @@
+#include "tools/common/config.h"
 #include "tools/common/nearest.h"
 #include "tools/common/output.h"
 #include "tools/common/tools.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -127,7 +129,8 @@ static void explain_unknown(const struct option_def *defs, size_t n_defs, const 
 bool options_parse(int argc, char **argv, const struct option_def *defs, size_t n_defs,
                    const char *usage, const char **positional, size_t max_positional,
                    size_t *n_positional, int *exit_code) {
-    bool only_positional = false;
+    bool only_positional = false, given[OPTION_DEFS_MAX] = {false};
+    assert(n_defs <= OPTION_DEFS_MAX);
     *n_positional = 0;
     *exit_code = EXIT_USAGE;
     for (int i = 1; i < argc; i++) {
@@ -162,6 +165,7 @@ bool options_parse(int argc, char **argv, const struct option_def *defs, size_t 
             explain_unknown(defs, n_defs, argv[0], arg, len);
             return false;
         }
+        given[d - defs] = true;
         if (d->kind == OPT_FLAG) {
             if (equals) {
                 complain("%.*s takes no value", (int)len, arg);
@@ -180,5 +184,5 @@ bool options_parse(int argc, char **argv, const struct option_def *defs, size_t 
         if (!option_set(d, name, value))
             return false;
     }
-    return true;
+    return config_apply(argv[0], defs, n_defs, given, *n_positional > 0);
 }

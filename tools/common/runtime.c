@@ -27,6 +27,8 @@ void runtime_option_defs(struct runtime_options *o, struct option_def *defs) {
         {"--chunk", OPT_INT, &o->chunk, "N", "tokens per pass while reading (default: 256)", 1,
          1 << 20},
         {"--mem", OPT_STRING, &o->memory, "HOW", "hold the weights by: auto, huge or mmap", 0, 0},
+        {"-v|--verbose", OPT_FLAG, &o->verbose, NULL, "tell of memory and pages at the start", 0,
+         0},
     };
     memcpy(defs, mine, sizeof mine);
 }
@@ -168,6 +170,7 @@ int runtime_open(struct runtime *e, const struct runtime_options *o) {
     }
     e->info = bise_model_info(e->model);
     e->plan = *bise_engine_plan(e->engine);
+    e->verbose = o->verbose;
     e->load_seconds = seconds_now() - start;
     warn_of_context(e, o);
     model_path_used(e->path);
@@ -239,18 +242,19 @@ static double mebibytes(uint64_t bytes) {
 void runtime_print_plan(const struct runtime *e, FILE *to) {
     const struct bise_plan *p = &e->plan;
     const double millions = (double)e->info->n_params / 1e6;
-    print_to(to, "%s: %s, %.4g %c parameters; %s, %d thread%s\n", e->path, e->info->weight_type,
+    print_to(to, "%s: %s, %.4g %c parameters; %s, %d thread%s; ", e->path, e->info->weight_type,
              millions < 1000 ? millions : millions / 1000, millions < 1000 ? 'M' : 'G',
              bise_engine_isa(e->engine), p->n_threads, p->n_threads == 1 ? "" : "s");
-    print_to(to, "memory: weights %.1f MiB (%s), %s cache %.1f MiB, scratch %.1f MiB; ",
-             mebibytes(p->weights), e->info->memory, bise_kv_name(p->kv), mebibytes(p->cache),
-             mebibytes(p->scratch));
     if (p->n_sinks)
         print_to(to, "the first %u tokens and a sliding window of %u\n", p->n_sinks, p->window);
     else if (p->window)
         print_to(to, "sliding window of %u tokens\n", p->window);
     else
         print_to(to, "context of %u tokens\n", p->n_ctx);
+    if (e->verbose)
+        print_to(to, "memory: weights %.1f MiB (%s), %s cache %.1f MiB, scratch %.1f MiB\n",
+                 mebibytes(p->weights), e->info->memory, bise_kv_name(p->kv), mebibytes(p->cache),
+                 mebibytes(p->scratch));
 }
 
 static double rate(size_t n, double seconds) {

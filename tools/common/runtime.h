@@ -9,12 +9,13 @@ struct runtime_options {
     const char *isa, *kv, *memory; /* NULL: chosen */
     int64_t threads, n_ctx, chunk; /* 0: chosen */
     int64_t window;                /* -1: the model's; 0: none */
+    bool verbose;                  /* -v: memory and pages too */
     uint64_t start_pos;            /* of the first token; no option of its own here */
     uint32_t n_sinks;              /* nor this: tokens that stay where there is no window */
     int64_t n_seqs;                /* nor this: sequences, 0: 1 */
 };
 
-#define RUNTIME_OPTIONS 8
+#define RUNTIME_OPTIONS 9
 #define RUNTIME_DEFAULTS                                                                           \
     { .window = -1 }
 
@@ -38,7 +39,8 @@ struct runtime {
     const struct bise_model_info *info;
     struct bise_session *session; /* NULL where n_seqs is more than 1: there is the engine alone */
     struct bise_engine *engine;   /* the session's, or of several sequences */
-    struct bise_plan plan;        /* what it takes, or would take */
+    bool verbose;
+    struct bise_plan plan; /* what it takes, or would take */
     double load_seconds;
     size_t n_prompt, n_answer; /* tokens read in and generated so far, and the time they took */
     double prompt_seconds, answer_seconds;
@@ -60,7 +62,7 @@ int runtime_tokenize(const struct runtime *e, const char *text, size_t len, bool
 enum bise_status runtime_prefill(struct runtime *e, const int32_t *ids, size_t n,
                                  struct bise_error *err);
 
-/* One line: file, type, ISA, threads, memory, context. */
+/* One line: file, type, ISA, threads, context; verbose: memory on a second. */
 void runtime_print_plan(const struct runtime *e, FILE *to);
 /* Two lines: load, prompt and answer speed, memory. */
 void runtime_print_stats(const struct runtime *e, FILE *to);

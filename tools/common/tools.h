@@ -35,6 +35,7 @@ enum option_kind {
 };
 
 #define OPTION_LIST_MAX 64
+#define OPTION_DEFS_MAX 96 /* options of a command */
 
 struct option_list {
     const char *items[OPTION_LIST_MAX]; /* point into argv */
@@ -82,6 +83,10 @@ int cmd_tokenize(int argc, char **argv);
 int cmd_perplexity(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_synth(int argc, char **argv);
+int cmd_list(int argc, char **argv);
+int cmd_rm(int argc, char **argv);
+int cmd_list(int argc, char **argv);
+int cmd_rm(int argc, char **argv);
 /* "--version", and -v behind it. */
 int cmd_version(int argc, char **argv);
 
