@@ -372,19 +372,22 @@ BISE_API enum bise_status bise_session_note(const struct bise_model *model, cons
 /* Which tokens may come next, so that a text is one that a grammar allows. */
 struct bise_grammar;
 
-/* Reads a grammar in GBNF, llama.cpp's notation (src/grammar.h), for the model's vocabulary. The
- * model must outlive it. All its memory is taken here. Errors: ARG (line and fault; left recursion;
- * a model without a tokenizer), MEMORY. */
+/* Reads a grammar in GBNF, llama.cpp's notation (src/constraint/grammar.h), for the model's
+ * vocabulary. The model must outlive it. All its memory is taken here. Errors: ARG (line and fault;
+ * left recursion; a model without a tokenizer), MEMORY. */
 BISE_API enum bise_status bise_grammar_open(struct bise_grammar **grammar,
                                             const struct bise_model *model, const char *gbnf,
                                             size_t len, struct bise_error *err);
-/* The same from a JSON Schema: texts that are JSON values of that schema. What part of JSON Schema
- * is supported stands in src/json_schema.h. Errors: ARG (where in the schema; a keyword that is not
- * supported, by its name), MEMORY. */
+/* The same from a JSON Schema: texts that are JSON values of that schema, {} for any. What part of
+ * JSON Schema is supported stands in docs/constraints.md. Errors: ARG (where in the schema; a
+ * keyword that is not supported, by its name), MEMORY. */
 BISE_API enum bise_status bise_grammar_open_schema(struct bise_grammar **grammar,
                                                    const struct bise_model *model,
                                                    const char *schema, size_t len,
                                                    struct bise_error *err);
+/* What of the schema says nothing about values and was passed over, by name ("x-order, example"),
+ * or NULL. The grammar's. */
+BISE_API const char *bise_grammar_note(const struct bise_grammar *grammar);
 BISE_API void bise_grammar_close(struct bise_grammar **grammar);
 /* A new text begins; with space, one space may come before it, as a first token often has. */
 BISE_API void bise_grammar_begin(struct bise_grammar *grammar, bool space);

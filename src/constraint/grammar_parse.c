@@ -7,15 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_NESTING    100
-#define MAX_REPETITION 10000
+#define MAX_NESTING 100
+#define N_HEADS     65536
 
 struct name {
     const char *text; /* in the grammar's text */
     size_t len;
     uint32_t rule;
     bool defined;
-    size_t line; /* where it was first seen */
+    size_t at;     /* where it was first seen */
+    uint32_t next; /* 1 + another of the same hash */
 };
 
 struct parser {
@@ -24,7 +25,9 @@ struct parser {
     size_t at, len;
     struct name *names;
     size_t n_names, cap_names;
+    uint32_t heads[N_HEADS]; /* 1 + a name of that hash, 0: none */
     unsigned nesting;
+    struct char_class class; /* being read: too large for frames inside each other */
     struct bise_error *err;
 };
 
@@ -77,6 +80,16 @@ static bool is_name_char(int c) {
            c == '_';
 }
 
+/* Keyed by where the text lies, so that a hostile grammar cannot choose names of one chain. */
+static uint64_t hash_name(const char *text, size_t len, uint64_t key) {
+    uint64_t h = key;
+    for (size_t i = 0; i < len; i++) {
+        h = (h ^ (uint8_t)text[i]) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 29;
+    }
+    return h;
+}
+
 static bool parse_name(struct parser *p, uint32_t *index) {
     const size_t begin = p->at;
     while (is_name_char(peek(p)))
@@ -84,9 +97,12 @@ static bool parse_name(struct parser *p, uint32_t *index) {
     const size_t len = p->at - begin;
     if (!len)
         return fail(p, "a rule's name");
-    for (size_t i = 0; i < p->n_names; i++)
-        if (p->names[i].len == len && memcmp(p->names[i].text, p->text + begin, len) == 0) {
-            *index = (uint32_t)i;
+    uint32_t *const head =
+        &p->heads[hash_name(p->text + begin, len, (uintptr_t)p ^ (uintptr_t)p->text << 20) %
+                  N_HEADS];
+    for (uint32_t i = *head; i; i = p->names[i - 1].next)
+        if (p->names[i - 1].len == len && memcmp(p->names[i - 1].text, p->text + begin, len) == 0) {
+            *index = i - 1;
             return true;
         }
     void *array = p->names;
@@ -98,7 +114,9 @@ static bool parse_name(struct parser *p, uint32_t *index) {
     p->names[*index] = (struct name){.text = p->text + begin,
                                      .len = len,
                                      .rule = builder_rule(&p->b),
-                                     .line = line_of(p, begin)};
+                                     .at = begin,
+                                     .next = *head};
+    *head = *index + 1;
     return !p->b.status;
 }
 
@@ -174,14 +192,14 @@ static bool parse_literal(struct parser *p) {
         if (!parse_char(p, &code))
             return false;
         const size_t len = utf8_put(code, bytes);
-        for (size_t i = 0; i < len; i++)
-            builder_put(&p->b, ELEMENT_BYTE, (uint8_t)bytes[i]);
+        builder_put_bytes(&p->b, bytes, len);
     }
     return !p->b.status;
 }
 
 static bool parse_class(struct parser *p) {
-    struct char_class class = {.negated = skip(p, '^')};
+    p->class.negated = skip(p, '^');
+    p->class.n = 0;
     while (!skip(p, ']')) {
         uint32_t lo, hi;
         if (p->at == p->len)
@@ -196,10 +214,10 @@ static bool parse_class(struct parser *p) {
         }
         if (hi < lo)
             return fail(p, "a range that ascends before this");
-        if (!class_add(&class, lo, hi))
+        if (!class_add(&p->class, lo, hi))
             return fail(p, "fewer ranges in a class");
     }
-    builder_put_class(&p->b, &class);
+    builder_put_class(&p->b, &p->class);
     return !p->b.status;
 }
 
@@ -209,7 +227,7 @@ static bool parse_count(struct parser *p, uint32_t *n) {
     for (*n = 0; peek(p) >= '0' && peek(p) <= '9'; p->at++) {
         *n = *n * 10 + (uint32_t)(peek(p) - '0');
         if (*n > MAX_REPETITION)
-            return fail(p, "a repetition of at most 10000");
+            return fail(p, "a repetition of at most 1000000");
     }
     return true;
 }
@@ -255,6 +273,26 @@ static bool parse_repetitions(struct parser *p, size_t mark, bool newlines) {
     }
 }
 
+/* <text of a token> or <[id]>, at the bracket. */
+static bool parse_token(struct parser *p, bool negated) {
+    const size_t begin = p->at++;
+    uint32_t id;
+    if (skip(p, '[')) {
+        if (!parse_count(p, &id))
+            return false;
+        if (!skip(p, ']') || !skip(p, '>'))
+            return fail(p, "]> after a token's id");
+        builder_put_token(&p->b, (int32_t)id, "", 0, negated);
+        return !p->b.status;
+    }
+    while (peek(p) >= 0 && !strchr("> \t\r\n", peek(p)))
+        p->at++;
+    if (!skip(p, '>') || p->at - begin == 2)
+        return fail(p, "a token as <text> or <[id]>");
+    builder_put_token(&p->b, -1, p->text + begin, p->at - begin, negated);
+    return !p->b.status;
+}
+
 static bool parse_alternatives(struct parser *p, uint32_t rule, bool newlines);
 
 /* One literal, class, name or group; false without a failure where none begins. */
@@ -265,8 +303,17 @@ static bool parse_item(struct parser *p, bool newlines) {
     if (skip(p, '['))
         return parse_class(p);
     if (skip(p, '.')) {
-        builder_put_class(&p->b, &(struct char_class){.negated = true});
+        p->class.negated = true;
+        p->class.n = 0;
+        builder_put_class(&p->b, &p->class);
         return !p->b.status;
+    }
+    if (peek(p) == '<')
+        return parse_token(p, false);
+    if (skip(p, '!')) {
+        if (peek(p) != '<')
+            return fail(p, "a token after !");
+        return parse_token(p, true);
     }
     if (skip(p, '(')) {
         if (++p->nesting > MAX_NESTING)
@@ -346,6 +393,8 @@ static bool parse_all(struct parser *p) {
         p->at = invalid;
         return fail(p, "UTF-8");
     }
+    if (p->len >= 3 && memcmp(p->text, "\xef\xbb\xbf", 3) == 0)
+        p->at = 3;
     skip_space(p, true);
     while (p->at < p->len)
         if (!parse_rule(p))
@@ -360,8 +409,8 @@ static bool resolve_names(struct parser *p, uint32_t *root) {
         const struct name *n = &p->names[i];
         if (!n->defined) {
             p->b.status = bise_fail(p->err, BISE_ERR_ARG,
-                                    "grammar, line %zu: rule %.*s is used but not defined", n->line,
-                                    (int)(n->len < 64 ? n->len : 64), n->text);
+                                    "grammar, line %zu: rule %.*s is used but not defined",
+                                    line_of(p, n->at), (int)(n->len < 64 ? n->len : 64), n->text);
             return false;
         }
         if (n->len == 4 && memcmp(n->text, "root", 4) == 0) {
@@ -376,13 +425,27 @@ static bool resolve_names(struct parser *p, uint32_t *root) {
 
 enum bise_status grammar_parse(struct grammar *g, const char *text, size_t len,
                                struct bise_error *err) {
-    struct parser p = {.b = {.g = g, .err = err}, .text = text, .len = len, .err = err};
+    struct parser *p = calloc(1, sizeof *p);
     uint32_t root;
-    if (parse_all(&p) && resolve_names(&p, &root))
-        builder_finish(&p.b, root);
-    builder_free(&p.b);
-    free(p.names);
-    return p.b.status;
+    if (!p)
+        return bise_fail(err, BISE_ERR_MEMORY, "no memory for the grammar");
+    p->b = (struct builder){.g = g, .err = err};
+    p->text = text;
+    p->len = len;
+    p->err = err;
+    if (parse_all(p) && resolve_names(p, &root))
+        builder_finish(&p->b, root);
+    const enum bise_status status = p->b.status;
+    builder_free(&p->b);
+    free(p->names);
+    free(p);
+    return status;
+}
+
+static void table_free(struct table *t) {
+    free(t->next);
+    free(t->accepts);
+    free(t->least);
 }
 
 void grammar_free(struct grammar *g) {
@@ -390,5 +453,15 @@ void grammar_free(struct grammar *g) {
     free(g->sets);
     free(g->rules);
     free(g->alternatives);
+    free(g->repeats);
+    for (size_t i = 0; i < g->n_tables; i++)
+        table_free(&g->tables[i]);
+    free(g->tables);
+    for (size_t i = 0; i < g->n_lexemes; i++)
+        free(g->lexemes[i].lengths);
+    free(g->lexemes);
+    free(g->tokens);
+    free(g->token_texts);
+    free(g->note);
     *g = (struct grammar){.n_rules = 0};
 }

@@ -1,435 +1,405 @@
 #include "src/constraint/json_schema.h"
 
-#include "src/constraint/json_schema_impl.h"
+#include "src/base/error.h"
+#include "src/base/utf8.h"
+#include "src/constraint/schema_arrays.h"
+#include "src/constraint/schema_numbers.h"
+#include "src/constraint/schema_objects.h"
+#include "src/constraint/schema_strings.h"
+#include "src/constraint/schema_values.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- faults ---- */
+#define MANY_STRINGS  8     /* of an enum: from there on as one automaton */
+#define MAX_COMPARED  3000  /* pairs of schemas compiled to see whether a value matches both */
+#define COMPARE_GOALS 300   /* goals that one comparison may take */
+#define PAIR_BUDGET   60000 /* work of one */
 
-/* The JSON pointer of a value, cut where it does not fit. */
-static void describe_place(const struct json_value *root, const struct json_value *v, char *out,
-                           size_t cap) {
-    size_t len = (size_t)snprintf(out, cap, "#");
-    const struct json_value *at = root;
-    while (at != v) {
-        const struct json_value *child = json_first(at);
-        for (size_t i = 0; child; i++) {
-            if (v < child + child->span) {
-                if (child->key && len < cap)
-                    len += (size_t)snprintf(out + len, cap - len, "/%s", child->key);
-                else if (len < cap)
-                    len += (size_t)snprintf(out + len, cap - len, "/%zu", i);
-                break;
-            }
-            child = json_next(at, child);
-        }
-        if (!child)
-            return;
-        at = child;
-    }
+/* ---- values ---- */
+
+/* Whether a value is in the case; one of which that is not known is refused. */
+static bool is_allowed(struct schema *s, const struct schema_case *c, const struct fact *from,
+                       const struct json_value *v) {
+    const enum verdict good = schema_case_allows(s, c, v);
+    if (good == VERDICT_UNKNOWN)
+        schema_unsupported(s, from->v,
+                           "whether this value matches what stands beside it is not "
+                           "known");
+    return good != VERDICT_NO;
 }
 
-void schema_fail(struct schema *s, const struct json_value *at, const char *fmt, ...) {
-    char place[160] = "#", what[256];
-    va_list args;
-    if (!schema_ok(s))
-        return;
-    if (at)
-        describe_place(s->root, at, place, sizeof place);
-    va_start(args, fmt);
-    vsnprintf(what, sizeof what, fmt, args);
-    va_end(args);
-    s->b.status = bise_fail(s->err, BISE_ERR_ARG, "json schema: %s: %s", place, what);
-}
-
-uint32_t schema_count(struct schema *s, const struct json_value *v, const char *keyword,
-                      uint32_t fallback) {
-    const struct json_value *count = json_get(v, keyword);
-    if (!count)
-        return fallback;
-    if (count->kind == JSON_NUMBER && count->is_integer && count->integer >= 0 &&
-        count->integer <= SCHEMA_MAX_COUNT)
-        return (uint32_t)count->integer;
-    schema_fail(s, count, "expected a whole number from 0 to %d", SCHEMA_MAX_COUNT);
-    return fallback;
-}
-
-/* ---- keywords ---- */
-
-enum group {
-    NOTE,    /* means nothing to a grammar */
-    CHOICE,  /* stands alone, beside notes */
-    VALUES,  /* beside notes and type */
-    OF_TYPE, /* says something about values of some types only */
-    TYPE
-};
-
-static const struct keyword {
-    const char *name;
-    enum group group;
-    unsigned types; /* OF_TYPE */
-} keywords[] = {
-    {"$schema", NOTE, 0},
-    {"$id", NOTE, 0},
-    {"$comment", NOTE, 0},
-    {"$defs", NOTE, 0},
-    {"definitions", NOTE, 0},
-    {"title", NOTE, 0},
-    {"description", NOTE, 0},
-    {"default", NOTE, 0},
-    {"examples", NOTE, 0},
-    {"deprecated", NOTE, 0},
-    {"readOnly", NOTE, 0},
-    {"writeOnly", NOTE, 0},
-    {"$ref", CHOICE, 0},
-    {"anyOf", CHOICE, 0},
-    {"oneOf", CHOICE, 0},
-    {"allOf", CHOICE, 0},
-    {"enum", VALUES, 0},
-    {"const", VALUES, 0},
-    {"type", TYPE, 0},
-    {"properties", OF_TYPE, SCHEMA_OBJECT},
-    {"required", OF_TYPE, SCHEMA_OBJECT},
-    {"additionalProperties", OF_TYPE, SCHEMA_OBJECT},
-    {"items", OF_TYPE, SCHEMA_ARRAY},
-    {"prefixItems", OF_TYPE, SCHEMA_ARRAY},
-    {"minItems", OF_TYPE, SCHEMA_ARRAY},
-    {"maxItems", OF_TYPE, SCHEMA_ARRAY},
-    {"minLength", OF_TYPE, SCHEMA_STRING},
-    {"maxLength", OF_TYPE, SCHEMA_STRING},
-    {"pattern", OF_TYPE, SCHEMA_STRING},
-    {"format", OF_TYPE, SCHEMA_STRING},
-    {"minimum", OF_TYPE, SCHEMA_INTEGER | SCHEMA_FRACTION},
-    {"maximum", OF_TYPE, SCHEMA_INTEGER | SCHEMA_FRACTION},
-    {"exclusiveMinimum", OF_TYPE, SCHEMA_INTEGER | SCHEMA_FRACTION},
-    {"exclusiveMaximum", OF_TYPE, SCHEMA_INTEGER | SCHEMA_FRACTION},
-};
-
-static const struct keyword *find_keyword(const struct json_value *member) {
-    for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++)
-        if (strcmp(keywords[i].name, member->key) == 0 && strlen(member->key) == member->key_len)
-            return &keywords[i];
-    return NULL;
-}
-
-/* Refuses what is unknown, and what may not stand together. Returns the keyword that decides alone,
- * NULL where types do. */
-static const struct json_value *check_keywords(struct schema *s, const struct json_value *v) {
-    const struct json_value *alone = NULL;
-    for (const struct json_value *m = json_first(v); m; m = json_next(v, m)) {
-        const struct keyword *k = find_keyword(m);
-        if (!k || (strcmp(m->key, "$id") == 0 && v != s->root))
-            schema_fail(s, v, "\"%.60s\" is not supported", m->key);
-        else if (json_get(v, m->key) != m)
-            schema_fail(s, v, "\"%.60s\" comes twice", m->key);
-        else if (k->group == CHOICE || k->group == VALUES)
-            alone = m;
-        if (!schema_ok(s))
-            return NULL;
-    }
-    for (const struct json_value *m = json_first(v); alone && m; m = json_next(v, m)) {
-        const enum group group = find_keyword(m)->group;
-        if (m != alone && group != NOTE &&
-            !(group == TYPE && find_keyword(alone)->group == VALUES)) {
-            schema_fail(s, v, "\"%s\" beside \"%s\" is not supported", m->key, alone->key);
-            return NULL;
-        }
-    }
-    return alone;
-}
-
-static unsigned type_from_name(struct schema *s, const struct json_value *name) {
-    static const struct {
-        const char *name;
-        unsigned types;
-    } names[] = {{"null", SCHEMA_NULL},       {"boolean", SCHEMA_BOOL},
-                 {"integer", SCHEMA_INTEGER}, {"number", SCHEMA_INTEGER | SCHEMA_FRACTION},
-                 {"string", SCHEMA_STRING},   {"array", SCHEMA_ARRAY},
-                 {"object", SCHEMA_OBJECT}};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (json_is(name, names[i].name))
-            return names[i].types;
-    schema_fail(s, name, "expected a type's name");
-    return 0;
-}
-
-unsigned schema_types(struct schema *s, const struct json_value *v) {
-    const struct json_value *type = json_get(v, "type");
-    unsigned types = 0;
-    if (type && type->kind != JSON_ARRAY)
-        return type_from_name(s, type);
-    for (const struct json_value *t = json_first(type); t; t = json_next(type, t))
-        types |= type_from_name(s, t);
-    if (type) {
-        if (!types)
-            schema_fail(s, type, "expected at least one type");
-        return types;
-    }
-    for (const struct json_value *m = json_first(v); m; m = json_next(v, m))
-        types |= find_keyword(m) ? find_keyword(m)->types : 0;
-    return types ? types : SCHEMA_ANY;
-}
-
-/* ---- rules ---- */
-
-uint32_t schema_rule(struct schema *s, const struct json_value *v) {
-    const size_t index = (size_t)(v - s->root);
-    if (!schema_ok(s))
-        return 0;
-    if (!s->rules[index]) {
-        s->rules[index] = builder_rule(&s->b) + 1;
-        s->queue[s->n_queued++] = (uint32_t)index;
-    }
-    return s->rules[index] - 1;
-}
-
-uint32_t schema_new_rule(struct schema *s, size_t mark) {
-    const uint32_t rule = builder_rule(&s->b);
-    builder_alternative(&s->b, rule, mark);
-    return rule;
-}
-
-static void put_branches(struct schema *s, const struct json_value *list, uint32_t rule) {
-    if (list->kind != JSON_ARRAY || !list->len) {
-        schema_fail(s, list, "expected an array of schemas, found %s", json_describe(list));
-        return;
-    }
-    for (const struct json_value *v = json_first(list); v; v = json_next(list, v)) {
-        const size_t mark = builder_mark(&s->b);
-        schema_put_rule(s, schema_rule(s, v));
-        builder_alternative(&s->b, rule, mark);
-    }
-}
-
-/* One of them and no other: as anyOf where no value can match two. */
-static void check_one_of(struct schema *s, const struct json_value *list) {
-    size_t i = 0;
-    if (list->len > 100)
-        schema_fail(s, list, "expected at most 100 branches of oneOf");
-    for (const struct json_value *a = json_first(list); a && schema_ok(s);
-         a = json_next(list, a), i++) {
-        size_t j = i + 1;
-        for (const struct json_value *b = json_next(list, a); b; b = json_next(list, b), j++)
-            if (!schema_disjoint(s, a, b))
-                schema_fail(s, list,
-                            "a value may match branches %zu and %zu of oneOf, which is not "
-                            "supported; anyOf is",
-                            i, j);
-    }
-}
-
-static bool value_has_type(const struct json_value *v, unsigned types) {
-    static const unsigned of_kind[] = {
-        [JSON_NULL] = SCHEMA_NULL,     [JSON_BOOL] = SCHEMA_BOOL,   [JSON_NUMBER] = SCHEMA_FRACTION,
-        [JSON_STRING] = SCHEMA_STRING, [JSON_ARRAY] = SCHEMA_ARRAY, [JSON_OBJECT] = SCHEMA_OBJECT};
-    if (v->kind == JSON_NUMBER && v->is_integer)
-        return types & SCHEMA_INTEGER;
-    return types & of_kind[v->kind];
-}
-
-static void put_values(struct schema *s, const struct json_value *keyword, unsigned types,
+/* The strings of an enum's list that are in the case, as one automaton; the rest one by one. */
+static void put_values(struct schema *s, const struct schema_case *c, const struct fact *f,
                        uint32_t rule) {
-    const bool list = strcmp(keyword->key, "enum") == 0;
-    bool any = false;
-    if (list && keyword->kind != JSON_ARRAY) {
-        schema_fail(s, keyword, "expected an array of values, found %s", json_describe(keyword));
-        return;
+    size_t n_strings = 0;
+    const char **strings = malloc((f->v->len + 1) * sizeof *strings);
+    size_t *lens = malloc((f->v->len + 1) * sizeof *lens);
+    if (!strings || !lens) {
+        schema_no_memory(s);
+        goto done;
     }
-    for (const struct json_value *v = list ? json_first(keyword) : keyword; v;
-         v = list ? json_next(keyword, v) : NULL) {
+    for (const struct json_value *v = f->list ? json_first(f->v) : f->v; v && schema_ok(s);
+         v = f->list ? json_next(f->v, v) : NULL) {
         const size_t mark = builder_mark(&s->b);
-        if (!value_has_type(v, types))
+        if (!is_allowed(s, c, f, v))
             continue;
+        if (v->kind == JSON_STRING && f->list && f->v->len > MANY_STRINGS) {
+            strings[n_strings] = v->string;
+            lens[n_strings++] = v->len;
+            continue;
+        }
         schema_put_value(s, v);
         builder_alternative(&s->b, rule, mark);
-        any = true;
     }
-    if (!any)
-        schema_fail(s, keyword, "expected a value of the schema's type");
-}
-
-static void put_types(struct schema *s, const struct json_value *v, unsigned types, uint32_t rule) {
-    for (unsigned type = 1; type < SCHEMA_ANY && schema_ok(s); type <<= 1) {
+    if (n_strings && schema_ok(s)) {
         const size_t mark = builder_mark(&s->b);
-        if (!(types & type) || (type == SCHEMA_INTEGER && types & SCHEMA_FRACTION))
-            continue; /* a number may be an integer */
-        if (type == SCHEMA_NULL)
-            schema_put_text(s, "null");
-        else if (type == SCHEMA_BOOL) {
-            schema_put_text(s, "true");
-            builder_alternative(&s->b, rule, mark);
-            schema_put_text(s, "false");
-        } else if (type == SCHEMA_STRING)
-            schema_put_text_schema(s, v);
-        else if (type == SCHEMA_ARRAY)
-            schema_put_array(s, v);
-        else if (type == SCHEMA_OBJECT)
-            schema_put_object(s, v);
-        else
-            schema_put_number(s, v, type == SCHEMA_INTEGER);
+        schema_put_text(s, "\"");
+        schema_put_automaton(s, automaton_strings(strings, lens, n_strings, false, &s->doc->budget),
+                             LEXEME_STRING, 0, REPEAT_FOREVER, NULL);
         builder_alternative(&s->b, rule, mark);
     }
+done:
+    free(strings);
+    free(lens);
 }
 
-static void put_any(struct schema *s, uint32_t rule) {
-    const size_t mark = builder_mark(&s->b);
-    schema_put_rule(s, s->any[SCHEMA_ANY_DEPTH]);
-    builder_alternative(&s->b, rule, mark);
+/* ---- cases ---- */
+
+/* The types of a root that names none: those that its keywords are about. A value of another type
+ * matches too, but nobody who writes "properties" waits for a number. */
+static unsigned implied_types(const struct schema_case *c) {
+    unsigned types = 0;
+    for (size_t i = 0; i < c->n; i++)
+        switch (c->facts[i].kind) {
+        case FACT_OBJECT:
+        case FACT_PRESENT:
+        case FACT_N_PROPERTIES:
+            types |= TYPE_OBJECT;
+            break;
+        case FACT_ARRAY:
+        case FACT_CONTAINS:
+        case FACT_N_ITEMS:
+            types |= TYPE_ARRAY;
+            break;
+        case FACT_PATTERN:
+        case FACT_FORMAT:
+        case FACT_LENGTH:
+            types |= TYPE_STRING;
+            break;
+        case FACT_BOUND:
+        case FACT_MULTIPLE:
+            types |= TYPE_NUMBER;
+            break;
+        default:
+            break;
+        }
+    return types ? types : c->types;
 }
 
-/* The alternatives of the rule of one schema. */
-static void compile(struct schema *s, const struct json_value *v, uint32_t rule) {
-    if (v->kind == JSON_BOOL && v->boolean) {
-        put_any(s, rule);
-        return;
-    }
-    if (v->kind != JSON_OBJECT) {
-        schema_fail(s, v,
-                    v->kind == JSON_BOOL ? "false, which allows no value, is not supported"
-                                         : "expected a schema: an object or true");
-        return;
-    }
-    const struct json_value *alone = check_keywords(s, v);
-    if (!schema_ok(s))
-        return;
-    if (alone && find_keyword(alone)->group == VALUES) {
-        put_values(s, alone, json_get(v, "type") ? schema_types(s, v) : SCHEMA_ANY, rule);
-    } else if (alone && strcmp(alone->key, "$ref") == 0) {
-        const struct json_value *target = schema_resolve(s, v);
-        const size_t mark = builder_mark(&s->b);
-        if (target)
-            schema_put_rule(s, schema_rule(s, target));
-        builder_alternative(&s->b, rule, mark);
-    } else if (alone) {
-        if (strcmp(alone->key, "allOf") == 0 && alone->len != 1)
-            schema_fail(s, alone, "allOf of several schemas is not supported");
-        put_branches(s, alone, rule);
-        if (strcmp(alone->key, "oneOf") == 0)
-            check_one_of(s, alone);
-    } else if (schema_types(s, v) == SCHEMA_ANY && !json_get(v, "type")) {
-        put_any(s, rule);
-    } else {
-        put_types(s, v, schema_types(s, v), rule);
-    }
-}
-
-/* ---- the whole ---- */
-
-static void put_blank_rules(struct schema *s) {
-    struct builder *b = &s->b;
-    const struct char_class blank = {.n = 1, .ranges = {{' ', ' '}}};
-    s->gap = builder_rule(b);
-    builder_alternative(b, s->gap, builder_mark(b));
-    size_t mark = builder_mark(b);
-    schema_put_text(s, " ");
-    builder_alternative(b, s->gap, mark);
-    s->space = builder_rule(b);
-    schema_put_rule(s, s->gap);
-    builder_alternative(b, s->space, mark);
-    schema_put_text(s, "\n");
-    const size_t blanks = builder_mark(b);
-    builder_put_class(b, &blank);
-    builder_repeat(b, blanks, 0, 20);
-    builder_alternative(b, s->space, mark);
-}
-
-static void put_character_rule(struct schema *s) {
-    struct builder *b = &s->b;
-    const struct char_class raw = {
-        .negated = true, .n = 3, .ranges = {{0, 0x1f}, {'"', '"'}, {'\\', '\\'}}};
-    struct char_class letter = {.n = 0}, hex = {.n = 0}, not_d = {.n = 0};
-    for (const char *c = "\"\\/bfnrt"; *c; c++)
-        (void)class_add(&letter, (uint8_t)*c, (uint8_t)*c);
-    for (const char *r = "09afAF"; *r; r += 2)
-        (void)class_add(&hex, (uint8_t)r[0], (uint8_t)r[1]);
-    for (const char *r = "09acefACEF"; *r; r += 2) /* \ud800 to \udfff are halves of characters */
-        (void)class_add(&not_d, (uint8_t)r[0], (uint8_t)r[1]);
-    const size_t mark = builder_mark(b);
-    s->character = builder_rule(b);
-    builder_put_class(b, &raw);
-    builder_alternative(b, s->character, mark);
-    schema_put_text(s, "\\");
-    builder_put_class(b, &letter);
-    builder_alternative(b, s->character, mark);
-    schema_put_text(s, "\\u");
-    builder_put_class(b, &not_d);
-    for (int i = 0; i < 3; i++)
-        builder_put_class(b, &hex);
-    builder_alternative(b, s->character, mark);
-}
-
-/* Values of any kind, from the flat ones up. An empty object serves as the schema of each type. */
-static void put_any_rules(struct schema *s) {
-    static const struct json_value nothing = {.kind = JSON_OBJECT, .span = 1};
-    for (size_t depth = 0; depth <= SCHEMA_ANY_DEPTH && schema_ok(s); depth++) {
-        s->any[depth] = builder_rule(&s->b);
-        put_types(s, &nothing, SCHEMA_ANY & ~(SCHEMA_ARRAY | SCHEMA_OBJECT), s->any[depth]);
-        for (int object = 0; object < 2 && depth; object++) {
-            const size_t mark = builder_mark(&s->b);
-            schema_put_text(s, object ? "{" : "[");
-            schema_put_rule(s, s->space);
-            const size_t inner = builder_mark(&s->b);
-            for (int again = 0; again < 2; again++) {
-                const size_t item = builder_mark(&s->b);
-                if (again) {
-                    schema_put_text(s, ",");
-                    schema_put_rule(s, s->space);
-                }
-                if (object) {
-                    schema_put_text_schema(s, &nothing);
-                    schema_put_text(s, ":");
-                    schema_put_rule(s, s->gap);
-                }
-                schema_put_rule(s, s->any[depth - 1]);
-                if (again)
-                    builder_repeat(&s->b, item, 0, REPEAT_FOREVER);
-            }
-            schema_put_rule(s, s->space);
-            builder_repeat(&s->b, inner, 0, 1);
-            schema_put_text(s, object ? "}" : "]");
-            builder_alternative(&s->b, s->any[depth], mark);
+/* Objects and arrays among excluded values: no automaton excludes them, so that the types must, or
+ * that they are empty. */
+static unsigned without_excluded(struct schema *s, const struct schema_case *c) {
+    unsigned types = c->types;
+    for (size_t i = 0; i < c->n; i++) {
+        const struct fact *f = &c->facts[i];
+        if (f->kind != FACT_NOT_VALUES)
+            continue;
+        for (const struct json_value *v = f->list ? json_first(f->v) : f->v; v;
+             v = f->list ? json_next(f->v, v) : NULL) {
+            const unsigned type = schema_type_of(v);
+            if (type & (TYPE_NULL | TYPE_BOOL))
+                types &= ~type;
+            else if (type & types & (TYPE_ARRAY | TYPE_OBJECT))
+                schema_unsupported(s, v, "the opposite of an array or object is not supported");
         }
     }
+    return types;
 }
 
-static enum bise_status build(struct schema *s) {
-    put_blank_rules(s);
-    put_character_rule(s);
-    put_any_rules(s);
-    const uint32_t root = schema_rule(s, s->root);
-    for (; s->n_done < s->n_queued && schema_ok(s); s->n_done++) {
-        const struct json_value *v = s->root + s->queue[s->n_done];
-        compile(s, v, s->rules[s->queue[s->n_done]] - 1);
+static void end_alternative(struct schema *s, uint32_t rule, size_t mark) {
+    if (schema_ok(s))
+        builder_alternative(&s->b, rule, mark);
+}
+
+static void put_case(struct schema *s, const struct schema_case *c, uint32_t rule) {
+    static const struct {
+        unsigned type;
+        const char *text;
+    } words[] = {{TYPE_NULL, "null"}, {TYPE_TRUE, "true"}, {TYPE_FALSE, "false"}};
+    const size_t mark = builder_mark(&s->b);
+    if (c->is_goal) {
+        need goal = c->goal;
+        schema_put_rule(s, schema_goal(s, &goal, 1));
+        end_alternative(s, rule, mark);
+        return;
     }
-    builder_finish(&s->b, root);
-    return s->b.status;
+    for (size_t i = 0; i < c->n; i++)
+        if (c->facts[i].kind == FACT_VALUES) {
+            put_values(s, c, &c->facts[i], rule);
+            return;
+        }
+    const unsigned types = without_excluded(s, c);
+    for (size_t i = 0; i < 3; i++)
+        if (types & words[i].type) {
+            schema_put_text(s, words[i].text);
+            end_alternative(s, rule, mark);
+        }
+    static const struct {
+        unsigned types;
+        void (*put)(struct schema *s, const struct schema_case *c);
+    } kinds[] = {{TYPE_NUMBER, schema_put_numbers},
+                 {TYPE_STRING, schema_put_strings},
+                 {TYPE_ARRAY, schema_put_arrays},
+                 {TYPE_OBJECT, schema_put_objects}};
+    for (size_t i = 0; i < 4 && schema_ok(s); i++)
+        if (types & kinds[i].types) {
+            kinds[i].put(s, c);
+            end_alternative(s, rule, mark);
+        }
+}
+
+/* ---- goals ---- */
+
+static void put_goal(struct schema *s, size_t index) {
+    const struct goal g = s->goals[index];
+    struct schema_cases cases;
+    need *needs = malloc((g.n + 1) * sizeof *needs);
+    if (!needs) {
+        schema_no_memory(s);
+        return;
+    }
+    if (g.n)
+        memcpy(needs, s->needs + g.first, g.n * sizeof *needs);
+    schema_find_cases(s, needs, g.n, &cases);
+    for (size_t i = 0; i < cases.n && schema_ok(s); i++) {
+        struct schema_case *c = &cases.list[i];
+        if (index == 0 && !s->checking && c->types == TYPE_ANY)
+            c->types = implied_types(c);
+        put_case(s, c, g.rule);
+    }
+    schema_free_cases(&cases);
+    free(needs);
+}
+
+/* Blanks between parts: at most one space, or a line end and what indents the next line. */
+static void put_spaces(struct schema *s) {
+    const struct char_class blanks = {.n = 2, .ranges = {{' ', ' '}, {'\t', '\t'}}};
+    const size_t mark = builder_mark(&s->b);
+    s->space = builder_rule(&s->b);
+    s->gap = builder_rule(&s->b);
+    builder_alternative(&s->b, s->space, mark);
+    builder_alternative(&s->b, s->gap, mark);
+    schema_put_text(s, " ");
+    builder_alternative(&s->b, s->space, mark);
+    schema_put_text(s, " ");
+    builder_alternative(&s->b, s->gap, mark);
+    schema_put_text(s, "\n");
+    const size_t indent = builder_mark(&s->b);
+    builder_put_class(&s->b, &blanks);
+    builder_repeat(&s->b, indent, 0, 20);
+    builder_alternative(&s->b, s->space, mark);
+}
+
+/* All goals that come up; with a limit, what is beyond is not known. */
+static void put_goals(struct schema *s, size_t limit) {
+    for (; s->n_done < s->n_goals && schema_ok(s); s->n_done++) {
+        if (s->n_done == limit) {
+            s->uncertain = true;
+            return;
+        }
+        put_goal(s, s->n_done);
+    }
+}
+
+static void schema_close(struct schema *s) {
+    builder_free(&s->b);
+    for (size_t i = 0; i < s->n_memos; i++)
+        free(s->memos[i].key);
+    free(s->memos);
+    free(s->goals);
+    free(s->needs);
+    free(s->slots);
+}
+
+/* ---- whether two schemas have a value in common ---- */
+
+static const struct json_value *follow(struct schema *s, const struct json_value *v) {
+    for (int i = 0; i < 20 && v && v->kind == JSON_OBJECT && json_get(v, "$ref"); i++)
+        v = schema_resolve(s, v);
+    return v;
+}
+
+/* The values a schema is limited to by enum or const; NULL: by neither. */
+static const struct json_value *values_of(const struct json_value *v, bool *list) {
+    const struct json_value *values = v && v->kind == JSON_OBJECT ? json_get(v, "enum") : NULL;
+    *list = values != NULL;
+    return values || !v || v->kind != JSON_OBJECT ? values : json_get(v, "const");
+}
+
+static bool have_common_value(const struct json_value *a, const struct json_value *b) {
+    bool list_a, list_b;
+    const struct json_value *x = values_of(a, &list_a), *y = values_of(b, &list_b);
+    if (!x || !y || (list_b && y->kind != JSON_ARRAY))
+        return true;
+    const struct fact f = {.v = y, .list = list_b};
+    if (!list_a)
+        return schema_has_value(&f, x);
+    for (const struct json_value *v = json_first(x); v; v = json_next(x, v))
+        if (schema_has_value(&f, v))
+            return true;
+    return x->kind != JSON_ARRAY;
+}
+
+static bool requires(const struct json_value *v, const struct json_value *property) {
+    const struct json_value *required = json_get(v, "required");
+    for (const struct json_value *r = json_first(required); r; r = json_next(required, r))
+        if (r->kind == JSON_STRING && r->len == property->key_len &&
+            memcmp(r->string, property->key, r->len) == 0)
+            return true;
+    return false;
+}
+
+/* What tells branches of oneOf apart most often: types, values, a property that must be there and
+ * whose values differ. Errs on "not disjoint". */
+static bool are_plainly_disjoint(struct schema *s, const struct json_value *a,
+                                 const struct json_value *b) {
+    a = follow(s, a);
+    b = follow(s, b);
+    if (!schema_ok(s) || !a || !b || a->kind != JSON_OBJECT || b->kind != JSON_OBJECT)
+        return false;
+    const unsigned types = schema_types(s, a) & schema_types(s, b);
+    if (!types || !have_common_value(a, b))
+        return true;
+    const struct json_value *properties = json_get(a, "properties");
+    for (const struct json_value *p = json_first(properties); p && types == TYPE_OBJECT;
+         p = json_next(properties, p)) {
+        const struct json_value *q = schema_member(json_get(b, "properties"), p->key, p->key_len);
+        bool list;
+        if (q && values_of(p, &list) && values_of(q, &list) && !have_common_value(p, q) &&
+            (requires(a, p) || requires(b, p)))
+            return true;
+    }
+    return false;
+}
+
+/* Compiles both together, and looks whether anything is left. */
+static bool are_disjoint(struct document *d, need a, need b) {
+    struct grammar g = {.n_rules = 0};
+    struct schema s = {.b = {.g = &g}, .doc = d, .checking = true};
+    need needs[2] = {a, b};
+    bool disjoint = are_plainly_disjoint(&s, need_schema(&s, a), need_schema(&s, b));
+    const int64_t left = d->budget.left;
+    if (!disjoint && schema_ok(&s) && d->n_compared++ < MAX_COMPARED) {
+        if (d->budget.left > PAIR_BUDGET)
+            d->budget.left = PAIR_BUDGET;
+        const int64_t given = d->budget.left;
+        put_spaces(&s);
+        const uint32_t root = schema_goal(&s, needs, 2);
+        put_goals(&s, COMPARE_GOALS);
+        disjoint = schema_ok(&s) && !s.uncertain && !builder_is_possible(&s.b, root);
+        d->budget.left = left - (given - d->budget.left);
+    }
+    schema_close(&s);
+    grammar_free(&g);
+    return disjoint;
+}
+
+static bool disjoint(struct document *d, need a, need b) {
+    const struct pair key = {a < b ? a : b, a < b ? b : a, false};
+    for (size_t i = 0; i < d->n_pairs; i++)
+        if (d->pairs[i].a == key.a && d->pairs[i].b == key.b)
+            return d->pairs[i].disjoint;
+    const bool found = are_disjoint(d, key.a, key.b);
+    if (d->n_pairs == d->cap_pairs) {
+        struct pair *grown = realloc(d->pairs, (2 * d->cap_pairs + 16) * sizeof *grown);
+        if (!grown)
+            return found; /* only not remembered */
+        d->pairs = grown;
+        d->cap_pairs = 2 * d->cap_pairs + 16;
+    }
+    d->pairs[d->n_pairs] = key;
+    d->pairs[d->n_pairs++].disjoint = found;
+    return found;
+}
+
+/* ---- documents ---- */
+
+static bool document_open(struct document *d, const struct json_value *root) {
+    *d = (struct document){.root = root, .budget = {.left = BUDGET_WORK}, .disjoint = disjoint};
+    d->parents = calloc(root->span, sizeof *d->parents);
+    for (int i = 0; i < 2; i++)
+        d->patterns[i] = calloc(root->span, sizeof *d->patterns[i]);
+    if (!d->parents || !d->patterns[0] || !d->patterns[1])
+        return false;
+    for (size_t i = 0; i < root->span; i++)
+        for (const struct json_value *c = json_first(&root[i]); c; c = json_next(&root[i], c))
+            d->parents[c - root] = (uint32_t)i;
+    return true;
+}
+
+static void document_close(struct document *d) {
+    for (int m = 0; m < 2; m++) {
+        for (size_t i = 0; d->patterns[m] && i < d->root->span; i++)
+            automaton_free(d->patterns[m][i]);
+        free(d->patterns[m]);
+    }
+    free(d->parents);
+    free(d->pairs);
+}
+
+/* What was passed over, in one line; control characters as question marks. */
+static char *write_note(const struct document *d) {
+    size_t cap = 8, len = 0;
+    for (size_t i = 0; i < d->n_notes; i++)
+        cap += strlen(d->notes[i].name) + sizeof "format , ";
+    char *note = d->n_notes ? malloc(cap) : NULL;
+    for (size_t i = 0; note && i < d->n_notes; i++) {
+        len += (size_t)snprintf(note + len, cap - len, "%s%s", i ? ", " : "",
+                                d->notes[i].format ? "format " : "");
+        const char *name = d->notes[i].name;
+        for (size_t left = strlen(name), n; left; name += n, left -= n) {
+            n = utf8_char_len(name, left);
+            const uint32_t code = utf8_code_point(name, n);
+            if (code < 0x20 || (code >= 0x7f && code < 0xa0))
+                note[len++] = '?';
+            else
+                for (size_t k = 0; k < n; k++)
+                    note[len++] = name[k];
+        }
+        note[len] = 0;
+    }
+    if (note && d->more_notes)
+        snprintf(note + len, cap - len, ", ...");
+    return note;
 }
 
 enum bise_status json_schema_parse(struct grammar *g, const char *text, size_t len,
                                    struct bise_error *err) {
-    struct schema s = {.b = {.g = g, .err = err}, .err = err};
     struct json *json;
-    enum bise_status status = json_parse(&json, text, len, "json schema", err);
-    if (status == BISE_ERR_FORMAT) { /* to the caller it is an argument, not a file */
-        status = BISE_ERR_ARG;
-        if (err)
-            err->status = status;
+    struct document d = {.root = NULL};
+    const enum bise_status status = json_parse(&json, text, len, "json schema", err);
+    if (status) /* whatever the text is, it is the caller's argument */
+        return status == BISE_ERR_FORMAT ? BISE_ERR_ARG : status;
+    struct schema s = {.b = {.g = g, .err = err}, .doc = &d, .err = err};
+    if (document_open(&d, json_root(json))) {
+        need root = need_of(&s, d.root, false);
+        put_spaces(&s);
+        const uint32_t rule = schema_goal(&s, &root, 1);
+        put_goals(&s, SIZE_MAX);
+        const bool possible = !schema_ok(&s) || builder_is_possible(&s.b, rule);
+        if (!possible && d.left_out)
+            schema_no_opposite(&s, d.left_out);
+        if (!possible)
+            schema_fail(&s, NULL, "no value matches it");
+        builder_finish(&s.b, rule);
+        g->note = write_note(&d);
+    } else {
+        schema_no_memory(&s);
     }
-    if (status)
-        return status;
-    s.root = json_root(json);
-    s.rules = calloc(s.root->span, sizeof *s.rules);
-    s.queue = malloc(s.root->span * sizeof *s.queue);
-    if (s.rules && s.queue)
-        status = build(&s);
-    else
-        status = bise_fail(err, BISE_ERR_MEMORY, "no memory for the json schema");
-    builder_free(&s.b);
-    free(s.rules);
-    free(s.queue);
+    document_close(&d);
+    schema_close(&s);
     json_close(&json);
-    return status;
+    return s.b.status;
 }

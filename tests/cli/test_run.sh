@@ -75,7 +75,7 @@ expect_exit "two grammars" 2 "expected one of" run -p a --grammar a --grammar-fi
 expect_exit "no grammar file" 3 "no-such-file" run -p a --grammar-file no-such-file
 
 # JSON schemas.
-schema='{"properties":{"n":{"type":"integer","minimum":1,"maximum":20},"w":{"enum":["king","queen"]}},"required":["n","w"]}'
+schema='{"properties":{"n":{"type":"integer","minimum":1,"maximum":20},"w":{"enum":["king","queen"]}},"required":["n","w"],"additionalProperties":false}'
 printf '%s' "$schema" >"$T/schema.json"
 for seed in 1 2 3; do
     run -p "There were" --temp 1 -s $seed -q --json-schema "$schema" | tr -d '\n' >"$T/out"
@@ -85,8 +85,15 @@ for seed in 1 2 3; do
         tr -d '\n' >"$T/again"
     same_files "from a file, in scalar code: the same, seed $seed" "$T/out" "$T/again"
 done
-expect_exit "a keyword that is not supported" 2 'json schema: #/properties/a: "not" is not supported' \
-    run -p a --json-schema '{"properties":{"a":{"not":{}}}}'
+expect_exit "a keyword that is not supported" 2 \
+    'json schema: #/properties/a: "unevaluatedItems" is not supported' \
+    run -p a --json-schema '{"properties":{"a":{"unevaluatedItems":false}}}'
+noted='{"const":"a","x-order":1,"example":"b"}'
+run -p a -q --json-schema "$noted" >"$T/out" 2>"$T/err"
+expect "keywords that are not applied are named" grep -q "not applied: x-order, example" "$T/err"
+expect "and the schema is followed" grep -q '^"a"$' "$T/out"
+expect_exit "unless strictness is asked for" 2 "are not applied: x-order, example" \
+    run -p a --strict-schema --json-schema "$noted"
 expect_exit "a schema that is no JSON" 2 "json schema: byte 1" run -p a --json-schema '{'
 expect_exit "a schema and a grammar" 2 "expected one of" run -p a --json-schema '{}' --grammar a
 expect_exit "no schema file" 3 "no-such-file" run -p a --json-schema @no-such-file

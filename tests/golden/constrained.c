@@ -26,13 +26,15 @@ static const struct constraint {
      "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\",\"maxLength\":12},"
      "\"age\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":130},\"mood\":{\"enum\":[\"happy\","
      "\"sad\",null]},\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"maxLength\":5},"
-     "\"maxItems\":3}},\"required\":[\"name\",\"age\"]}",
+     "\"maxItems\":3}},\"required\":[\"name\",\"age\"],\"additionalProperties\":false}",
      true, JSON_OBJECT},
     {"choices",
      "{\"type\":\"array\",\"minItems\":1,\"maxItems\":4,\"items\":{\"anyOf\":[{\"type\":\"number\"}"
      ","
-     "{\"type\":\"boolean\"},{\"type\":\"string\",\"pattern\":\"^[A-Z][a-z]{1,8}( \\\\w{1,6})?$\"},"
-     "{\"prefixItems\":[{\"const\":\"at\"},{\"format\":\"time\"}]}]}}",
+     "{\"type\":\"boolean\"},{\"type\":\"string\",\"maxLength\":20,\"pattern\":\"^[A-Z][a-z]{1,8}( "
+     "\\\\w{1,6})?$\"},"
+     "{\"type\":\"array\",\"prefixItems\":[{\"const\":\"at\"},{\"type\":\"string\",\"format\":"
+     "\"time\"}],\"items\":false,\"minItems\":2}]}}",
      true, JSON_ARRAY},
     {"others",
      "{\"properties\":{\"a\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":6}},"
@@ -41,7 +43,7 @@ static const struct constraint {
     {"references",
      "{\"$ref\":\"#/$defs/pair\",\"$defs\":{\"pair\":{\"type\":\"object\",\"properties\":{"
      "\"key\":{\"type\":\"string\",\"maxLength\":4},\"value\":{\"oneOf\":[{\"type\":\"integer\"},"
-     "{\"type\":\"null\"}]}},\"required\":[\"key\",\"value\"]}}}",
+     "{\"type\":\"null\"}]}},\"required\":[\"key\",\"value\"],\"additionalProperties\":false}}}",
      true, JSON_OBJECT},
 };
 #define N_CONSTRAINTS (sizeof constraints / sizeof constraints[0])

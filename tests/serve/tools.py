@@ -107,8 +107,8 @@ def choices(s):
     check("auto", True)
     same("unknown_name", 400, ask(s, "x", tool_choice={"type": "function", "function": {"name": "f"}})[0])
     same("no_tools_to_require", 400, s.chat(messages=[{"role": "user", "content": "x"}], tool_choice="required")[0])
-    status, answer = ask(s, "x", tools=[{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "not": {}}}}])
-    check("schema_is_refused_by_keyword", status == 400 and "not" in answer["error"]["message"], answer)
+    status, answer = ask(s, "x", tools=[{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "unevaluatedItems": False}}}])
+    check("schema_is_refused_by_keyword", status == 400 and "unevaluatedItems" in answer["error"]["message"], answer)
 
 
 def streams(s):

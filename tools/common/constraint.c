@@ -29,6 +29,14 @@ int constraint_open(struct constraint *c, const struct runtime *e,
                                   ? bise_grammar_open_schema(&c->grammar, e->model, text, len, &err)
                                   : bise_grammar_open(&c->grammar, e->model, text, len, &err);
     free(from_file);
+    const char *note = status || !schema ? NULL : bise_grammar_note(c->grammar);
+    if (note && from->strict)
+        status = bise_fail(&err, BISE_ERR_ARG,
+                           "json schema: --strict-schema, and these keywords or formats are not "
+                           "applied: %s",
+                           note);
+    else if (note)
+        say("bise: json schema: not applied: %s\n", note);
     c->allowed = status ? NULL : malloc(e->info->vocab_size);
     if (!status && !c->allowed)
         status = bise_fail(&err, BISE_ERR_MEMORY, "no memory for the grammar");

@@ -8,6 +8,7 @@
 struct constraint_source {
     const char *grammar, *grammar_file; /* GBNF, and the same from a file */
     const char *json_schema;            /* a JSON Schema, or @ and a file */
+    bool strict;                        /* a schema is refused of which something is not applied */
 };
 
 /* A grammar that answers must follow. */

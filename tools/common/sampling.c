@@ -37,6 +37,8 @@ void sampling_option_defs(struct sampling_options *o, struct option_def *defs) {
          0, 0},
         {"--json-schema", OPT_STRING, &o->constraint.json_schema, "SCHEMA",
          "answers must be JSON of this schema, @FILE: from a file", 0, 0},
+        {"--strict-schema", OPT_FLAG, &o->constraint.strict, NULL,
+         "refuse a schema of which keywords or formats are not applied", 0, 0},
         {"--lookup", OPT_INT, &o->lookup, "N",
          "check up to N drafted tokens at once: faster where text repeats (0)", 0, LOOKUP_MAX},
     };

@@ -14,7 +14,7 @@ struct sampling_options {
     struct constraint_source constraint;
 };
 
-#define SAMPLING_OPTIONS 16
+#define SAMPLING_OPTIONS 17
 #define SAMPLING_DEFAULTS                                                                          \
     {                                                                                              \
         .temp = 0.7, .typical_p = 1, .top_p = 0.95, .min_p = 0.05, .repeat_penalty = 1,            \

@@ -58,6 +58,27 @@ Test(grammar, repetitions) {
     expect_texts("root ::= (\"a\"{2}){2}", TEXTS("aaaa"), TEXTS("aa", "aaa", "aaaaaa"));
 }
 
+/* To repeat nothing is to repeat what is left when nothing is left out. */
+Test(grammar, repetitions_of_what_may_be_empty) {
+    expect_texts("root ::= ([x]*)*", TEXTS("", "x", "xxx"), TEXTS("y"));
+    expect_texts("root ::= (\"a\"?){3}", TEXTS("", "a", "aa", "aaa"), TEXTS("aaaa"));
+    expect_texts("root ::= (\"a\"? \"b\"*){2} \"c\"", TEXTS("c", "ac", "bbabc", "abac", "aac"),
+                 TEXTS("aaac", "abaabc", "ab"));
+    expect_texts("root ::= ((\"a\" | \"\")+ \"b\"?)+ \".\"", TEXTS(".", "aab.", "b.", "abba."),
+                 TEXTS("", "a"));
+    expect_texts("root ::= (\"(\" root \")\")* ", TEXTS("", "()", "(()())()"), TEXTS("(", ")("));
+}
+
+Test(grammar, counted_repetitions) {
+    static char text[1001];
+    memset(text, 'a', 1000);
+    expect_texts("root ::= \"a\"{1000}", TEXTS(text), TEXTS(text + 1));
+    expect_texts("root ::= \"a\"{10,1000000}", TEXTS(text), TEXTS(text + 991));
+    expect_texts("root ::= (\"a\" | \"aa\"){2,3}", TEXTS("aa", "aaa", "aaaaaa"),
+                 TEXTS("a", "aaaaaaa"));
+    expect_texts("\xef\xbb\xbfroot ::= \"a\"", TEXTS("a"), TEXTS("b"));
+}
+
 Test(grammar, classes) {
     expect_texts("root ::= [a-c\\]-]", TEXTS("a", "c", "]", "-"), TEXTS("d", "", "ab"));
     expect_texts("root ::= [^a\\n]", TEXTS("b", "\xc3\xa9", "\xe6\x97\xa5", "\xf0\x9f\xa6\x99"),
@@ -194,14 +215,19 @@ Test(grammar, faults_are_named_with_their_line) {
         {"root ::= \"\\ud800\"", "escape of a character"},
         {"root ::= \"a\"{2,1}", "ascend"},
         {"root ::= \"a\"{x}", "a number"},
-        {"root ::= \"a\"{99999}", "at most 10000"},
+        {"root ::= \"a\"{9999999}", "at most 1000000"},
         {"root ::= \"a\"{2", "} after"},
         {"root ::= (((\"a\"{9999}){9999}){9999}){9999}", NULL},
         {"root ::= \"ab\"{9999} [ab]{9999}", NULL},
+        {"root ::= \"\" | \"a\"? root \"b\"", "left recursion"},
         {"root ::= root \"a\" | \"a\"", "left recursion"},
         {"root ::= a\na ::= b | \"x\"\nb ::= a \"y\"", "left recursion"},
         {"root ::= e root \"a\" | \"b\"\ne ::= \"x\"?", "left recursion"},
-        {"root ::= (\"a\"?)*", "left recursion"},
+        {"root ::= [] \"a\"", "no text"},
+        {"root ::= \"a\" root", "no text"},
+        {"root ::= <", "a token as"},
+        {"root ::= <[x]>", "a number"},
+        {"root ::= !\"a\"", "a token after !"},
         {"root ::= \"a\"\nroot ::= \"b\"", "defined again"},
         {"root ::= \"\xff\"", "line 1: expected UTF-8"},
         {"::= \"a\"", "a rule's name"},
