@@ -7,6 +7,7 @@
 #include "src/base/json.h"
 #include "src/base/utf8.h"
 #include "src/model/model.h"
+#include "src/os/file.h"
 #include "src/text/tokenizer.h"
 
 #include <errno.h>
@@ -30,20 +31,23 @@ static int open_tokenizer(struct source_tokenizer *s, const char *path) {
     struct bise_error err = {0};
     char magic[4] = {0}, lines[1024] = "";
     struct note note = {.text = lines, .cap = sizeof lines};
-    FILE *f = fopen(path, "rb");
-    if (!f) {
-        say("bise: %s: %s\n", path, strerror(errno));
-        return EXIT_INPUT;
-    }
-    const bool is_bise = fread(magic, 1, 4, f) == 4 && memcmp(magic, "BISE", 4) == 0;
-    fclose(f);
+    int fd;
+    uint64_t size;
+    size_t n;
+    enum bise_status status = file_open(path, &fd, &size, &err);
+    if (!status)
+        status = file_read_upto(fd, path, 0, magic, sizeof magic, &n, &err);
+    file_close(&fd);
+    if (status)
+        return report(status, &err);
+    const bool is_bise = memcmp(magic, "BISE", 4) == 0;
     if (!is_bise) { /* with what the files beside it say, as quantize reads it */
-        const enum bise_status status = tokenizer_files_open(&s->files, path, NULL, 0, &note, &err);
+        status = tokenizer_files_open(&s->files, path, NULL, 0, &note, &err);
         s->t = s->files.tokenizer;
         return status ? report(status, &err) : EXIT_DONE;
     }
     const struct bise_model_params params = {.no_tensors = true};
-    const enum bise_status status = bise_model_open(&s->model, path, &params, &err);
+    status = bise_model_open(&s->model, path, &params, &err);
     if (status)
         return report(status, &err);
     s->t = s->model->tokenizer;

@@ -1,37 +1,41 @@
-/* bise verify: reads a whole file and checks every checksum in it. */
+/* bise verify: reads a whole file, checks every checksum in it, and whether scales and codes are
+ * what docs/format.md says they are: a checksum does not vouch for who made the file. */
 #include "tools/common/model_path.h"
 
 #include "src/base/crc32c.h"
 #include "src/base/error.h"
+#include "src/base/finite.h"
 #include "src/model/format.h"
 #include "src/os/cpu.h"
+#include "src/os/file.h"
 #include "src/os/mem.h"
 #include "src/os/pool.h"
 #include "tools/common/output.h"
 #include "tools/common/progress.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PIECE_BYTES  ((size_t)4 << 20) /* read and summed by one thread */
 #define BATCH_PIECES 64                /* between two looks at the terminal */
 
 /* Part of a tensor. */
 struct piece {
-    uint64_t at; /* in the file */
+    const struct tensor *tensor;
+    uint64_t at; /* in the tensor */
     size_t len;
     uint32_t crc; /* as found */
+    bool unsound; /* it holds a value that the format rules out */
 };
 
 struct check {
     const char *path;
     const struct bise_model *model;
     int fd;
-    int code;             /* errno of a failed read, -1: end of file */
+    atomic_bool failed; /* a thread could not read; the first to fail says why */
+    struct bise_error failure;
     struct piece *pieces; /* of all tensors, in the file's order */
     size_t n_pieces;
     size_t first;     /* piece that task 0 of the batch is */
@@ -39,30 +43,50 @@ struct check {
     struct progress progress;
 };
 
-/* Reads [at, at + len) of the file; 0, errno, or -1 at its end. */
-static int read_all(int fd, uint8_t *out, size_t len, uint64_t at) {
-    while (len > 0) {
-        const ssize_t n = pread(fd, out, len, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? errno : -1;
-        out += n;
-        at += (uint64_t)n;
-        len -= (size_t)n;
+static bool halves_sound(const uint8_t *bytes, size_t len) {
+    bool sound = true;
+    for (size_t i = 0; i + 1 < len; i += 2)
+        sound = sound && ((bytes[i] | bytes[i + 1] << 8) & 0x7f80) != 0x7f80;
+    return sound;
+}
+
+/* Row scales and codes of bytes [at, at + len) of a tensor in panels. */
+static bool panels_sound(const struct tensor *t, uint64_t at, const uint8_t *bytes, size_t len) {
+    const size_t panel = panel_bytes(t->type, round_up(t->cols, TILE_K));
+    const size_t tile = t->type == TYPE_I8 ? I8_TILE_BYTES : I4_TILE_BYTES;
+    bool sound = true;
+    for (size_t done = 0, span; done < len && sound; done += span) {
+        const size_t in = (size_t)((at + done) % panel);
+        const size_t in_tile = in < PANEL_HEAD ? 0 : (in - PANEL_HEAD) % tile;
+        span = in < PANEL_HEAD         ? PANEL_HEAD - in
+               : in_tile < TILE_SCALES ? TILE_SCALES - in_tile
+                                       : tile - in_tile;
+        span = span < len - done ? span : len - done;
+        if (in < PANEL_HEAD)
+            sound = all_finite((const float *)(const void *)(bytes + done), span / sizeof(float));
+        else if (in_tile >= TILE_SCALES && t->type == TYPE_I8)
+            sound = memchr(bytes + done, 0x80, span) == NULL;
     }
-    return 0;
+    return sound;
+}
+
+static bool values_sound(const struct tensor *t, uint64_t at, const uint8_t *bytes, size_t len) {
+    if (t->is_vector || t->type == TYPE_F32)
+        return all_finite((const float *)(const void *)bytes, len / sizeof(float));
+    return t->type == TYPE_BF16 ? halves_sound(bytes, len) : panels_sound(t, at, bytes, len);
 }
 
 static void sum_piece(void *arg, size_t task, int thread) {
     struct check *c = arg;
     struct piece *p = &c->pieces[c->first + task];
     uint8_t *buffer = c->buffers + (size_t)thread * PIECE_BYTES;
-    const int code = read_all(c->fd, buffer, p->len, p->at);
-    if (code != 0)
-        __atomic_store_n(&c->code, code, __ATOMIC_RELAXED);
-    else
+    struct bise_error err = {0};
+    if (file_read_at(c->fd, c->path, p->tensor->offset + p->at, buffer, p->len, &err) == BISE_OK) {
         p->crc = crc32c(0, buffer, p->len);
+        p->unsound = !values_sound(p->tensor, p->at, buffer, p->len);
+    } else if (!atomic_exchange(&c->failed, true)) {
+        c->failure = err;
+    }
 }
 
 static size_t pieces_of(const struct tensor *t) {
@@ -79,17 +103,12 @@ static enum bise_status cut(struct check *c, struct bise_error *err) {
     for (size_t i = 0; i < c->model->n_tensors; i++) {
         const struct tensor *t = &c->model->tensors[i];
         for (uint64_t at = 0; at < t->length; at += PIECE_BYTES, p++) {
-            p->at = t->offset + at;
+            p->tensor = t;
+            p->at = at;
             p->len = t->length - at < PIECE_BYTES ? (size_t)(t->length - at) : PIECE_BYTES;
         }
     }
     return BISE_OK;
-}
-
-static enum bise_status fail_read(const struct check *c, int code, struct bise_error *err) {
-    if (code == -1)
-        return bise_fail(err, BISE_ERR_FORMAT, "%s became shorter while it was read", c->path);
-    return bise_fail(err, BISE_ERR_IO, "%s: reading: %s", c->path, strerror(code));
 }
 
 static enum bise_status sum_all(struct check *c, struct pool *pool, struct bise_error *err) {
@@ -97,9 +116,10 @@ static enum bise_status sum_all(struct check *c, struct pool *pool, struct bise_
     for (c->first = 0; c->first < c->n_pieces; c->first += BATCH_PIECES) {
         const size_t left = c->n_pieces - c->first;
         pool_run(pool, sum_piece, c, left < BATCH_PIECES ? left : BATCH_PIECES);
-        if (c->code != 0)
-            return fail_read(c, c->code, err);
-        progress_show(&c->progress, c->pieces[c->first].at, total);
+        if (c->failed)
+            return bise_fail(err, c->failure.status, "%s", c->failure.detail);
+        const struct piece *const p = &c->pieces[c->first];
+        progress_show(&c->progress, p->tensor->offset + p->at, total);
         if (interrupted())
             return bise_fail(err, BISE_ERR_INTERRUPTED, "%s: interrupted, not verified", c->path);
     }
@@ -110,9 +130,9 @@ static enum bise_status sum_all(struct check *c, struct pool *pool, struct bise_
 static enum bise_status check_gap(const struct check *c, uint64_t from, uint64_t to, size_t *n_bad,
                                   struct bise_error *err) {
     uint8_t gap[FORMAT_ALIGN];
-    const int code = read_all(c->fd, gap, (size_t)(to - from), from);
-    if (code != 0)
-        return fail_read(c, code, err);
+    const enum bise_status s = file_read_at(c->fd, c->path, from, gap, (size_t)(to - from), err);
+    if (s != BISE_OK)
+        return s;
     for (uint64_t i = 0; i < to - from; i++)
         if (gap[i] != 0) {
             print("damaged: padding at offset %" PRIu64 ": expected 0, found %u\n", from + i,
@@ -129,12 +149,22 @@ static enum bise_status compare(const struct check *c, size_t *n_bad, struct bis
     for (size_t i = 0; i < c->model->n_tensors; i++) {
         const struct tensor *t = &c->model->tensors[i];
         uint32_t crc = 0;
-        for (size_t n = pieces_of(t); n > 0; n--, p++)
+        bool unsound = false;
+        for (size_t n = pieces_of(t); n > 0; n--, p++) {
             crc = crc32c_combine(crc, p->crc, p->len);
+            unsound = unsound || p->unsound;
+        }
         if (crc != t->crc) {
             print("damaged: %s, %" PRIu64 " bytes at offset %" PRIu64
                   ": expected CRC %08x, found %08x\n",
                   t->name, t->length, t->offset, t->crc, crc);
+            ++*n_bad;
+        }
+        if (unsound) {
+            print("damaged: %s, %s\n", t->name,
+                  t->type == TYPE_I8   ? "a row scale that is no number, or a code of -128"
+                  : t->type == TYPE_I4 ? "a row scale that is no number"
+                                       : "a value that is no number");
             ++*n_bad;
         }
         if (i + 1 < c->model->n_tensors) {
@@ -150,11 +180,11 @@ static enum bise_status verify(struct check *c, int n_threads, size_t *n_bad,
                                struct bise_error *err) {
     struct pool *pool = NULL;
     const size_t buffer_bytes = (size_t)n_threads * PIECE_BYTES;
-    enum bise_status s = BISE_OK;
-    c->fd = open(c->path, O_RDONLY | O_CLOEXEC);
-    if (c->fd < 0)
-        return bise_fail(err, BISE_ERR_IO, "%s: %s", c->path, strerror(errno));
-    (void)posix_fadvise(c->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    uint64_t size;
+    enum bise_status s = file_open(c->path, &c->fd, &size, err);
+    if (s != BISE_OK)
+        return s;
+    file_read_ahead(c->fd);
     c->buffers = mem_alloc(buffer_bytes);
     if (!c->buffers)
         s = bise_fail(err, BISE_ERR_MEMORY, "no memory for %zu bytes", buffer_bytes);
@@ -171,7 +201,7 @@ static enum bise_status verify(struct check *c, int n_threads, size_t *n_bad,
     pool_close(&pool);
     mem_free(c->buffers, buffer_bytes);
     free(c->pieces);
-    close(c->fd);
+    file_close(&c->fd);
     return s;
 }
 

@@ -247,6 +247,10 @@ static const char *explain(const char *path, int *code) {
                        path);
         return NULL;
     }
+    if (!S_ISREG(st.st_mode)) {
+        *code = refuse(EXIT_INPUT, "%s: expected a regular file", path);
+        return NULL;
+    }
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     const ssize_t n = fd < 0 ? 0 : pread(fd, head, sizeof head, 0);
     if (fd >= 0)

@@ -4,6 +4,7 @@
 #include "src/os/mem.h"
 #include "src/os/thermal.h"
 #include "tools/common/isa.h"
+#include "tools/common/mapping.h"
 #include "tools/common/model_path.h"
 #include "tools/common/output.h"
 #include "tools/common/progress.h"
@@ -158,6 +159,7 @@ int runtime_open(struct runtime *e, const struct runtime_options *o) {
     progress_begin(&loading, "loading");
     status = bise_model_open(&e->model, e->path, &model_params, &err);
     progress_end(&loading);
+    mapping_watch(e->model, e->path);
     if (!status && params.n_seqs > 1)
         status = bise_engine_open(&e->engine, e->model, &params, &err);
     else if (!status)
@@ -182,6 +184,7 @@ void runtime_close(struct runtime *e) {
         e->engine = NULL;
     bise_session_close(&e->session);
     bise_engine_close(&e->engine);
+    mapping_forget(e->model);
     bise_model_close(&e->model);
 }
 

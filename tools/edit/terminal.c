@@ -1,5 +1,7 @@
 #include "tools/edit/terminal.h"
 
+#include "tools/common/mapping.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -65,6 +67,14 @@ static void install(int signal_number, void (*handler)(int), int flags) {
     sigaction(signal_number, &action, NULL);
 }
 
+/* For a handler that ends the program: without waiting for what was written. */
+static void restore_found(void) {
+    if (!mode)
+        return;
+    write_terminal(paste_off, sizeof paste_off - 1);
+    (void)tcsetattr(STDIN_FILENO, TCSANOW, &found);
+}
+
 bool terminal_open(void) {
     const char *term = getenv("TERM");
     if (!term || !term[0] || strcmp(term, "dumb") == 0 || !isatty(STDIN_FILENO))
@@ -85,6 +95,7 @@ bool terminal_open(void) {
     mode = &watching;
     set_mode(mode);
     write_terminal(paste_on, sizeof paste_on - 1);
+    mapping_before_exit(restore_found);
     install(SIGWINCH, on_change, SA_RESTART);
     install(SIGTSTP, on_stop, SA_RESTART);
     install(SIGCONT, on_continue, SA_RESTART);

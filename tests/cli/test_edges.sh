@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# What the system may do to a program at work, and files that want to do more than be read.
+. tests/cli/common.sh
+M=models/demo.bise
+
+# ---- a mapped model is cut short while a chat runs
+cp $M "$T/cut.bise"
+mkfifo "$T/in"
+"$BISE" chat -m "$T/cut.bise" --mem mmap -q --temp 0 -n 8 --session "$T/talk" \
+    <"$T/in" >"$T/out" 2>"$T/err" &
+chat=$!
+exec 3>"$T/in"
+printf 'Hello\n' >&3
+if wait_for test -s "$T/out"; then ok "a chat answers"; else not_ok "a chat answers"; fi
+wait_for grep -q '$' "$T/out"
+truncate -s 100000 "$T/cut.bise"
+printf 'And you?\n' >&3
+exec 3>&-
+wait $chat
+same "a model cut short ends it with 3" 3 $?
+same "with one line" 1 "$(grep -c 'became shorter while it was in use' "$T/err")"
+cp $M "$T/cut.bise"
+"$BISE" chat -m "$T/cut.bise" --session "$T/talk" -n 1 </dev/null >"$T/again" 2>"$T/err"
+expect "and loses no message" grep -q "going on after 3 messages" "$T/err"
+
+# ---- what is no file is refused, not waited for
+mkfifo "$T/fifo"
+for command in "inspect $T/fifo" "verify $T/fifo" "run -m $T/fifo -p a" "tokenize -m $T/fifo" \
+    "chat -m $T/fifo" "plan -m $T/fifo" "quantize $T/fifo -o $T/x.bise" "diff $T/fifo $M" \
+    "inspect /dev/zero" "verify /dev/zero" "run -m /dev/zero -p a" "tokenize -m /dev/zero" \
+    "chat -m $M --session $T/fifo" "quantize $M -o /dev/null"; do
+    # shellcheck disable=SC2086
+    expect_exit "${command//$T/T}" 3 'regular file' timeout 10 "$BISE" $command </dev/null
+done
+
+# ---- names from files and folders do not steer the terminal
+steering=$(printf 'no\033]0;T\007\nsound')
+mkdir "$T/$steering"
+for command in inspect verify "quantize -o $T/x.bise"; do
+    # shellcheck disable=SC2086
+    "$BISE" $command "$T/$steering" >"$T/out" 2>&1
+    command=${command%% *}
+    expect "$command shows an odd name" grep -q 'no\\x1b\]0;T\\x07\\nsound' "$T/out"
+    expect "$command does not obey it" test "$(LC_ALL=C grep -c "$(printf '[\033\007]')" "$T/out")" = 0
+done
+
+# ---- limits of the process count
+if [ -z "$SANITIZER" ]; then
+    for limit in v d; do
+        (
+            ulimit -$limit 60000
+            "$BISE" plan -m $M -c 200000 --window 0 -t 1
+        ) >"$T/out" 2>"$T/err"
+        same "ulimit -$limit: a plan that does not fit" 4 $?
+        expect "ulimit -$limit: is told" grep -q 'would fit' "$T/err"
+    done
+else
+    skipped "ulimit" "a sanitizer takes terabytes of addresses"
+fi
+
+finish

@@ -1,0 +1,85 @@
+#include "tools/common/mapping.h"
+
+#include "src/base/shown.h"
+#include "src/model/model.h"
+#include "tools/common/tools.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_MAPPINGS 8
+#define LINE_BYTES   1024
+
+static const char cut_short[] =
+    " became shorter while it was in use: a model that is in use must not be "
+    "truncated or written over (replace it by mv, or use --mem huge)\n";
+
+/* Filled in before `model` is set, which the handler reads first. */
+static struct mapping {
+    _Atomic(const struct bise_model *) model;
+    const uint8_t *from, *to;
+    char line[LINE_BYTES];
+    size_t n;
+} mappings[MAX_MAPPINGS];
+
+static void (*_Atomic restore_terminal)(void);
+
+static const struct mapping *find(const void *at) {
+    for (int i = 0; i < MAX_MAPPINGS; i++)
+        if (atomic_load(&mappings[i].model) != NULL && (const uint8_t *)at >= mappings[i].from &&
+            (const uint8_t *)at < mappings[i].to)
+            return &mappings[i];
+    return NULL;
+}
+
+static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
+    (void)context;
+    const struct mapping *const m = find(info->si_addr);
+    if (m == NULL) { /* none of ours: as if there were no handler */
+        signal(signal_number, SIG_DFL);
+        raise(signal_number);
+        return;
+    }
+    void (*const restore)(void) = atomic_load(&restore_terminal);
+    if (restore != NULL)
+        restore();
+    if (write(STDERR_FILENO, m->line, m->n) < 0) /* nothing more can be said */
+        _exit(EXIT_INPUT);
+    _exit(EXIT_INPUT);
+}
+
+void mapping_watch(const struct bise_model *model, const char *path) {
+    static const char head[] = "\nbise: ";
+    struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
+    if (model == NULL || model->map_is_copy)
+        return;
+    for (int i = 0; i < MAX_MAPPINGS; i++) {
+        struct mapping *const m = &mappings[i];
+        if (atomic_load(&m->model) != NULL)
+            continue;
+        m->from = model->map;
+        m->to = model->map + model->map_len;
+        memcpy(m->line, head, sizeof head - 1);
+        const size_t at = sizeof head - 1, cap = LINE_BYTES - at - sizeof cut_short;
+        (void)show_text(m->line + at, cap, path, strlen(path));
+        strcat(m->line, cut_short);
+        m->n = strlen(m->line);
+        atomic_store(&m->model, model);
+        break;
+    }
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGBUS, &action, NULL);
+}
+
+void mapping_forget(const struct bise_model *model) {
+    for (int i = 0; model != NULL && i < MAX_MAPPINGS; i++)
+        if (atomic_load(&mappings[i].model) == model)
+            atomic_store(&mappings[i].model, NULL);
+}
+
+void mapping_before_exit(void (*restore)(void)) {
+    atomic_store(&restore_terminal, restore);
+}
