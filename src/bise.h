@@ -109,13 +109,17 @@ BISE_API const struct bise_model_info *bise_model_info(const struct bise_model *
 /* ---- tokenizer --------------------------------------------------------------------------- */
 
 /* Text (len bytes of UTF-8; control pieces are never matched in it) to ids. dummy prefix as the
- * tokenizer file says. Writes at most cap ids; *n_ids is the number there are, whatever cap,
- * at most 4 * len + 8.
- * Temporary memory in proportion to len is taken and given back.
- * Errors: ARG (invalid UTF-8, with its offset; a model without a tokenizer), MEMORY. */
+ * tokenizer file says. Writes at most cap ids; *n_ids is the number there are, whatever cap, at
+ * most 4 * len + 8. Temporary memory in proportion to len is taken and given back. Errors: ARG
+ * (invalid UTF-8, with its offset; a model without a tokenizer), MEMORY. */
 BISE_API enum bise_status bise_tokenize(const struct bise_model *model, const char *text,
                                         size_t len, int32_t *ids, size_t cap, size_t *n_ids,
                                         struct bise_error *err);
+/* The same for a text with the names of control pieces in it ("<s>[INST] ... [/INST]"), which
+ * become these; what lies between them is encoded piece by piece. */
+BISE_API enum bise_status bise_tokenize_special(const struct bise_model *model, const char *text,
+                                                size_t len, int32_t *ids, size_t cap, size_t *n_ids,
+                                                struct bise_error *err);
 /* Bytes of one id: *len of them at the returned address, owned by the model, not NUL-terminated,
  * may be part of a UTF-8 character. Control pieces give length 0. NULL if id is out of range. */
 BISE_API const char *bise_token_piece(const struct bise_model *model, int32_t id, size_t *len);

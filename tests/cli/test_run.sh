@@ -42,6 +42,17 @@ seed=$(sed -n 's/^seed //p' "$T/err")
 run -p "The king" -n 30 -q -s "${seed:-0}" >"$T/e"
 same_files "the seed said gives the same text" "$T/d" "$T/e"
 
+# Control tokens in a prompt.
+same_text "--special without any" -p "Once upon a time" --special
+same_text "BOS in the prompt stands there once" -p "<s>Once upon a time" --special
+same_text "a blank behind it is the prefix" -p "<s> Once upon a time" --special
+run -p "<s>Once upon a time" -n 1 >"$T/out" 2>"$T/err"
+expect "a hint" grep -q "note: the prompt has names of control tokens in it.*--special" "$T/err"
+run -p "Once [upon] a <time>" -n 1 >"$T/out" 2>"$T/err"
+same "no hint" "0" "$(grep -c -e --special "$T/err")"
+echo '{"prompt": "<s>Once upon a time"}' | run --jsonl - --special -n 40 --temp 0 -q >"$T/lines"
+expect "--jsonl too" grep -q -F "\"prompt_tokens\": $(($(wc -w <"$T/ids") + 1))" "$T/lines"
+
 # Bias and stop strings.
 first=$(cut -c 1-12 "$T/text" | head -n 1)
 run -p "Once upon a time" -n 40 --temp 0 -q --stop "nowhere" --stop "${first:7:5}" >"$T/out"

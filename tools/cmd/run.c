@@ -11,12 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RUN_OPTIONS 10
+#define RUN_OPTIONS 11
 
 static bool parse(struct run_options *o, int argc, char **argv, int *code) {
     const struct option_def mine[RUN_OPTIONS] = {
         {"-p|--prompt", OPT_STRING, &o->prompt, "TEXT", "the text to go on with", 0, 0},
         {"-f|--file", OPT_STRING, &o->file, "FILE", "the same from a file, - for stdin", 0, 0},
+        {"--special", OPT_FLAG, &o->special, NULL,
+         "read control tokens in the prompt: <s>[INST] ... [/INST]", 0, 0},
         {"--ids", OPT_STRING, &o->ids, "\"1 2 3\"", "the same as token ids; no BOS is added", 0, 0},
         {"-n|--n-predict", OPT_INT, &o->n_predict, "N", "tokens to generate, -1: no limit (512)",
          -1, 1e15},
@@ -84,6 +86,37 @@ static int parse_ids(const char *text, uint32_t vocab, int32_t **ids, size_t *n)
     }
 }
 
+/* Whether the text holds the name of a control token, as prompts from model cards do. */
+static bool has_marks(const struct runtime *e, const char *text, size_t len) {
+    enum { MOST = 1 << 16 }; /* longer texts are documents */
+    int32_t *marked = NULL;
+    size_t n_marked = 0;
+    struct bise_error err;
+    if (len > MOST || !(memchr(text, '<', len) || memchr(text, '[', len)) ||
+        !(marked = malloc((4 * len + 8) * sizeof *marked)))
+        return false;
+    const enum bise_status s =
+        bise_tokenize_special(e->model, text, len, marked, 4 * len + 8, &n_marked, &err);
+    bool found = false;
+    for (size_t i = 0; !s && i < n_marked && !found; i++) {
+        size_t piece;
+        bise_token_piece(e->model, marked[i], &piece);
+        found = piece == 0; /* a control piece: its name is no text */
+    }
+    free(marked);
+    return found;
+}
+
+static int tokenize_prompt(const struct run_options *o, const struct runtime *e, const char *text,
+                           size_t len, int32_t **ids, size_t *n) {
+    if (o->special)
+        return runtime_tokenize_special(e, text, len, ids, n);
+    if (!o->quiet && has_marks(e, text, len))
+        say("note: the prompt has names of control tokens in it, which are read as text; --special "
+            "reads them as tokens\n");
+    return runtime_tokenize(e, text, len, true, ids, n);
+}
+
 /* The prompt as ids, malloc'd, of a runtime that has been looked at. Refused where it is empty or
  * longer than the context. */
 static int read_prompt(const struct run_options *o, const struct runtime *e, int32_t **ids,
@@ -97,7 +130,7 @@ static int read_prompt(const struct run_options *o, const struct runtime *e, int
     else if (!code && o->ids)
         code = parse_ids(o->ids, e->info->vocab_size, ids, n);
     else if (!code && len)
-        code = runtime_tokenize(e, o->prompt ? o->prompt : file_text, len, true, ids, n);
+        code = tokenize_prompt(o, e, o->prompt ? o->prompt : file_text, len, ids, n);
     free(file_text);
     if (code)
         return code;

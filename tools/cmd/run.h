@@ -13,7 +13,7 @@ struct run_options {
     struct sampling_options sampling;
     const char *prompt, *file, *ids, *lines;
     int64_t n_predict, logprobs; /* logprobs: likeliest tokens shown for each; -1: none */
-    bool ignore_eos, json, quiet;
+    bool ignore_eos, json, quiet, special;
 };
 
 struct run {

@@ -130,7 +130,7 @@ static enum bise_status read_prompt(struct run *r, struct line *l, const struct 
     const struct bise_model_info *info = r->runtime.info;
     if (v->kind != JSON_STRING)
         return fault(v, "a string", err);
-    const size_t cap = 3 * v->len + 4; /* as runtime_tokenize */
+    const size_t cap = 4 * v->len + 9; /* as runtime_tokenize */
     size_t n = 0, at = 0;
     l->ids = malloc(cap * sizeof *l->ids);
     if (!l->ids)
@@ -138,7 +138,12 @@ static enum bise_status read_prompt(struct run *r, struct line *l, const struct 
     if (info->text_bos >= 0)
         l->ids[at++] = info->text_bos;
     const enum bise_status status =
-        bise_tokenize(r->runtime.model, v->string, v->len, l->ids + at, cap - at, &n, err);
+        r->options.special
+            ? bise_tokenize_special(r->runtime.model, v->string, v->len, l->ids + at, cap - at, &n,
+                                    err)
+            : bise_tokenize(r->runtime.model, v->string, v->len, l->ids + at, cap - at, &n, err);
+    if (r->options.special && at && n && l->ids[1] == l->ids[0]) /* it begins with BOS itself */
+        memmove(l->ids, l->ids + at, n-- * sizeof *l->ids);
     l->job.n = v->len ? at + n : 0;
     return status;
 }

@@ -188,22 +188,37 @@ void runtime_close(struct runtime *e) {
     bise_model_close(&e->model);
 }
 
-int runtime_tokenize(const struct runtime *e, const char *text, size_t len, bool add_bos,
-                     int32_t **ids, size_t *n) {
+/* With special, BOS comes in front where the text does not begin with it. */
+static int tokenize(const struct runtime *e, const char *text, size_t len, bool add_bos,
+                    bool special, int32_t **ids, size_t *n) {
     const size_t cap = 4 * len + 9; /* bise_tokenize, and BOS */
     struct bise_error err = {0};
-    size_t at = 0, n_text = 0;
+    size_t n_text = 0;
+    const int32_t bos = add_bos ? e->info->text_bos : -1;
     *ids = malloc(cap * sizeof **ids);
-    if (!*ids) {
-        say("bise: no memory to tokenize %zu bytes\n", len);
-        return EXIT_MEMORY;
-    }
-    if (add_bos && e->info->text_bos >= 0)
-        (*ids)[at++] = e->info->text_bos;
+    if (!*ids)
+        return refuse(EXIT_MEMORY, "no memory to tokenize %zu bytes", len);
+    int32_t *at = *ids + (bos >= 0);
     const enum bise_status status =
-        bise_tokenize(e->model, text, len, *ids + at, cap - at, &n_text, &err);
-    *n = at + n_text;
+        special ? bise_tokenize_special(e->model, text, len, at, cap - 1, &n_text, &err)
+                : bise_tokenize(e->model, text, len, at, cap - 1, &n_text, &err);
+    const bool there = special && bos >= 0 && n_text > 0 && at[0] == bos;
+    if (there)
+        memmove(*ids, at, n_text * sizeof *at);
+    else if (bos >= 0)
+        **ids = bos;
+    *n = n_text + (bos >= 0 && !there);
     return status ? report(status, &err) : EXIT_DONE;
+}
+
+int runtime_tokenize(const struct runtime *e, const char *text, size_t len, bool add_bos,
+                     int32_t **ids, size_t *n) {
+    return tokenize(e, text, len, add_bos, false, ids, n);
+}
+
+int runtime_tokenize_special(const struct runtime *e, const char *text, size_t len, int32_t **ids,
+                             size_t *n) {
+    return tokenize(e, text, len, true, true, ids, n);
 }
 
 struct reading {

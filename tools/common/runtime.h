@@ -58,6 +58,9 @@ void runtime_close(struct runtime *e);
  */
 int runtime_tokenize(const struct runtime *e, const char *text, size_t len, bool add_bos,
                      int32_t **ids, size_t *n);
+/* The same where names of control tokens in the text are these tokens; BOS stands in front once. */
+int runtime_tokenize_special(const struct runtime *e, const char *text, size_t len, int32_t **ids,
+                             size_t *n);
 /* Reads n ids in, with progress on a terminal; Ctrl-C stops it with BISE_ERR_INTERRUPTED. */
 enum bise_status runtime_prefill(struct runtime *e, const int32_t *ids, size_t n,
                                  struct bise_error *err);

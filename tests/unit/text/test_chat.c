@@ -309,6 +309,29 @@ Test(chat, llama2) {
     tokenizer_close(&t);
 }
 
+static void add_text(struct chat *c, const char *text) {
+    cr_assert_eq(chat_add(c, CHAT_ASSISTANT, text, strlen(text), NULL), BISE_OK);
+}
+
+/* Answers known as text only: as the templates have them. */
+Test(chat, answers_that_are_text) {
+    struct tokenizer *t = open_toy(false, false);
+    struct chat *c = open_chat(t, CHAT_LLAMA2);
+    add_user(c, "a");
+    add_text(c, "b");
+    cr_assert_str_eq(shown(c, t),
+                     "{<s>} [INST] a [/INST] b {</s>}"); /* Meta's blank before the end */
+    chat_close(&c);
+    c = open_chat(t, CHAT_ZEPHYR);
+    add_user(c, "a");
+    add_text(c, "b");
+    add_user(c, "c");
+    cr_assert_str_eq(shown(c, t), "{<s>} <|user|>\na{</s>} \n<|assistant|>\nb{</s>} \n<|user|>\n"
+                                  "c{</s>} \n<|assistant|>\n");
+    chat_close(&c);
+    tokenizer_close(&t);
+}
+
 Test(chat, none_is_one_text) {
     struct tokenizer *t = open_toy(false, false);
     struct chat *c = open_chat(t, CHAT_NONE);

@@ -309,3 +309,209 @@ Test(tokenizer, damaged_wire_format) {
     toy_end(&m, false, true);
     expect_refused(&m, BISE_ERR_FORMAT, "a piece is no sound protocol buffer");
 }
+
+/* ---- turn marks, and control pieces by name ---- */
+
+/* Whatever type a file gives them, what a user types stays text. */
+Test(tokenizer, turn_marks_are_control_pieces) {
+    static struct toy m;
+    toy_begin(&m, true);
+    toy_piece(&m, "<|im_end|>", 0, PIECE_USER_DEFINED); /* 259 */
+    toy_piece(&m, "<|user|>", 0, PIECE_NORMAL);         /* 260 */
+    toy_piece(&m, "[INST]", 0, PIECE_USER_DEFINED);     /* 261 */
+    toy_piece(&m, "<mine>", 0, PIECE_USER_DEFINED);     /* 262 */
+    toy_piece(&m, "<||>", 0, PIECE_USER_DEFINED);       /* 263 */
+    toy_piece(&m, "[/INST]", 0, PIECE_NORMAL);          /* 264: a vocabulary may have learned it */
+    toy_end(&m, true, false);
+    struct tokenizer *t = toy_open(&m);
+    static const enum piece_kind kinds[] = {PIECE_CONTROL,      PIECE_CONTROL,      PIECE_CONTROL,
+                                            PIECE_USER_DEFINED, PIECE_USER_DEFINED, PIECE_NORMAL};
+    for (int32_t i = 0; i < 6; i++)
+        cr_assert_eq(tokenizer_kind(t, 259 + i), kinds[i], "%d", 259 + i);
+    cr_assert_str_eq(toy_encode(t, "<|im_end|>"), "63 127 108 112 98 104 113 103 127 65");
+    cr_assert_str_eq(toy_encode(t, "<mine><||>"), "262 263");
+    size_t len;
+    tokenizer_piece(t, 259, &len);
+    cr_assert_eq(len, 0);
+    tokenizer_reserve(t, 262); /* an EOS id */
+    tokenizer_reserve(t, 264); /* is no user-defined one */
+    cr_assert(tokenizer_kind(t, 262) == PIECE_CONTROL && tokenizer_kind(t, 264) == PIECE_NORMAL);
+    cr_assert_str_eq(toy_encode(t, "<mine>"), "63 112 108 113 104 65");
+    tokenizer_close(&t);
+}
+
+static const char *special_of(const struct tokenizer *t, const char *text) {
+    static char out[256];
+    int32_t ids[64];
+    size_t n, at = 0;
+    cr_assert_eq(tokenizer_encode_special(t, text, strlen(text), ids, 64, &n, NULL), BISE_OK);
+    out[0] = 0;
+    for (size_t i = 0; i < n; i++)
+        at += (size_t)snprintf(out + at, sizeof out - at, i ? " %d" : "%d", ids[i]);
+    return out;
+}
+
+Test(tokenizer, control_pieces_by_name_where_that_is_asked_for) {
+    static const char *const pieces[] = {SPACE_MARK "a", "a", SPACE_MARK, "<", "s", ">", "/"};
+    struct tokenizer *t = open_pieces(pieces, 7, true); /* 3.. */
+    cr_assert_str_eq(toy_encode(t, "<s>a"), "5 6 7 8 4");
+    cr_assert_str_eq(special_of(t, "<s>a</s>"), "1 3 2");
+    cr_assert_str_eq(special_of(t, "<s> a</s>"), "1 3 2"); /* the blank is the prefix */
+    cr_assert_str_eq(special_of(t, "a<s>a"), "3 1 3");
+    cr_assert_str_eq(special_of(t, "</s"), "5 6 9 7");
+    cr_assert_str_eq(special_of(t, ""), "");
+    tokenizer_close(&t);
+}
+
+/* ---- rules of its own ---- */
+
+static void put_word(struct toy *m, uint32_t u) {
+    for (int i = 0; i < 4; i++)
+        m->bytes[m->len++] = (uint8_t)(u >> 8 * i);
+}
+
+/* Bytes 3..258, then U+2581, a, b, U+2581 a, ab: 259..263; merges: U+2581 a, then ab. */
+static void begin_ruled(struct toy *m) {
+    static const char *const pieces[] = {SPACE_MARK, "a", "b", SPACE_MARK "a", "ab", "<t>"};
+    toy_begin(m, true);
+    for (size_t i = 0; i < 6; i++)
+        toy_piece(m, pieces[i], -(float)i, i == 5 ? PIECE_USER_DEFINED : PIECE_NORMAL);
+    toy_end(m, true, true);
+}
+
+static void put_rules(struct toy *m, uint32_t flags, const struct toy *merges,
+                      const struct toy *tokens) {
+    static struct toy rules;
+    rules.len = 0;
+    toy_int(&rules, RULES_FLAGS, flags);
+    if (merges)
+        toy_bytes(&rules, RULES_MERGES, merges->bytes, merges->len);
+    if (tokens)
+        toy_bytes(&rules, RULES_TOKENS, tokens->bytes, tokens->len);
+    toy_bytes(m, RULES_FIELD, rules.bytes, rules.len);
+}
+
+static struct tokenizer *open_ruled(uint32_t flags, uint32_t token_flags) {
+    static struct toy m, merges, tokens;
+    static const uint32_t list[] = {259, 260, 262, 260, 261, 263};
+    merges.len = tokens.len = 0;
+    for (size_t i = 0; i < 6; i++)
+        put_word(&merges, list[i]);
+    put_word(&tokens, 264);
+    put_word(&tokens, token_flags);
+    begin_ruled(&m);
+    put_rules(&m, flags, &merges, &tokens);
+    return toy_open(&m);
+}
+
+Test(tokenizer, merges_come_in_the_order_of_their_list) {
+    struct tokenizer *t = open_ruled(PREFIX_ALWAYS | RULE_SPACES_EARLY, 0);
+    cr_assert(tokenizer_has_rules(t) && tokenizer_prefix(t) == PREFIX_ALWAYS);
+    cr_assert_str_eq(toy_encode(t, "ab"), "262 261"); /* the first pair first, not the best score */
+    cr_assert_str_eq(toy_encode(t, "bab"), "259 261 263");
+    cr_assert_str_eq(toy_encode(t, "a<t>ab"), "262 264 262 261");    /* a prefix behind the token */
+    cr_assert_str_eq(toy_encode(t, "c\xc3\xa4"), "259 102 198 167"); /* bytes are never merged */
+    tokenizer_close(&t);
+}
+
+Test(tokenizer, prefixes_where_the_rules_put_them) {
+    static const struct {
+        uint32_t flags;
+        const char *text, *ids;
+    } cases[] = {
+        {PREFIX_NEVER | RULE_SPACES_EARLY, "a a", "260 262"},
+        {PREFIX_FIRST | RULE_SPACES_EARLY, "a<t>a", "262 264 260"},
+        {PREFIX_FIRST | RULE_SPACES_EARLY, "<t>a", "264 260"},
+        {PREFIX_ALWAYS | RULE_SPACES_EARLY, " a", "259 262"},
+        {PREFIX_ALWAYS | RULE_PREFIX_IF_MISSING | RULE_SPACES_EARLY, " a", "262"},
+        {PREFIX_ALWAYS | RULE_PREFIX_IF_MISSING | RULE_SPACES_EARLY, SPACE_MARK "a", "262"},
+        {PREFIX_FIRST | RULE_PREFIX_LATE | RULE_PREFIX_IF_MISSING | RULE_SPACES_LATE, "a b",
+         "262 259 261"},
+        {PREFIX_NEVER, "a a", "260 35 260"}, /* spaces stay what they are */
+        {PREFIX_NEVER | RULE_SPACES_EARLY | RULE_SPLIT | RULE_WHOLE_WORDS, "ab ab", "263 262 261"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct tokenizer *t = open_ruled(cases[i].flags, 0);
+        cr_assert_str_eq(toy_encode(t, cases[i].text), cases[i].ids, "case %zu: %s", i,
+                         toy_encode(t, cases[i].text));
+        tokenizer_close(&t);
+    }
+}
+
+Test(tokenizer, tokens_and_the_space_around_them) {
+    static const struct {
+        uint32_t flags;
+        const char *text, *ids;
+    } cases[] = {
+        {0, "b <t> b", "261 259 264 259 261"},
+        {TOKEN_LSTRIP, "b <t> b", "261 264 259 261"},
+        {TOKEN_RSTRIP,
+         "b <t>\xe3\x80\x80"
+         "b",
+         "261 259 264 261"}, /* U+3000 */
+        {TOKEN_SINGLE_WORD, "b<t>", "261 63 119 65"},
+        {TOKEN_SINGLE_WORD, "<t>\xc3\xa9", "63 119 65 198 172"},
+        {TOKEN_SINGLE_WORD, ".<t>.", "49 264 49"},
+        {TOKEN_NORMALIZED, "b <t>", "261 259 264"},
+        {TOKEN_LSTRIP | TOKEN_RSTRIP, "  <t>  ", "264"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct tokenizer *t = open_ruled(PREFIX_NEVER | RULE_SPACES_EARLY, cases[i].flags);
+        cr_assert_str_eq(toy_encode(t, cases[i].text), cases[i].ids, "case %zu: %s", i,
+                         toy_encode(t, cases[i].text));
+        tokenizer_close(&t);
+    }
+}
+
+Test(tokenizer, rules_that_are_damaged) {
+    static const uint32_t wrong[][3] = {
+        {259, 260, 263}, {259, 260, 999}, {999, 260, 262}, {262, 262, 262}, {260, 261, 1}};
+    static struct toy m, list;
+    struct tokenizer *t = NULL;
+    struct bise_error err = {0};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        list.len = 0;
+        for (int j = 0; j < 3; j++)
+            put_word(&list, wrong[i][j]);
+        begin_ruled(&m);
+        put_rules(&m, 0, &list, NULL);
+        cr_assert_eq(tokenizer_open(&t, m.bytes, m.len, "t", &err), BISE_ERR_FORMAT);
+        cr_assert(strstr(err.detail, "merge 0: expected two pieces"), "%s", err.detail);
+    }
+    list.len = 0;
+    for (int j = 0; j < 6; j++)
+        put_word(&list, (uint32_t[]){259, 260, 262}[j % 3]);
+    begin_ruled(&m);
+    put_rules(&m, 0, &list, NULL);
+    cr_assert_eq(tokenizer_open(&t, m.bytes, m.len, "t", &err), BISE_ERR_FORMAT);
+    cr_assert(strstr(err.detail, "merge 1 is there twice"), "%s", err.detail);
+    static const uint32_t flags[] = {3, 256, 0xffffffff};
+    for (size_t i = 0; i < 3; i++) { /* both kinds of prefix, and rules that do not exist */
+        begin_ruled(&m);
+        put_rules(&m, flags[i], NULL, NULL);
+        cr_assert_eq(tokenizer_open(&t, m.bytes, m.len, "t", &err), BISE_ERR_FORMAT);
+    }
+    begin_ruled(&m);
+    put_rules(&m, 0, NULL, NULL);
+    put_rules(&m, 0, NULL, NULL);
+    cr_assert_eq(tokenizer_open(&t, m.bytes, m.len, "t", &err), BISE_ERR_FORMAT, "rules twice");
+    static const uint32_t tokens[][2] = {{999, 0}, {264, 16}};
+    for (size_t i = 0; i < 2; i++) {
+        list.len = 0;
+        put_word(&list, tokens[i][0]);
+        put_word(&list, tokens[i][1]);
+        begin_ruled(&m);
+        put_rules(&m, 0, NULL, &list);
+        cr_assert_eq(tokenizer_open(&t, m.bytes, m.len, "t", &err), BISE_ERR_FORMAT);
+        cr_assert(strstr(err.detail, "token 0 of the rules"), "%s", err.detail);
+    }
+}
+
+/* Nobody can make pieces that collide: each opening has its own key. */
+Test(tokenizer, hashes_are_keyed_anew) {
+    static const char *const pieces[] = {"a"};
+    struct tokenizer *a = open_pieces(pieces, 1, false), *b = open_pieces(pieces, 1, false);
+    cr_assert_neq(memcmp(a->mergeable.key, b->mergeable.key, sizeof a->mergeable.key), 0);
+    tokenizer_close(&a);
+    tokenizer_close(&b);
+}

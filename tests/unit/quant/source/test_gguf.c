@@ -291,3 +291,40 @@ Test(gguf, blocks_of_256) {
             cr_assert_eq(x[i], y[i], "%d", i);
     }
 }
+
+/* A header of some MB may not ask for gigabytes: stacks of experts, tensors, values. */
+Test(gguf, amplification_is_refused) {
+    enum { N = 500 };
+    struct tiny_bytes b = {0};
+    struct raw_set set = {0};
+    char *names = NULL;
+    tiny_text(&b, "GGUF");
+    tiny_u(&b, 3, 4);
+    tiny_u(&b, N, 8);
+    tiny_u(&b, 0, 8);
+    for (int i = 0; i < N; i++) { /* each would become 256 tensors */
+        char name[64];
+        snprintf(name, sizeof name, "blk.%d.ffn_up_exps.weight", i);
+        tiny_gguf_text(&b, name);
+        tiny_u(&b, 3, 4);
+        tiny_u(&b, 1, 8);
+        tiny_u(&b, 1, 8);
+        tiny_u(&b, 256, 8);
+        tiny_u(&b, 0, 4);
+        tiny_u(&b, 0, 8);
+    }
+    struct gguf g = {.bytes = b.at, .len = b.n};
+    cr_assert_eq(gguf_parse(&g, &set, 0, 1 << 20, &names, "t", &err), BISE_ERR_FORMAT);
+    cr_assert(strstr(err.detail, "more tensors than any model has"), "%s", err.detail);
+    free(g.values);
+    raw_close(&set);
+    static uint8_t many[4 << 20];
+    memcpy(many, b.at, 8);
+    put_u64(many + 8, 0);
+    put_u64(many + 16, 65537);
+    g = (struct gguf){.bytes = many, .len = sizeof many};
+    cr_assert_eq(gguf_parse(&g, &set, 0, sizeof many, &names, "t", &err), BISE_ERR_FORMAT);
+    cr_assert(strstr(err.detail, "more tensors or values than any model has"), "%s", err.detail);
+    cr_assert_null(g.values);
+    free(b.at);
+}

@@ -181,3 +181,30 @@ Test(pickle, damaged_archives) {
     remove(path);
     free(bytes);
 }
+
+/* Memory is in proportion to the pickle, whatever it repeats. */
+Test(pickle, amplification_is_refused) {
+    static char data[PICKLE_MAX_BYTES];
+    struct pickle_tensor *t;
+    size_t n, at = 2;
+    memcpy(data, "\x80\2", 2);
+    memset(data + at, 'N', sizeof data - at); /* a value for every byte */
+    cr_assert_eq(pickle_read(data, sizeof data, "t", &t, &n, &err), BISE_ERR_FORMAT);
+    cr_assert(strstr(err.detail, "values at once: no model's"), "%s", err.detail);
+    memset(data + at, 0x94, sizeof data - at); /* the same value, remembered again and again */
+    data[at] = 'N';
+    cr_assert_eq(pickle_read(data, sizeof data, "t", &t, &n, &err), BISE_ERR_FORMAT);
+    cr_assert(strstr(err.detail, "values at once: no model's"), "%s", err.detail);
+    static const char tensor[] = TENSOR "(" STORAGE "K\0K\6\x85K\1\x85\x89NtRq\1";
+    char name[] = "X\0\1\0\0"; /* a name of 256 bytes */
+    at = 2;
+    data[at++] = '}';
+    memcpy(data + at, name, 5);
+    memset(data + at + 5, 'n', 256);
+    at += 261;
+    memcpy(data + at, tensor, sizeof tensor - 1);
+    at += sizeof tensor - 1;
+    memcpy(data + at, "s.", 2);
+    cr_assert_eq(pickle_read(data, at + 2, "t", &t, &n, &err), BISE_ERR_FORMAT);
+    cr_assert(strstr(err.detail, "a tensor's name of 256 bytes"), "%s", err.detail);
+}
