@@ -106,12 +106,47 @@ static enum bise_status run_session(const char *dir, struct bise_error *err) {
     return status;
 }
 
+/* Three sequences: a prompt beside two that write, a copy, going back. The sum of the positions. */
+static enum bise_status run_steps(struct bise_engine *engine, struct bise_error *err) {
+    int32_t ids[16];
+    for (int i = 0; i < 16; i++)
+        ids[i] = i * 7 % 96;
+    enum bise_status status = BISE_OK;
+    for (int i = 0; i < 8 && status == BISE_OK; i++) {
+        struct bise_run runs[] = {{.seq = 0, .ids = ids, .n = 16, .want = BISE_WANT_NONE},
+                                  {.seq = 1, .ids = ids, .n = 1, .want = BISE_WANT_LAST},
+                                  {.seq = 2, .ids = ids + 3, .n = 2, .want = BISE_WANT_LAST}};
+        status = bise_step(engine, runs, 3, NULL, err);
+    }
+    if (status == BISE_OK)
+        status = bise_seq_copy(engine, 2, 0, 128, err);
+    return status == BISE_OK ? bise_seq_truncate(engine, 2, 120, err) : status;
+}
+
+static enum bise_status run_engine(const char *dir, struct bise_error *err) {
+    (void)dir;
+    const struct bise_engine_params params = {
+        .n_ctx = 64, .chunk = 16, .n_threads = 3, .window = -1, .n_seqs = 3};
+    struct bise_engine *engine = NULL;
+    enum bise_status status = bise_engine_open(&engine, shared_model, &params, err);
+    if (status == BISE_OK) {
+        const unsigned long before = n_allocations();
+        status = run_steps(engine, err);
+        if (status != BISE_OK || n_allocations() != before)
+            status = BISE_STATUS_COUNT;
+    }
+    bise_engine_close(&engine);
+    return status;
+}
+
 const struct scenario session_scenarios[] = {
     {"model_mmap", write_model, run_mmap, NULL, NULL,
      MEETS(OPEN) | MEETS(READ) | MEETS(MMAP) | MEETS(CLOSE)},
     {"model_huge", write_model, run_huge, NULL, NULL,
      MEETS(OPEN) | MEETS(READ) | MEETS(MMAP) | MEETS(CLOSE) | MEETS(THREAD)},
     {"session", open_shared_model, run_session, NULL, close_shared_model,
+     MEETS(MALLOC) | MEETS(THREAD)},
+    {"engine", open_shared_model, run_engine, NULL, close_shared_model,
      MEETS(MALLOC) | MEETS(THREAD)},
     {NULL, NULL, NULL, NULL, NULL, 0},
 };

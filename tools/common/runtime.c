@@ -89,6 +89,7 @@ bool runtime_session_params(const struct runtime_options *o, struct bise_engine_
         .start_pos = o->start_pos,
         .n_sinks = o->n_sinks,
         .n_seqs = (uint32_t)o->n_seqs,
+        .spare = o->spare,
     };
     return kv >= 0 && (!isa || isa_check(isa) == EXIT_DONE);
 }

@@ -13,6 +13,7 @@ struct runtime_options {
     uint64_t start_pos;            /* of the first token; no option of its own here */
     uint32_t n_sinks;              /* nor this: tokens that stay where there is no window */
     int64_t n_seqs;                /* nor this: sequences, 0: 1 */
+    uint32_t spare;                /* nor this: as the engine's */
 };
 
 #define RUNTIME_OPTIONS 9

@@ -148,10 +148,10 @@ Test(engine, sequences_have_the_bits_they_have_alone) {
 }
 
 Test(engine, so_have_mixtures_and_quantized_ones) {
-    static const enum tensor_type types[] = {TYPE_I8, TYPE_BF16};
-    for (size_t i = 0; i < 2; i++) {
+    static const enum tensor_type types[] = {TYPE_I4, TYPE_I8, TYPE_BF16};
+    for (size_t i = 0; i < 3; i++) {
         bise_model_close(&model);
-        model = synth_model(path, i ? MIXTURE : DENSE, types[i]);
+        model = synth_model(path, DENSE, types[i]);
         all_isas((struct bise_engine_params){.window = -1}, 4 + i);
         bise_model_close(&model);
         model = synth_model(path, MIXTURE, types[i]);
