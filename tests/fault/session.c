@@ -120,7 +120,7 @@ static enum bise_status run_steps(struct bise_engine *engine, struct bise_error 
     }
     if (status == BISE_OK)
         status = bise_seq_copy(engine, 2, 0, 128, err);
-    return status == BISE_OK ? bise_seq_truncate(engine, 2, 120, err) : status;
+    return status == BISE_OK ? bise_seq_truncate(engine, 0, 120, err) : status;
 }
 
 static enum bise_status run_engine(const char *dir, struct bise_error *err) {

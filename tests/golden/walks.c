@@ -2,9 +2,9 @@
  * The same answer every time: random walks through what can happen to a conversation (sending,
  * answers that are stopped, /undo, /regen, saving, being killed and resumed on another instruction
  * set with other threads and chunks), with windows of 16 to 128 that roll over many times, sinks,
- * turns that are left out, penalties, drafts, a grammar. After every step the next token's logits are
- * compared with those of a fresh reading of the same ids, and an answer's ids with what a sampler
- * that remembers nothing picks from such a reading.
+ * turns that are left out, penalties, drafts, a grammar. After every step the next token's logits
+ * are compared with those of a fresh reading of the same ids, and an answer's ids with what a
+ * sampler that remembers nothing picks from such a reading.
  *
  * usage: walks [WALKS [SEED]]     default 6 walks, seed 1; 1000 take an hour
  */
@@ -102,7 +102,8 @@ static void open_all(struct walk *w) {
         die("session", w->path);
 }
 
-/* Without saving: as a kill leaves it, since every change is in the journal before anything else. */
+/* Without saving: as a kill leaves it, since every change is in the journal before anything
+ * else. */
 static void drop_all(struct walk *w) {
     session_store_close(&w->store);
     close(w->c.out.fd);
