@@ -29,8 +29,7 @@ static const struct {
     {"bench", cmd_bench, "measure speed beside this machine's limits"},
     {"list", cmd_list, "the models in their home: size, type, when they were used"},
     {"rm", cmd_rm, "remove a model from there"},
-    {"list", cmd_list, "the models in their home: size, type, when they were used"},
-    {"rm", cmd_rm, "remove a model from there"},
+    {"study", cmd_study, "the paper's experiments, with the model at hand"},
     {"synth", cmd_synth, "write a random model of a given shape, for speed work"},
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])

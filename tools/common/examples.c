@@ -37,6 +37,9 @@ const char *const *command_examples(const char *command) {
         {"bench", {"bise bench -m mistral.bise -p 128,512 -n 32 -t 1,2 --isa all"}},
         {"list", {"bise list"}},
         {"rm", {"bise rm mistral"}},
+        {"study",
+         {"bise study cache -p \"The cat sat on the mat\" --window 4",
+          "bise study window -m mistral.bise -f book.txt"}},
         {"synth", {"bise synth --shape mistral-7b --type i4 -o speed.bise"}},
     };
     for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++)

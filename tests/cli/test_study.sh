@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# bise study: what it finds is so, and faults planted in the cache and in attention are found.
+. tests/cli/common.sh
+demo=models/demo.bise
+text='The old king looked at the troll, and the troll looked at the old king.'
+
+## The cache
+
+for kv in i8 f16 f32; do
+    for window in 1 4 17; do
+        expect "the cache holds what is promised: $kv, window $window" \
+            "$BISE" study cache -m $demo -p "$text" --window $window --kv $kv -t 2
+    done
+done
+"$BISE" study cache -m $demo -p "$text" >"$T/table" 2>&1
+same "all is checked" 5 "$(grep -c '^holds  ' "$T/table")"
+same "slot 0 is taken again by position 32, which sees 29 to 32" \
+    "32 0 0 29..32" "$(awk '$1 == 32 { print $1, $3, $4, $5 }' "$T/table")"
+same "what lies where behind it" "@ooooooooooooooo ooooooooooooo###" \
+    "$(awk '$1 == 32 { print $(NF - 1), $NF }' "$T/table")"
+if command -v python3 >/dev/null; then
+    "$BISE" study cache -m $demo -p "$text" --json --svg "$T/cache.svg" >"$T/json"
+    expect "JSON and SVG say the same" python3 - "$T/json" "$T/cache.svg" <<'END'
+import json, sys, xml.dom.minidom
+found = json.load(open(sys.argv[1]))
+ring, window = found["ring"], found["window"]
+assert all(c["holds"] for c in found["checks"]) and len(found["checks"]) == 5
+for i, step in enumerate(found["steps"]):
+    assert step["position"] == i and step["slot"] == i % ring
+    assert step["replaces"] == (i - ring if i >= ring else None)
+    assert step["sees"] == min(i + 1, window) and step["sees_from"] == max(0, i - window + 1)
+svg = xml.dom.minidom.parse(sys.argv[2])
+kinds = [r.getAttribute("class") for r in svg.getElementsByTagName("rect")]
+assert kinds.count("w") == len(found["steps"])
+assert kinds.count("s") == sum(s["sees"] - 1 for s in found["steps"])
+END
+else
+    skipped "JSON and SVG say the same" "no python3"
+fi
+
+# planted NAME SOURCE FROM TO PROMISE: a program with this change in it finds that the promise is broken.
+planted() {
+    local name=$1 source=$2
+    sed "s/$3/$4/" "$source" >"$T/planted.c"
+    cmp -s "$source" "$T/planted.c" && not_ok "$name" "\"$3\" is not in $source"
+    if ! $CC -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -O1 -std=c11 -ffp-contract=off -pthread -c \
+        -o "$T/planted.o" "$T/planted.c" 2>"$T/log" || ! $CC -pthread -o "$T/planted" \
+        "$BUILD/tools/main.o" "$T/planted.o" "$BUILD/libtools.a" "$BUILD/libquant.a" \
+        "$BUILD/libbise.a" -lm 2>>"$T/log"; then
+        not_ok "$name" "$(tail -n 5 "$T/log")"
+        return
+    fi
+    "$T/planted" study cache -m $demo -p "$text" >"$T/found" 2>&1
+    same "$name: exit code" 1 $?
+    expect "$name: what is broken" grep -q "^NOT SO  $5" "$T/found"
+}
+if [ -n "$SANITIZER" ] || [ -n "${EMULATOR:-}" ] || [ ! -f "$BUILD/libtools.a" ]; then
+    skipped "planted faults" "built otherwise"
+else
+    planted "a window one too wide" src/engine/attention.c 'pos - window + 1 : 0' 'pos - window : 0' \
+        'a token sees exactly'
+    planted "a window one too narrow" src/engine/attention.c 'pos - window + 1 : 0' \
+        'pos - window + 2 : 0' 'a token sees exactly'
+    planted "another slot" src/engine/kv.c 'const size_t slot = (size_t)(pos % kv->ring);' \
+        'const size_t slot = (size_t)((pos + (pos > 20)) % kv->ring);' 'position i is written'
+fi
+
+## Windows
+
+for i in {1..60}; do echo "The old king looked at troll number $i, and $i children sang."; done >"$T/text"
+expect "windows" "$BISE" study window -m $demo -f "$T/text" --windows 16,64,0 --tokens 500
+if command -v python3 >/dev/null; then
+    "$BISE" study window -m $demo -f "$T/text" --windows 16,64 --tokens 500 --json >"$T/json"
+    # The first 15 tokens see all there is by either window.
+    expect "windows as JSON" python3 - "$T/json" <<'END'
+import json, sys
+found = json.load(open(sys.argv[1]))
+assert found["tokens"] == 500 and [w["window"] for w in found["windows"]] == [16, 64]
+assert found["windows"][0]["cache_bytes"] < found["windows"][1]["cache_bytes"]
+rows = found["loss_by_position"]
+assert rows[0]["nats"][0] == rows[0]["nats"][1] and sum(r["n"] for r in rows) == 499
+assert rows[-1]["nats"][0] != rows[-1]["nats"][1]
+END
+    # The whole text by a window that covers it: the perplexity that bise perplexity finds.
+    "$BISE" study window -m $demo -f "$T/text" --windows 0 --tokens 257 --json >"$T/json"
+    "$BISE" perplexity -m $demo --text "$T/text" --sequences 256 --tokens 256 --window 0 --json >"$T/ppl"
+    expect "the same perplexity" python3 -c "
+import json
+a, b = (json.load(open('$T/' + f)) for f in ('json', 'ppl'))
+assert abs(a['windows'][0]['perplexity'] - b['perplexity']) < 1e-4 * b['perplexity'], (a, b)"
+else
+    skipped "windows as JSON" "no python3"
+fi
+
+## What is refused
+
+expect_exit "no experiment" 2 "expected one of cache, window" "$BISE" study
+expect_exit "no such experiment" 2 'expected one of cache, window, found "x"' "$BISE" study x
+expect_exit "no text" 2 "expected either -p TEXT or -f FILE" "$BISE" study cache -m $demo
+expect_exit "a window too wide" 2 "--window: expected 1 to 256" "$BISE" study cache -m $demo -p a --window 257
+expect_exit "windows in words" 2 "--windows: expected up to" "$BISE" study window -m $demo -f "$T/text" --windows 16,x
+expect_exit "a short text" 3 "at least 64 tokens" "$BISE" study window -m $demo -p a
+expect_exit "no place for the drawing" 3 "$T/none/x.svg" \
+    "$BISE" study cache -m $demo -p a -n 2 --svg "$T/none/x.svg"
+finish

@@ -1,0 +1,97 @@
+/* bise study: which experiment, on which model, on which text. */
+#include "tools/cmd/study.h"
+
+#include "tools/common/interrupt.h"
+#include "tools/common/model_path.h"
+#include "tools/common/output.h"
+#include "tools/common/read_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define OWN_OPTIONS 7
+
+static const struct {
+    const char *name;
+    int (*run)(struct study *s);
+} experiments[] = {{"cache", study_cache}, {"window", study_window}};
+#define N_EXPERIMENTS (sizeof experiments / sizeof experiments[0])
+
+static int open_model(struct study *s) {
+    struct bise_model_params params = {.n_threads = (int)s->runtime.threads};
+    struct bise_error err = {0};
+    int code;
+    if (!runtime_session_params(&s->runtime, &s->params) ||
+        !runtime_parse_memory(s->runtime.memory, &params.memory))
+        return EXIT_USAGE;
+    s->e.path = model_given(s->runtime.model, NULL, &code);
+    if (!s->e.path)
+        return code;
+    const enum bise_status status = bise_model_open(&s->e.model, s->e.path, &params, &err);
+    if (status)
+        return report(status, &err);
+    s->e.info = bise_model_info(s->e.model);
+    return EXIT_DONE;
+}
+
+static int read_ids(struct study *s) {
+    char *text = NULL;
+    size_t len = 0;
+    int code = EXIT_DONE;
+    if (s->prompt)
+        len = strlen(s->prompt);
+    else
+        code = read_text(s->file, &text, &len);
+    if (!code)
+        code = runtime_tokenize(&s->e, s->prompt ? s->prompt : text, len, true, &s->ids, &s->n);
+    free(text);
+    return code;
+}
+
+int cmd_study(int argc, char **argv) {
+    struct study s = {.runtime = RUNTIME_DEFAULTS};
+    struct option_def defs[RUNTIME_OPTIONS + OWN_OPTIONS] = {
+        {"-p|--prompt", OPT_STRING, &s.prompt, "TEXT", "the text", 0, 0},
+        {"-f|--file", OPT_STRING, &s.file, "FILE", "a text in a file, - for stdin", 0, 0},
+        {"-n|--steps", OPT_INT, &s.steps, "N",
+         "cache: tokens, the model's own behind the text (default: until the cache has rolled)", 1,
+         4096},
+        {"--windows", OPT_STRING, &s.windows, "LIST",
+         "window: widths, 0 for none (default: 16, 32 ... the model's, 0)", 0, 0},
+        {"--tokens", OPT_INT, &s.tokens, "N", "window: tokens of the text at most (2048)", 64,
+         1 << 24},
+        {"--svg", OPT_STRING, &s.svg, "FILE", "cache: draw it, too", 0, 0},
+        {"--json", OPT_FLAG, &s.json, NULL, "print one JSON object", 0, 0},
+    };
+    const char *name = NULL;
+    size_t n_positional, i = 0;
+    int code;
+    runtime_option_defs(&s.runtime, defs + OWN_OPTIONS);
+    if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
+                       "bise study EXPERIMENT [-m FILE] (-p TEXT | -f FILE) [options]\n\n"
+                       "EXPERIMENT:\n"
+                       "  cache   what lies where in the rolling cache, step by step, and whether\n"
+                       "          all that is promised of it holds (--window 4)\n"
+                       "  window  perplexity, memory and speed of windows, and what is\n"
+                       "          remembered over which distance",
+                       &name, 1, &n_positional, &code))
+        return code;
+    while (name && i < N_EXPERIMENTS && strcmp(name, experiments[i].name) != 0)
+        i++;
+    if (!name || i == N_EXPERIMENTS)
+        return refuse(EXIT_USAGE, "expected one of cache, window%s%s%s", name ? ", found \"" : "",
+                      name ? name : "", name ? "\"" : "");
+    if (!s.prompt == !s.file)
+        return refuse(EXIT_USAGE, "expected either -p TEXT or -f FILE");
+    if (s.svg && !*s.svg)
+        return refuse(EXIT_USAGE, "--svg: expected the name of a file, found none");
+    interrupt_catch();
+    code = open_model(&s);
+    if (!code)
+        code = read_ids(&s);
+    if (!code)
+        code = experiments[i].run(&s);
+    free(s.ids);
+    runtime_close(&s.e);
+    return code;
+}

@@ -1,0 +1,26 @@
+/* bise study: the experiments of Mistral 7B's paper, done again with the model at hand. */
+#ifndef BISE_TOOLS_CMD_STUDY_H
+#define BISE_TOOLS_CMD_STUDY_H
+
+#include "tools/common/runtime.h"
+
+struct study {
+    struct runtime_options runtime;
+    const char *prompt, *file, *windows, *svg;
+    int64_t steps, tokens;
+    bool json;
+
+    struct runtime e; /* the model alone: no session */
+    struct bise_engine_params params;
+    int32_t *ids; /* [n] of the text, BOS in front */
+    size_t n;
+};
+
+/* Each returns an exit code, faults said on stderr, the result printed on stdout. */
+
+/* The rolling cache, seen at work: tools/cmd/study_cache.c says what is checked. */
+int study_cache(struct study *s);
+/* What windows of different widths cost and gain on a text. */
+int study_window(struct study *s);
+
+#endif

@@ -1,0 +1,470 @@
+/*
+ * bise study cache: the paper's figure 2 from the cache itself. Without spare positions the ring is
+ * the smallest there is; token after token is run, and looked at:
+ *
+ * - which slots of the memory changed: the token's own, position mod ring, in every layer and head,
+ *   and no other;
+ * - which slots its logits depend on: the step is done again with other values in a slot. Each of
+ *   the window's other positions changes them, all the rest together, old and unused, change
+ *   nothing (its own position is written by the step itself);
+ * - that they have the bits of a cache that forgets nothing, and of the text read in one call;
+ * - that no memory is taken on the way.
+ */
+#include "tools/cmd/study.h"
+
+#include "src/engine/kv.h"
+#include "src/engine/session.h"
+#include "src/os/mem.h"
+#include "src/os/new_file.h"
+#include "tools/common/buffer.h"
+#include "tools/common/interrupt.h"
+#include "tools/common/output.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_WINDOW 4
+#define MAX_WINDOW     256
+#define NONE           UINT64_MAX
+
+struct step {
+    int32_t id;
+    uint64_t slot, replaced; /* the slot that changed; the position that was there, NONE */
+    uint64_t first_seen;     /* lowest position that the logits depend on */
+    size_t n_seen;           /* positions, its own among them */
+};
+
+enum check { ONE_SLOT, SEES_WINDOW, SAME_BITS, SAME_READ, SAME_MEMORY, N_CHECKS };
+static const char *const check_names[N_CHECKS] = {
+    "position i is written to slot i mod ring, in every layer and head, and nothing else changes",
+    "a token sees exactly the last `window` positions, itself included",
+    "logits have the bits of a cache that forgets nothing",
+    "logits have the bits of the text read in one call",
+    "the cache is where it was and as large as it was"};
+
+struct cache_study {
+    const struct study *s;
+    struct bise_session *session, *whole; /* smallest ring; all positions kept */
+    struct kv_cache *kv;                  /* of the first */
+    struct sequence *seq;
+    uint8_t *before, *after; /* [kv.bytes]: the cache around a step */
+    float *logits;           /* [vocab] of the step as it is */
+    uint64_t *held;          /* [ring] position in each slot, by what was seen to change; NONE */
+    struct step *steps;      /* [n] */
+    size_t n, vocab;
+    uint64_t window;
+    char faults[N_CHECKS][160]; /* the first of each, "": none */
+};
+
+__attribute__((format(printf, 3, 4))) static void fault(struct cache_study *c, enum check check,
+                                                        const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    if (!c->faults[check][0])
+        vsnprintf(c->faults[check], sizeof c->faults[check], format, args);
+    va_end(args);
+}
+
+/* ---- looking at memory ---------------------------------------------------------------------- */
+
+/* Whether the key or value of a slot differs in two copies of the cache. */
+static bool slot_changed(const struct cache_study *c, size_t layer, size_t head, size_t slot) {
+    struct kv_cache a = *c->kv, b = *c->kv;
+    a.memory = c->before;
+    b.memory = c->after;
+    const size_t elem = a.elem_bytes, lane = slot % ATTN_GROUP;
+    const struct kv_view x = kv_at(&a, layer, head, slot - lane);
+    const struct kv_view y = kv_at(&b, layer, head, slot - lane);
+    const size_t line = a.type == BISE_KV_I8 ? 4 : 1; /* dimensions side by side (kv.h) */
+    for (size_t d = 0; d < a.hd; d += line) {
+        const size_t at = (d * ATTN_GROUP + lane * line) * elem;
+        if (memcmp((const uint8_t *)x.keys + at, (const uint8_t *)y.keys + at, line * elem) != 0)
+            return true;
+    }
+    if (a.type == BISE_KV_I8 &&
+        (x.key_scales[lane] != y.key_scales[lane] || x.value_scales[lane] != y.value_scales[lane]))
+        return true;
+    const size_t at = lane * a.hd * elem;
+    return memcmp((const uint8_t *)x.values + at, (const uint8_t *)y.values + at, a.hd * elem) != 0;
+}
+
+/* The slot that the last step changed in all layers and heads; NONE where none did. */
+static uint64_t changed_slot(struct cache_study *c, uint64_t pos) {
+    const struct kv_cache *const kv = c->kv;
+    uint64_t found = NONE;
+    for (size_t layer = 0; layer < kv->n_layers; layer++)
+        for (size_t head = 0; head < kv->n_heads; head++) {
+            size_t n = 0;
+            for (size_t slot = 0; slot < kv->ring; slot++) {
+                if (!slot_changed(c, layer, head, slot))
+                    continue;
+                found = found == NONE ? slot : found;
+                n++;
+                if (slot != pos % kv->ring)
+                    fault(c, ONE_SLOT,
+                          "position %llu: slot %zu of layer %zu, head %zu changed, not %llu",
+                          (unsigned long long)pos, slot, layer, head,
+                          (unsigned long long)(pos % kv->ring));
+            }
+            if (n != 1)
+                fault(c, ONE_SLOT, "position %llu: %zu slots of layer %zu, head %zu changed",
+                      (unsigned long long)pos, n, layer, head);
+        }
+    return found;
+}
+
+/* Values of about 1000 in a slot of every layer and head. */
+static void disturb(struct kv_cache *kv, size_t slot) {
+    const uint16_t half = 0x6400;
+    const float single = 1024;
+    for (size_t layer = 0; layer < kv->n_layers; layer++)
+        for (size_t head = 0; head < kv->n_heads; head++) {
+            const struct kv_view v = kv_at(kv, layer, head, slot);
+            uint8_t *const values = (uint8_t *)(uintptr_t)v.values;
+            for (size_t d = 0; d < kv->head_dim; d++) {
+                if (kv->type == BISE_KV_I8)
+                    values[d] = 64;
+                else if (kv->type == BISE_KV_F16)
+                    memcpy(values + 2 * d, &half, 2);
+                else
+                    memcpy(values + 4 * d, &single, 4);
+            }
+            if (kv->type == BISE_KV_I8)
+                *(float *)(uintptr_t)v.value_scales = 16;
+        }
+}
+
+/* ---- steps ---------------------------------------------------------------------------------- */
+
+/* Whether the step of id, done again from the state before it, gives other logits when the slots
+ * for which disturbed holds have other values. */
+static enum bise_status depends(struct cache_study *c, int32_t id, const struct sequence *before,
+                                const bool *disturbed, bool *does, struct bise_error *err) {
+    *c->seq = *before;
+    memcpy(c->kv->memory, c->before, c->kv->bytes);
+    for (size_t slot = 0; slot < c->kv->ring; slot++)
+        if (disturbed[slot])
+            disturb(c->kv, slot);
+    const enum bise_status s = bise_decode(c->session, id, err);
+    *does =
+        s == BISE_OK && memcmp(bise_logits(c->session), c->logits, c->vocab * sizeof(float)) != 0;
+    return s;
+}
+
+/* Which positions the logits of a step at pos depend on. */
+static enum bise_status find_seen(struct cache_study *c, struct step *step, uint64_t pos,
+                                  const struct sequence *before, bool *disturbed,
+                                  struct bise_error *err) {
+    const size_t ring = c->kv->ring;
+    const uint64_t lo = pos >= c->window ? pos - c->window + 1 : 0;
+    enum bise_status s;
+    bool does;
+    for (size_t i = 0; i < ring; i++)
+        disturbed[i] = i != step->slot && (c->held[i] == NONE || c->held[i] < lo);
+    s = depends(c, step->id, before, disturbed, &does, err);
+    const bool looks_beyond = does;
+    step->first_seen = pos;
+    step->n_seen = 1;
+    for (size_t i = 0; i < ring && s == BISE_OK; i++) {
+        if (i == step->slot || (!looks_beyond && (c->held[i] == NONE || c->held[i] < lo)))
+            continue;
+        memset(disturbed, 0, ring * sizeof *disturbed);
+        disturbed[i] = true;
+        s = depends(c, step->id, before, disturbed, &does, err);
+        if (s != BISE_OK || !does)
+            continue;
+        if (c->held[i] == NONE)
+            fault(c, SEES_WINDOW, "position %llu sees slot %zu, which was never written",
+                  (unsigned long long)pos, i);
+        step->first_seen = c->held[i] < step->first_seen ? c->held[i] : step->first_seen;
+        step->n_seen++;
+    }
+    if (s == BISE_OK && (step->first_seen != lo || step->n_seen != pos - lo + 1))
+        fault(c, SEES_WINDOW,
+              "position %llu sees %zu positions from %llu on, expected %llu to %llu",
+              (unsigned long long)pos, step->n_seen, (unsigned long long)step->first_seen,
+              (unsigned long long)lo, (unsigned long long)pos);
+    return s;
+}
+
+static int32_t likeliest(const float *logits, size_t n) {
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++)
+        best = logits[i] > logits[best] ? i : best;
+    return (int32_t)best;
+}
+
+/* The token at pos: of the text, or the likeliest behind the one before. */
+static enum bise_status run_step(struct cache_study *c, uint64_t pos, bool *disturbed,
+                                 struct bise_error *err) {
+    struct step *const step = &c->steps[pos];
+    const struct sequence before = *c->seq;
+    const size_t bytes = c->kv->bytes;
+    uint8_t *const memory = c->kv->memory;
+    step->id = pos < c->s->n ? c->s->ids[pos] : likeliest(c->logits, c->vocab);
+    memcpy(c->before, c->kv->memory, bytes);
+    enum bise_status s = bise_decode(c->session, step->id, err);
+    if (s != BISE_OK)
+        return s;
+    const struct sequence behind = *c->seq;
+    memcpy(c->after, c->kv->memory, bytes);
+    memcpy(c->logits, bise_logits(c->session), c->vocab * sizeof *c->logits);
+    if (c->kv->memory != memory || c->kv->bytes != bytes)
+        fault(c, SAME_MEMORY, "position %llu: it is not", (unsigned long long)pos);
+    step->slot = changed_slot(c, pos);
+    if (step->slot == NONE)
+        step->slot = pos % c->kv->ring;
+    step->replaced = c->held[step->slot];
+    s = find_seen(c, step, pos, &before, disturbed, err);
+    c->held[step->slot] = pos;
+    *c->seq = behind;
+    memcpy(c->kv->memory, c->after, bytes);
+    if (s == BISE_OK)
+        s = bise_decode(c->whole, step->id, err);
+    if (s == BISE_OK && memcmp(bise_logits(c->whole), c->logits, c->vocab * sizeof *c->logits) != 0)
+        fault(c, SAME_BITS, "position %llu: other bits", (unsigned long long)pos);
+    return s;
+}
+
+/* All ids again in one call, with the usual chunk and spare positions. */
+static enum bise_status read_at_once(struct cache_study *c, struct bise_error *err) {
+    struct bise_engine_params params = c->s->params;
+    struct bise_session *session = NULL;
+    int32_t *const ids = malloc(c->n * sizeof *ids);
+    params.window = (int64_t)c->window;
+    for (size_t i = 0; i < c->n && ids; i++)
+        ids[i] = c->steps[i].id;
+    enum bise_status s =
+        ids ? bise_session_open(&session, c->s->e.model, &params, err) : BISE_ERR_MEMORY;
+    if (s == BISE_OK)
+        s = bise_prefill(session, ids, c->n, NULL, NULL, err);
+    if (s == BISE_OK && memcmp(bise_logits(session), c->logits, c->vocab * sizeof *c->logits) != 0)
+        fault(c, SAME_READ, "after %zu tokens: other bits", c->n);
+    bise_session_close(&session);
+    free(ids);
+    return s;
+}
+
+/* ---- what is shown -------------------------------------------------------------------------- */
+
+static void token_text(const struct cache_study *c, int32_t id, char *out, size_t cap) {
+    size_t len;
+    const char *const piece = bise_token_piece(c->s->e.model, id, &len);
+    if (!piece || len == 0)
+        snprintf(out, cap, "<%d>", id);
+    else
+        snprintf(out, cap, "%.*s", (int)len, piece);
+}
+
+/* Slots after step i: '.' unused, 'o' held, '#' seen by the token, '@' its own. */
+static char slot_mark(const struct cache_study *c, size_t i, size_t slot, uint64_t *pos) {
+    const size_t ring = c->kv->ring;
+    *pos = i - (i + ring - slot) % ring;
+    if (i < slot || (i + ring - slot) % ring > i)
+        return '.';
+    return *pos == i ? '@' : *pos >= c->steps[i].first_seen ? '#' : 'o';
+}
+
+static void print_table(const struct cache_study *c) {
+    const struct bise_plan *const p = bise_session_plan(c->session);
+    print("%s: %zu layers, %zu KV heads, cache in %s; window %llu, ring of %zu slots, %zu bytes\n",
+          c->s->e.path, c->kv->n_layers, c->kv->n_heads, bise_kv_name(p->kv),
+          (unsigned long long)c->window, c->kv->ring, c->kv->bytes);
+    print("slots: @ written by this token, # seen by it, o held and not seen, . unused\n\n");
+    print("position  token         slot  replaces  sees         slots\n");
+    for (size_t i = 0; i < c->n; i++) {
+        const struct step *const step = &c->steps[i];
+        char token[64], replaces[24] = "-", sees[48];
+        uint64_t pos;
+        token_text(c, step->id, token, sizeof token);
+        if (step->replaced != NONE)
+            snprintf(replaces, sizeof replaces, "%llu", (unsigned long long)step->replaced);
+        snprintf(sees, sizeof sees, "%llu..%zu", (unsigned long long)step->first_seen, i);
+        print("%8zu  %-12.12s  %4llu  %-8s  %-11s  ", i, token, (unsigned long long)step->slot,
+              replaces, sees);
+        for (size_t slot = 0; slot < c->kv->ring; slot++)
+            print("%s%c", slot > 0 && slot % ATTN_GROUP == 0 ? " " : "",
+                  slot_mark(c, i, slot, &pos));
+        print("\n");
+    }
+    print("\n");
+    for (size_t i = 0; i < N_CHECKS; i++)
+        print("%s  %s%s%s\n", c->faults[i][0] ? "NOT SO" : "holds ", check_names[i],
+              c->faults[i][0] ? ": " : "", c->faults[i]);
+}
+
+static void print_json(const struct cache_study *c, struct buffer *b) {
+    buffer_print(b,
+                 "{\"study\":\"cache\",\"window\":%llu,\"ring\":%zu,\"kv\":\"%s\",\"layers\":%zu,"
+                 "\"kv_heads\":%zu,\"cache_bytes\":%zu,\"steps\":[",
+                 (unsigned long long)c->window, c->kv->ring, bise_kv_name(c->kv->type),
+                 c->kv->n_layers, c->kv->n_heads, c->kv->bytes);
+    for (size_t i = 0; i < c->n; i++) {
+        const struct step *const step = &c->steps[i];
+        char token[64];
+        token_text(c, step->id, token, sizeof token);
+        buffer_print(b, "%s{\"position\":%zu,\"id\":%d,\"token\":", i ? "," : "", i, step->id);
+        buffer_json(b, token, strlen(token));
+        buffer_print(b, ",\"slot\":%llu,\"replaces\":", (unsigned long long)step->slot);
+        if (step->replaced == NONE)
+            buffer_text(b, "null");
+        else
+            buffer_print(b, "%llu", (unsigned long long)step->replaced);
+        buffer_print(b, ",\"sees_from\":%llu,\"sees\":%zu}", (unsigned long long)step->first_seen,
+                     step->n_seen);
+    }
+    buffer_text(b, "],\"checks\":[");
+    for (size_t i = 0; i < N_CHECKS; i++) {
+        buffer_print(b, "%s{\"check\":", i ? "," : "");
+        buffer_json(b, check_names[i], strlen(check_names[i]));
+        buffer_print(b, ",\"holds\":%s,\"fault\":", c->faults[i][0] ? "false" : "true");
+        buffer_json(b, c->faults[i], strlen(c->faults[i]));
+        buffer_text(b, "}");
+    }
+    buffer_text(b, "]}\n");
+}
+
+/* Text between tags. */
+static void svg_text(struct buffer *b, const char *text) {
+    for (; *text; text++) {
+        const unsigned char ch = (unsigned char)*text;
+        if (ch == '<' || ch == '>' || ch == '&')
+            buffer_print(b, "&#%d;", ch);
+        else if (ch >= 0x20 && ch != 0x7F)
+            buffer_put(b, text, 1);
+    }
+}
+
+/* A row for each step, a cell for each slot with the token that lies there. Colours and borders say
+ * what the table's marks do: neither alone is needed to tell them apart. */
+static void draw_svg(const struct cache_study *c, struct buffer *b) {
+    enum { CELL = 56, ROW = 20, LEFT = 120, TOP = 40 };
+    const size_t ring = c->kv->ring, width = LEFT + ring * CELL + 8, height = TOP + c->n * ROW + 8;
+    buffer_print(b,
+                 "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %zu %zu\" role=\"img\" "
+                 "font-family=\"sans-serif\" font-size=\"10\">\n"
+                 "<title>Rolling cache: window %llu, %zu slots, %zu tokens</title>\n"
+                 "<style>rect{stroke:#888}.o{fill:#eee}.s{fill:#9ecae1;stroke:#000}"
+                 ".w{fill:#fdae6b;stroke:#000;stroke-width:2}.n{fill:none}text{fill:#000}"
+                 "</style>\n<rect class=\"n\" width=\"100%%\" height=\"100%%\" style=\"fill:#fff;"
+                 "stroke:none\"/>\n",
+                 width, height, (unsigned long long)c->window, ring, c->n);
+    for (size_t slot = 0; slot < ring; slot++)
+        buffer_print(b, "<text x=\"%zu\" y=\"%d\" text-anchor=\"middle\">%zu</text>\n",
+                     LEFT + slot * CELL + CELL / 2, TOP - 8, slot);
+    for (size_t i = 0; i < c->n; i++) {
+        const size_t y = TOP + i * ROW;
+        char token[64];
+        token_text(c, c->steps[i].id, token, sizeof token);
+        buffer_print(b, "<text x=\"4\" y=\"%zu\">%zu  ", y + 14, i);
+        svg_text(b, token);
+        buffer_text(b, "</text>\n");
+        for (size_t slot = 0; slot < ring; slot++) {
+            uint64_t pos;
+            const char mark = slot_mark(c, i, slot, &pos);
+            const char *const kind = mark == '@'   ? "w"
+                                     : mark == '#' ? "s"
+                                     : mark == 'o' ? "o"
+                                                   : "n";
+            buffer_print(b, "<rect class=\"%s\" x=\"%zu\" y=\"%zu\" width=\"%d\" height=\"%d\"/>\n",
+                         kind, LEFT + slot * CELL + 1, y + 1, CELL - 2, ROW - 2);
+            if (mark == '.')
+                continue;
+            token_text(c, c->steps[pos].id, token, 12);
+            buffer_print(b, "<text x=\"%zu\" y=\"%zu\" text-anchor=\"middle\">",
+                         LEFT + slot * CELL + CELL / 2, y + 14);
+            svg_text(b, token);
+            buffer_text(b, "</text>\n");
+        }
+    }
+    buffer_text(b, "</svg>\n");
+}
+
+static enum bise_status write_svg(const struct cache_study *c, struct bise_error *err) {
+    struct buffer b = {0};
+    struct new_file file = {.fd = -1};
+    draw_svg(c, &b);
+    enum bise_status s = b.failed ? BISE_ERR_MEMORY : BISE_OK;
+    if (!s)
+        s = new_file_create(&file, c->s->svg, NEW_FILE_SHARED, err);
+    if (!s)
+        s = new_file_write(&file, b.bytes, b.len, err);
+    if (!s)
+        s = new_file_finish(&file, err);
+    new_file_abort(&file);
+    buffer_free(&b);
+    return s;
+}
+
+/* ---- the experiment ------------------------------------------------------------------------- */
+
+static enum bise_status open_cache(struct cache_study *c, struct bise_error *err) {
+    struct bise_engine_params params = c->s->params;
+    params.window = (int64_t)c->window;
+    params.chunk = 1;
+    params.spare = BISE_SPARE_NONE;
+    enum bise_status s = bise_session_open(&c->session, c->s->e.model, &params, err);
+    if (s != BISE_OK)
+        return s;
+    c->seq = &bise_session_engine(c->session)->seqs[0];
+    c->kv = &c->seq->kv;
+    c->n = c->s->steps ? (size_t)c->s->steps : c->kv->ring + c->kv->ring / 2;
+    params.spare = (uint32_t)c->n;
+    s = bise_session_open(&c->whole, c->s->e.model, &params, err);
+    c->vocab = c->s->e.info->vocab_size;
+    c->before = mem_alloc(c->kv->bytes);
+    c->after = mem_alloc(c->kv->bytes);
+    c->logits = malloc(c->vocab * sizeof *c->logits);
+    c->held = malloc(c->kv->ring * sizeof *c->held);
+    c->steps = calloc(c->n, sizeof *c->steps);
+    for (size_t i = 0; c->held && i < c->kv->ring; i++)
+        c->held[i] = NONE;
+    return s || (c->before && c->after && c->logits && c->held && c->steps) ? s : BISE_ERR_MEMORY;
+}
+
+static void close_cache(struct cache_study *c) {
+    if (c->kv) {
+        mem_free(c->before, c->kv->bytes);
+        mem_free(c->after, c->kv->bytes);
+    }
+    free(c->logits);
+    free(c->held);
+    free(c->steps);
+    bise_session_close(&c->whole);
+    bise_session_close(&c->session);
+}
+
+int study_cache(struct study *s) {
+    struct cache_study c = {.s = s};
+    struct bise_error err = {0};
+    struct buffer json = {0};
+    bool *disturbed = NULL;
+    c.window = s->runtime.window > 0 ? (uint64_t)s->runtime.window : DEFAULT_WINDOW;
+    if (s->runtime.window == 0 || c.window > MAX_WINDOW)
+        return refuse(EXIT_USAGE, "--window: expected 1 to %d", MAX_WINDOW);
+    if (s->n == 0)
+        return refuse(EXIT_INPUT, "expected a text of at least one token");
+    enum bise_status status = open_cache(&c, &err);
+    if (!status && !(disturbed = calloc(c.kv->ring, sizeof *disturbed)))
+        status = BISE_ERR_MEMORY;
+    for (size_t pos = 0; pos < c.n && !status; pos++)
+        status = interrupted() ? BISE_ERR_INTERRUPTED : run_step(&c, pos, disturbed, &err);
+    if (!status)
+        status = read_at_once(&c, &err);
+    if (!status && s->svg)
+        status = write_svg(&c, &err);
+    int code = status ? report(status, &err) : EXIT_DONE;
+    if (!code && s->json) {
+        print_json(&c, &json);
+        if (!json.failed)
+            fwrite(json.bytes, 1, json.len, stdout);
+    } else if (!code) {
+        print_table(&c);
+    }
+    for (size_t i = 0; i < N_CHECKS && !code; i++)
+        code = c.faults[i][0] ? EXIT_FAILED : EXIT_DONE;
+    buffer_free(&json);
+    free(disturbed);
+    close_cache(&c);
+    return code;
+}
