@@ -1,5 +1,5 @@
 """Endpoints and fields, each by what it must do.
-usage: api.py I8_MODEL"""
+usage: api.py MODEL"""
 import json
 import re
 import subprocess

@@ -95,18 +95,18 @@ def main():
     seeds = list(range(n))
     shuffled = seeds[:]
     random.Random(1).shuffle(shuffled)
-    with Server("-b", "4", "-q") as s:
+    with Server("-b", "4", "-q", "-t", "1") as s:
         expected = run(s, seeds, 1)
         check("conversations_%d" % n, all(type(a[0]) is not bytes or b'"error"' not in a[0] for a in expected.values()))
         check("cache_is_used", s.metric("bise_cached_tokens_total") > 0)
         compare("side_by_side_4", expected, run(s, seeds, 4))
         compare("shuffled_side_by_side_16", expected, run(s, shuffled, 16))
         compare("without_the_cache", expected, run(s, shuffled, 4, use_cache=False))
-    with Server("-b", "3", "-q", "-t", "1", "--stall", "1") as s:
+    with Server("-b", "3", "-q", "-t", "2", "--stall", "1") as s:
         compare("after_a_restart_with_other_settings", expected, run(s, shuffled, 7))
     for isa, most in (("avx2", n), ("neon", n), ("scalar", 50 if n >= 200 else max(2, n // 8))):
         try:
-            with Server("-b", "4", "-q", "--isa", isa) as s:
+            with Server("-b", "4", "-q", "-t", "1", "--isa", isa) as s:
                 compare(isa, expected, run(s, seeds[:most], 4))
         except RuntimeError:
             skipped(isa, "not on this CPU")

@@ -11,7 +11,5 @@ if ! command -v node >/dev/null || [ -z "$CHROMIUM" ] || [ ! -d "$BISE_NPM/node_
     exit
 fi
 mkdir "$T/shots"
-"$BISE" quantize models/demo.bise -o "$T/demo.bise" --type i8 --chat-format v1 2>"$T/.err" || not_ok made_a_model
-export BISE_MODEL=$T/demo.bise
 node tests/serve/page.mjs "${SCREENSHOTS:-$T/shots}" || n_bad=1
 finish
