@@ -56,29 +56,26 @@ static bool take_text_grammar(struct author *a, struct grammars *grammars, struc
 }
 
 bool author_open(struct author *a, const struct prompter *by, struct grammars *grammars,
-                 const struct request *r, uint64_t seed, struct fault *f) {
-    struct bise_sampler_params params = r->sampling;
-    struct bise_error err = {0};
+                 const struct request *r, struct fault *f) {
     *a = (struct author){.by = by,
                          .request = r,
                          .max_tokens = r->max_tokens,
                          .strip_space = r->endpoint == ENDPOINT_CHAT && !r->goes_on,
                          .logprobs.of_completions = r->endpoint == ENDPOINT_COMPLETIONS};
-    params.seed = seed;
     for (size_t i = 0; i < r->n_stops; i++)
         stop_add(&a->stop, r->stops[i]);
     if (r->endpoint == ENDPOINT_CHAT && by->end_text[0])
         stop_add(&a->stop, by->end_text);
-    const enum bise_status status =
-        bise_sampler_open(&a->sampler, by->info->vocab_size, &params, &err);
-    if (status)
-        return fault_of_status(f, NULL, status, &err);
     return take_text_grammar(a, grammars, f) &&
            (r->tool_choice == TOOLS_NONE || take_calls_grammar(a, grammars, f));
 }
 
-void author_close(struct author *a, struct grammars *grammars) {
+void author_rest(struct author *a) {
     bise_sampler_close(&a->sampler);
+}
+
+void author_close(struct author *a, struct grammars *grammars) {
+    author_rest(a);
     grammars_give(grammars, &a->grammar);
     grammars_give(grammars, &a->calls_grammar);
     free(a->calls.text.text);
@@ -89,10 +86,13 @@ void author_close(struct author *a, struct grammars *grammars) {
 
 /* ---- picking ---- */
 
-void author_begin(struct author *a) {
+enum bise_status author_begin(struct author *a, uint64_t seed, struct bise_error *err) {
+    struct bise_sampler_params params = a->request->sampling;
+    params.seed = seed;
     stop_begin(&a->stop);
     if (a->grammar.grammar)
         bise_grammar_begin(a->grammar.grammar, a->strip_space);
+    return bise_sampler_open(&a->sampler, a->by->info->vocab_size, &params, err);
 }
 
 static void allow_ends(const struct author *a, uint8_t *allowed) {

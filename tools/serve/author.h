@@ -25,7 +25,7 @@ const char *ending_name(enum ending e);
 struct author {
     const struct prompter *by;
     const struct request *request;
-    struct bise_sampler *sampler;
+    struct bise_sampler *sampler;               /* NULL where it does not write */
     struct grammar_loan grammar, calls_grammar; /* of the text, and of calls; perhaps none */
     bool has_begun, in_calls, strip_space;
     struct stop stop;
@@ -40,11 +40,14 @@ struct author {
 
 /* An author for a choice; a is to be given to author_close in any case. */
 bool author_open(struct author *a, const struct prompter *by, struct grammars *grammars,
-                 const struct request *r, uint64_t seed, struct fault *f);
+                 const struct request *r, struct fault *f);
 void author_close(struct author *a, struct grammars *grammars);
 
-/* Before the first id. */
-void author_begin(struct author *a);
+/* Before the first id, once it has a sequence: the sampler's memory is taken here, so that those who
+ * wait have none. Errors: as bise_sampler_open. */
+enum bise_status author_begin(struct author *a, uint64_t seed, struct bise_error *err);
+/* It writes no more; what it wrote stays. */
+void author_rest(struct author *a);
 /* The id that follows ids [n], which are all of the conversation, its first one at position 0.
  * allowed [vocab_size] is scratch. Errors: as bise_grammar_allowed. */
 enum bise_status author_pick(struct author *a, const float *logits, const int32_t *ids, size_t n,

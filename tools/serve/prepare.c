@@ -45,7 +45,7 @@ static bool open_choices(struct server *s, struct call *c, struct fault *f) {
         struct choice *ch = &c->choices[i];
         *ch = (struct choice){.call = c, .index = i, .seed = seed + i, .n_prompt = c->prompt.n};
         c->n_choices = i + 1;
-        if (!author_open(&ch->author, &s->prompter, &s->grammars, r, ch->seed, f))
+        if (!author_open(&ch->author, &s->prompter, &s->grammars, r, f))
             return false;
         ch->cap_ids = ch->n_prompt + 64;
         ch->ids = malloc(ch->cap_ids * sizeof *ch->ids);

@@ -111,6 +111,7 @@ static void ask_to_foresee(struct schedule *s, uint32_t lane, const struct choic
 static struct choice *leave(struct schedule *s, uint32_t lane) {
     struct choice *ch = s->seqs[lane].choice;
     s->seqs[lane].choice = NULL;
+    author_rest(&ch->author);
     atomic_fetch_sub(&s->server->metrics.busy, 1);
     return ch;
 }
@@ -266,6 +267,7 @@ static void place(struct schedule *s, struct choice *ch, struct placement p) {
     struct sequence *q = &s->seqs[p.to];
     struct call *c = ch->call;
     struct metrics *m = &s->server->metrics;
+    struct bise_error err = {0};
     ch->n_cached = bring_beginning(s, ch, p);
     q->choice = ch;
     q->key = c->key;
@@ -273,14 +275,16 @@ static void place(struct schedule *s, struct choice *ch, struct placement p) {
     q->n_prompt = ch->n_prompt;
     set_stable(q, &c->prompt);
     s->served[c->key] = s->clock;
-    author_begin(&ch->author);
     atomic_fetch_add(&m->busy, 1);
     atomic_fetch_add(&m->prompt_tokens, ch->n_prompt);
     atomic_fetch_add(&m->cached_tokens, ch->n_cached);
-    if (c->started > 0)
-        return;
-    c->started = seconds_now();
-    atomic_store(&c->n_to_read, ch->n_prompt - ch->n_cached);
+    if (!(c->started > 0)) {
+        c->started = seconds_now();
+        atomic_store(&c->n_to_read, ch->n_prompt - ch->n_cached);
+    }
+    const enum bise_status status = author_begin(&ch->author, ch->seed, &err);
+    if (status)
+        fail_call(s, c, status, &err);
 }
 
 static void place_waiting(struct schedule *s) {

@@ -194,6 +194,7 @@ int cmd_serve(int argc, char **argv) {
     int code;
     if (!parse(&o, argc, argv, &code))
         return code;
+    server_keep_memory_flat();
     s = (struct server){.options = &o, .started = (int64_t)time(NULL), .wake = -1};
     code = check_overflow(&s, &o);
     if (!code)

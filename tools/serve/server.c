@@ -7,11 +7,28 @@
 #include "tools/serve/schedule.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <unistd.h>
 
 #define DEFAULT_LANES    4
 #define WINDOWED_CONTEXT 32768 /* tokens of a conversation, where a window lets it go on */
+
+/* ---- memory ---- */
+
+void server_keep_memory_flat(void) {
+#ifdef M_ARENA_MAX
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, 1 << 16);
+    mallopt(M_TRIM_THRESHOLD, 1 << 17);
+#endif
+}
+
+void server_give_memory_back(void) {
+#ifdef M_ARENA_MAX
+    malloc_trim(0);
+#endif
+}
 
 /* ---- calls ---- */
 

@@ -61,6 +61,11 @@ struct server {
 int server_open(struct server *s);
 void server_close(struct server *s);
 
+/* What requests take is given back to the system, so that memory stays what it was at start: as a
+ * rule from here on, and now, when nobody asks. (Of glibc; others do so by themselves.) */
+void server_keep_memory_flat(void);
+void server_give_memory_back(void);
+
 /* Reserves places for n choices; false: there are not so many. */
 bool server_admit(struct server *s, size_t n);
 void server_leave(struct server *s, size_t n);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define SPARE_DESCRIPTORS 32 /* for all that is not a connection */
+#define MANY              8  /* connections whose memory is worth giving back */
 #define ROUND_MS          500
 
 /* ---- listening ---- */
@@ -105,6 +106,11 @@ static void drop_at(struct sockets *k, size_t i, double now) {
     connection_close(k, k->connections[i], now);
     k->connections[i] = k->connections[--k->n];
     atomic_store(&k->server->metrics.connections, k->n);
+    k->were_many |= k->n >= MANY;
+    if (!k->n && k->were_many) {
+        k->were_many = false;
+        server_give_memory_back();
+    }
 }
 
 /* The longest idle one leaves. False: none is idle. */

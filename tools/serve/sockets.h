@@ -13,6 +13,7 @@ struct sockets {
     int listener;                                /* -1: none */
     struct connection *connections[SOCKETS_MAX]; /* [n] */
     size_t n, max;
+    bool were_many;      /* connections, since memory was given back */
     size_t body_bytes;   /* of bodies under way */
     double accept_again; /* no descriptors are left: nothing is accepted until then */
 };
