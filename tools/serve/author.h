@@ -43,8 +43,8 @@ bool author_open(struct author *a, const struct prompter *by, struct grammars *g
                  const struct request *r, struct fault *f);
 void author_close(struct author *a, struct grammars *grammars);
 
-/* Before the first id, once it has a sequence: the sampler's memory is taken here, so that those who
- * wait have none. Errors: as bise_sampler_open. */
+/* Before the first id, once it has a sequence: the sampler's memory is taken here, so that those
+ * who wait have none. Errors: as bise_sampler_open. */
 enum bise_status author_begin(struct author *a, uint64_t seed, struct bise_error *err);
 /* It writes no more; what it wrote stays. */
 void author_rest(struct author *a);

@@ -2,6 +2,7 @@
 
 #include "src/base/error.h"
 #include "src/os/clock.h"
+#include "tools/common/speculate.h"
 #include "tools/serve/judge.h"
 #include "tools/serve/prepare.h"
 #include "tools/serve/sequences.h"
@@ -11,10 +12,11 @@
 #include <string.h>
 #include <time.h>
 
-#define ECHO_CHUNK  32          /* columns of a prompt whose logprobs are wanted */
-#define LEAST_CHUNK 16          /* of a prompt, beside answers that are being written */
-#define SLOW_READER (1u << 20)  /* bytes that wait for one: its answer waits as well */
-#define ALL_READERS (32u << 20) /* and for all */
+#define ECHO_CHUNK    32 /* columns of a prompt whose logprobs are wanted */
+#define LEAST_CHUNK   16 /* of a prompt, beside answers that are being written */
+#define LONGEST_DRAFT 10
+#define SLOW_READER   (1u << 20)  /* bytes that wait for one: its answer waits as well */
+#define ALL_READERS   (32u << 20) /* and for all */
 
 enum event_kind { EVENT_CALL, EVENT_JUDGED, EVENT_FORESEEN };
 
@@ -43,9 +45,12 @@ struct schedule {
     struct choice *waiting;           /* in the order of their arrival */
     uint64_t served[ACCESS_MAX_KEYS]; /* when a key was given a sequence last */
     uint64_t clock;
-    uint8_t *allowed;      /* [vocab_size] */
-    float *echo_logits;    /* [ECHO_CHUNK][vocab_size]; NULL until it is wanted */
-    double column_seconds; /* of a prompt's token in a step; 0: not known */
+    uint8_t *allowed;             /* [vocab_size] */
+    float *echo_logits;           /* [ECHO_CHUNK][vocab_size]; NULL until it is wanted */
+    double column_seconds;        /* of a prompt's token in a step; 0: not known */
+    struct speculation drafts;    /* of an answer that is written alone */
+    const struct choice *drafted; /* whose they are */
+    bool no_draft;                /* the last one failed: the next step is without */
 };
 
 /* ---- ends ---- */
@@ -112,6 +117,7 @@ static struct choice *leave(struct schedule *s, uint32_t lane) {
     struct choice *ch = s->seqs[lane].choice;
     s->seqs[lane].choice = NULL;
     author_rest(&ch->author);
+    s->drafted = s->drafted == ch ? NULL : s->drafted;
     atomic_fetch_sub(&s->server->metrics.busy, 1);
     return ch;
 }
@@ -387,8 +393,8 @@ static bool append_id(struct choice *ch, int32_t id) {
 }
 
 /* The choice's next id, from the logits of the last one. */
-static enum bise_status write_next(struct schedule *s, uint32_t lane, struct bise_error *err) {
-    struct choice *ch = s->seqs[lane].choice;
+static enum bise_status write_next(struct schedule *s, struct choice *ch, const float *logits,
+                                   struct bise_error *err) {
     struct author *g = &ch->author;
     struct server *server = s->server;
     int32_t id;
@@ -396,10 +402,12 @@ static enum bise_status write_next(struct schedule *s, uint32_t lane, struct bis
         author_end(g, ENDING_LENGTH);
         return BISE_OK;
     }
-    const enum bise_status status = author_pick(g, bise_seq_logits(server->engine, lane), ch->ids,
-                                                ch->n_ids, s->allowed, &id, err);
+    const enum bise_status status =
+        author_pick(g, logits, ch->ids, ch->n_ids, s->allowed, &id, err);
     if (status)
         return status;
+    if (s->drafted == ch)
+        speculation_judge(&s->drafts, id);
     if (!append_id(ch, id) || !author_take(g, id))
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for the answer");
     atomic_fetch_add(&server->metrics.written_tokens, 1);
@@ -418,22 +426,55 @@ static void note_first(struct schedule *s, struct call *c) {
     atomic_fetch_add(&m->first_tokens, 1);
 }
 
-static void advance(struct schedule *s, uint32_t lane) {
+/* The choice goes on by the logits of its last id. False: it has ended, or its call failed. */
+static bool advance(struct schedule *s, uint32_t lane, const float *logits) {
     struct choice *ch = s->seqs[lane].choice;
     struct bise_error err = {0};
     if (ch->n_ids == ch->n_prompt && ch->call->request.echo)
         answer_echo(ch);
-    const enum bise_status status = write_next(s, lane, &err);
+    const enum bise_status status = write_next(s, ch, logits, &err);
     if (status) {
         fail_call(s, ch->call, status, &err);
-        return;
+        return false;
     }
     note_first(s, ch->call);
-    if (ch->author.ending != ENDING_NONE) {
-        end_answer(s, lane);
-        return;
-    }
+    if (ch->author.ending != ENDING_NONE)
+        return false;
     answer_advance(ch, &s->server->answer_facts);
+    return true;
+}
+
+/* The answer that is written alone may be ahead of itself: a draft is run with its last id. */
+static void add_draft(struct schedule *s) {
+    struct bise_run *r = &s->runs[0];
+    struct choice *ch = s->seqs[r->seq].choice;
+    const size_t left = s->server->prompter.limit - ch->n_ids;
+    const struct id_list text = {.ids = ch->ids, .n = ch->n_ids};
+    if (s->drafted != ch)
+        speculation_begin(&s->drafts);
+    s->drafted = ch;
+    if (s->drafts.max && !s->no_draft && left > 1)
+        speculation_draft(&s->drafts, &text, r,
+                          left < s->server->plan.chunk ? left : s->server->plan.chunk);
+    s->no_draft = false;
+}
+
+/* Goes on through a run's ids as far as they are what the answer came to; r->ids[0] is its last. */
+static void take_draft(struct schedule *s, const struct bise_run *r) {
+    struct sequence *q = &s->seqs[r->seq];
+    struct choice *ch = q->choice;
+    const size_t vocab = s->server->info->vocab_size;
+    size_t i = 0;
+    bool good = sequence_hold(q, r->ids, 1);
+    while (good && advance(s, r->seq, r->logits + i * vocab) && i + 1 < r->n &&
+           r->ids[i + 1] == ch->ids[ch->n_ids - 1]) {
+        i++;
+        good = sequence_hold(q, r->ids + i, 1);
+    }
+    if (i + 1 < r->n && bise_seq_truncate(s->server->engine, r->seq, q->n_held, NULL) != BISE_OK)
+        q->n_held = 0; /* never: what is run ahead is within what the ring always holds */
+    if (ch->author.ending != ENDING_NONE)
+        end_answer(s, r->seq);
 }
 
 static void take_run(struct schedule *s, const struct bise_run *r) {
@@ -441,6 +482,12 @@ static void take_run(struct schedule *s, const struct bise_run *r) {
     struct choice *ch = q->choice;
     enum bise_status status = r->status;
     struct bise_error err = {0};
+    if (is_writing(q) && r->n > 1) {
+        s->no_draft = status != BISE_OK; /* it may be nonsense to the model */
+        if (!status)
+            take_draft(s, r);
+        return;
+    }
     if (!status && !sequence_hold(q, r->ids, r->n))
         status = BISE_ERR_MEMORY;
     if (status == BISE_ERR_CONTEXT && is_writing(q)) {
@@ -459,8 +506,11 @@ static void take_run(struct schedule *s, const struct bise_run *r) {
     }
     if (r->want == BISE_WANT_ALL)
         score_prompt(s, ch, r);
-    if (q->n_held == ch->n_ids)
-        advance(s, r->seq);
+    if (q->n_held < ch->n_ids)
+        return;
+    advance(s, r->seq, bise_seq_logits(s->server->engine, r->seq));
+    if (ch->author.ending != ENDING_NONE)
+        end_answer(s, r->seq);
 }
 
 static bool have_echo_memory(struct schedule *s, uint32_t reader) {
@@ -508,6 +558,9 @@ static bool step(struct schedule *s) {
     n = plan_step(s, &reader);
     if (!n)
         return false;
+    const bool is_alone = n == 1 && reader == s->server->n_lanes;
+    if (is_alone)
+        add_draft(s);
     const double start = seconds_now();
     const enum bise_status status = run_step(s, n, &err);
     if (status)
@@ -517,6 +570,8 @@ static bool step(struct schedule *s) {
         const double now = seconds / (double)s->runs[n - 1].n;
         s->column_seconds = s->column_seconds > 0 ? 0.7 * s->column_seconds + 0.3 * now : now;
     }
+    if (is_alone)
+        speculation_timed(&s->drafts, s->runs[0].n, seconds);
     atomic_fetch_add(&m->steps, 1);
     atomic_fetch_add(&m->step_us, (unsigned long)(1e6 * seconds));
     for (size_t i = 0; i < n; i++)
@@ -608,11 +663,15 @@ bool schedule_open(struct server *server) {
     s->seqs = calloc(server->n_lanes, sizeof *s->seqs);
     s->runs = calloc(server->n_lanes, sizeof *s->runs);
     s->allowed = malloc(server->info->vocab_size);
-    if (s->seqs && s->runs && s->allowed && pthread_create(&s->thread, NULL, run, s) == 0)
+    struct runtime e = {.info = server->info, .plan = server->plan};
+    if (s->seqs && s->runs && s->allowed &&
+        speculation_open(&s->drafts, &e, LONGEST_DRAFT) == EXIT_DONE &&
+        pthread_create(&s->thread, NULL, run, s) == 0)
         return true;
     free(s->seqs);
     free(s->runs);
     free(s->allowed);
+    speculation_close(&s->drafts);
     free(s);
     server->schedule = NULL;
     return false;
@@ -682,6 +741,7 @@ void schedule_close(struct server *server) {
     free(s->runs);
     free(s->allowed);
     free(s->echo_logits);
+    speculation_close(&s->drafts);
     pthread_cond_destroy(&s->more);
     pthread_mutex_destroy(&s->lock);
     free(s);
