@@ -146,7 +146,8 @@ def moderation(model):
         expected = s.chat(messages=[user("Hello")], **BODY)[1]["choices"]
     with Server("-m", model, "-q", "-b", "2", "--moderate", "--threshold", "1") as s:
         same("nothing_is_filtered", expected, s.chat(messages=[user("Hello")], **BODY)[1]["choices"])
-        data = s.request("POST", "/v1/chat/completions", {"messages": [user("Hello")], "stream": True, **BODY})[2]
+        status, headers, data = s.request("POST", "/v1/chat/completions", {"messages": [user("Hello")], "stream": True, **BODY})
+        same("held_back_is_a_stream", "text/event-stream", headers["content-type"])
         m = merged(events(data)[0])["choices"][0][1]
         same("held_back_stream", expected[0]["message"]["content"], m["text"])
         status, verdict = s.post("/v1/moderations", {"input": "Hello"})

@@ -47,6 +47,11 @@ static void put_usage(struct buffer *b, const struct call *c) {
     buffer_text(b, "}");
 }
 
+/* 0 where it has not come to that. */
+static double ms_since(double from, double to) {
+    return to > from ? 1e3 * (to - from) : 0;
+}
+
 static void put_timings(struct buffer *b, const struct call *c) {
     const double end = c->ended > 0 ? c->ended : seconds_now();
     buffer_print(b, ",\"timings\":{\"queue_ms\":%.3f,\"first_token_ms\":%.3f,\"total_ms\":%.3f}",

@@ -53,7 +53,7 @@ static void leave_call(struct sockets *k, struct connection *c) {
         return;
     atomic_store(&c->call->is_gone, true);
     if (atomic_load(&k->server->alone) == c->call)
-        k->server->stop = 1;
+        server_stop_step(k->server, 1);
     if (atomic_load(&k->server->is_ready))
         schedule_poke(k->server);
     call_drop(c->call);

@@ -103,11 +103,14 @@ static void judge_prompt(struct server *s, struct call *c) {
         fault_of_status(&f, "messages", status, &err);
         call_fail(c, &f);
         server_release(s, c);
-    } else if (v.category != NOT_MODERATED) {
-        filter_call(s, c);
-    } else {
-        schedule_put(s, c);
+        return;
     }
+    answer_begin(c);
+    server_wake(s);
+    if (v.category != NOT_MODERATED)
+        filter_call(s, c);
+    else
+        schedule_put(s, c);
 }
 
 static void judge_answer(struct server *s, struct choice *ch) {

@@ -539,7 +539,7 @@ static enum bise_status run_step(struct schedule *s, size_t n, struct bise_error
     enum bise_status status = bise_step(server->engine, s->runs, n, &server->stop, err);
     atomic_store(&server->alone, NULL);
     if (atomic_load(&server->stopping) < 2)
-        server->stop = 0;
+        server_stop_step(server, 0);
     for (size_t i = 0; i < n && status && status != BISE_ERR_INTERRUPTED; i++)
         fail_call(s, s->seqs[s->runs[i].seq].choice->call, status, err);
     return status;

@@ -108,9 +108,9 @@ static void on_signal(int number) {
     const int error = errno;
     (void)number;
     if (atomic_fetch_add(&signalled->stopping, 1) > 0)
-        signalled->stop = 1;
+        server_stop_step(signalled, 1);
     if (write(signalled->wake, &one, sizeof one) < 0)
-        signalled->stop = 1;
+        server_stop_step(signalled, 1);
     errno = error;
 }
 
@@ -154,7 +154,7 @@ static void *run_sockets(void *arg) {
     struct sockets *k = arg;
     sockets_run(k);
     atomic_store(&k->server->stopping, 2); /* what is left is cut */
-    k->server->stop = 1;
+    server_stop_step(k->server, 1);
     sockets_close(k);
     return NULL;
 }
