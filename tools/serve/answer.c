@@ -53,10 +53,9 @@ static double ms_since(double from, double to) {
 }
 
 static void put_timings(struct buffer *b, const struct call *c) {
-    const double end = c->ended > 0 ? c->ended : seconds_now();
     buffer_print(b, ",\"timings\":{\"queue_ms\":%.3f,\"first_token_ms\":%.3f,\"total_ms\":%.3f}",
-                 1e3 * (c->started - c->arrived), 1e3 * (c->first - c->arrived),
-                 1e3 * (end - c->arrived));
+                 ms_since(c->arrived, c->started), ms_since(c->arrived, c->first),
+                 ms_since(c->arrived, c->ended));
 }
 
 /* ---- streams ---- */
