@@ -27,6 +27,7 @@ static const struct {
     {"tokenize", cmd_tokenize, "text to token ids and back"},
     {"perplexity", cmd_perplexity, "measure a model on a text"},
     {"bench", cmd_bench, "measure speed beside this machine's limits"},
+    {"pull", cmd_pull, "fetch a checkpoint from a hub, and make a .bise file of it"},
     {"list", cmd_list, "the models in their home: size, type, when they were used"},
     {"rm", cmd_rm, "remove a model from there"},
     {"study", cmd_study, "the paper's experiments, with the model at hand"},
