@@ -365,4 +365,11 @@ if mount -t tmpfs -o size=1m tmpfs "$T/tmpfs" 2>/dev/null; then
 else
     skipped "a disk that is too small" "mounting a tmpfs is not permitted"
 fi
+## A name that says Instruct, and nothing else that does
+
+fresh v1-Instruct
+expect_exit "the file that is missing, and the flag" 0 \
+    "follows instructions, but tokenizer_config.json, which has the template, is missing: put it beside the weights, or give --chat-format" \
+    "$BISE" quantize "$C" -o "$T/instruct.bise" --no-tokenizer
+same "it is the last line" 1 "$(tail -n 1 "$T/.err" | grep -c "tokenizer_config.json")"
 finish

@@ -71,6 +71,18 @@ expect_exit "settings that disagree are said" 0 "disagree on what a text begins 
 same "kept in the file" '"add_bos":false,"add_eos":true,"tokenizer_rules":true' \
     "$("$BISE" inspect --json "$T/b.bise" | grep -o '"add_bos.*rules":true')"
 
+rm "$C/tokenizer.json"
+cp $demo "$C/tokenizer.model"
+echo '{"legacy": false, "add_bos_token": true}' >"$C/tokenizer_config.json"
+expect "legacy: false" "$BISE" quantize "$C" -o "$T/l.bise"
+prefixed=$(printf 'king' | tok -m $demo)
+same "a prefix where the text begins" "$prefixed 1" "$(printf 'king<s>' | tok -m "$T/l.bise" --special)"
+expect "and none behind a token" test "1 $prefixed" != "$(printf '<s>king' | tok -m "$T/l.bise" --special)"
+same "which SentencePiece's rules have" "1 $prefixed" "$(printf '<s>king' | tok -m $demo --special)"
+echo '{"legacy": true}' >"$C/tokenizer_config.json"
+expect "legacy: true" "$BISE" quantize "$C" -o "$T/l.bise"
+expect "needs no version 2" grep -q "format 1, " <("$BISE" inspect "$T/l.bise")
+
 ## What is something else
 
 refuse() { # refuse NAME TEXT PROGRAM: of Python, that changes t
