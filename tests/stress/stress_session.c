@@ -1,6 +1,7 @@
 /*
  * Threads and the forward pass: sessions of several threads beside each other on one model give the
- * logits of one thread, bit for bit. Plain C, so that it can be built with -fsanitize=thread.
+ * logits of one thread, bit for bit, and so does an engine whose steps are stopped again and again
+ * in the middle. Plain C, so that it can be built with -fsanitize=thread.
  */
 #include "src/bise.h"
 #include "tools/cmd/synth.h"
@@ -79,12 +80,73 @@ static bool same_bits(void) {
     return same && alone.status == BISE_OK;
 }
 
+/* Stops whatever runs, after a while that is another each time, until it is ended. */
+struct stopper {
+    int stop, ended;
+    size_t n_stops;
+};
+
+static void *stop_often(void *arg) {
+    struct stopper *const s = arg;
+    for (unsigned wait = 1; !__atomic_load_n(&s->ended, __ATOMIC_RELAXED); wait = wait * 5 % 977) {
+        for (volatile unsigned i = 0; i < wait * 40; i++)
+            ;
+        __atomic_store_n(&s->stop, 1, __ATOMIC_RELAXED);
+    }
+    return NULL;
+}
+
+/* A step of two sequences, as often as it takes; in the end undisturbed. */
+static bool step_through(struct bise_engine *e, struct bise_run *runs, struct stopper *s) {
+    for (size_t tries = 0;; tries++) {
+        const enum bise_status status = bise_step(e, runs, 2, tries < 20 ? &s->stop : NULL, NULL);
+        if (status != BISE_ERR_INTERRUPTED)
+            return status == BISE_OK && runs[0].status == BISE_OK && runs[1].status == BISE_OK;
+        s->n_stops++;
+        __atomic_store_n(&s->stop, 0, __ATOMIC_RELAXED);
+    }
+}
+
+/* Two sequences, their steps stopped, and the same with nobody to stop them. */
+static bool same_when_stopped(void) {
+    const struct bise_engine_params params = {
+        .n_ctx = 128, .chunk = 16, .n_threads = 3, .window = -1, .n_seqs = 2};
+    struct bise_engine *e[2] = {NULL};
+    struct stopper s[2] = {{.stop = 0}};
+    pthread_t id;
+    bool good = bise_engine_open(&e[0], model, &params, NULL) == BISE_OK &&
+                bise_engine_open(&e[1], model, &params, NULL) == BISE_OK &&
+                pthread_create(&id, NULL, stop_often, &s[0]) == 0;
+    for (int i = 0; i < 40 && good; i++) {
+        int32_t ids[12];
+        for (int j = 0; j < 12; j++)
+            ids[j] = (i * 31 + j * 7) % VOCAB;
+        for (int k = 0; k < 2 && good; k++) {
+            if (i % 8 == 0)
+                bise_seq_reset(e[k], 0);
+            struct bise_run runs[] = {{.seq = 0, .ids = ids, .n = 12, .want = BISE_WANT_LAST},
+                                      {.seq = 1, .ids = ids, .n = 1, .want = BISE_WANT_LAST}};
+            good = step_through(e[k], runs, &s[k]);
+        }
+        for (uint32_t seq = 0; seq < 2 && good; seq++)
+            good = memcmp(bise_seq_logits(e[0], seq), bise_seq_logits(e[1], seq),
+                          VOCAB * sizeof(float)) == 0;
+    }
+    __atomic_store_n(&s[0].ended, 1, __ATOMIC_RELAXED);
+    if (e[1])
+        pthread_join(id, NULL);
+    bise_engine_close(&e[0]);
+    bise_engine_close(&e[1]);
+    return good && s[0].n_stops > 0;
+}
+
 static bool test(const char *name, const char *folder, const char *shape) {
     const struct bise_model_params params = {.memory = BISE_MEMORY_HUGE, .n_threads = 3};
     char path[4096];
     snprintf(path, sizeof path, "%s/%s.bise", folder, name);
     const bool good = write_model(path, shape) == BISE_OK &&
-                      bise_model_open(&model, path, &params, NULL) == BISE_OK && same_bits();
+                      bise_model_open(&model, path, &params, NULL) == BISE_OK && same_bits() &&
+                      same_when_stopped();
     bise_model_close(&model);
     unlink(path);
     printf("%s %s\n", good ? "ok" : "not ok", name);
