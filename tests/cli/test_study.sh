@@ -92,10 +92,31 @@ else
     skipped "windows as JSON" "no python3"
 fi
 
+## Grouped queries
+
+shape=dim=256,ffn=256,layers=2,heads=8,kv=8,vocab=64
+expect "gqa" "$BISE" study gqa --shape $shape -n 2
+if command -v python3 >/dev/null; then
+    TMPDIR=$T "$BISE" study gqa --shape $shape -n 2 --json >"$T/json"
+    expect "an eighth of the KV heads, an eighth of the cache" python3 - "$T/json" <<'END'
+import json, sys
+kinds = json.load(open(sys.argv[1]))["kinds"]
+assert [k["kv_heads"] for k in kinds] == [8, 2, 1], kinds
+# 2 layers, keys and values of 32 bytes and a scale of 4, for each KV head
+assert all(k["token_bytes"] == 2 * 2 * 36 * k["kv_heads"] for k in kinds)
+assert kinds[0]["token_bytes"] == 4 * kinds[1]["token_bytes"]
+assert 4.0 <= kinds[1]["longest_context"] / kinds[0]["longest_context"] < 4.1
+assert all(k["read"] > 0 and all(w["tokens_per_second"] > 0 for w in k["write"] + k["together"]) for k in kinds)
+END
+    [ -z "$(find "$T" -name 'bise-study*')" ] && ok "no model is left" || not_ok "no model is left"
+else
+    skipped "an eighth of the KV heads, an eighth of the cache" "no python3"
+fi
+
 ## What is refused
 
-expect_exit "no experiment" 2 "expected one of cache, window" "$BISE" study
-expect_exit "no such experiment" 2 'expected one of cache, window, found "x"' "$BISE" study x
+expect_exit "no experiment" 2 "expected one of gqa, window, cache" "$BISE" study
+expect_exit "no such experiment" 2 'expected one of gqa, window, cache, found "x"' "$BISE" study x
 expect_exit "no text" 2 "expected either -p TEXT or -f FILE" "$BISE" study cache -m $demo
 expect_exit "a window too wide" 2 "--window: expected 1 to 256" "$BISE" study cache -m $demo -p a --window 257
 expect_exit "windows in words" 2 "--windows: expected up to" "$BISE" study window -m $demo -f "$T/text" --windows 16,x

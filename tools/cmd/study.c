@@ -9,20 +9,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OWN_OPTIONS 7
+#define OWN_OPTIONS 8
 
 static const struct {
     const char *name;
     int (*run)(struct study *s);
-} experiments[] = {{"cache", study_cache}, {"window", study_window}};
+    bool reads; /* a text by a model */
+} experiments[] = {
+    {"gqa", study_gqa, false}, {"window", study_window, true}, {"cache", study_cache, true}};
 #define N_EXPERIMENTS (sizeof experiments / sizeof experiments[0])
 
 static int open_model(struct study *s) {
     struct bise_model_params params = {.n_threads = (int)s->runtime.threads};
     struct bise_error err = {0};
     int code;
-    if (!runtime_session_params(&s->runtime, &s->params) ||
-        !runtime_parse_memory(s->runtime.memory, &params.memory))
+    if (!runtime_parse_memory(s->runtime.memory, &params.memory))
         return EXIT_USAGE;
     s->e.path = model_given(s->runtime.model, NULL, &code);
     if (!s->e.path)
@@ -54,12 +55,15 @@ int cmd_study(int argc, char **argv) {
         {"-p|--prompt", OPT_STRING, &s.prompt, "TEXT", "the text", 0, 0},
         {"-f|--file", OPT_STRING, &s.file, "FILE", "a text in a file, - for stdin", 0, 0},
         {"-n|--steps", OPT_INT, &s.steps, "N",
-         "cache: tokens, the model's own behind the text (default: until the cache has rolled)", 1,
-         4096},
+         "cache: tokens, the model's own behind the text (default: until the cache has rolled); "
+         "gqa: tokens written for each figure (16)",
+         1, 4000},
         {"--windows", OPT_STRING, &s.windows, "LIST",
          "window: widths, 0 for none (default: 16, 32 ... the model's, 0)", 0, 0},
         {"--tokens", OPT_INT, &s.tokens, "N", "window: tokens of the text at most (2048)", 64,
          1 << 24},
+        {"--shape", OPT_STRING, &s.shape, "SHAPE",
+         "gqa: of the models, as bise synth has it (mistral-7b,layers=4)", 0, 0},
         {"--svg", OPT_STRING, &s.svg, "FILE", "cache: draw it, too", 0, 0},
         {"--json", OPT_FLAG, &s.json, NULL, "print one JSON object", 0, 0},
     };
@@ -68,26 +72,30 @@ int cmd_study(int argc, char **argv) {
     int code;
     runtime_option_defs(&s.runtime, defs + OWN_OPTIONS);
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
-                       "bise study EXPERIMENT [-m FILE] (-p TEXT | -f FILE) [options]\n\n"
+                       "bise study EXPERIMENT [-m FILE] [-p TEXT | -f FILE] [options]\n\n"
                        "EXPERIMENT:\n"
-                       "  cache   what lies where in the rolling cache, step by step, and whether\n"
-                       "          all that is promised of it holds (--window 4)\n"
+                       "  gqa     memory and speed with as many KV heads as heads, a quarter, an\n"
+                       "          eighth, and one: random models of one --shape\n"
                        "  window  perplexity, memory and speed of windows, and what is\n"
-                       "          remembered over which distance",
+                       "          remembered over which distance\n"
+                       "  cache   what lies where in the rolling cache, step by step, and whether\n"
+                       "          all that is promised of it holds (--window 4)",
                        &name, 1, &n_positional, &code))
         return code;
     while (name && i < N_EXPERIMENTS && strcmp(name, experiments[i].name) != 0)
         i++;
     if (!name || i == N_EXPERIMENTS)
-        return refuse(EXIT_USAGE, "expected one of cache, window%s%s%s", name ? ", found \"" : "",
-                      name ? name : "", name ? "\"" : "");
-    if (!s.prompt == !s.file)
+        return refuse(EXIT_USAGE, "expected one of gqa, window, cache%s%s%s",
+                      name ? ", found \"" : "", name ? name : "", name ? "\"" : "");
+    if (experiments[i].reads && !s.prompt == !s.file)
         return refuse(EXIT_USAGE, "expected either -p TEXT or -f FILE");
     if (s.svg && !*s.svg)
         return refuse(EXIT_USAGE, "--svg: expected the name of a file, found none");
     interrupt_catch();
-    code = open_model(&s);
-    if (!code)
+    code = runtime_session_params(&s.runtime, &s.params) ? EXIT_DONE : EXIT_USAGE;
+    if (!code && experiments[i].reads)
+        code = open_model(&s);
+    if (!code && experiments[i].reads)
         code = read_ids(&s);
     if (!code)
         code = experiments[i].run(&s);

@@ -6,7 +6,7 @@
 
 struct study {
     struct runtime_options runtime;
-    const char *prompt, *file, *windows, *svg;
+    const char *prompt, *file, *windows, *svg, *shape;
     int64_t steps, tokens;
     bool json;
 
@@ -20,6 +20,8 @@ struct study {
 
 /* The rolling cache, seen at work: tools/cmd/study_cache.c says what is checked. */
 int study_cache(struct study *s);
+/* What fewer KV heads save; of random models. */
+int study_gqa(struct study *s);
 /* What windows of different widths cost and gain on a text. */
 int study_window(struct study *s);
 

@@ -36,6 +36,9 @@ float synth_std(const char *name, uint32_t cols);
 
 /* Writes PATH. */
 enum bise_status synth_write_bise(struct synth *s, const char *path, struct bise_error *err);
+/* The same without a name, opened: gone when *model is closed. path: beside which it is written. */
+enum bise_status synth_open_bise(struct synth *s, const char *path, struct bise_model **model,
+                                 struct bise_error *err);
 /* Writes config.json, model-0000X-of-0000Y.safetensors (bf16) and their index into a new folder. */
 enum bise_status synth_write_checkpoint(struct synth *s, const char *folder,
                                         struct bise_error *err);

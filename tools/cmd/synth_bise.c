@@ -151,7 +151,9 @@ static enum bise_status write_all_tensors(struct synth *s, struct job *job,
     return BISE_OK;
 }
 
-enum bise_status synth_write_bise(struct synth *s, const char *path, struct bise_error *err) {
+/* Writes it, under its name, or (model not NULL) without one, and opens that. */
+static enum bise_status write_bise(struct synth *s, const char *path, struct bise_model **model,
+                                   struct bise_error *err) {
     const struct type_options options = {.type = tensor_type_name(s->type)}; /* as quantize's */
     struct types types;
     struct tensor_shape *shapes = NULL;
@@ -179,16 +181,33 @@ enum bise_status synth_write_bise(struct synth *s, const char *path, struct bise
                              &(struct writer_plan){.config = &s->config,
                                                    .provenance = &provenance,
                                                    .tensors = tensors,
-                                                   .n_tensors = n},
+                                                   .n_tensors = n,
+                                                   .kind = model ? WRITER_NAMELESS : WRITER_NEW},
                              err);
     if (status == BISE_OK)
         status = write_all_tensors(s, &job, tensors, n, err);
-    if (status == BISE_OK)
+    if (status == BISE_OK && model) {
+        const struct bise_model_params params = {.n_threads = s->n_threads};
+        status = writer_seal(job.writer, err);
+        if (status == BISE_OK)
+            status = bise_model_open(model, writer_temp_path(job.writer), &params, err);
+    } else if (status == BISE_OK) {
         status = writer_finish(&job.writer, err);
+    }
     writer_abort(&job.writer);
     jobs_close(&job.jobs);
     types_close(&types);
     free(tensors);
     free(shapes);
     return status;
+}
+
+enum bise_status synth_write_bise(struct synth *s, const char *path, struct bise_error *err) {
+    return write_bise(s, path, NULL, err);
+}
+
+enum bise_status synth_open_bise(struct synth *s, const char *path, struct bise_model **model,
+                                 struct bise_error *err) {
+    *model = NULL;
+    return write_bise(s, path, model, err);
 }
