@@ -4,8 +4,8 @@
  *
  *   LANES          rows whose sums are side by side in a vector: 4, 8 or 16
  *   STREAM_COLS    columns at most in one pass over the weights
- *   FEW            columns of i4 up to which there are such passes; more meet weights unpacked
- *   BLOCK_COLS     once, this many at a time at most
+ *   BLOCK_COLS     if defined: more than FEW columns of i4 meet weights that were unpacked once,
+ *                  this many at a time at most
  *   DOT_LINES      lines of 4 k that one dot takes: 1 or 2
  *   I8_BIAS        added to the values of i8 by dot_i8: 0 or 128
  *   vint, vfloat   types of LANES integers and floats, and TILE_HELPER functions:
@@ -48,9 +48,13 @@ static inline struct columns columns_i8(const struct act_q8 *x, size_t c, size_t
     return (struct columns){x->q + c * k, k, PACK_K, x->d + c * n, n, x->sum + c * n, n};
 }
 
-/* ---- few columns: a stream over the weights ------------------------------------------------ */
+/* ---- a stream over the weights ------------------------------------------------------------- */
 
 #define STREAM_VECTORS (PARTS == 1 ? 1 : 2)
+
+/* What stays in the second-level cache while several panels pass: columns, and bytes of them. */
+#define STREAM_GROUP 128
+#define STREAM_BYTES ((size_t)512 << 10)
 
 /* isum of block b of a tile, from row on: [cols][STREAM_VECTORS]. q, sum: of the block. */
 TILE_HELPER void stream_block(vint (*acc)[STREAM_VECTORS], const uint8_t *tile, size_t b,
@@ -131,39 +135,58 @@ TILE_HELPER void stream_tile(vfloat (*f)[STREAM_VECTORS], const uint8_t *tile, s
     }
 }
 
-/* Rows of a panel, from row on, times cols columns. */
-TILE_HELPER void stream_rows(float *y, size_t ldy, const uint8_t *panel, size_t row, size_t k,
-                             vint table, const struct columns *x, enum tensor_type type,
-                             const size_t cols) {
+/* Tiles tile0 .. tile1 - 1 of n_tiles of some rows of a panel, from row on, times cols columns: y
+ * continues. */
+TILE_HELPER void stream_rows(float *y, size_t ldy, const uint8_t *panel, size_t row, size_t tile0,
+                             size_t tile1, size_t n_tiles, vint table, const struct columns *x,
+                             enum tensor_type type, const size_t cols) {
     const size_t tile_bytes = type == TYPE_I4 ? I4_TILE_BYTES : I8_TILE_BYTES;
-    const uint8_t *tile = panel_tile(panel, tile_bytes, 0);
+    const uint8_t *tile = panel_tile(panel, tile_bytes, tile0);
     vfloat f[STREAM_COLS][STREAM_VECTORS];
     UNROLL for (size_t c = 0; c < cols; c++) {
-        UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) f[c][v] = all_floats(0.0f);
+        UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) f[c][v] =
+            tile0 > 0 ? load_float(y + c * ldy + row + LANES * v) : all_floats(0.0f);
     }
-    for (size_t at = 0; at < k / TILE_K; at++, tile += tile_bytes)
+    for (size_t at = tile0; at < tile1; at++, tile += tile_bytes)
         stream_tile(f, tile, at, row, table, x, type, cols);
     UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) {
         const vfloat row_scale = load_float((const float *)panel + row + LANES * v);
-        UNROLL for (size_t c = 0; c < cols; c++)
-            store_float(y + c * ldy + row + LANES * v, mul(f[c][v], row_scale));
+        UNROLL for (size_t c = 0; c < cols; c++) store_float(
+            y + c * ldy + row + LANES * v, tile1 == n_tiles ? mul(f[c][v], row_scale) : f[c][v]);
     }
 }
 
-/* A panel times all columns. */
-TILE_HELPER void stream_panel(float *y, size_t ldy, const uint8_t *panel, vint table,
-                              const struct columns *x, size_t k, enum tensor_type type,
-                              const size_t cols) {
+/* The same for a whole panel. */
+TILE_HELPER void stream_panel(float *y, size_t ldy, const uint8_t *panel, size_t tile0,
+                              size_t tile1, size_t n_tiles, vint table, const struct columns *x,
+                              enum tensor_type type, const size_t cols) {
     for (size_t row = 0; row < PANEL_ROWS; row += STREAM_VECTORS * LANES)
-        stream_rows(y, ldy, panel, row, k, table, x, type, cols);
+        stream_rows(y, ldy, panel, row, tile0, tile1, n_tiles, table, x, type, cols);
 }
 
-/* ---- many columns of i4 -------------------------------------------------------------------- */
+/* Some columns of i4, tiles tile0 .. tile1 - 1 of panels p0 .. p1 - 1. */
+static void stream_panels(float *y, size_t ldy, const struct act_q128 *x, size_t n,
+                          const struct wmat *w, size_t p0, size_t p1, size_t tile0, size_t tile1,
+                          vint table) {
+    for (size_t p = p0; p < p1; p++) {
+        for (size_t c = 0, cols; c < n; c += cols) {
+            cols = next_columns(n - c, STREAM_COLS);
+            const struct columns group = columns_i4(x, c, w->k);
+            WITH_CONSTANT(cols, STREAM_COLS,
+                          stream_panel(y + c * ldy + p * PANEL_ROWS, ldy, panel_at(w, TYPE_I4, p),
+                                       tile0, tile1, w->k / TILE_K, table, &group, TYPE_I4, N));
+        }
+    }
+}
+
+/* ---- many columns of i4, where unpacking for each few of them would cost more --------------- */
+
+#ifdef BLOCK_COLS
 
 /*
  * For each block of KB_TILES * 128 k, the activations of up to MAX_COLUMNS columns stay in L2. Two
- * vectors of rows at a time are unpacked once, stay in L1, and meet all columns, a register tile at
- * a time. Sums wait in y from one tile to the next.
+ * vectors of a panel's rows at a time are unpacked once, stay in L1, and meet all columns, a
+ * register tile at a time. Sums wait in y from one tile to the next.
  */
 #define KB_TILES    4
 #define MAX_COLUMNS 512
@@ -174,39 +197,23 @@ struct unpacked {
     float scale[4][2][LANES];
 };
 
-/* vectors (1 or 2) of rows, of any panels. */
-struct rows {
-    const uint8_t *panel[2];
-    size_t row[2]; /* in its panel */
-};
-
-static struct rows rows_at(const struct wmat *w, size_t p0, size_t vector, size_t vectors) {
-    struct rows r;
-    for (size_t v = 0; v < vectors; v++) {
-        r.panel[v] = panel_at(w, TYPE_I4, p0 + (vector + v) / PARTS);
-        r.row[v] = (vector + v) % PARTS * LANES;
-    }
-    return r;
-}
-
-static void unpack_tile(struct unpacked *u, const struct rows *r, size_t tile, vint table,
-                        size_t vectors) {
-    for (size_t v = 0; v < vectors; v++) {
-        const uint8_t *const from = panel_tile(r->panel[v], I4_TILE_BYTES, tile);
+/* Rows of a tile, from row on. */
+static void unpack_tile(struct unpacked *u, const uint8_t *tile, size_t row, vint table) {
+    for (size_t v = 0; v < 2; v++, row += LANES) {
         for (size_t line = 0; line < TILE_K / 8; line++) {
             vint w[2];
-            unpack(w, load(from + TILE_SCALES + 64 * line + 4 * r->row[v]), table);
+            unpack(w, load(tile + TILE_SCALES + 64 * line + 4 * row), table);
             store(u->w[2 * line][v], w[0]);
             store(u->w[2 * line + 1][v], w[1]);
         }
         for (size_t b = 0; b < 4; b++)
-            store_float(u->scale[b][v], load_scales(from + b * PANEL_ROWS + r->row[v]));
+            store_float(u->scale[b][v], load_scales(tile + b * PANEL_ROWS + row));
     }
 }
 
 /* y continues through a tile; x begins there. */
 TILE_HELPER void multiply_tile(float *y, size_t ldy, const struct unpacked *u,
-                               const struct columns *x, const size_t vectors, const size_t cols) {
+                               const struct columns *x, const size_t cols) {
     vfloat s[BLOCK_COLS][2];
     UNROLL for (size_t c = 0; c < cols; c++) s[c][0] = s[c][1] = all_floats(0.0f);
     for (size_t b = 0; b < 4; b++) {
@@ -216,18 +223,19 @@ TILE_HELPER void multiply_tile(float *y, size_t ldy, const struct unpacked *u,
             set_all(x->sum[c * x->ldsum + b]);
         UNROLL for (size_t line = 0; line < 8; line += DOT_LINES) {
             vint w[2][2];
-            UNROLL for (size_t v = 0; v < vectors; v++) {
-                UNROLL for (size_t i = 0; i < DOT_LINES; i++) w[v][i] =
-                    load(u->w[8 * b + line + i][v]);
+            UNROLL for (size_t i = 0; i < DOT_LINES; i++) {
+                w[0][i] = load(u->w[8 * b + line + i][0]);
+                w[1][i] = load(u->w[8 * b + line + i][1]);
             }
             UNROLL for (size_t c = 0; c < cols; c++) {
                 vint a[2];
                 UNROLL for (size_t i = 0; i < DOT_LINES; i++) a[i] =
                     broadcast4(q + c * PACK_K + 4 * (line + i));
-                UNROLL for (size_t v = 0; v < vectors; v++) acc[c][v] = dot(acc[c][v], w[v], a);
+                acc[c][0] = dot(acc[c][0], w[0], a);
+                acc[c][1] = dot(acc[c][1], w[1], a);
             }
         }
-        UNROLL for (size_t v = 0; v < vectors; v++) {
+        UNROLL for (size_t v = 0; v < 2; v++) {
             const vfloat scale = load_float(u->scale[b][v]);
             UNROLL for (size_t c = 0; c < cols; c++) s[c][v] =
                 mul_add(to_float(acc[c][v]), scale, s[c][v]);
@@ -235,80 +243,88 @@ TILE_HELPER void multiply_tile(float *y, size_t ldy, const struct unpacked *u,
     }
     UNROLL for (size_t c = 0; c < cols; c++) {
         const vfloat d = all_floats(x->d[c * x->ldd]);
-        UNROLL for (size_t v = 0; v < vectors; v++) {
+        UNROLL for (size_t v = 0; v < 2; v++) {
             float *const f = y + c * ldy + LANES * v;
             store_float(f, fused_mul_add(s[c][v], d, load_float(f)));
         }
     }
 }
 
-/* A register tile through tiles tile0 .. tile0 + n_tiles - 1 of n. */
+/* A register tile through tiles tile0 .. tile0 + n_tiles - 1 of n; y begins at 0 with the first,
+ * and is multiplied by row_scale behind the last. */
 TILE_HELPER void multiply_block(float *y, size_t ldy, const struct unpacked *u,
-                                const struct rows *r, struct columns x, size_t tile0,
-                                size_t n_tiles, size_t n, const size_t vectors, const size_t cols) {
+                                const float *row_scale, struct columns x, size_t tile0,
+                                size_t n_tiles, size_t n, const size_t cols) {
     UNROLL for (size_t c = 0; c < cols && tile0 == 0; c++) {
-        UNROLL for (size_t v = 0; v < vectors; v++)
-            store_float(y + c * ldy + LANES * v, all_floats(0.0f));
+        store_float(y + c * ldy, all_floats(0.0f));
+        store_float(y + c * ldy + LANES, all_floats(0.0f));
     }
     x.q += tile0 * (TILE_K / PACK_K) * x.step;
     x.d += tile0;
     x.sum += 4 * tile0;
     for (size_t i = 0; i < n_tiles; i++, x.q += TILE_K / PACK_K * x.step, x.d++, x.sum += 4)
-        multiply_tile(y, ldy, u + i, &x, vectors, cols);
+        multiply_tile(y, ldy, u + i, &x, cols);
     if (tile0 + n_tiles < n)
         return;
-    UNROLL for (size_t v = 0; v < vectors; v++) {
-        const vfloat row_scale = load_float((const float *)r->panel[v] + r->row[v]);
+    UNROLL for (size_t v = 0; v < 2; v++) {
+        const vfloat scale = load_float(row_scale + LANES * v);
         UNROLL for (size_t c = 0; c < cols; c++) {
             float *const f = y + c * ldy + LANES * v;
-            store_float(f, mul(load_float(f), row_scale));
+            store_float(f, mul(load_float(f), scale));
         }
     }
 }
 
-/* Asks for the share of tiles that belongs to columns c0..c1-1 of n: memory has as much time for
- * the weights as their predecessors take to be multiplied. */
-static void fetch_ahead(const struct rows *r, size_t vectors, size_t tile0, size_t n_tiles,
-                        size_t c0, size_t c1, size_t n) {
-    const size_t bytes = n_tiles * I4_TILE_BYTES;
-    for (size_t v = 0; v < vectors; v++) {
-        const uint8_t *const from = panel_tile(r->panel[v], I4_TILE_BYTES, tile0);
-        if (r->row[v] == 0)
-            for (size_t at = bytes * c0 / n & ~(size_t)63; at < bytes * c1 / n; at += 64)
-                prefetch_later(from + at);
-    }
+/* Asks for the share of bytes at p that belongs to columns c0..c1-1 of n: memory has as much time
+ * for the weights as their predecessors take to be multiplied. */
+static void fetch_ahead(const uint8_t *p, size_t bytes, size_t c0, size_t c1, size_t n) {
+    for (size_t at = bytes * c0 / n & ~(size_t)63; at < bytes * c1 / n; at += 64)
+        prefetch_later(p + at);
 }
 
 /* Some columns, a block of k, panels p0 .. p1 - 1. */
 static void multiply_panels(float *y, size_t ldy, const struct act_q128 *x, size_t n,
                             const struct wmat *w, size_t p0, size_t p1, size_t tile0,
                             size_t n_tiles, struct unpacked *u) {
-    const size_t all = w->k / TILE_K, n_vectors = (p1 - p0) * PARTS;
+    const size_t all = w->k / TILE_K;
     const vint table = codebook_table(w->codebook);
-    for (size_t i = 0; i < n_vectors; i += 2) {
-        const size_t vectors = n_vectors - i < 2 ? 1 : 2, left = n_vectors - i - vectors;
-        const struct rows r = rows_at(w, p0, i, vectors);
-        /* What is unpacked next: further rows, or the first ones' next block of k. */
-        const size_t next_tile = left > 0 ? tile0 : tile0 + n_tiles;
-        const size_t next_vectors = left == 1 || n_vectors == 1 ? 1 : 2;
-        const struct rows next = rows_at(w, p0, left > 0 ? i + vectors : 0, next_vectors);
+    for (size_t p = p0; p < p1; p++) {
+        const uint8_t *const panel = panel_at(w, TYPE_I4, p);
+        /* What is unpacked next: the next panel, or the first one's next block of k. */
+        const size_t next_tile = p + 1 < p1 ? tile0 : tile0 + n_tiles;
         const size_t next_tiles = all - next_tile < n_tiles ? all - next_tile : n_tiles;
-        for (size_t t = 0; t < n_tiles; t++)
-            unpack_tile(u + t, &r, tile0 + t, table, vectors);
-        for (size_t c = 0, cols; c < n; c += cols) {
-            cols = next_columns(n - c, BLOCK_COLS);
-            float *const out = y + c * ldy + p0 * PANEL_ROWS + i * LANES;
-            const struct columns group = columns_i4(x, c, w->k);
-            fetch_ahead(&next, next_vectors, next_tile, next_tiles, c, c + cols, n);
-            if (PARTS > 1 || vectors == 2)
+        const uint8_t *const next =
+            panel_tile(panel_at(w, TYPE_I4, p + 1 < p1 ? p + 1 : p0), I4_TILE_BYTES, next_tile);
+        for (size_t row = 0; row < PANEL_ROWS; row += 2 * LANES) {
+            for (size_t t = 0; t < n_tiles; t++)
+                unpack_tile(u + t, panel_tile(panel, I4_TILE_BYTES, tile0 + t), row, table);
+            for (size_t c = 0, cols; c < n; c += cols) {
+                cols = next_columns(n - c, BLOCK_COLS);
+                const struct columns group = columns_i4(x, c, w->k);
+                if (row == 0)
+                    fetch_ahead(next, next_tiles * I4_TILE_BYTES, c, c + cols, n);
                 WITH_CONSTANT(cols, BLOCK_COLS,
-                              multiply_block(out, ldy, u, &r, group, tile0, n_tiles, all, 2, N));
-            else
-                WITH_CONSTANT(cols, BLOCK_COLS,
-                              multiply_block(out, ldy, u, &r, group, tile0, n_tiles, all, 1, N));
+                              multiply_block(y + c * ldy + p * PANEL_ROWS + row, ldy, u,
+                                             (const float *)panel + row, group, tile0, n_tiles, all,
+                                             N));
+            }
         }
     }
 }
+
+static void multiply_many(float *y, size_t ldy, const struct act_q128 *x, size_t n,
+                          const struct wmat *w, size_t p0, size_t p1, void *scratch) {
+    const size_t all = w->k / TILE_K;
+    for (size_t c0 = 0, cols; c0 < n; c0 += cols) {
+        cols = next_columns(n - c0, MAX_COLUMNS);
+        const struct act_q128 some = act_q128_from(x, c0, w->k);
+        for (size_t tile0 = 0; tile0 < all; tile0 += KB_TILES)
+            multiply_panels(y + c0 * ldy, ldy, &some, cols, w, p0, p1, tile0,
+                            all - tile0 < KB_TILES ? all - tile0 : KB_TILES, scratch);
+    }
+}
+
+#endif
 
 /* ---- the slots ----------------------------------------------------------------------------- */
 
@@ -319,42 +335,39 @@ TILE_HELPER void matmul_i4(float *y, size_t ldy, const struct act_q128 *x, size_
     if (n == 1) { /* by itself: GCC keeps its loop in registers only so */
         const struct columns one = columns_i4(x, 0, w->k);
         for (size_t p = p0; p < p1; p++)
-            stream_panel(y + p * PANEL_ROWS, ldy, panel_at(w, TYPE_I4, p), table, &one, w->k,
+            stream_panel(y + p * PANEL_ROWS, ldy, panel_at(w, TYPE_I4, p), 0, all, all, table, &one,
                          TYPE_I4, 1);
         return;
     }
-    if (n <= FEW) {
-        for (size_t p = p0; p < p1; p++) {
-            for (size_t c = 0, cols; c < n; c += cols) {
-                cols = next_columns(n - c, STREAM_COLS);
-                const struct columns group = columns_i4(x, c, w->k);
-                WITH_CONSTANT(cols, STREAM_COLS,
-                              stream_panel(y + c * ldy + p * PANEL_ROWS, ldy,
-                                           panel_at(w, TYPE_I4, p), table, &group, w->k, TYPE_I4,
-                                           N));
-            }
-        }
+#ifdef BLOCK_COLS
+    if (n > FEW) {
+        multiply_many(y, ldy, x, n, w, p0, p1, scratch);
         return;
     }
-    for (size_t c0 = 0, cols; c0 < n; c0 += cols) {
-        cols = next_columns(n - c0, MAX_COLUMNS);
-        const struct act_q128 some = act_q128_from(x, c0, w->k);
-        for (size_t tile0 = 0; tile0 < all; tile0 += KB_TILES)
-            multiply_panels(y + c0 * ldy, ldy, &some, cols, w, p0, p1, tile0,
-                            all - tile0 < KB_TILES ? all - tile0 : KB_TILES, scratch);
+#endif
+    (void)scratch;
+    const size_t run = STREAM_BYTES / TILE_K / (n < STREAM_GROUP ? n : STREAM_GROUP);
+    for (size_t tile0 = 0; tile0 < all; tile0 += run) {
+        const size_t tile1 = all - tile0 < run ? all : tile0 + run;
+        for (size_t c0 = 0, cols; c0 < n; c0 += cols) {
+            cols = next_columns(n - c0, STREAM_GROUP);
+            const struct act_q128 some = act_q128_from(x, c0, w->k);
+            stream_panels(y + c0 * ldy, ldy, &some, cols, w, p0, p1, tile0, tile1, table);
+        }
     }
 }
 
 TILE_HELPER void matmul_i8(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                            const struct wmat *w, size_t p0, size_t p1) {
     const vint none = set_all(0);
+    const size_t all = w->k / TILE_K;
     for (size_t p = p0; p < p1; p++) {
         for (size_t c = 0, cols; c < n; c += cols) {
             cols = next_columns(n - c, STREAM_COLS);
             const struct columns group = columns_i8(x, c, w->k);
             WITH_CONSTANT(cols, STREAM_COLS,
                           stream_panel(y + c * ldy + p * PANEL_ROWS, ldy, panel_at(w, TYPE_I8, p),
-                                       none, &group, w->k, TYPE_I8, N));
+                                       0, all, all, none, &group, TYPE_I8, N));
         }
     }
 }

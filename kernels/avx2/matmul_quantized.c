@@ -15,9 +15,11 @@
 #define DOT_LINES   2
 #define I8_BIAS     0
 
-/* acc + the sums of pairs of 16-bit integers. */
+/* acc + the sums of pairs of 16-bit integers; kept in a register: GCC otherwise stores some. */
 TILE_HELPER vint add_pairs(vint acc, vint pairs) {
-    return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    acc = _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    __asm__("" : "+x"(acc));
+    return acc;
 }
 
 TILE_HELPER vint dot(vint acc, const vint w[2], const vint q[2]) {

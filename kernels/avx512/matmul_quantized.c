@@ -3,9 +3,7 @@
 #include "kernels/avx512/slots.h"
 
 #define LANES       16
-#define STREAM_COLS 8
-#define FEW         8
-#define BLOCK_COLS  6 /* of two panels: 12 sums of integers, 12 of floats */
+#define STREAM_COLS 8 /* 8 sums of integers, 16 of floats */
 #define DOT_LINES   1
 #define I8_BIAS     128
 

@@ -20,7 +20,10 @@ const char *isa_built(size_t i, bool *in_this_cpu) {
 const char *isa_current(const char *name) {
     if (strcmp(name, "amx") != 0)
         return name;
-    complain("note: instruction set amx is gone since 0.2: avx512 is taken");
+    static bool said;
+    if (!said)
+        complain("note: instruction set amx is gone since 0.2: avx512 is taken");
+    said = true;
     return "avx512";
 }
 
