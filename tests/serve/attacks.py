@@ -1,13 +1,14 @@
 """What a server on a network meets: each attack is followed by a question that must be answered as before.
 usage: attacks.py [IDLE_CONNECTIONS]"""
 import json
+import os
 import signal
 import socket
 import sys
 import threading
 import time
 
-from client import Server, check, events, finish, read_all, same
+from client import Server, check, events, finish, not_ok, read_all, same
 
 QUESTION = {"messages": [{"role": "user", "content": "Tell me about the sea"}], "max_tokens": 8, "temperature": 0}
 
@@ -189,6 +190,29 @@ def keys():
         check("key_is_not_logged", "secret" not in s.said())
 
 
+def many_keys():
+    """What one key has asked is no cache of another's."""
+    path = os.path.join(os.environ.get("T", "/tmp"), "keys-%d" % os.getpid())
+    with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as f:
+        f.write("# two of them\none-key\nother-key\n")
+    with Server("-q", "-t", "1", "--api-key-file", path) as s:
+        def cached(key):
+            status, _, data = s.request("POST", "/v1/chat/completions", QUESTION, {"Authorization": "Bearer " + key})
+            answer = json.loads(data)
+            return answer["usage"]["prompt_tokens_details"]["cached_tokens"], answer["choices"]
+
+        first, again, other = cached("one-key"), cached("one-key"), cached("other-key")
+        check("keys_share_no_cache", first[0] == 0 and again[0] > 0 and other[0] == 0, (first, again, other))
+        same("keys_share_the_answer", first[1], other[1])
+    os.chmod(path, 0o644)
+    try:
+        Server("-q", "--api-key-file", path)
+        not_ok("open_key_file")
+    except RuntimeError as e:
+        check("open_key_file", "chmod 600" in str(e), e)
+    os.unlink(path)
+
+
 def ends():
     s = Server("-t", "1", "--grace", "20")
     c = s.socket()
@@ -225,6 +249,7 @@ def main():
         check("descriptors_are_flat", s.descriptors() <= before[1] + 1, (before[1], s.descriptors()))
         same("exit", 0, s.stop())
     keys()
+    many_keys()
     ends()
     finish()
 

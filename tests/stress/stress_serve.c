@@ -1,0 +1,103 @@
+/* Clients that ask, hang up and come back, at a whole server over socketpairs: its threads and what
+ * they share. usage: stress_serve [REQUESTS] */
+#include "src/os/clock.h"
+#include "tools/serve/connection.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define N_CLIENTS 6
+
+static struct serve_options options = {
+    .runtime = {.model = "models/demo.bise", .threads = 2, .n_ctx = 256, .window = -1},
+    .host = "127.0.0.1",
+    .n_lanes = 3,
+    .stall_ms = 1,
+    .queue = 8,
+    .quiet = true,
+};
+static struct server server;
+static struct sockets sockets;
+
+struct client {
+    int fd;       /* -1: not connected */
+    int patience; /* rounds until it hangs up */
+    size_t n_heard;
+    char last[16]; /* of what it heard */
+};
+
+static void ask(struct client *c, int i) {
+    static const struct own_address own = {"localhost", 80};
+    char body[512], request[1024];
+    int pair[2];
+    const int n =
+        snprintf(body, sizeof body,
+                 "{\"messages\":[{\"role\":\"user\",\"content\":\"Tell story %d\"}],"
+                 "\"max_tokens\":%d,\"seed\":%d,\"n\":%d,\"stream\":%s,\"logprobs\":%s%s}",
+                 i % 5, 4 + i % 9, i, 1 + i % 2, i % 3 ? "true" : "false", i % 4 ? "false" : "true",
+                 i % 7 ? "" : ",\"grammar\":\"root ::= [a-z ]+\"");
+    snprintf(request, sizeof request,
+             "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+             "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+             n, body);
+    *c = (struct client){.fd = -1, .patience = i % 4 ? 100000 : i % 23};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) != 0 ||
+        !sockets_adopt(&sockets, pair[0], &own, "", seconds_now()))
+        return;
+    c->fd = pair[1];
+    if (send(c->fd, request, strlen(request), MSG_NOSIGNAL) != (ssize_t)strlen(request))
+        c->patience = 0;
+}
+
+/* Whether the client has heard all, or lost patience. */
+static bool is_done(struct client *c) {
+    char heard[4096];
+    ssize_t n;
+    while ((n = read(c->fd, heard, sizeof heard)) > 0) {
+        c->n_heard += (size_t)n;
+        if ((size_t)n >= sizeof c->last)
+            memcpy(c->last, heard, sizeof c->last);
+    }
+    return n == 0 || --c->patience <= 0;
+}
+
+int main(int argc, char **argv) {
+    const int n = argc > 1 ? atoi(argv[1]) : 120;
+    struct client clients[N_CLIENTS];
+    int asked = 0, whole = 0, left = 0;
+    server = (struct server){.options = &options, .path = options.runtime.model};
+    server.wake = eventfd(0, EFD_NONBLOCK);
+    sockets = (struct sockets){.server = &server, .listener = -1, .max = 16};
+    if (server_open(&server) != EXIT_DONE)
+        return 1;
+    atomic_store(&server.is_ready, true);
+    for (int i = 0; i < N_CLIENTS; i++)
+        ask(&clients[i], asked++);
+    const double end = seconds_now() + 120;
+    for (int open = N_CLIENTS; open && seconds_now() < end;) {
+        sockets_round(&sockets, 1);
+        for (int i = 0; i < N_CLIENTS; i++) {
+            if (clients[i].fd < 0 || !is_done(&clients[i]))
+                continue;
+            whole += clients[i].patience > 0 && clients[i].n_heard > 100;
+            left += clients[i].patience <= 0;
+            close(clients[i].fd);
+            clients[i].fd = -1;
+            if (asked < n)
+                ask(&clients[i], asked++);
+            else
+                open--;
+        }
+    }
+    printf("%s all_are_answered_or_leave: %d asked, %d answered, %d left\n",
+           asked == n && whole + left == n ? "ok" : "not ok", asked, whole, left);
+    sockets_close(&sockets);
+    server_close(&server);
+    const bool none = atomic_load(&server.under_way) == 0;
+    printf("%s nothing_is_left\n", none ? "ok" : "not ok");
+    close(server.wake);
+    return whole + left == n && none ? 0 : 1;
+}
