@@ -50,7 +50,7 @@ LIB_SRC   := $(wildcard kernels/*.c kernels/scalar/*.c src/*/*.c) \
 QUANT_SRC := $(wildcard quant/*.c quant/*/*.c)
 TOOL_SRC  := $(wildcard tools/*.c tools/*/*.c)
 BENCH    := $(BUILD)/membw $(BUILD)/peak $(BUILD)/load $(BUILD)/verify $(BUILD)/lookup \
-            $(BUILD)/regions $(BUILD)/window
+            $(BUILD)/regions $(BUILD)/window $(BUILD)/stop
 LIMIT_OBJ := $(BUILD)/bench/limits/bandwidth.o $(BUILD)/bench/limits/peak_rate.o \
              $(ISAS:%=$(BUILD)/bench/limits/peak_%.o)
 LIB_OBJ   := $(LIB_SRC:%.c=$(BUILD)/%.o)

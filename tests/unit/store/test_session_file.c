@@ -518,3 +518,97 @@ Test(session_file, what_cannot_be_written_is_said) {
     cr_assert_eq(load(s, NULL, &err), BISE_ERR_IO, "there is none");
     bise_session_close(&s);
 }
+
+/* Not by its window, which a session has of its own, nor by where things are in the file; but by
+ * every weight. */
+Test(session_file, models_are_told_apart_by_what_their_bits_depend_on) {
+    static const char *const shapes[] = {
+        "dim=64,ffn=96,layers=2,heads=4,kv=2,vocab=96,window=32",
+        "dim=64,ffn=96,layers=2,heads=4,kv=2,vocab=96,window=24,theta=20000",
+        "dim=64,ffn=128,layers=2,heads=4,kv=2,vocab=96,window=24",
+    };
+    const uint64_t hash = session_model_hash(model), old = session_model_hash_1(model);
+    char other[320];
+    snprintf(other, sizeof other, "%s/other.bise", folder);
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        struct bise_model *m = synth_model(other, shapes[i], TYPE_I4);
+        cr_assert_eq(session_model_hash(m) == hash, i == 0, "%s", shapes[i]);
+        cr_assert_neq(session_model_hash_1(m), old);
+        bise_model_close(&m);
+    }
+    struct bise_model *m = synth_model(other, WINDOW, TYPE_I4);
+    cr_assert_eq(session_model_hash(m), hash);
+    m->tensors[m->n_tensors - 1].crc ^= 1;
+    cr_assert_neq(session_model_hash(m), hash, "a tensor's CRC");
+    m->tensors[m->n_tensors - 1].crc ^= 1;
+    for (size_t i = 0; i < m->n_tensors; i++)
+        if (m->tensors[i].type == TYPE_I4) {
+            m->tensors[i].codebook[3]++;
+            cr_assert_neq(session_model_hash(m), hash, "a codebook");
+            m->tensors[i].codebook[3]--;
+        }
+    cr_assert_eq(session_model_hash(m), hash);
+    bise_model_close(&m);
+    unlink(other);
+}
+
+Test(session_file, a_cache_of_another_arithmetic_is_left_alone) {
+    const struct bise_engine_params p = {.n_ctx = 64};
+    struct bise_session *s = open_session(model, p);
+    struct bise_sampler *sampler = open_sampler(8);
+    struct bise_error err = {0};
+    size_t n, len;
+    void *note;
+    feed(s, sampler, 40);
+    save(s, sampler);
+    uint8_t *const bytes = tiny_slurp(path, &n);
+    cr_assert_not_null(bytes);
+    put_u32(bytes + S_ARITHMETIC, SESSION_ARITHMETIC + 1);
+    put_u32(bytes + S_HEADER_CRC, 0);
+    put_u32(bytes + S_HEADER_CRC, crc32c(0, bytes, SESSION_HEADER));
+    cr_assert(tiny_dump(path, bytes, n));
+    cr_assert_eq(bise_session_note(model, path, &note, &len, &err), BISE_OK, "%s", err.detail);
+    cr_assert_eq(len, 6);
+    free(note);
+    refused(p, BISE_ERR_ARG, "another arithmetic");
+    free(bytes);
+    bise_session_close(&s);
+    bise_sampler_close(&sampler);
+}
+
+Test(session_file, a_sequence_of_an_engine_goes_on_in_another) {
+    struct bise_engine *engines[2];
+    struct bise_error err = {0};
+    const struct bise_engine_params p[] = {{.window = -1, .n_seqs = 3, .chunk = 16},
+                                           {.window = -1, .n_seqs = 2, .chunk = 40}};
+    int32_t ids[16];
+    uint64_t seed = 0;
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(bise_engine_open(&engines[i], model, &p[i], &err), BISE_OK, "%s", err.detail);
+    for (int i = 0; i < 16; i++)
+        ids[i] = i * 5 % VOCAB;
+    struct bise_run run = {.seq = 2, .ids = ids, .n = 16, .want = BISE_WANT_LAST};
+    for (int i = 0; i < 7; i++)
+        cr_assert_eq(bise_step(engines[0], &run, 1, NULL, &err), BISE_OK);
+    cr_assert_eq(bise_seq_save(engines[0], 2, UINT64_MAX, NULL, 0, path, &err), BISE_OK);
+    cr_assert_eq(bise_seq_load(engines[1], 1, &seed, path, &err), BISE_OK, "%s", err.detail);
+    cr_assert_eq(seed, UINT64_MAX);
+    cr_assert_eq(memcmp(bise_seq_logits(engines[0], 2), bise_seq_logits(engines[1], 1),
+                        VOCAB * sizeof(float)),
+                 0);
+    for (int i = 0; i < 2; i++) {
+        run.seq = i == 0 ? 2 : 1;
+        cr_assert_eq(bise_step(engines[i], &run, 1, NULL, &err), BISE_OK);
+    }
+    cr_assert_eq(memcmp(bise_seq_logits(engines[0], 2), bise_seq_logits(engines[1], 1),
+                        VOCAB * sizeof(float)),
+                 0);
+    /* Without logits: gone back, and the next token is the first that has them. */
+    cr_assert_eq(bise_seq_truncate(engines[0], 2, 120, &err), BISE_OK);
+    cr_assert_eq(bise_seq_save(engines[0], 2, 0, NULL, 0, path, &err), BISE_OK);
+    cr_assert_eq(bise_seq_load(engines[1], 0, NULL, path, &err), BISE_OK, "%s", err.detail);
+    cr_assert_null(bise_seq_logits(engines[1], 0));
+    cr_assert_eq(bise_seq_position(engines[1], 0), 120);
+    for (int i = 0; i < 2; i++)
+        bise_engine_close(&engines[i]);
+}
