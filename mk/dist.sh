@@ -53,7 +53,16 @@ for cc in "$@"; do
     install -D -m 644 docs/completion/_bise "$tree/share/zsh/site-functions/_bise"
     install -D -m 644 models/demo.bise "$tree/share/bise/demo.bise"
     install -m 644 models/README.md "$tree/share/bise/README.md"
-    install -m 644 README.md LICENSE docs/raspberry-pi.md "$tree"
+    install -m 644 README.md CONTRIBUTING.md LICENSE "$tree"
+    install -D -m 644 -t "$tree/docs" docs/*.md docs/chat.svg docs/example.c
+    install -D -m 644 models/README.md "$tree/models/README.md"
+    # A link to what an archive of programs does not hold becomes its words.
+    (cd "$tree" && for document in *.md docs/*.md; do
+        grep -o '](\([a-z.][A-Za-z0-9_./-]*\))' "$document" | tr -d '()]' | sort -u | while read -r link; do
+            [ -e "$(dirname "$document")/$link" ] ||
+                sed -i "s|\\[\\([^]]*\\)\\]($link)|\\1|g" "$document"
+        done
+    done)
     tar --sort=name --format=ustar --mtime="@$epoch" --owner=0 --group=0 --numeric-owner \
         -C "$out" -cf - "$name" | gzip -9n >"$out/$name.tar.gz"
     rm -rf "$tree"

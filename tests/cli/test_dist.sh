@@ -28,6 +28,12 @@ for file in bin/bise README.md LICENSE share/man/man1/bise.1 share/man/man1/bise
     share/bash-completion/completions/bise share/zsh/site-functions/_bise share/bise/demo.bise; do
     expect "dist_has_$file" test -s "$folder/$file"
 done
+broken=$(cd "$folder" && for document in *.md docs/*.md; do
+    grep -o '](\([a-z.][A-Za-z0-9_./-]*\))' "$document" | tr -d '()]' | sort -u | while read -r link; do
+        [ -e "$(dirname "$document")/$link" ] || echo "$document: $link"
+    done
+done)
+same dist_links "" "$broken"
 expect dist_runs "$folder/bin/bise" run -p 'Once upon a time' -n 4 --temp 0
 if [ "$full" ]; then
     libraries=$(readelf -d "$folder/bin/bise" | grep NEEDED; echo "${PIPESTATUS[0]}")

@@ -65,7 +65,7 @@ completed() { # completed WORD... : what bash would offer for the last one
     printf '%s\n' "${COMPREPLY[@]}"
 }
 expect "completes_commands" diff <(printf '%s\n' "$commands" --help --version | sort) <(completed "" | sort)
-expect "completes_a_beginning" diff <(printf 'perplexity\nplan\n') <(completed p | sort)
+expect "completes_a_beginning" diff <(printf 'perplexity\nplan\npull\n') <(completed p | sort)
 for command in $commands; do
     expect "completes_options_$command" diff <({ options "$command"; echo --help; } | sort -u) \
         <(completed "$command" - | sort -u)

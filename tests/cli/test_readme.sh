@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# The README's commands, as they stand there, on a small random checkpoint in place of the download.
+# The commands of README and docs, as they stand there, on a small random checkpoint in place of the
+# download. (bise pull and bise serve have tests of their own.)
 . tests/cli/common.sh
 
-readme=$PWD/README.md example=$PWD/docs/example.c
+readme=$PWD/README.md example=$PWD/docs/example.c root=$PWD
+export HOME=$T/home BISE_MODELS=$T/models
+mkdir -p "$HOME" "$BISE_MODELS"
 mkdir "$T/bin" "$T/docs"
 ln -s "$BISE" "$T/bin/bise"
 cp "$example" "$T/docs/"
@@ -16,13 +19,20 @@ printf 'The old king looked at the troll.\n%.0s' {1..90} | tee "$T/book.txt" >"$
 echo 'Once upon a time there was' >"$T/prompt.txt"
 
 # The lines of code that begin with bise, or feed it.
-commands=$(sed -n 's/^    \(\(bise\|echo\) .*\)/\1/p' "$readme")
+commands=$(cat docs/quantizing.md "$readme" docs/chat.md docs/library.md docs/measuring.md |
+    sed -n 's/^    \(\(bise\|echo\) .*\)/\1/p' | awk '!seen[$0]++')
 n=$(grep -c . <<<"$commands")
-if [ "$n" -ge 12 ]; then ok "found $n commands"; else not_ok "found $n commands"; fi
+if [ "$n" -ge 30 ]; then ok "found $n commands"; else not_ok "found $n commands"; fi
 while read -r command; do
     # A model of the full size is for those who ask for it.
     run=${command/--shape mistral-7b /--shape $small }
     run=${run/-m mistral-7b-v0.1.bise/-m mistral.bise}
+    case $command in 'bise pull '* | 'bise serve '*)
+        ok "$command: elsewhere"
+        [ ! -e "$T/mistral.bise" ] || cp "$T/mistral.bise" "$BISE_MODELS/mistral-7b-instruct-v0.3.bise"
+        continue
+        ;;
+    esac
     if (cd "$T" && PATH=$T/bin:$PATH bash -c "$run") </dev/null >"$T/out" 2>"$T/err"; then
         ok "$command"
     else
@@ -30,11 +40,16 @@ while read -r command; do
     fi
 done <<<"$commands"
 
-# make goals and files that the README names.
+# make goals and files that README and docs name; the picture is of a chat as it goes now.
 while read -r goal; do
     if grep -q -E "^([a-z-]+ )*$goal( [a-z-]+)*:" Makefile mk/*.mk; then ok "make $goal"; else not_ok "make $goal"; fi
-done < <(grep -o -E '`make [a-z]+' "$readme" | cut -d' ' -f2 | sort -u)
-while read -r file; do
-    if [ -e "$file" ]; then ok "$file"; else not_ok "$file"; fi
-done < <(grep -o '](\([a-z][A-Za-z0-9_./]*\))' "$readme" | tr -d '()]' | sort -u)
+done < <(grep -o -h -E '`make [a-z-]+' "$readme" docs/*.md | cut -d' ' -f2 | sort -u)
+for document in README.md CONTRIBUTING.md docs/*.md; do
+    while read -r file; do
+        path=$(dirname "$document")/${file%%#*}
+        if [ -e "$root/$path" ]; then ok "$document: $file"; else not_ok "$document: $file"; fi
+    done < <(grep -o '](\([a-z.][A-Za-z0-9_./-]*\))' "$document" | tr -d '()]' | sort -u)
+done
+bash docs/chat-svg.sh >"$T/chat.svg"
+same_files "the picture" docs/chat.svg "$T/chat.svg"
 finish

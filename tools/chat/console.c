@@ -62,9 +62,8 @@ static bool choose_overflow(struct console *t) {
 static void print_greeting(const struct console *t) {
     runtime_print_plan(&t->runtime, stderr);
     if (model_is_demo(t->runtime.path))
-        say("This is the demo model, a toy of 7 million parameters that tells children's stories. "
-            "A "
-            "real one: bise pull mistral-7b-instruct-v0.3 --quantize i4\n");
+        say("This is the demo model, a toy of 7 million parameters that knows nothing. A real one: "
+            "bise pull mistral-7b-instruct-v0.3 --quantize i4\n");
     if (t->format == CHAT_NONE)
         say("no chat format: a base model goes on with what you type\n");
     else
