@@ -180,6 +180,10 @@ static enum bise_status check_token(const struct added_token *token, const struc
     return BISE_OK;
 }
 
+/* Ids that a tokenizer's own may be followed by, gaps included: a fine-tune adds some, or pads its
+ * vocabulary to a round number. */
+#define MAX_ADDED 65536
+
 /* Leaves those whose ids the vocabulary has and t has not. */
 static enum bise_status sieve(struct added_list *l, const struct tokenizer *t, uint32_t vocab_size,
                               struct added_tokens *added, struct note *note,
@@ -201,6 +205,12 @@ static enum bise_status sieve(struct added_list *l, const struct tokenizer *t, u
         const enum bise_status s = check_token(token, t, err);
         if (s)
             return s;
+        if (token->id >= (int64_t)tokenizer_size(t) + MAX_ADDED)
+            return bise_fail(err, BISE_ERR_FORMAT,
+                             "%s: token %s: expected an id of the %d behind the tokenizer's %zu "
+                             "pieces, found %" PRId64,
+                             token->where, show(token->text, token->len).text, MAX_ADDED,
+                             tokenizer_size(t), token->id);
         if (token->id >= (int64_t)tokenizer_size(t))
             l->tokens[n++] = *token;
     }

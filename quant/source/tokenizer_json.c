@@ -66,6 +66,8 @@ static enum bise_status check_model(const struct reader *r, const struct json_va
     const struct json_value *model = json_get(root, "model");
     const char *type = type_of(model);
     char what[96];
+    if (!model && json_get(root, "config") && json_get(root, "vocab"))
+        return refuse(r, "a tekken tokenizer, which is byte-level");
     if (!model || model->kind != JSON_OBJECT)
         return damaged(r, "model", model);
     if (has_type(part(root, "pre_tokenizer"), "ByteLevel") ||

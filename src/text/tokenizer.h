@@ -7,7 +7,7 @@
 #include "src/bise.h"
 
 #define MAX_PIECE_BYTES      1024u
-#define TOKENIZER_MAX_PIECES (1u << 22)
+#define TOKENIZER_MAX_PIECES (1u << 20) /* below 64 MB in memory; real ones have 32 to 256 K */
 
 enum piece_kind {
     PIECE_NORMAL = 1, /* SentencePiece's own numbers */

@@ -79,4 +79,20 @@ for name in demo-no-window no-bos.gguf; do
 done
 expect_exit "run -m x.safetensors" 3 "bise quantize $T/c/demo-no-window -o " \
     "$BISE" run -m "$T/c/demo-no-window/model.safetensors" -p a
+
+# Hostile ones: refused by name, within 256 MB.
+H=$SHARED/cases/hostile
+if [ ! -d "$H" ]; then
+    skipped "hostile checkpoints" "$H is not there"
+    finish
+    exit
+fi
+gzip -dc "$H/F4-gguf-amplify.gguf.gz" >"$T/F4.gguf"
+gzip -dc "$H/F12-collide-60000.model.gz" >"$T/F12.model"
+bounded() { ( [ -n "$SANITIZER" ] || ulimit -v 262144; exec "$BISE" "$@" ) }
+expect_exit "an index that names GGUF files" 3 "expected a safetensors file as its set is made of, found a GGUF file" \
+    bounded quantize "$H/F1-two-gguf" -o "$T/x.bise"
+expect_exit "a pickle that amplifies" 3 "a tensor's name of 65536 bytes" bounded quantize "$H/F2-pickle-amplify" -o "$T/x.bise"
+expect_exit "a GGUF file that amplifies" 3 "more tensors than any model has" bounded quantize "$T/F4.gguf" -o "$T/x.bise"
+same "pieces that collide in other tables" 1 "$(printf 'a' | bounded tokenize -m "$T/F12.model" | wc -w)"
 finish

@@ -365,6 +365,17 @@ if mount -t tmpfs -o size=1m tmpfs "$T/tmpfs" 2>/dev/null; then
 else
     skipped "a disk that is too small" "mounting a tmpfs is not permitted"
 fi
+## A tokenizer that is no tokenizer
+
+fresh pointer
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 493443\n' >"$C/tokenizer.model"
+refused "a git-lfs pointer" 3 "tokenizer.model is a git-lfs pointer, not the file of 493443 bytes"
+printf '<!DOCTYPE html>' >"$C/tokenizer.model"
+refused "a page of HTML" 3 "tokenizer.model is a page of HTML"
+rm "$C/tokenizer.model"
+printf '{"version": "1.0"}' >"$C/tokenizer.json"
+refused "a tokenizer.json without a model" 3 "tokenizer.json: model: not as a tokenizer.json has it"
+
 ## A name that says Instruct, and nothing else that does
 
 fresh v1-Instruct

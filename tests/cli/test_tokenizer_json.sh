@@ -104,6 +104,9 @@ refuse "a merge twice" "is there twice" "t['model']['merges'].append(t['model'][
 refuse "an id twice" "is there twice" "t['model']['vocab']['zzzz'] = 5"
 refuse "an added token of another id" "is another piece" "t['added_tokens'][1]['id'] = 2"
 
+echo '{"config": {"pattern": ""}, "vocab": [], "special_tokens": []}' >"$T/tekken.json"
+expect_exit "tekken" 3 "found a tekken tokenizer" "$BISE" tokenize -m "$T/tekken.json" </dev/null
+
 ## Hugging Face's tokenizers
 
 if ! command -v node >/dev/null || [ ! -d "${TOKENIZERS:-/nowhere}/node_modules/tokenizers" ]; then

@@ -260,6 +260,21 @@ Test(added_tokens, contradictions_are_refused) {
         refuse(cases[i].json, strlen(cases[i].json), cases[i].message);
 }
 
+/* A few bytes of JSON cannot ask for millions of pieces. */
+Test(added_tokens, ids_far_beyond_the_tokenizer) {
+    static const char json[] = "{\"a\": 65799}"; /* 263 and 65536 more */
+    struct added_list l = {0};
+    struct proto pieces = {0}, rules = {0};
+    struct json *j = NULL;
+    cr_assert_eq(json_parse(&j, json, sizeof json - 1, "a.json", &err), BISE_OK);
+    cr_assert_eq(added_read(&l, ADDED_BY_TOKEN, json_root(j), "a.json", &err), BISE_OK);
+    cr_assert_eq(added_put(&l, tokenizer, 1 << 22, &pieces, &rules, &added, NULL, &err),
+                 BISE_ERR_FORMAT);
+    cr_assert(strstr(err.detail, "expected an id of the 65536 behind the tokenizer's 263 pieces"));
+    free(l.tokens);
+    json_close(&j);
+}
+
 Test(added_tokens, hostile_json_is_refused) {
     static const struct {
         const char *json, *message;
