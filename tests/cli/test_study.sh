@@ -113,10 +113,32 @@ else
     skipped "an eighth of the KV heads, an eighth of the cache" "no python3"
 fi
 
+## Chunks, and a text without end
+
+"$BISE" study chunk -m $demo -f "$T/text" --tokens 300 >"$T/table"
+same "chunks: exit code" 0 $?
+same "chunks: the same bits" 1 "$(grep -c '^holds ' "$T/table")"
+same "chunks: those that the text fills" "16 32 64 128 256" \
+    "$(awk '$1 ~ /^[0-9]+$/ && NF == 8 { print $1 }' "$T/table" | xargs)"
+"$BISE" study long -m $demo -f "$T/text" --tokens 2000 --json >"$T/json"
+if command -v python3 >/dev/null; then
+    expect "a text without end" python3 - "$T/json" <<'END'
+import json, sys
+found = json.load(open(sys.argv[1]))
+points = found["points"]
+assert [p["position"] for p in points] == [100 * (i + 1) for i in range(20)]
+assert found["window"] == 128 and found["ring"] < 2000
+END
+else
+    skipped "a text without end" "no python3"
+fi
+expect_exit "a text without end needs a window" 2 "has no window: expected --window N" \
+    "$BISE" study long -m $demo -f "$T/text" --window 0
+
 ## What is refused
 
-expect_exit "no experiment" 2 "expected one of gqa, window, cache" "$BISE" study
-expect_exit "no such experiment" 2 'expected one of gqa, window, cache, found "x"' "$BISE" study x
+expect_exit "no experiment" 2 "expected one of gqa, window, cache, chunk, long" "$BISE" study
+expect_exit "no such experiment" 2 'expected one of gqa, window, cache, chunk, long, found "x"' "$BISE" study x
 expect_exit "no text" 2 "expected either -p TEXT or -f FILE" "$BISE" study cache -m $demo
 expect_exit "a window too wide" 2 "--window: expected 1 to 256" "$BISE" study cache -m $demo -p a --window 257
 expect_exit "windows in words" 2 "--windows: expected up to" "$BISE" study window -m $demo -f "$T/text" --windows 16,x

@@ -15,8 +15,11 @@ static const struct {
     const char *name;
     int (*run)(struct study *s);
     bool reads; /* a text by a model */
-} experiments[] = {
-    {"gqa", study_gqa, false}, {"window", study_window, true}, {"cache", study_cache, true}};
+} experiments[] = {{"gqa", study_gqa, false},
+                   {"window", study_window, true},
+                   {"cache", study_cache, true},
+                   {"chunk", study_chunk, true},
+                   {"long", study_long, true}};
 #define N_EXPERIMENTS (sizeof experiments / sizeof experiments[0])
 
 static int open_model(struct study *s) {
@@ -60,8 +63,8 @@ int cmd_study(int argc, char **argv) {
          1, 4000},
         {"--windows", OPT_STRING, &s.windows, "LIST",
          "window: widths, 0 for none (default: 16, 32 ... the model's, 0)", 0, 0},
-        {"--tokens", OPT_INT, &s.tokens, "N", "window: tokens of the text at most (2048)", 64,
-         1 << 24},
+        {"--tokens", OPT_INT, &s.tokens, "N",
+         "window, chunk, long: tokens of the text at most (2048, 4096, 100000)", 64, 1e9},
         {"--shape", OPT_STRING, &s.shape, "SHAPE",
          "gqa: of the models, as bise synth has it (mistral-7b,layers=4)", 0, 0},
         {"--svg", OPT_STRING, &s.svg, "FILE", "cache: draw it, too", 0, 0},
@@ -79,13 +82,15 @@ int cmd_study(int argc, char **argv) {
                        "  window  perplexity, memory and speed of windows, and what is\n"
                        "          remembered over which distance\n"
                        "  cache   what lies where in the rolling cache, step by step, and whether\n"
-                       "          all that is promised of it holds (--window 4)",
+                       "          all that is promised of it holds (--window 4)\n"
+                       "  chunk   a long text read in chunks of different lengths: time, memory\n"
+                       "  long    100,000 tokens and more: memory and speed that stay the same",
                        &name, 1, &n_positional, &code))
         return code;
     while (name && i < N_EXPERIMENTS && strcmp(name, experiments[i].name) != 0)
         i++;
     if (!name || i == N_EXPERIMENTS)
-        return refuse(EXIT_USAGE, "expected one of gqa, window, cache%s%s%s",
+        return refuse(EXIT_USAGE, "expected one of gqa, window, cache, chunk, long%s%s%s",
                       name ? ", found \"" : "", name ? name : "", name ? "\"" : "");
     if (experiments[i].reads && !s.prompt == !s.file)
         return refuse(EXIT_USAGE, "expected either -p TEXT or -f FILE");

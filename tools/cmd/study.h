@@ -25,4 +25,9 @@ int study_gqa(struct study *s);
 /* What windows of different widths cost and gain on a text. */
 int study_window(struct study *s);
 
+/* What a chunk's length costs and gains. */
+int study_chunk(struct study *s);
+/* Memory and speed over a text that is longer than any context. */
+int study_long(struct study *s);
+
 #endif
