@@ -6,7 +6,10 @@
 #include <string.h>
 
 #define MAX_TABLE_STATES 60000u
-#define MAX_LENGTHS      (1u << 19)
+/* Behind \u; of 1 to 3 bytes, of 1 to 4 digits still to come; a row with these leading bytes. */
+enum { MEMO_CODE, MEMO_LEADS = 8, N_MEMOS };
+
+#define MAX_LENGTHS (1u << 19)
 
 /* A table being made: rows of 256, equal ones once unless they lie between characters. */
 struct rows {
@@ -17,7 +20,7 @@ struct rows {
     size_t n, cap;
     uint32_t *slots; /* 1 + row, 0: free */
     size_t n_slots;
-    uint32_t *memo; /* [n_states of a + 1][8] states of digits that all lead to one */
+    uint32_t *memo; /* [n_states of a + 1][N_MEMOS] by the state that all characters lead to */
     struct budget *budget;
 };
 
@@ -136,7 +139,7 @@ static uint32_t digits_state(struct rows *r, uint32_t s, enum digits form, uint3
     const uint32_t to = target(r, s, code, &last);
     const bool uniform = code + size - 1 <= last && code >= least &&
                          !is_unwritten(form, code, code + size - 1, false);
-    uint32_t *memo = &r->memo[(size_t)to * 8 + n + (form == HEXADECIMAL ? 3 : 0)];
+    uint32_t *memo = &r->memo[(size_t)to * N_MEMOS + n + (form == HEXADECIMAL ? 3 : 0)];
     if (uniform && (!to || *memo))
         return to ? *memo : 0;
     for (uint32_t i = 0; i < 1u << form && r->budget->left > 0; i++) {
@@ -162,13 +165,51 @@ static uint32_t lead_state(struct rows *r, uint32_t s, unsigned lead) {
     return digits_state(r, s, CONTINUATIONS, (lead & 7) << 18, 3, 0x10000);
 }
 
+/* Whether all characters from lo to hi lead to the same state. */
+static bool leads_all(const struct rows *r, uint32_t s, uint32_t lo, uint32_t hi, uint32_t *to) {
+    uint32_t last;
+    *to = target(r, s, lo, &last);
+    return last >= hi;
+}
+
+/* Behind \u. */
+static uint32_t code_state(struct rows *r, uint32_t s) {
+    uint32_t to, control;
+    const bool uniform =
+        leads_all(r, s, 0x7f, 0xffff, &to) && leads_all(r, s, 0, 0x1f, &control) && control == to;
+    uint32_t *const memo = &r->memo[(size_t)to * N_MEMOS + MEMO_CODE];
+    if (uniform && (!to || *memo))
+        return to ? *memo : 0;
+    const uint32_t state = digits_state(r, s, HEXADECIMAL, 0, 4, 0);
+    if (uniform)
+        *memo = state;
+    return state;
+}
+
 static uint32_t escape_state(struct rows *r, uint32_t s) {
     static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
     uint32_t row[256] = {0}, last;
     for (size_t i = 0; letters[i]; i++)
         row[(uint8_t)letters[i]] = target(r, s, (uint8_t)meanings[i], &last);
-    row['u'] = digits_state(r, s, HEXADECIMAL, 0, 4, 0);
+    row['u'] = code_state(r, s);
     return row_state(r, row);
+}
+
+/* The bytes that begin a character beyond ASCII. */
+static void put_leads(struct rows *r, uint32_t s, uint32_t *row) {
+    uint32_t to;
+    const bool uniform = leads_all(r, s, 0x80, CHARACTER_MAX, &to);
+    uint32_t *const like = &r->memo[(size_t)to * N_MEMOS + MEMO_LEADS];
+    if (uniform && !to)
+        return;
+    if (uniform && *like) {
+        memcpy(row + 0xc2, r->next + 256 * (size_t)*like + 0xc2, 0x33 * sizeof *row);
+        return;
+    }
+    for (unsigned lead = 0xc2; lead <= 0xf4; lead++)
+        row[lead] = lead_state(r, s, lead);
+    if (uniform)
+        *like = s + 1;
 }
 
 /* ---- tables ---- */
@@ -186,8 +227,7 @@ static void put_rows(struct rows *r, enum lexeme_form form, uint32_t final) {
         if (form == LEXEME_STRING) {
             row['"'] = r->a->accepts[s] ? final : 0;
             row['\\'] = escape_state(r, s);
-            for (unsigned lead = 0xc2; lead <= 0xf4; lead++)
-                row[lead] = lead_state(r, s, lead);
+            put_leads(r, s, row);
         } else {
             r->accepts[s + 1] = r->a->accepts[s];
         }
@@ -343,7 +383,7 @@ static bool make_table(struct rows *r, struct table *t, enum lexeme_form form,
         if (r->n = r->cap, !grow_rows(r))
             return false;
     r->n = form == LEXEME_STRING ? n + 2 : n + 1;
-    r->memo = calloc(8 * ((size_t)n + 1), sizeof *r->memo);
+    r->memo = calloc(N_MEMOS * ((size_t)n + 1), sizeof *r->memo);
     if (!r->memo)
         return false;
     memset(r->next, 0, r->n * 256 * sizeof *r->next);

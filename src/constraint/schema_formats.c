@@ -27,6 +27,15 @@
 #define ATOM  "[0-9A-Za-z!#$%&'*+/=?^_`{|}~-]+"
 #define EMAIL ATOM "(?:\\." ATOM ")*@(?:" LABEL "\\.)+" LABEL
 
+/* Names in ASCII: none of the labels has hyphens as its third and fourth character, as those of
+ * other scripts do (xn--), of which not all are valid. */
+#define FIRST "[0-9A-Za-z]"
+#define INNER "[0-9A-Za-z-]"
+#define PLAIN_LABEL                                                                                \
+    "(?:" FIRST "|" FIRST FIRST "|" FIRST INNER FIRST "|" FIRST INNER FIRST INNER "{0,59}" FIRST   \
+    "|" FIRST INNER "-" FIRST "(?:" INNER "{0,58}" FIRST ")?)"
+#define HOSTNAME "^" PLAIN_LABEL "(?:\\." PLAIN_LABEL ")*$"
+
 #define PCT       "%[0-9A-Fa-f]{2}"
 #define PCHAR     "(?:[0-9A-Za-z._~!$&'()*+,;=:@-]|" PCT ")"
 #define NO_COLON  "(?:[0-9A-Za-z._~!$&'()*+,;=@-]|" PCT ")"
@@ -72,8 +81,8 @@ static const struct format {
      false, 0},
     {"email", "^" EMAIL "$", false, 0},
     {"idn-email", "^" EMAIL "$", false, 0},
-    {"hostname", "^" LABEL "(?:\\." LABEL ")*$", false, 253},
-    {"idn-hostname", "^" LABEL "(?:\\." LABEL ")*$", false, 253},
+    {"hostname", HOSTNAME, false, 253},
+    {"idn-hostname", HOSTNAME, false, 253},
     {"ipv4", "^" IPV4 "$", true, 0},
     {"ipv6", "^" IPV6 "$", false, 0},
     {"uri", "^" URI "$", false, 0},

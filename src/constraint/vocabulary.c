@@ -39,6 +39,28 @@ static size_t common_prefix(const struct piece *a, const struct piece *b) {
     return n;
 }
 
+/* By their first two bytes, then what is left in each of these piles. */
+static bool sort_pieces(struct piece *pieces, size_t n) {
+    uint32_t *ends = calloc(65537, sizeof *ends);
+    struct piece *sorted = malloc((n + 1) * sizeof *sorted);
+    if (ends && sorted) {
+        for (size_t i = 0; i < n; i++)
+            ends[(pieces[i].key >> 48) + 1]++;
+        for (size_t i = 0; i < 65536; i++)
+            ends[i + 1] += ends[i];
+        for (size_t i = 0; i < n; i++)
+            sorted[ends[pieces[i].key >> 48]++] = pieces[i];
+        for (size_t i = 0, first = 0; i < 65536; first = ends[i++])
+            if (ends[i] > first + 1)
+                qsort(sorted + first, ends[i] - first, sizeof *sorted, compare_pieces);
+        memcpy(pieces, sorted, n * sizeof *pieces);
+    }
+    const bool good = ends && sorted;
+    free(ends);
+    free(sorted);
+    return good;
+}
+
 /* Lays the nodes of sorted pieces out. path [longest + 1]: nodes on the way to the last one. */
 static void put_nodes(struct vocabulary *v, const struct piece *pieces, size_t n, uint32_t *path) {
     size_t depth = 0;
@@ -88,9 +110,9 @@ bool vocabulary_open(struct vocabulary *v, const struct tokenizer *t, size_t n_v
     v->skips = malloc((n_bytes + 1) * sizeof *v->skips);
     v->firsts = malloc((n_bytes + 2) * sizeof *v->firsts);
     v->ids = malloc((n + 1) * sizeof *v->ids);
-    const bool good = pieces && path && v->bytes && v->depths && v->skips && v->firsts && v->ids;
+    const bool good = pieces && path && v->bytes && v->depths && v->skips && v->firsts && v->ids &&
+                      sort_pieces(pieces, n);
     if (good) {
-        qsort(pieces, n, sizeof *pieces, compare_pieces);
         v->bytes[0] = 0;
         v->depths[0] = 0;
         v->firsts[0] = v->firsts[1] = 0;
