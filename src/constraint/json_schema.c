@@ -22,7 +22,7 @@
 /* Whether a value is in the case; one of which that is not known is refused. */
 static bool is_allowed(struct schema *s, const struct schema_case *c, const struct fact *from,
                        const struct json_value *v) {
-    const enum verdict good = schema_case_allows(s, c, v);
+    const enum verdict good = schema_case_allows(s, c, from, v);
     if (good == VERDICT_UNKNOWN)
         schema_unsupported(s, from->v,
                            "whether this value matches what stands beside it is not "
@@ -185,7 +185,7 @@ static void put_goal(struct schema *s, size_t index) {
 
 /* Blanks between parts: at most one space, or a line end and what indents the next line. */
 static void put_spaces(struct schema *s) {
-    const struct char_class blanks = {.n = 2, .ranges = {{' ', ' '}, {'\t', '\t'}}};
+    static const struct char_class blanks = {.n = 2, .ranges = {{' ', ' '}, {'\t', '\t'}}};
     const size_t mark = builder_mark(&s->b);
     s->space = builder_rule(&s->b);
     s->gap = builder_rule(&s->b);
@@ -306,22 +306,42 @@ static bool are_disjoint(struct document *d, need a, need b) {
     return disjoint;
 }
 
-static bool disjoint(struct document *d, need a, need b) {
-    const struct pair key = {a < b ? a : b, a < b ? b : a, false};
-    for (size_t i = 0; i < d->n_pairs; i++)
-        if (d->pairs[i].a == key.a && d->pairs[i].b == key.b)
-            return d->pairs[i].disjoint;
-    const bool found = are_disjoint(d, key.a, key.b);
-    if (d->n_pairs == d->cap_pairs) {
-        struct pair *grown = realloc(d->pairs, (2 * d->cap_pairs + 16) * sizeof *grown);
-        if (!grown)
-            return found; /* only not remembered */
-        d->pairs = grown;
-        d->cap_pairs = 2 * d->cap_pairs + 16;
+static uint64_t hash_pair(need a, need b) {
+    const uint64_t h = ((uint64_t)a << 32 | b) * 0x9e3779b97f4a7c15u;
+    return h ^ h >> 32;
+}
+
+/* Twice as many slots for pairs that have been compared; false without memory. */
+static bool grow_pairs(struct document *d) {
+    const size_t cap = d->cap_pairs ? 2 * d->cap_pairs : 256;
+    struct pair *pairs = calloc(cap, sizeof *pairs);
+    for (size_t i = 0; pairs && i < d->cap_pairs; i++) {
+        size_t slot = hash_pair(d->pairs[i].a, d->pairs[i].b) & (cap - 1);
+        while (d->pairs[i].known && pairs[slot].known)
+            slot = (slot + 1) & (cap - 1);
+        if (d->pairs[i].known)
+            pairs[slot] = d->pairs[i];
     }
-    d->pairs[d->n_pairs] = key;
-    d->pairs[d->n_pairs++].disjoint = found;
-    return found;
+    if (!pairs)
+        return false;
+    free(d->pairs);
+    d->pairs = pairs;
+    d->cap_pairs = cap;
+    return true;
+}
+
+static bool disjoint(struct document *d, need a, need b) {
+    struct pair key = {a < b ? a : b, a < b ? b : a, true, false};
+    if (2 * (d->n_pairs + 1) > d->cap_pairs && !grow_pairs(d))
+        return false;
+    size_t slot = hash_pair(key.a, key.b) & (d->cap_pairs - 1);
+    for (; d->pairs[slot].known; slot = (slot + 1) & (d->cap_pairs - 1))
+        if (d->pairs[slot].a == key.a && d->pairs[slot].b == key.b)
+            return d->pairs[slot].disjoint;
+    key.disjoint = are_disjoint(d, key.a, key.b); /* compares no others on the way */
+    d->pairs[slot] = key;
+    d->n_pairs++;
+    return key.disjoint;
 }
 
 /* ---- documents ---- */
@@ -345,6 +365,8 @@ static void document_close(struct document *d) {
             automaton_free(d->patterns[m][i]);
         free(d->patterns[m]);
     }
+    for (size_t i = 0; i < SCHEMA_MAX_FORMATS; i++)
+        automaton_free(d->formats[i]);
     free(d->parents);
     free(d->pairs);
 }

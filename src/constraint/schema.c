@@ -236,7 +236,12 @@ static const struct json_value *follow_pointer(const struct json_value *v, const
 }
 
 /* The schema whose $anchor (or, as of draft 4 to 7, $id "#name") that is. */
-static const struct json_value *find_anchor(const struct json_value *root, const char *name) {
+static const struct json_value *find_anchor(struct schema *s, const char *name) {
+    const struct json_value *const root = s->doc->root;
+    if (!budget_take(&s->doc->budget, root->span)) {
+        schema_too_much(s, NULL);
+        return NULL;
+    }
     for (size_t i = 0; i < root->span; i++) {
         const struct json_value *v = &root[i];
         const struct json_value *id = json_get(v, "$id");
@@ -278,7 +283,7 @@ const struct json_value *schema_resolve(struct schema *s, const struct json_valu
         }
     fragment = fragment ? fragment + 1 : "";
     found = !*fragment || *fragment == '/' ? follow_pointer(d->root, fragment)
-                                           : find_anchor(d->root, fragment);
+                                           : find_anchor(s, fragment);
     if (!found)
         schema_fail(s, ref, "there is no %.100s", ref->string);
     return found;
@@ -391,7 +396,8 @@ uint32_t schema_new_rule(struct schema *s, size_t mark) {
 }
 
 void schema_put_nothing(struct schema *s) {
-    builder_put_class(&s->b, &(struct char_class){.n = 0});
+    static const struct char_class none = {.n = 0};
+    builder_put_class(&s->b, &none);
 }
 
 void schema_put_string(struct schema *s, const char *string, size_t len) {

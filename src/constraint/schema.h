@@ -15,8 +15,9 @@
 #include "src/base/json.h"
 #include "src/constraint/grammar_build.h"
 
-#define SCHEMA_MAX_NOTES 24
-#define SCHEMA_MAX_COUNT 1000000 /* of items, characters, properties */
+#define SCHEMA_MAX_NOTES   24
+#define SCHEMA_MAX_FORMATS 32
+#define SCHEMA_MAX_COUNT   1000000 /* of items, characters, properties */
 
 enum schema_type {
     TYPE_NULL = 1,
@@ -41,6 +42,7 @@ struct document {
     const struct json_value *root;
     uint32_t *parents;              /* [root->span] index of the value each lies in */
     struct automaton **patterns[2]; /* [mode][root->span] of patterns, NULL: not yet */
+    struct automaton *formats[SCHEMA_MAX_FORMATS]; /* by their place in the list, likewise */
     struct budget budget;
     struct {
         const char *name;
@@ -50,8 +52,8 @@ struct document {
     bool more_notes;
     struct pair {
         need a, b;
-        bool disjoint;
-    } * pairs; /* pairs of schemas that have been compared */
+        bool known, disjoint;
+    } * pairs; /* [cap_pairs] pairs of schemas that have been compared, by hash */
     size_t n_pairs, cap_pairs;
     /* Whether certainly no value matches both; set by whoever knows how to compile. */
     bool (*disjoint)(struct document *d, need a, need b);

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #define MAX_CASES   512
-#define MAX_CHOICES 48 /* one inside of the other: each a frame of find_from */
+#define MAX_GOALS   20000 /* cases that are goals of their own */
+#define MAX_CHOICES 24    /* one inside of the other: each a frame of find_from */
 #define MAX_ONE_OF  120
 
 /* What is still to be looked at for one case. */
@@ -283,67 +284,78 @@ static void apply(struct schema *s, struct branch *b, const struct json_value *v
 
 static void find_from(struct schema *s, struct branch *b, struct schema_cases *out, int depth);
 
-/* A copy of b as another way to go; find_from and free_branch are due if it is made. */
-static bool begin_option(struct schema *s, const struct branch *b, struct branch *option) {
-    if (b->dead || !copy_branch(s, option, b)) {
+/* A copy of b as another way to go, for end_option or drop_option; NULL where there is none. On the
+ * heap: choices inside each other take no stack for them. */
+static struct branch *begin_option(struct schema *s, const struct branch *b) {
+    struct branch *option = b->dead ? NULL : malloc(sizeof *option);
+    if (!option) {
         if (!b->dead)
-            free_branch(option);
-        return false;
+            schema_no_memory(s);
+        return NULL;
     }
-    return true;
+    if (copy_branch(s, option, b))
+        return option;
+    free_branch(option);
+    free(option);
+    return NULL;
+}
+
+static void drop_option(struct branch *option) {
+    free_branch(option);
+    free(option);
 }
 
 static void end_option(struct schema *s, struct branch *option, struct schema_cases *out,
                        int depth) {
     find_from(s, option, out, depth + 1);
-    free_branch(option);
+    drop_option(option);
 }
 
 static void choose_any(struct schema *s, const struct branch *b, const struct pending *p,
                        struct schema_cases *out, int depth) {
-    struct branch option;
+    struct branch *option;
     for (const struct json_value *v = json_first(p->v); v && schema_ok(s); v = json_next(p->v, v)) {
-        if (!begin_option(s, b, &option))
+        if (!(option = begin_option(s, b)))
             return;
-        push_schema(s, &option, v, p->negated, p);
-        end_option(s, &option, out, depth);
+        push_schema(s, option, v, p->negated, p);
+        end_option(s, option, out, depth);
     }
 }
 
 /* One and no other: the others are negated where a value may match both. */
 static void choose_one(struct schema *s, const struct branch *b, const struct pending *p,
                        struct schema_cases *out, int depth) {
-    struct branch option;
+    struct branch *option;
     if (p->v->len > MAX_ONE_OF) {
         schema_unsupported(s, p->v, "more than %d branches of oneOf are not supported", MAX_ONE_OF);
         return;
     }
     for (const struct json_value *v = json_first(p->v); v && schema_ok(s); v = json_next(p->v, v)) {
-        if (!begin_option(s, b, &option))
+        if (!(option = begin_option(s, b)))
             return;
         for (const struct json_value *w = json_first(p->v); w; w = json_next(p->v, w))
             if (w != v && !s->doc->disjoint(s->doc, need_of(s, v, false), need_of(s, w, false)))
-                push_schema(s, &option, w, true, p);
-        push_schema(s, &option, v, false, p);
-        end_option(s, &option, out, depth);
+                push_schema(s, option, w, true, p);
+        push_schema(s, option, v, false, p);
+        end_option(s, option, out, depth);
     }
 }
 
 static void choose_condition(struct schema *s, const struct branch *b, const struct pending *p,
                              struct schema_cases *out, int depth) {
     const struct json_value *const condition = json_get(p->v, "if");
-    struct branch option;
+    struct branch *option;
     for (int holds = 1; holds >= 0 && schema_ok(s); holds--) {
         const struct json_value *then = json_get(p->v, holds ? "then" : "else");
-        if (!begin_option(s, b, &option))
+        if (!(option = begin_option(s, b)))
             return;
         if (then)
-            push_schema(s, &option, then, p->negated, p);
+            push_schema(s, option, then, p->negated, p);
         if (then || !p->negated) {
-            push_schema(s, &option, condition, !holds, p);
-            end_option(s, &option, out, depth);
+            push_schema(s, option, condition, !holds, p);
+            end_option(s, option, out, depth);
         } else {
-            free_branch(&option);
+            drop_option(option);
         }
     }
 }
@@ -351,43 +363,43 @@ static void choose_condition(struct schema *s, const struct branch *b, const str
 /* A property that something depends on (p->v, a member): it is absent, or what depends holds. */
 static void choose_dependent(struct schema *s, const struct branch *b, const struct pending *p,
                              struct schema_cases *out, int depth) {
-    struct branch option;
+    struct branch *option;
     for (int present = 0; present < 2 && schema_ok(s); present++) {
-        if (!begin_option(s, b, &option))
+        if (!(option = begin_option(s, b)))
             return;
-        add_fact(s, &option, present ? FACT_PRESENT : FACT_ABSENT, p->v)->by_key = true;
+        add_fact(s, option, present ? FACT_PRESENT : FACT_ABSENT, p->v)->by_key = true;
         if (present) {
-            option.c.types &= TYPE_OBJECT;
+            option->c.types &= TYPE_OBJECT;
             if (p->v->kind == JSON_ARRAY)
-                put_required(s, &option, p->v);
+                put_required(s, option, p->v);
             else if (p->v->kind == JSON_STRING)
-                add_fact(s, &option, FACT_PRESENT, p->v);
+                add_fact(s, option, FACT_PRESENT, p->v);
             else
-                push_schema(s, &option, p->v, false, p);
+                push_schema(s, option, p->v, false, p);
         }
-        end_option(s, &option, out, depth);
+        end_option(s, option, out, depth);
     }
 }
 
 /* oneOf negated: none of them, or two. */
 static void choose_none_or_two(struct schema *s, const struct branch *b, const struct pending *p,
                                struct schema_cases *out, int depth) {
-    struct branch option;
-    if (begin_option(s, b, &option)) {
+    struct branch *option;
+    if ((option = begin_option(s, b))) {
         for (const struct json_value *v = json_first(p->v); v; v = json_next(p->v, v))
-            push_schema(s, &option, v, true, p);
-        end_option(s, &option, out, depth);
+            push_schema(s, option, v, true, p);
+        end_option(s, option, out, depth);
     }
     for (const struct json_value *v = json_first(p->v); v; v = json_next(p->v, v))
         for (const struct json_value *w = json_next(p->v, v); w; w = json_next(p->v, w)) {
             if (!schema_ok(s) ||
                 s->doc->disjoint(s->doc, need_of(s, v, false), need_of(s, w, false)))
                 continue;
-            if (!begin_option(s, b, &option))
+            if (!(option = begin_option(s, b)))
                 return;
-            push_schema(s, &option, v, false, p);
-            push_schema(s, &option, w, false, p);
-            end_option(s, &option, out, depth);
+            push_schema(s, option, v, false, p);
+            push_schema(s, option, w, false, p);
+            end_option(s, option, out, depth);
         }
 }
 
@@ -404,20 +416,20 @@ struct refusal {
 };
 
 /* A way not to hold, for values of these types. */
-static bool begin_refusal(struct refusal *r, struct branch *option, unsigned types) {
+static struct branch *begin_refusal(struct refusal *r, unsigned types) {
     r->n++;
-    if (!schema_ok(r->s) || !begin_option(r->s, r->b, option))
-        return false;
-    option->c.types &= types;
-    return true;
+    struct branch *option = schema_ok(r->s) ? begin_option(r->s, r->b) : NULL;
+    if (option)
+        option->c.types &= types;
+    return option;
 }
 
 static void refuse_fact(struct refusal *r, unsigned types, struct fact f) {
-    struct branch option;
-    if (!begin_refusal(r, &option, types))
+    struct branch *option;
+    if (!(option = begin_refusal(r, types)))
         return;
-    *add_fact(r->s, &option, f.kind, f.v) = f;
-    end_option(r->s, &option, r->out, r->depth);
+    *add_fact(r->s, option, f.kind, f.v) = f;
+    end_option(r->s, option, r->out, r->depth);
 }
 
 static void refuse_count(struct refusal *r, unsigned types, enum fact_kind kind,
@@ -464,13 +476,13 @@ static void refuse_objects(struct refusal *r, const struct json_value *v) {
     for (const struct json_value *n = json_first(required); n; n = json_next(required, n))
         refuse_fact(r, TYPE_OBJECT, (struct fact){.kind = FACT_ABSENT, .v = n});
     for (const struct json_value *p = json_first(properties); p; p = json_next(properties, p)) {
-        struct branch option;
+        struct branch *option;
         if ((p->kind == JSON_BOOL && p->boolean) || (p->kind == JSON_OBJECT && !p->len) ||
-            !begin_refusal(r, &option, TYPE_OBJECT))
+            !(option = begin_refusal(r, TYPE_OBJECT)))
             continue;
-        add_fact(r->s, &option, FACT_PRESENT, p)->by_key = true;
-        add_fact(r->s, &option, FACT_PROPERTY, p)->need = need_of(r->s, p, true);
-        end_option(r->s, &option, r->out, r->depth);
+        add_fact(r->s, option, FACT_PRESENT, p)->by_key = true;
+        add_fact(r->s, option, FACT_PROPERTY, p)->need = need_of(r->s, p, true);
+        end_option(r->s, option, r->out, r->depth);
     }
     for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++) {
         const struct json_value *k = json_get(v, beyond[i]);
@@ -520,38 +532,38 @@ static void refuse_strings(struct refusal *r, const struct json_value *v) {
 static void refuse_applicators(struct refusal *r, const struct json_value *v) {
     struct schema *s = r->s;
     const struct json_value *m;
-    struct branch option;
-    if ((m = json_get(v, "$ref")) && begin_refusal(r, &option, TYPE_ANY)) {
+    struct branch *option;
+    if ((m = json_get(v, "$ref")) && (option = begin_refusal(r, TYPE_ANY))) {
         m = schema_resolve(s, v);
         if (m)
-            push_schema(s, &option, m, true, &r->p);
-        end_option(s, &option, r->out, r->depth);
+            push_schema(s, option, m, true, &r->p);
+        end_option(s, option, r->out, r->depth);
     }
-    if ((m = json_get(v, "not")) && begin_refusal(r, &option, TYPE_ANY)) {
-        push_schema(s, &option, m, false, &r->p);
-        end_option(s, &option, r->out, r->depth);
+    if ((m = json_get(v, "not")) && (option = begin_refusal(r, TYPE_ANY))) {
+        push_schema(s, option, m, false, &r->p);
+        end_option(s, option, r->out, r->depth);
     }
-    if ((m = json_get(v, "anyOf")) && begin_refusal(r, &option, TYPE_ANY)) {
+    if ((m = json_get(v, "anyOf")) && (option = begin_refusal(r, TYPE_ANY))) {
         for (const struct json_value *one = json_first(m); one; one = json_next(m, one))
-            push_schema(s, &option, one, true, &r->p);
-        end_option(s, &option, r->out, r->depth);
+            push_schema(s, option, one, true, &r->p);
+        end_option(s, option, r->out, r->depth);
     }
-    if ((m = json_get(v, "allOf")) && begin_refusal(r, &option, TYPE_ANY)) {
-        push(s, &option, (struct pending){ANY_OF, m, true, r->p.from, 0});
-        end_option(s, &option, r->out, r->depth);
+    if ((m = json_get(v, "allOf")) && (option = begin_refusal(r, TYPE_ANY))) {
+        push(s, option, (struct pending){ANY_OF, m, true, r->p.from, 0});
+        end_option(s, option, r->out, r->depth);
     }
     if ((m = json_get(v, "oneOf"))) {
         if (s->checking) /* too wide rather than too narrow */
             r->missed = m;
-        else if (begin_refusal(r, &option, TYPE_ANY)) {
-            push(s, &option, (struct pending){NONE_OR_TWO, m, false, r->p.from, 0});
-            end_option(s, &option, r->out, r->depth);
+        else if ((option = begin_refusal(r, TYPE_ANY))) {
+            push(s, option, (struct pending){NONE_OR_TWO, m, false, r->p.from, 0});
+            end_option(s, option, r->out, r->depth);
         }
     }
     if (json_get(v, "if") && (json_get(v, "then") || json_get(v, "else")) &&
-        begin_refusal(r, &option, TYPE_ANY)) {
-        push(s, &option, (struct pending){CONDITION, v, true, r->p.from, 0});
-        end_option(s, &option, r->out, r->depth);
+        (option = begin_refusal(r, TYPE_ANY))) {
+        push(s, option, (struct pending){CONDITION, v, true, r->p.from, 0});
+        end_option(s, option, r->out, r->depth);
     }
 }
 
@@ -564,9 +576,9 @@ static void choose_refusal(struct schema *s, const struct branch *b, const struc
     bool object, array;
     schema_look_at_keywords(s, v, &object, &array);
     if (json_get(v, "type")) {
-        struct branch option;
-        if (begin_refusal(&r, &option, ~schema_types(s, v) & TYPE_ANY))
-            end_option(s, &option, out, depth);
+        struct branch *option;
+        if ((option = begin_refusal(&r, ~schema_types(s, v) & TYPE_ANY)))
+            end_option(s, option, out, depth);
     }
     struct branch values = {.c = {.n = 0}};
     put_values_facts(s, &values, v, true);
@@ -579,10 +591,10 @@ static void choose_refusal(struct schema *s, const struct branch *b, const struc
     refuse_objects(&r, v);
     refuse_applicators(&r, v);
     if (r.missed && s->checking) { /* as if it could always be violated */
-        struct branch option;
+        struct branch *option;
         s->uncertain = true;
-        if (begin_option(s, b, &option))
-            end_option(s, &option, out, depth);
+        if ((option = begin_option(s, b)))
+            end_option(s, option, out, depth);
     } else if (r.missed && !r.n) {
         schema_no_opposite(s, r.missed);
     } else if (r.missed && !s->doc->left_out) {
@@ -595,7 +607,7 @@ static void choose_refusal(struct schema *s, const struct branch *b, const struc
 static void add_case(struct schema *s, struct branch *b, struct schema_cases *out) {
     if (!b->c.types || !schema_ok(s))
         return;
-    if (out->n == MAX_CASES) {
+    if (out->n >= (b->c.is_goal ? MAX_GOALS : MAX_CASES)) {
         schema_unsupported(s, b->n_trail ? b->trail[0].v : NULL,
                            "more than %d combinations of anyOf, oneOf and the like are not "
                            "supported",

@@ -67,7 +67,7 @@
 #define R_GROUP "\\((?:\\?:)?(?:" R_ITEM ")*(?:\\|(?:" R_ITEM ")*)*\\)[*+?]?"
 #define REGEX   "\\^?(?:" R_ITEM "|" R_GROUP ")*(?:\\|(?:" R_ITEM "|" R_GROUP ")*)*\\$?"
 
-static const struct format {
+static const struct {
     const char *name, *pattern;
     bool exact;
     uint32_t max; /* characters; 0: any number */
@@ -99,12 +99,24 @@ static const struct format {
     {"byte", "^(?:[0-9A-Za-z+/]{4})*(?:[0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?$", false, 0},
 };
 
-const char *schema_format(const struct json_value *format, bool *exact, uint32_t *max) {
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
-        if (json_is(format, formats[i].name)) {
-            *exact = formats[i].exact;
-            *max = formats[i].max ? formats[i].max : REPEAT_FOREVER;
-            return formats[i].pattern;
-        }
-    return NULL;
+#define N_FORMATS (sizeof formats / sizeof formats[0])
+_Static_assert(N_FORMATS <= SCHEMA_MAX_FORMATS, "room for all formats");
+
+bool schema_format(struct schema *s, const struct json_value *format, struct format *out) {
+    struct budget *budget = &s->doc->budget;
+    size_t i = 0, at;
+    const char *fault;
+    while (i < N_FORMATS && !json_is(format, formats[i].name))
+        i++;
+    if (i == N_FORMATS)
+        return false;
+    const char *const pattern = formats[i].pattern;
+    struct automaton **kept = &s->doc->formats[i];
+    if (!*kept)
+        *kept = automaton_regex(pattern, strlen(pattern), REGEX_NARROW, budget, &fault, &at);
+    if (!*kept)
+        schema_too_much(s, format);
+    *out =
+        (struct format){*kept, formats[i].exact, formats[i].max ? formats[i].max : REPEAT_FOREVER};
+    return true;
 }

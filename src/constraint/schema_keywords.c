@@ -70,11 +70,14 @@ static const struct keyword {
     {"$recursiveRef", REFUSED},
 };
 
-static enum group group_of(const struct json_value *member) {
-    for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++)
-        if (strcmp(keywords[i].name, member->key) == 0)
-            return keywords[i].group;
-    return NOTED;
+#define N_KEYWORDS (sizeof keywords / sizeof keywords[0])
+
+/* Its index; N_KEYWORDS of an unknown one. */
+static size_t find_keyword(const struct json_value *member) {
+    size_t i = 0;
+    while (i < N_KEYWORDS && strcmp(keywords[i].name, member->key) != 0)
+        i++;
+    return i;
 }
 
 /* Keywords whose values are objects. */
@@ -90,17 +93,23 @@ static void check_kind(struct schema *s, const struct json_value *m) {
 
 void schema_look_at_keywords(struct schema *s, const struct json_value *v, bool *object,
                              bool *array) {
+    bool seen[N_KEYWORDS] = {false};
     *object = *array = false;
-    for (const struct json_value *m = json_first(v); m; m = json_next(v, m)) {
-        const enum group group = group_of(m);
+    if (!budget_take(&s->doc->budget, 4 * v->len)) /* keywords are looked for one by one */
+        schema_too_much(s, v);
+    for (const struct json_value *m = json_first(v); m && schema_ok(s); m = json_next(v, m)) {
+        const size_t i = find_keyword(m);
+        const enum group group = i < N_KEYWORDS ? keywords[i].group : NOTED;
         *object |= group == OBJECT;
         *array |= group == ARRAY;
-        if (group == NOTED && !(v == s->doc->root && strcmp(m->key, "$id") == 0))
+        if ((group == NOTED && !(v == s->doc->root && strcmp(m->key, "$id") == 0)) ||
+            strcmp(m->key, "nullable") == 0)
             schema_note(s, m->key, false);
-        if (strcmp(m->key, "nullable") == 0)
-            schema_note(s, m->key, false);
-        if (json_get(v, m->key) != m)
-            schema_fail(s, v, "\"%.60s\" comes twice", m->key);
+        if (i == N_KEYWORDS)
+            continue;
+        if (seen[i])
+            schema_fail(s, v, "\"%s\" comes twice", m->key);
+        seen[i] = true;
         check_kind(s, m);
         const bool harmless = m->kind == JSON_BOOL && m->boolean;
         if (group == REFUSED && !(harmless && strcmp(m->key, "unevaluatedItems") == 0))

@@ -184,7 +184,7 @@ static void find_needs_of(struct object *o, size_t fact, uint32_t *evaluated) {
     const struct json_value *others = json_get(v, "additionalProperties");
     const struct json_value *names = json_get(v, "propertyNames");
     const unsigned scopes = o->c->facts[fact].scopes;
-    if (!budget_take(&s->doc->budget, o->n)) {
+    if (!budget_take(&s->doc->budget, o->n * (1 + 4 * o->n_patterns))) {
         schema_too_much(s, v);
         return;
     }

@@ -41,25 +41,16 @@ static void restrict_to(struct schema *s, struct automaton **a, const struct aut
 
 static void restrict_to_format(struct schema *s, struct automaton **a,
                                const struct json_value *format, uint32_t *max) {
-    bool exact;
-    uint32_t most = 0;
-    const char *fault, *pattern = schema_format(format, &exact, &most);
-    size_t at;
-    if (!pattern) {
-        static const char *const of_numbers[] = {"int32", "int64"};
-        for (size_t i = 0; i < 2; i++)
-            if (json_is(format, of_numbers[i]))
-                return;
-        schema_note(s, format->string, true);
+    struct format f;
+    if (!schema_format(s, format, &f)) {
+        if (!json_is(format, "int32") && !json_is(format, "int64")) /* those are about numbers */
+            schema_note(s, format->string, true);
         return;
     }
-    if (s->checking && !exact)
+    if (s->checking && !f.exact)
         return;
-    *max = most < *max ? most : *max;
-    struct automaton *b =
-        automaton_regex(pattern, strlen(pattern), REGEX_NARROW, &s->doc->budget, &fault, &at);
-    restrict_to(s, a, b, false);
-    automaton_free(b);
+    *max = f.max < *max ? f.max : *max;
+    restrict_to(s, a, f.automaton, false);
 }
 
 struct automaton *schema_strings_of(struct schema *s, const struct fact *f, bool others) {

@@ -8,9 +8,14 @@
  * failure. */
 const struct automaton *schema_pattern(struct schema *s, const struct json_value *pattern,
                                        enum regex_mode mode);
-/* A known format's pattern; NULL if it is none. exact: whether validators agree on it; max:
- * characters, at most. */
-const char *schema_format(const struct json_value *format, bool *exact, uint32_t *max);
+/* What strings a format means. */
+struct format {
+    const struct automaton *automaton; /* the document's; NULL after a failure */
+    bool exact;                        /* whether validators agree on it */
+    uint32_t max;                      /* characters, at most */
+};
+/* False for a format that is not known. */
+bool schema_format(struct schema *s, const struct json_value *format, struct format *out);
 
 /* All of a case's facts about strings; NULL where there are none, or after a failure. The limits
  * of lengths come along: out of a language of its own, they would be large. */

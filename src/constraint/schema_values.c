@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_DEPTH 40 /* schemas inside each other: each a frame */
+#define MAX_DEPTH 20 /* schemas inside each other: each a frame */
 
 static enum verdict both(enum verdict a, enum verdict b) {
     if (a == VERDICT_NO || b == VERDICT_NO)
@@ -87,22 +87,14 @@ static enum verdict matches(struct schema *s, const struct json_value *pattern, 
 
 static enum verdict has_format(struct schema *s, const struct json_value *format,
                                const struct json_value *x) {
-    bool exact;
-    uint32_t max;
-    const char *fault, *pattern = schema_format(format, &exact, &max);
-    size_t at;
-    if (!pattern)
+    struct format f;
+    if (!schema_format(s, format, &f))
         return VERDICT_YES;
-    if (count_characters(x) > max)
+    if (count_characters(x) > f.max)
         return VERDICT_NO;
-    struct automaton *a =
-        automaton_regex(pattern, strlen(pattern), REGEX_NARROW, &s->doc->budget, &fault, &at);
-    const enum verdict good = !a                                        ? VERDICT_UNKNOWN
-                              : automaton_accepts(a, x->string, x->len) ? VERDICT_YES
-                              : exact                                   ? VERDICT_NO
-                                                                        : VERDICT_UNKNOWN;
-    automaton_free(a);
-    return good;
+    if (f.automaton && automaton_accepts(f.automaton, x->string, x->len))
+        return VERDICT_YES;
+    return f.automaton && f.exact ? VERDICT_NO : VERDICT_UNKNOWN;
 }
 
 static enum verdict is_within(const struct json_value *bound, bool below, bool strict,
@@ -196,7 +188,9 @@ static enum verdict check_contains(struct schema *s, const struct fact *f,
     return n + perhaps < f->n.min || n > f->n.max ? VERDICT_NO : VERDICT_UNKNOWN;
 }
 
-static bool is_unique(const struct json_value *x) {
+static bool is_unique(struct schema *s, const struct json_value *x) {
+    if (!budget_take(&s->doc->budget, x->span * x->len / 4))
+        schema_too_much(s, NULL);
     for (const struct json_value *a = json_first(x); a; a = json_next(x, a))
         for (const struct json_value *b = json_next(x, a); b; b = json_next(x, b))
             if (schema_values_equal(a, b))
@@ -243,16 +237,17 @@ static enum verdict check_fact(struct schema *s, const struct fact *f, const str
     case FACT_CONTAINS:
         return array ? check_contains(s, f, x, depth) : good;
     case FACT_UNIQUE:
-        return verdict(!array || is_unique(x));
+        return verdict(!array || is_unique(s, x));
     case FACT_PATTERN:
         good = string ? matches(s, f->v, x->string, x->len) : good;
         return string && f->negated ? opposite(good) : good;
     case FACT_FORMAT:
         return string ? has_format(s, f->v, x) : good;
     case FACT_VALUES:
-        return verdict(schema_has_value(f, x));
     case FACT_NOT_VALUES:
-        return verdict(!schema_has_value(f, x));
+        if (!budget_take(&s->doc->budget, f->v->len / 4))
+            schema_too_much(s, f->v);
+        return verdict(schema_has_value(f, x) == (f->kind == FACT_VALUES));
     case FACT_BOUND:
         return number ? is_within(f->v, f->below, f->strict, x) : good;
     case FACT_MULTIPLE:
@@ -268,12 +263,14 @@ static enum verdict check_fact(struct schema *s, const struct fact *f, const str
     return VERDICT_UNKNOWN;
 }
 
+/* from: a fact of the case that is known to hold, or NULL. */
 static enum verdict case_allows(struct schema *s, const struct schema_case *c,
-                                const struct json_value *x, int depth) {
+                                const struct json_value *x, const struct fact *from, int depth) {
     enum verdict good =
         c->is_goal ? check_need(s, c->goal, x, depth) : verdict(c->types & schema_type_of(x));
     for (size_t i = 0; i < c->n && good; i++)
-        good = both(good, check_fact(s, &c->facts[i], x, depth));
+        if (&c->facts[i] != from)
+            good = both(good, check_fact(s, &c->facts[i], x, depth));
     return good;
 }
 
@@ -287,7 +284,7 @@ static enum verdict allows(struct schema *s, const struct json_value *v, const s
         return VERDICT_UNKNOWN;
     schema_find_cases(s, &n, 1, &cases);
     for (size_t i = 0; i < cases.n && good != VERDICT_YES; i++) {
-        const enum verdict one = case_allows(s, &cases.list[i], x, depth + 1);
+        const enum verdict one = case_allows(s, &cases.list[i], x, NULL, depth + 1);
         good = one == VERDICT_NO ? good : one;
     }
     schema_free_cases(&cases);
@@ -299,6 +296,6 @@ enum verdict schema_allows(struct schema *s, need n, const struct json_value *va
 }
 
 enum verdict schema_case_allows(struct schema *s, const struct schema_case *c,
-                                const struct json_value *value) {
-    return case_allows(s, c, value, 0);
+                                const struct fact *from, const struct json_value *value) {
+    return case_allows(s, c, value, from, 0);
 }
