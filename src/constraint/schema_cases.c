@@ -12,7 +12,7 @@
 
 /* What is still to be looked at for one case. */
 struct pending {
-    enum { SCHEMA, ANY_OF, ONE_OF, CONDITION, DEPENDENT, NONE_OR_TWO } what;
+    enum { SCHEMA, OPPOSITE, ANY_OF, ONE_OF, CONDITION, DEPENDENT, NONE_OR_TWO } what;
     const struct json_value *v; /* of SCHEMA the schema; else the keyword's value */
     bool negated;
     uint32_t from; /* 1 + index in the trail of the schema it stands in */
@@ -651,9 +651,9 @@ static void apply_pending(struct schema *s, struct branch *b, struct pending p) 
     if (!p.negated) {
         apply(s, b, p.v, p);
     } else {
-        p.what = SCHEMA;
-        push(s, b, p); /* taken up as a choice by find_from */
-        b->pending[b->n_pending - 1].scopes = UINT32_MAX;
+        p.what = OPPOSITE; /* taken up as a choice by find_from */
+        p.scopes = 0;
+        push(s, b, p);
     }
 }
 
@@ -669,12 +669,11 @@ static void find_from(struct schema *s, struct branch *b, struct schema_cases *o
             schema_too_much(s, p.v);
             return;
         }
-        if (p.what == SCHEMA && p.scopes != UINT32_MAX) {
-            apply_pending(s, b, p);
-            continue;
-        }
         switch (p.what) {
         case SCHEMA:
+            apply_pending(s, b, p);
+            break;
+        case OPPOSITE:
             choose_refusal(s, b, &p, out, depth);
             return;
         case ANY_OF:

@@ -170,7 +170,8 @@ struct limits {
     bool strict, multiples;
 };
 
-/* Magnitudes of the types. With strict bounds there are no more digits than doubles tell apart. */
+/* Magnitudes of the types. Where a number must not be another one (a strict bound, one that is
+ * excluded, a whole one), it has no more digits behind its point than doubles tell apart. */
 static void put_magnitudes(struct text *t, unsigned types, const struct limits *l) {
     const int n = l->multiples ? MULTIPLE_MAX - 1 : l->integer - 1, f = l->fraction;
     if (types == TYPE_INTEGER || l->multiples)
@@ -332,6 +333,7 @@ static bool find_limits(struct schema *s, const struct schema_case *c, struct li
             continue;
         }
         *plain = false;
+        l->strict |= f->kind == FACT_NOT_VALUES;
         if (f->kind == FACT_NOT_VALUES)
             len = cap;
         else if (len < cap)
@@ -340,7 +342,8 @@ static bool find_limits(struct schema *s, const struct schema_case *c, struct li
         if (strlen(f->kind == FACT_NOT_VALUES ? "" : f->v->digits) > 80)
             len = cap;
     }
-    if (l->strict && l->fraction > 8 && l->fraction == FRACTION_MAX)
+    l->strict |= (c->types & TYPE_NUMBER) == TYPE_FRACTION;
+    if (l->strict && l->fraction == FRACTION_MAX)
         l->fraction = 8;
     if (len >= cap)
         key[0] = 0;

@@ -43,6 +43,10 @@ static void expect_refused(const char *schema, const char *text) {
     grammar_free(&g);
 }
 
+static void expect_refused_text(const char *schema, const char *text) {
+    expect_values(schema, (const char *const[]){"0.5", NULL}, (const char *const[]){text, NULL});
+}
+
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 Test(json_schema, simple_types) {
@@ -280,6 +284,11 @@ Test(json_schema, bounds_of_numbers) {
                   LIST("1.5", "1.50", "2", "2.0", "2.00", "-3", "-3.0"));
     expect_values("{\"type\":\"number\",\"not\":{\"type\":\"integer\"}}", LIST("1.5", "-0.25"),
                   LIST("1", "1.0", "0", "-0.0"));
+    /* What a double would round to a number that it must not be. */
+    expect_refused_text("{\"type\":\"number\",\"not\":{\"type\":\"integer\"}}",
+                        "73973135062685162327.975");
+    expect_refused_text("{\"type\":\"number\",\"not\":{\"const\":0.1}}", "0.10000000000000001");
+    expect_refused_text("{\"type\":\"number\",\"exclusiveMaximum\":1}", "0.99999999999999999");
 }
 
 Test(json_schema, objects) {
