@@ -254,3 +254,37 @@ Test(folder, sizes_that_shapes_tell) {
     source_close(&s);
     tiny_remove(&t);
 }
+
+/* A model that sees has its language's tensors under a name before theirs; the others are left out.
+ */
+Test(folder, a_model_that_takes_more_than_text) {
+    static const char config[] =
+        "{\"architectures\":[\"Mistral3ForConditionalGeneration\"],\"vision_config\":{\"a\":1},"
+        "\"text_config\":{\"model_type\":\"mistral\",\"hidden_size\":32,"
+        "\"intermediate_size\":48,\"num_hidden_layers\":2,\"num_attention_heads\":4,"
+        "\"num_key_value_heads\":2,\"vocab_size\":40,\"rms_norm_eps\":1e-05}}";
+    static uint8_t file[1 << 17];
+    struct tiny t = {.extra = "vision_tower.transformer.layers.0.attention.q_proj.weight"};
+    uint8_t *bytes;
+    size_t len, at = 8;
+    tiny_write(&t);
+    cr_assert_eq(file_read_whole(in(&t, "model.safetensors"), 1 << 20, &bytes, &len, &err),
+                 BISE_OK);
+    const size_t head = (size_t)get_u64(bytes);
+    for (size_t i = 8; i < 8 + head; i++) { /* "model. and "lm_head get the prefix */
+        file[at++] = bytes[i];
+        if (memcmp(bytes + i, "\"model.", 7) == 0 || memcmp(bytes + i, "\"lm_head", 8) == 0) {
+            memcpy(file + at, "language_model.", 15);
+            at += 15;
+        }
+    }
+    put_u64(file, at - 8);
+    memcpy(file + at, bytes + 8 + head, len - 8 - head);
+    tiny_write_file(t.folder, "model.safetensors", file, at + len - 8 - head);
+    tiny_write_file(t.folder, "config.json", config, sizeof config - 1);
+    read_all(t.folder);
+    cr_assert(strstr(note, "text_config is read"), "%s", note);
+    cr_assert(strstr(note, "tensor vision_tower"), "%s", note);
+    free(bytes);
+    tiny_remove(&t);
+}

@@ -328,3 +328,36 @@ Test(gguf, amplification_is_refused) {
     cr_assert_null(g.values);
     free(b.at);
 }
+
+/* Types that are not read are named, with what to take instead. */
+Test(gguf, other_types_by_name) {
+    static const struct {
+        uint32_t number;
+        const char *message;
+    } cases[] = {{17, "type IQ2_XS is not read"},
+                 {34, "type TQ1_0 is not read"},
+                 {39, "type MXFP4 is not read"},
+                 {26, "type I32 is not read"},
+                 {99, "type number 99 is not read"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct tiny_bytes b = {0};
+        struct raw_set set = {0};
+        char *names = NULL;
+        tiny_text(&b, "GGUF");
+        tiny_u(&b, 3, 4);
+        tiny_u(&b, 1, 8);
+        tiny_u(&b, 0, 8);
+        tiny_gguf_text(&b, "token_embd.weight");
+        tiny_u(&b, 1, 4);
+        tiny_u(&b, 256, 8);
+        tiny_u(&b, cases[i].number, 4);
+        tiny_u(&b, 0, 8);
+        struct gguf g = {.bytes = b.at, .len = b.n};
+        cr_assert_eq(gguf_parse(&g, &set, 0, 1 << 20, &names, "t", &err), BISE_ERR_UNSUPPORTED);
+        cr_assert(strstr(err.detail, cases[i].message), "%s", err.detail);
+        cr_assert(strstr(err.detail, "take the model's Q8_0 or F16 file"));
+        free(g.values);
+        raw_close(&set);
+        free(b.at);
+    }
+}
