@@ -75,6 +75,8 @@ rm "$C/tokenizer.json"
 cp $demo "$C/tokenizer.model"
 echo '{"legacy": false, "add_bos_token": true}' >"$C/tokenizer_config.json"
 expect "legacy: false" "$BISE" quantize "$C" -o "$T/l.bise"
+expect "it is shown" grep -q "rules of its own: a prefix where the text begins" <("$BISE" inspect "$T/l.bise")
+expect "to programs too" grep -q '"prefix":"first"' <("$BISE" inspect --json "$T/l.bise")
 prefixed=$(printf 'king' | tok -m $demo)
 same "a prefix where the text begins" "$prefixed 1" "$(printf 'king<s>' | tok -m "$T/l.bise" --special)"
 expect "and none behind a token" test "1 $prefixed" != "$(printf '<s>king' | tok -m "$T/l.bise" --special)"

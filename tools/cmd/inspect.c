@@ -153,6 +153,18 @@ static void print_text(const char *label, const char *text) {
         putchar('\n');
 }
 
+/* Where a text gets the space in front of it, for people or in one word. */
+static const char *prefix_name(const struct tokenizer *t, bool in_words) {
+    switch (tokenizer_prefix(t)) {
+    case PREFIX_FIRST:
+        return in_words ? "where the text begins" : "first";
+    case PREFIX_ALWAYS:
+        return in_words ? "before every stretch of text" : "always";
+    default:
+        return "never";
+    }
+}
+
 static void print_config(const struct bise_model *m) {
     const struct model_config *c = &m->config;
     print("shape        %u layers, hidden %u, feed-forward %u, vocabulary %u%s\n", c->n_layers,
@@ -178,9 +190,10 @@ static void print_config(const struct bise_model *m) {
           c->add_eos ? "; EOS behind a text" : "");
     print("chat format  %s\n", c->chat == CHAT_UNKNOWN ? "unknown" : chat_format_name(c->chat));
     if (m->tokenizer)
-        print("tokenizer    SentencePiece BPE, %zu pieces, %zu bytes%s\n",
+        print("tokenizer    SentencePiece BPE, %zu pieces, %zu bytes%s%s\n",
               tokenizer_size(m->tokenizer), m->tokenizer_len,
-              c->own_rules ? ", rules of its own" : "");
+              c->own_rules ? ", rules of its own: a prefix " : "",
+              c->own_rules ? prefix_name(m->tokenizer, true) : "");
     else
         print("tokenizer    none\n");
 }
@@ -271,7 +284,8 @@ static void print_json(const struct bise_model *m) {
     json_config(&m->config);
     print("\"tokenizer\":");
     if (m->tokenizer)
-        print("{\"pieces\":%zu,\"bytes\":%zu},\n", tokenizer_size(m->tokenizer), m->tokenizer_len);
+        print("{\"pieces\":%zu,\"bytes\":%zu,\"prefix\":\"%s\"},\n", tokenizer_size(m->tokenizer),
+              m->tokenizer_len, prefix_name(m->tokenizer, false));
     else
         print("null,\n");
     print("\"provenance\":{\"source\":");

@@ -76,8 +76,10 @@ static enum bise_status append_answer(const struct prompter *by, const struct ch
     *ids = grown;
     if (!p->len)
         return BISE_OK;
+    /* In these two it stands in one text with the line before it, as chat_ids has whole answers. */
+    const bool goes_on = by->format == CHAT_CHATML || by->format == CHAT_ZEPHYR;
     const enum bise_status status =
-        tokenizer_encode(by->tokenizer, p->text, p->len, true, grown + *n, most, &n_text, err);
+        tokenizer_encode(by->tokenizer, p->text, p->len, !goes_on, grown + *n, most, &n_text, err);
     *n += status ? 0 : n_text;
     return status;
 }
