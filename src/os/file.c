@@ -184,6 +184,12 @@ bool file_mark(int fd, int64_t mark[4]) {
     return true;
 }
 
+void file_make_private(int fd) {
+    struct stat st;
+    if (fstat(fd, &st) == 0 && (st.st_mode & 077) != 0)
+        (void)fchmod(fd, 0600);
+}
+
 bool file_has_name(int fd, const char *path) {
     struct stat open_file, named;
     return fstat(fd, &open_file) == 0 && lstat(path, &named) == 0 &&

@@ -47,6 +47,8 @@ enum bise_status file_reserve(int fd, const char *path, uint64_t size, struct bi
 /* What tells a file from others, and from itself after a change: its length, when it was last
  * written (seconds, nanoseconds), its number. False: unknown. */
 bool file_mark(int fd, int64_t mark[4]);
+/* Its owner's alone from here on, where the file system knows that. */
+void file_make_private(int fd);
 /* Whether path names the file that is open (it may have been removed or replaced). */
 bool file_has_name(int fd, const char *path);
 /* Tells the system that bytes [at, at + len) are not read again soon; len 0: up to the end. */

@@ -58,4 +58,26 @@ else
     skipped "ulimit" "a sanitizer takes terabytes of addresses"
 fi
 
+# ---- a session that is a link, a journal that is a hole, an input that fails
+mkdir "$T/real" "$T/links"
+printf 'Hello\n' | "$BISE" chat -m $M -q -n 4 --session "$T/real/talk" >/dev/null 2>"$T/err"
+ln -s ../real/talk "$T/links/talk"
+printf 'And you?\n' | "$BISE" chat -m $M -q -n 4 --session "$T/links/talk" >/dev/null 2>"$T/err"
+expect "a session that is a link stays one" test -L "$T/links/talk"
+"$BISE" chat -m $M -n 1 --session "$T/real/talk" </dev/null >/dev/null 2>"$T/err"
+expect "and what it leads to goes on" grep -q "going on after 4 messages" "$T/err"
+same "with one journal" "talk" "$(cd "$T/links" && echo *)"
+if [ -z "$SANITIZER" ]; then
+    printf 'BISEJ\r\n\032' >"$T/hole.journal"
+    truncate -s 3G "$T/hole.journal"
+    expect "a hole of 3 GB is no conversation" bash -c \
+        "ulimit -v 1000000; '$BISE' chat -m $M -q -n 1 --session '$T/hole' </dev/null 2>'$T/err'"
+    expect "which is said" grep -q "holds no whole record" "$T/err"
+fi
+"$BISE" chat -m $M -q </ >"$T/out" 2>"$T/err"
+same "an input that cannot be read is no end" 3 $?
+expect "and is said" grep -q "reading standard input: Is a directory" "$T/err"
+"$BISE" chat -m $M -q --jsonl </ >"$T/out" 2>"$T/err"
+same "nor with --jsonl" 3 $?
+
 finish

@@ -60,7 +60,7 @@ static void feed(struct editor *e, unsigned char byte) {
     editor_leave(e);
     const char *message = editor_message(e, &len);
     demand(strlen(message) == len);
-    history_add(e->history, message);
+    history_add(e->history, message, NULL);
     editor_begin(e, len % 7 == 3 ? "\"\"\"\n" : "");
 }
 
@@ -70,8 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         .prompt = "> ", .prompt_on = "", .prompt_off = "", .history = &history, .complete = offer};
     if (size < 2)
         return 0;
-    history_add(&history, "größer als\nzwei Zeilen");
-    history_add(&history, "/read notes");
+    history_add(&history, "größer als\nzwei Zeilen", NULL);
+    history_add(&history, "/read notes", NULL);
     editor_begin(&e, "");
     editor_resize(&e, data[0], data[1]);
     for (size_t i = 2; i < size; i++) {

@@ -3,6 +3,8 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
 
 #define LONG                                                                                       \
     "Tell me about the old king, his three sons, the troll under the bridge, the sea and the "     \
@@ -104,11 +106,59 @@ static void killed(void) {
     leave(&p);
 }
 
+/* Another model does not fit into the addresses there are: the old one goes on, and so does its
+ * session, message by message. */
+static void another_model_fails(void) {
+    char command[2048], path[300], switch_model[400];
+    const char *const bise = getenv("BISE"), *const sanitizer = getenv("SANITIZER");
+    struct rlimit before, limit;
+    struct pty p;
+    if (sanitizer && sanitizer[0]) /* takes terabytes of addresses */
+        return;
+    snprintf(command, sizeof command,
+             "%s synth --shape dim=512,ffn=2048,layers=4,heads=8,kv=2,vocab=4096 --checkpoint "
+             "%s/big 2>&1 && %s quantize %s/big -o %s/big.bise --type f32 --tokenizer "
+             "tests/data/demo/tokenizer.model --chat-format v1 2>&1",
+             bise, pty_folder(), bise, pty_folder(), pty_folder());
+    FILE *const made = popen(command, "r");
+    while (made && fgets(path, sizeof path, made))
+        ;
+    if (!made || pclose(made) != 0) {
+        printf("not ok a model to be made\n");
+        return;
+    }
+    snprintf(path, sizeof path, "%s/back", pty_folder());
+    snprintf(switch_model, sizeof switch_model, "/model %s/big.bise\r", pty_folder());
+    const char *const args[] = {"chat", "-q",    "--temp", "0",         "-n", "4", "-t",
+                                "1",    "--mem", "mmap",   "--session", path, NULL};
+    getrlimit(RLIMIT_AS, &before);
+    limit = before;
+    limit.rlim_cur = (rlim_t)60 << 20;
+    setrlimit(RLIMIT_AS, &limit);
+    open_with(&p, args);
+    setrlimit(RLIMIT_AS, &before);
+    pty_type(&p, "Hello\r");
+    pty_check(&p, pty_wait_prompt(&p), "an answer");
+    pty_type(&p, switch_model);
+    pty_check(&p, pty_wait(&p, "going back to") && pty_wait_prompt(&p), "the old model goes on");
+    pty_type(&p, "And you?\r");
+    pty_check(&p, pty_wait_prompt(&p), "and answers");
+    kill(p.pid, SIGKILL);
+    pty_check(&p, pty_wait_exit(&p) == 128 + SIGKILL, "killed");
+    pty_close(&p);
+    const char *const again[] = {"chat", "--session", path, NULL};
+    pty_open(&p, &(struct pty_start){.args = again});
+    pty_check(&p, pty_wait(&p, "going on after 4 messages") && pty_wait_end(&p, ">"),
+              "no message is lost behind a model that failed");
+    leave(&p);
+}
+
 int main(void) {
     if (!pty_begin("sessions"))
         return 0;
     full_in_an_answer();
     full_by_a_message();
     killed();
+    another_model_fails();
     return pty_end();
 }

@@ -2,6 +2,7 @@
 #include "tools/chat/console.h"
 #include "tools/chat/transcript.h"
 #include "tools/common/model_path.h"
+#include "tools/common/output.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -53,10 +54,28 @@ static int take_over(struct console *t, const struct transcript *transcript, con
     return code ? code : tell_again(transcript, t->conversation.chat);
 }
 
+/* Opens the old model again, and its session as it was left. */
+static int go_back(struct console *t, const struct transcript *transcript, const char *path,
+                   const char *format, const char *session) {
+    say("going back to %s\n", path);
+    if (!session)
+        return take_over(t, transcript, path, format);
+    console_close_model(t);
+    t->options.runtime.model = path;
+    t->options.format = format;
+    const int code = console_open_model(t);
+    if (code || session_store_open(&t->store, &t->conversation, t->format, session, false, false,
+                                   true) == EXIT_DONE)
+        return code;
+    complain("%s is no longer kept: what is said from here on is lost on leaving", session);
+    conversation_clear(&t->conversation);
+    return tell_again(transcript, t->conversation.chat);
+}
+
 enum switch_result console_switch(struct console *t, const char *path, const char *format) {
     struct transcript transcript = {.strip = false};
     enum switch_result result = SWITCH_REFUSED;
-    char *copy = NULL, *old_path = NULL;
+    char *copy = NULL, *old_path = NULL, *session = NULL;
     int code;
     path = model_path(path, &code);
     if (!path || !could_take_over(path, format))
@@ -66,16 +85,20 @@ enum switch_result console_switch(struct console *t, const char *path, const cha
         report(BISE_ERR_MEMORY, NULL);
         goto done;
     }
+    if (t->store.path && !t->keeps && !(session = strdup(t->store.path))) {
+        report(BISE_ERR_MEMORY, NULL);
+        goto done;
+    }
     if (console_leave_session(t) != EXIT_DONE)
         goto done;
     const char *old_format = chat_format_name(t->format);
     char **kept = &copy;
     result = SWITCH_DONE;
     if (take_over(t, &transcript, copy, format) != EXIT_DONE) {
-        fprintf(stderr, "going back to %s\n", old_path);
         kept = &old_path;
-        result = take_over(t, &transcript, old_path, old_format) == EXIT_DONE ? SWITCH_REFUSED
-                                                                              : SWITCH_LOST;
+        result = go_back(t, &transcript, old_path, old_format, session) == EXIT_DONE
+                     ? SWITCH_REFUSED
+                     : SWITCH_LOST;
     }
     free(t->model_path);
     t->model_path = *kept;
@@ -85,6 +108,7 @@ enum switch_result console_switch(struct console *t, const char *path, const cha
 done:
     free(copy);
     free(old_path);
+    free(session);
     transcript_free(&transcript);
     return result;
 }

@@ -49,11 +49,9 @@ void console_input_close(struct console_input *in) {
 /* ---- the editor ---- */
 
 static void remember_line(struct console_input *in, const char *text) {
-    const char *path = in->history.path;
-    char name[512];
-    snprintf(name, sizeof name, "%s", path ? path : "");
-    if (!history_add(&in->history, text))
-        complain("%s: %s; this chat's messages are not kept there", name, strerror(errno));
+    struct bise_error err = {0};
+    if (!history_add(&in->history, text, &err))
+        complain("%s; this chat's messages are not kept there", err.detail);
 }
 
 static enum editor_event edit_message(struct console_input *in, bool several, const char **text,
@@ -73,10 +71,14 @@ static enum editor_event edit_message(struct console_input *in, bool several, co
 /* One line without its end, in in->line. */
 static enum editor_event read_line(struct console_input *in, const char *prompt, size_t *len) {
     if (in->on_terminal)
-        say("%s%s%s", paint(PAINT_PROMPT), prompt, paint(PAINT_OFF));
+        fprintf(stderr, "%s%s%s", paint(PAINT_PROMPT), prompt, paint(PAINT_OFF));
     ssize_t n = -1;
-    if (input_or_interrupt(STDIN_FILENO))
+    if (input_or_interrupt(STDIN_FILENO)) {
+        errno = 0;
         n = getline(&in->line, &in->line_cap, stdin);
+        if (n < 0 && !feof(stdin) && errno != EINTR)
+            in->error = errno ? errno : EIO;
+    }
     if (n < 0) {
         if (in->on_terminal)
             fputc('\n', stderr);
@@ -161,6 +163,14 @@ static enum editor_event read_lines(struct console_input *in, bool several, cons
 enum editor_event console_input_read(struct console_input *in, bool several, const char **text,
                                      size_t *len) {
     return in->editing ? edit_message(in, several, text, len) : read_lines(in, several, text, len);
+}
+
+int console_input_status(const struct console_input *in) {
+    const int error = in->editing ? in->typed.error : in->error;
+    if (error == 0)
+        return EXIT_DONE;
+    return refuse(error == ENOMEM ? EXIT_MEMORY : EXIT_INPUT, "reading standard input: %s",
+                  strerror(error));
 }
 
 char console_input_ask(struct console_input *in, const char *question) {

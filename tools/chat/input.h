@@ -12,6 +12,7 @@ struct console_input {
     char *line; /* plain: the last one */
     size_t line_cap;
     struct buffer message; /* plain: of several lines */
+    int error;             /* plain: errno of a read that failed */
 };
 
 /* Takes the terminal over where there is one; console_input_close gives it back, and is due in any
@@ -24,6 +25,10 @@ void console_input_close(struct console_input *in);
  * EDITOR_INTERRUPT; terminated() may tell more. */
 enum editor_event console_input_read(struct console_input *in, bool several, const char **text,
                                      size_t *len);
+
+/* EXIT_DONE; after EDITOR_END, where standard input could not be read, which is said,
+ * EXIT_INPUT. */
+int console_input_status(const struct console_input *in);
 
 /* The next message as it is written in $VISUAL or $EDITOR: *text [*len] as above. False: nothing
  * was written, or there is no editor, which is said. */

@@ -1,5 +1,6 @@
 #include "tools/chat/journal.h"
 
+#include "src/base/bytes.h"
 #include "src/os/file.h"
 #include "src/os/lock.h"
 
@@ -8,7 +9,14 @@
 #include <string.h>
 
 #define MAGIC_BYTES 8
-#define MAX_BYTES   ((size_t)1 << 34)
+#define PORTION     ((size_t)1 << 20)  /* bytes read at once */
+#define MAX_RECORD  ((size_t)64 << 20) /* of one message, far more than any context holds */
+
+/* What has been read. */
+struct buffered {
+    uint8_t *data;
+    size_t n, cap;
+};
 
 static enum bise_status take_lock(struct journal *j, struct bise_error *err) {
     switch (lock_open(j->path, 0, &j->fd, err)) {
@@ -19,32 +27,83 @@ static enum bise_status take_lock(struct journal *j, struct bise_error *err) {
                          j->path);
     case LOCK_FAILED:
         return err ? err->status : BISE_ERR_IO;
+    case LOCK_UNSUPPORTED:
+        j->unlocked = true;
+        return BISE_OK;
     default:
         return BISE_OK;
     }
 }
 
 enum bise_status journal_open(struct journal *j, const char *session_path, struct bise_error *err) {
-    const size_t size = strlen(session_path) + sizeof ".journal";
-    *j = (struct journal){.path = malloc(size), .fd = -1};
+    char *const real = file_resolve(session_path); /* two names of a session have one journal */
+    const size_t size = real ? strlen(real) + sizeof ".journal" : 0;
+    *j = (struct journal){.path = real ? malloc(size) : NULL, .fd = -1};
+    if (j->path)
+        snprintf(j->path, size, "%s.journal", real);
+    free(real);
     if (!j->path)
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for its name", session_path);
-    snprintf(j->path, size, "%s.journal", session_path);
     return take_lock(j, err);
+}
+
+/* Moves *at behind the whole records of data [n]. False where what follows them is no record,
+ * however much more there may be. */
+static bool skip_records(const uint8_t *data, size_t n, size_t *at) {
+    struct record r;
+    while (records_next(&r, data, n, at))
+        ;
+    const size_t left = n - *at;
+    const size_t len = left >= RECORD_OVERHEAD ? get_u32(data + *at + 4) : 0;
+    return left < RECORD_OVERHEAD || (len <= MAX_RECORD && len > left - RECORD_OVERHEAD);
+}
+
+/* Reads as far as there are records, in portions, so that a file that only claims to be long (a
+ * hole of gigabytes) takes no memory. */
+static enum bise_status read_records(struct journal *j, struct buffered *b,
+                                     struct bise_error *err) {
+    size_t at = MAGIC_BYTES, got = PORTION;
+    uint64_t size;
+    bool more = true;
+    const enum bise_status known = file_size(j->fd, j->path, &size, err);
+    if (known != BISE_OK)
+        return known;
+    while (more && got == PORTION) {
+        if (b->cap - b->n < PORTION) {
+            const size_t cap = b->cap * 2 + PORTION;
+            uint8_t *const grown = realloc(b->data, cap);
+            if (!grown)
+                return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for it", j->path);
+            b->data = grown;
+            b->cap = cap;
+        }
+        const enum bise_status s =
+            file_read_upto(j->fd, j->path, b->n, b->data + b->n, PORTION, &got, err);
+        if (s != BISE_OK)
+            return s;
+        b->n += got;
+        if (got < PORTION && b->n < size)
+            return bise_fail(err, BISE_ERR_FORMAT, "%s became shorter while it was read", j->path);
+        more = b->n < MAGIC_BYTES || skip_records(b->data, b->n, &at);
+    }
+    return BISE_OK;
 }
 
 enum bise_status journal_read(struct journal *j, uint8_t **data, size_t *n,
                               struct bise_error *err) {
-    const enum bise_status s = file_read_whole(j->path, MAX_BYTES, data, n, err);
-    if (s != BISE_OK)
-        return s;
-    j->good = *n;
-    if (memcmp(*data, JOURNAL_MAGIC, *n < MAGIC_BYTES ? *n : MAGIC_BYTES) != 0) {
-        free(*data);
-        *data = NULL;
-        return bise_fail(err, BISE_ERR_FORMAT, "%s is not a journal of bise", j->path);
+    struct buffered b = {.n = 0};
+    enum bise_status s = read_records(j, &b, err);
+    if (!s && memcmp(b.data, JOURNAL_MAGIC, b.n < MAGIC_BYTES ? b.n : MAGIC_BYTES) != 0)
+        s = bise_fail(err, BISE_ERR_FORMAT, "%s is not a journal of bise", j->path);
+    if (s) {
+        free(b.data);
+        b = (struct buffered){.n = 0};
+    } else {
+        j->good = b.n;
     }
-    return BISE_OK;
+    *data = b.data;
+    *n = b.n;
+    return s;
 }
 
 enum bise_status journal_cut(struct journal *j, uint64_t good, struct bise_error *err) {

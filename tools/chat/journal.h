@@ -15,13 +15,16 @@ struct journal {
     int fd;                 /* locked; -1: not open */
     uint64_t good;          /* bytes of the file that are whole */
     bool entered;           /* its name is on the disk */
+    bool unlocked;          /* this file system knows no locks: others are not kept away */
     struct records pending; /* not yet in the file */
 };
 
-/* Opens or creates the journal of a session, and takes its lock. Errors: IO (also: another
- * process holds it), IO, MEMORY. j is to be given to journal_close whatever happened. */
+/* Opens or creates the journal of a session, beside the file that session_path leads to, and
+ * takes its lock. Errors: IO (also: another process holds it), DISK, MEMORY. j is to be given to
+ * journal_close whatever happened. */
 enum bise_status journal_open(struct journal *j, const char *session_path, struct bise_error *err);
-/* All of it, malloc'd: the caller's. Errors: IO, FORMAT (it is no journal), MEMORY. */
+/* All of it, but what lies a megabyte and more behind the last whole record; malloc'd: the
+ * caller's. Errors: IO, FORMAT (it is no journal), MEMORY. */
 enum bise_status journal_read(struct journal *j, uint8_t **data, size_t *n, struct bise_error *err);
 /* Goes on behind the first good bytes; 0: it becomes empty. */
 enum bise_status journal_cut(struct journal *j, uint64_t good, struct bise_error *err);

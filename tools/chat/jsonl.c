@@ -6,6 +6,7 @@
 #include "tools/common/interrupt.h"
 #include "tools/common/output.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -88,7 +89,11 @@ int console_jsonl(struct console *t) {
         chat_pop(t->conversation.chat);
     }
     while (!code && input_or_interrupt(STDIN_FILENO)) {
+        errno = 0;
         const ssize_t n = getline(&line, &cap, stdin);
+        if (n < 0 && !feof(stdin) && errno != EINTR)
+            code = refuse(errno == ENOMEM ? EXIT_MEMORY : EXIT_INPUT, "reading standard input: %s",
+                          strerror(errno ? errno : EIO));
         if (n < 0)
             break;
         number++;

@@ -5,6 +5,7 @@
 #include "src/os/file.h"
 #include "src/os/process.h"
 #include "src/store/session_file.h"
+#include "tools/common/output.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -320,6 +321,10 @@ int session_store_open(struct session_store *s, struct conversation *c, enum cha
     }
     if (!quiet)
         tell(s);
+    if (s->journal.unlocked)
+        say("bise: %s: this file system has no locks: no other chat may go on with the session "
+            "meanwhile\n",
+            s->path);
     chat_watch(c->chat, on_event, s);
     return EXIT_DONE;
 }

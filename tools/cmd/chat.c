@@ -262,6 +262,8 @@ static int chat_by_lines(struct console *t) {
         code = obey_line(t, &in, text, len, &several, &leave);
         answered = t->runtime.n_answer > n_answered ? seconds_now() : -1e9;
     }
+    if (!code && event == EDITOR_END)
+        code = console_input_status(&in);
     console_input_close(&in);
     t->conversation.overflow = OVERFLOW_STOP; /* there is nobody left to ask */
     t->conversation.ask_arg = NULL;

@@ -37,5 +37,5 @@ void say_note(const char *format, ...) {
     va_start(args, format);
     print_list(stderr, format, args);
     va_end(args);
-    say("%s\n", paint(PAINT_OFF));
+    fprintf(stderr, "%s\n", paint(PAINT_OFF));
 }

@@ -54,6 +54,8 @@ static enum editor_event wait_for_keys(struct editor *e, struct typed *typed) {
     const ssize_t n = read(STDIN_FILENO, typed->bytes, sizeof typed->bytes);
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return EDITOR_NONE;
+    if (n < 0)
+        typed->error = errno;
     if (n <= 0)
         return EDITOR_END;
     typed->from = 0;

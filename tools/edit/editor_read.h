@@ -8,6 +8,7 @@
 struct typed {
     unsigned char bytes[4096];
     size_t from, to;
+    int error; /* errno of a read that failed; 0: none. EDITOR_END then is not the end */
 };
 
 /* Reads a message that begins with text (NUL-terminated) from the terminal of terminal.h.

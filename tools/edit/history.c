@@ -1,16 +1,16 @@
 #include "tools/edit/history.h"
 
+#include "src/base/error.h"
 #include "src/base/utf8.h"
+#include "src/os/file.h"
+#include "src/os/lock.h"
+#include "src/os/new_file.h"
 #include "tools/common/buffer.h"
 #include "tools/common/user_folder.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 /* ---- where ---- */
 
@@ -70,47 +70,34 @@ static void escape_line(struct buffer *out, const char *text) {
 
 /* ---- the file ---- */
 
-static bool read_file(int fd, struct buffer *b) {
-    for (;;) {
-        if (!buffer_reserve(b, 65536))
-            return false;
-        const ssize_t n = pread(fd, b->bytes + b->len, 65536, (off_t)b->len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n == 0;
-        b->len += (size_t)n;
-    }
-}
+/* Another chat may be writing; who only wants a line to be kept does not wait for long. */
+#define LOCK_SECONDS 1.0
 
-static bool write_file(int fd, const char *bytes, size_t n) {
-    while (n) {
-        const ssize_t put = write(fd, bytes, n);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return false;
-        bytes += put;
-        n -= (size_t)put;
-    }
+static bool read_lines_of(int fd, const char *path, struct buffer *b) {
+    uint64_t size;
+    size_t n;
+    if (file_size(fd, path, &size, NULL) != BISE_OK || size > 4 * HISTORY_MAX_BYTES ||
+        !buffer_reserve(b, (size_t)size + 1) ||
+        file_read_upto(fd, path, 0, b->bytes, (size_t)size, &n, NULL) != BISE_OK)
+        return false;
+    b->len = n;
     return true;
 }
 
-static bool same_file(const struct stat *a, const struct stat *b) {
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+/* Whether the file has been written to, or replaced, since mark was made. */
+static bool has_changed(int fd, const int64_t mark[4]) {
+    int64_t now[4];
+    return !file_mark(fd, now) || memcmp(now, mark, sizeof now) != 0;
 }
 
 void history_refresh(struct history *h) {
-    struct stat now;
-    if (!h->path || stat(h->path, &now) != 0 ||
-        (same_file(&now, &h->was) && now.st_size == h->was.st_size))
-        return;
     struct buffer b = {.len = 0};
-    const int fd = open(h->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    uint64_t size;
+    int fd;
+    if (!h->path || file_open(h->path, &fd, &size, NULL) != BISE_OK)
         return;
-    if (!flock(fd, LOCK_SH) && !fstat(fd, &h->was) &&
-        h->was.st_size <= (off_t)4 * HISTORY_MAX_BYTES && read_file(fd, &b)) {
+    if (has_changed(fd, h->mark) && lock_file(fd, true, LOCK_SECONDS) != LOCK_BUSY &&
+        file_mark(fd, h->mark) && read_lines_of(fd, h->path, &b)) {
         clear_lines(h);
         for (size_t at = 0; at < b.len;) {
             const char *end = memchr(b.bytes + at, '\n', b.len - at);
@@ -121,31 +108,8 @@ void history_refresh(struct history *h) {
             at += len + 1;
         }
     }
-    close(fd);
+    file_close(&fd);
     buffer_free(&b);
-}
-
-/* Opens the file and locks it; the one that has this name when the lock is held. -1: errno. */
-static int open_locked(const char *path) {
-    for (;;) {
-        struct stat held, named;
-        const int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-        if (fd < 0)
-            return -1;
-        if (flock(fd, LOCK_EX) == 0 && fstat(fd, &held) == 0 && S_ISREG(held.st_mode)) {
-            if (stat(path, &named) == 0 && same_file(&held, &named)) {
-                if (held.st_mode & 077)
-                    fchmod(fd, 0600);
-                return fd;
-            }
-            close(fd); /* another chat has put a shorter one in its place */
-            continue;
-        }
-        const int error = errno;
-        close(fd);
-        errno = error ? error : EINVAL;
-        return -1;
-    }
 }
 
 /* Where the last lines begin that are three quarters of what the file may have; 0: all of them. */
@@ -164,54 +128,61 @@ static size_t kept_from(const char *bytes, size_t len) {
 }
 
 /* Puts a shorter file in the place of one that has grown too long; fd is locked. */
-static bool shorten(const char *path, int fd) {
+static enum bise_status shorten(const char *path, int fd, struct bise_error *err) {
     struct buffer b = {.len = 0};
-    char *name = NULL;
-    int out = -1;
-    bool good = read_file(fd, &b);
-    const size_t from = good ? kept_from(b.bytes, b.len) : 0;
-    if (!from || asprintf(&name, "%s.new", path) < 0)
-        goto done;
-    good = (out = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)) >= 0 &&
-           write_file(out, b.bytes + from, b.len - from) && fsync(out) == 0 &&
-           rename(name, path) == 0;
-    if (!good)
-        unlink(name);
-done:
-    if (out >= 0)
-        close(out);
-    free(name);
+    struct new_file f = {.fd = -1};
+    enum bise_status s = BISE_OK;
+    const size_t from = read_lines_of(fd, path, &b) ? kept_from(b.bytes, b.len) : 0;
+    if (from) {
+        s = new_file_create(&f, path, NEW_FILE_PRIVATE, err);
+        if (!s)
+            s = new_file_write(&f, b.bytes + from, b.len - from, err);
+        if (!s)
+            s = new_file_finish(&f, err);
+        new_file_abort(&f);
+    }
     buffer_free(&b);
-    return good;
+    return s;
 }
 
 /* Adds a line at the end of the file, whole or not at all. */
-static bool add_line(const char *path, const struct buffer *line) {
-    struct stat before;
+static enum bise_status add_line(const char *path, const struct buffer *line,
+                                 struct bise_error *err) {
+    uint64_t size = 0;
     char last = '\n';
-    const int fd = open_locked(path);
-    if (fd < 0)
-        return false;
-    bool good = fstat(fd, &before) == 0;
-    if (good && before.st_size && pread(fd, &last, 1, before.st_size - 1) == 1 && last != '\n')
-        good = write_file(fd, "\n", 1); /* a line that a crash cut short */
-    good = good && write_file(fd, line->bytes, line->len);
-    if (!good && ftruncate(fd, before.st_size) != 0)
-        good = false;
-    if (good)
-        good = shorten(path, fd);
-    const int error = errno;
-    close(fd);
-    errno = error;
-    return good;
+    int fd;
+    switch (lock_open(path, LOCK_SECONDS, &fd, err)) {
+    case LOCK_BUSY:
+        return BISE_OK; /* this message is not kept; the next may be */
+    case LOCK_FAILED:
+        return err->status;
+    default:
+        break;
+    }
+    file_make_private(fd);
+    enum bise_status s = file_size(fd, path, &size, err);
+    if (!s && size > 0)
+        s = file_read_at(fd, path, size - 1, &last, 1, err);
+    const uint64_t at = size + (last != '\n'); /* behind a line that a crash cut short */
+    if (!s && last != '\n')
+        s = file_write_at(fd, path, size, "\n", 1, err);
+    if (!s)
+        s = file_write_at(fd, path, at, line->bytes, line->len, err);
+    if (s)
+        (void)file_set_size(fd, path, size, NULL);
+    else
+        s = shorten(path, fd, err);
+    file_close(&fd);
+    return s;
 }
 
+/* A link is followed, wherever somebody keeps such files. */
 void history_open(struct history *h, const char *path) {
-    h->path = path ? strdup(path) : NULL;
+    h->path = path ? file_resolve(path) : NULL;
     history_refresh(h);
 }
 
-bool history_add(struct history *h, const char *text) {
+bool history_add(struct history *h, const char *text, struct bise_error *err) {
     const size_t len = strlen(text);
     if (!len || len > HISTORY_MAX_ENTRY || (h->n && strcmp(h->lines[h->n - 1], text) == 0))
         return true;
@@ -220,15 +191,15 @@ bool history_add(struct history *h, const char *text) {
         return true;
     struct buffer line = {.len = 0};
     escape_line(&line, text);
-    const bool good = !line.failed && add_line(h->path, &line);
-    const int error = errno;
+    const enum bise_status status =
+        line.failed ? bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for a line", h->path)
+                    : add_line(h->path, &line, err);
     buffer_free(&line);
-    if (!good) {
+    if (status) {
         free(h->path);
         h->path = NULL;
     }
-    errno = error;
-    return good;
+    return status == BISE_OK;
 }
 
 void history_close(struct history *h) {

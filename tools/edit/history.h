@@ -2,9 +2,7 @@
 #ifndef BISE_TOOLS_EDIT_HISTORY_H
 #define BISE_TOOLS_EDIT_HISTORY_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <sys/stat.h>
+#include "src/bise.h"
 
 #define HISTORY_MAX_LINES 1000       /* a file that has grown beyond is cut to three quarters */
 #define HISTORY_MAX_BYTES (1u << 20) /* likewise */
@@ -16,7 +14,7 @@ struct history {
     char **lines; /* [n], the oldest first; well-formed UTF-8, NUL-terminated */
     size_t n, cap;
     char *path;      /* NULL: kept in memory only */
-    struct stat was; /* the file as it was read last */
+    int64_t mark[4]; /* of the file as it was read last (src/os/file.h) */
 };
 
 /* XDG_STATE_HOME/bise/history, or ~/.local/state/bise/history: malloc'd, its folders made. NULL
@@ -27,9 +25,10 @@ void history_open(struct history *h, const char *path);
 /* Reads what other chats have added. */
 void history_refresh(struct history *h);
 /* Adds a message (NUL-terminated) to list and file, under a lock, so that chats may run at once;
- * nothing if it is "", too long, or the last one again. False: the file could not be written, errno
- * tells why; from then on messages are kept in memory only. */
-bool history_add(struct history *h, const char *text);
+ * nothing if it is "", too long, or the last one again. Where another chat has the file for a whole
+ * second, this message is not kept in it. False: the file could not be written, err tells why; from
+ * then on messages are kept in memory only. */
+bool history_add(struct history *h, const char *text, struct bise_error *err);
 void history_close(struct history *h);
 
 #endif

@@ -234,9 +234,9 @@ Test(editor, endings) {
 Test(editor, history_and_search) {
     struct desk d;
     open_sized(&d, 80, 24);
-    history_add(&d.history, "the first");
-    history_add(&d.history, "the second\nhas two lines");
-    history_add(&d.history, "a third");
+    history_add(&d.history, "the first", NULL);
+    history_add(&d.history, "the second\nhas two lines", NULL);
+    history_add(&d.history, "a third", NULL);
     editor_begin(&d.e, "");
     type(&d, "draft" UP);
     expect_text(&d, "a third|");

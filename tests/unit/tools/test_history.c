@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <sys/stat.h>
 
 static char folder[64], path[96];
 
@@ -38,21 +39,21 @@ Test(history, is_kept_and_shared) {
     history_open(&a, path);
     history_open(&b, path);
     cr_expect_eq(a.n, 0);
-    cr_expect(history_add(&a, "one"));
-    cr_expect(history_add(&a, "two\nlines \\n and \\"));
-    cr_expect(history_add(&a, "two\nlines \\n and \\"), "the last one again");
-    cr_expect(history_add(&a, ""));
+    cr_expect(history_add(&a, "one", NULL));
+    cr_expect(history_add(&a, "two\nlines \\n and \\", NULL));
+    cr_expect(history_add(&a, "two\nlines \\n and \\", NULL), "the last one again");
+    cr_expect(history_add(&a, "", NULL));
     history_refresh(&b);
     cr_assert_eq(b.n, 2);
     cr_expect_str_eq(b.lines[1], "two\nlines \\n and \\");
-    cr_expect(history_add(&b, "three"));
+    cr_expect(history_add(&b, "three", NULL));
     history_refresh(&a);
     cr_assert_eq(a.n, 3);
     cr_expect_str_eq(a.lines[2], "three");
     cr_assert_eq(stat(path, &st), 0);
     cr_expect_eq(st.st_mode & 0777, 0600);
     chmod(path, 0644);
-    cr_expect(history_add(&b, "four"));
+    cr_expect(history_add(&b, "four", NULL));
     cr_assert_eq(stat(path, &st), 0);
     cr_expect_eq(st.st_mode & 0777, 0600, "it is made private again");
     history_close(&a);
@@ -67,7 +68,7 @@ Test(history, is_bounded) {
     history_open(&h, path);
     for (int i = 0; i < 2 * HISTORY_MAX_LINES; i++) {
         snprintf(text, sizeof text, "message %d", i);
-        cr_assert(history_add(&h, text));
+        cr_assert(history_add(&h, text, NULL));
     }
     history_refresh(&h);
     cr_expect_leq(h.n, HISTORY_MAX_LINES);
@@ -75,12 +76,12 @@ Test(history, is_bounded) {
     cr_expect_str_eq(h.lines[h.n - 1], text);
     memset(large, 'x', HISTORY_MAX_ENTRY + 1);
     const size_t before = h.n;
-    cr_expect(history_add(&h, large));
+    cr_expect(history_add(&h, large, NULL));
     cr_expect_eq(h.n, before, "too long to be kept");
     for (int i = 0; i < 12; i++) {
         large[HISTORY_MAX_ENTRY - 1] = 0;
         large[0] = (char)('a' + i);
-        cr_assert(history_add(&h, large));
+        cr_assert(history_add(&h, large, NULL));
         cr_assert_eq(stat(path, &st), 0);
         cr_expect_leq(st.st_size, HISTORY_MAX_BYTES);
     }
@@ -98,7 +99,7 @@ Test(history, takes_any_bytes) {
     cr_expect_str_eq(h.lines[1], "also\\ good\\");
     cr_expect_str_eq(h.lines[2], "q");
     cr_expect_str_eq(h.lines[3], "last without end");
-    cr_expect(history_add(&h, "new"));
+    cr_expect(history_add(&h, "new", NULL));
     history_refresh(&h);
     cr_assert_eq(h.n, 5);
     cr_expect_str_eq(h.lines[3], "last without end");
@@ -110,13 +111,14 @@ Test(history, survives_without_a_file) {
     struct history h = {.n = 0};
     char nowhere[128];
     history_open(&h, NULL);
-    cr_expect(history_add(&h, "one"));
+    cr_expect(history_add(&h, "one", NULL));
     history_close(&h);
     snprintf(nowhere, sizeof nowhere, "%s/no/history", folder);
     history_open(&h, nowhere);
-    cr_expect_not(history_add(&h, "one"));
-    cr_expect_eq(errno, ENOENT);
-    cr_expect(history_add(&h, "two"), "said once");
+    struct bise_error err = {0};
+    cr_expect_not(history_add(&h, "one", &err));
+    cr_expect(strstr(err.detail, "No such file"), "%s", err.detail);
+    cr_expect(history_add(&h, "two", NULL), "said once");
     history_refresh(&h);
     cr_expect_eq(h.n, 2);
     history_close(&h);
@@ -137,7 +139,7 @@ Test(history, several_writers) {
         history_open(&h, path);
         for (int i = 0; i < EACH && good; i++) {
             snprintf(text, sizeof text, "writer %d\nmessage %d", w, i);
-            good = history_add(&h, text);
+            good = history_add(&h, text, NULL);
         }
         history_close(&h);
         _exit(good ? 0 : 1);
