@@ -143,6 +143,8 @@ static void greet(const struct server *s, const char *address, double seconds) {
             "scratch %.1f\n",
             1e-6 * (double)p->total, 1e-6 * (double)p->weights, 1e-6 * (double)p->cache, s->n_lanes,
             s->n_lanes == 1 ? "" : "s", s->prompter.limit, 1e-6 * (double)p->scratch);
+    if (s->options->runtime.verbose)
+        fprintf(stderr, "weights  %s\n", s->info->memory);
     fprintf(stderr, "address  %s/\n", address);
     if (s->access.n_keys)
         fprintf(stderr, "keys     %zu\n", s->access.n_keys);
