@@ -42,15 +42,23 @@ static int connect_to(void) {
     return pair[1];
 }
 
+/* Whether nothing more comes until something is said. */
+static bool waits_for_us(void) {
+    const struct connection *c = sockets.connections[0];
+    return !c->call && c->sent == c->out.len;
+}
+
 static void exchange(int fd, const uint8_t *bytes, size_t n) {
     char heard[4096];
     size_t sent = 0;
     for (int i = 0; i < ROUNDS && sockets.n; i++) {
         const ssize_t some = sent < n ? send(fd, bytes + sent, n - sent, MSG_NOSIGNAL) : 0;
         sent += some > 0 ? (size_t)some : 0;
-        sockets_round(&sockets, sent < n ? 0 : 1);
+        sockets_round(&sockets, sent < n || waits_for_us() ? 0 : 1);
         while (read(fd, heard, sizeof heard) > 0)
             continue;
+        if (sent == n && i > 0 && sockets.n && waits_for_us())
+            return;
     }
 }
 

@@ -1,5 +1,5 @@
-/* Inside of the schedule: schedule.c decides which answers have a sequence, schedule_step.c what each
- * step of the engine reads and writes. All of it runs in the engine's thread. */
+/* Inside of the schedule: schedule.c decides which answers have a sequence, schedule_step.c what
+ * each step of the engine reads and writes. All of it runs in the engine's thread. */
 #ifndef BISE_TOOLS_SERVE_SCHEDULE_IMPL_H
 #define BISE_TOOLS_SERVE_SCHEDULE_IMPL_H
 

@@ -1,5 +1,5 @@
-/* Steps of the engine: the next token of every answer that is written, a chunk of the oldest prompt,
- * drafts for an answer that is alone, and what will come where nothing else is to be done. */
+/* Steps of the engine: the next token of every answer that is written, a chunk of the oldest
+ * prompt, drafts for an answer that is alone, and what will come where nothing else is to do. */
 #include "src/base/error.h"
 #include "src/os/clock.h"
 #include "tools/serve/schedule_impl.h"
