@@ -330,6 +330,8 @@ static void svg_text(struct buffer *b, const char *text) {
         const unsigned char ch = (unsigned char)*text;
         if (ch == '<' || ch == '>' || ch == '&')
             buffer_print(b, "&#%d;", ch);
+        else if (ch == '\n')
+            buffer_text(b, "\\n");
         else if (ch >= 0x20 && ch != 0x7F)
             buffer_put(b, text, 1);
     }
