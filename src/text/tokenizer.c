@@ -515,7 +515,7 @@ static void sort_tokens(struct tokenizer *t, const int16_t *flags) {
         const bool named = flags && flags[i] >= 0, control = p->kind == PIECE_CONTROL;
         const struct set_name name = {t->raw + p->raw, p->raw_len, (int32_t)i,
                                       named ? (uint32_t)flags[i] : 0};
-        if (control || (named && !(name.flags & TOKEN_NORMALIZED)))
+        if (control || p->kind == PIECE_UNKNOWN || (named && !(name.flags & TOKEN_NORMALIZED)))
             name_set_add(&t->special_tokens, name);
         if (named && !control && (name.flags & TOKEN_NORMALIZED))
             add_changed(t, name, &at);
@@ -588,7 +588,7 @@ static enum bise_status read_rules(struct tokenizer *t, const struct model_proto
         s = read_token_flags(t, tokens, m->name, &flags, &bytes, err);
     for (size_t i = 0; i < t->n_pieces; i++) {
         n_named += flags && flags[i] >= 0;
-        n_control += t->pieces[i].kind == PIECE_CONTROL;
+        n_control += t->pieces[i].kind == PIECE_CONTROL || t->pieces[i].kind == PIECE_UNKNOWN;
         n_user += t->pieces[i].kind == PIECE_USER_DEFINED;
     }
     if (!s &&

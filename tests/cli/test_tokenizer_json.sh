@@ -127,6 +127,8 @@ for model in "${models[@]}"; do
         make_json "$model" $style "$T/tokenizer.json"
         expect "$(basename "$model" .model) $style: $N strings" node tests/compare/tokenizer_json.mjs \
             "$TOKENIZERS" "$BISE" "$T/tokenizer.json" "$N" 1 "${lines[@]}"
+        expect "$(basename "$model" .model) $style: $N strings with control tokens" node \
+            tests/compare/tokenizer_json.mjs "$TOKENIZERS" "$BISE" "$T/tokenizer.json" "$N" 2 --special
     done
 done
 finish

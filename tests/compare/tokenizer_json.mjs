@@ -2,14 +2,16 @@
 // usage: node tokenizer_json.mjs FOLDER_WITH_NODE_MODULES BISE TOKENIZER.json N [SEED] [LINES.jsonl...]
 // N random strings made of the vocabulary's pieces, spaces, marks and characters of any kind, and the
 // texts of LINES. Special tokens are taken out of what the package reads: bise never matches them in
-// text. Prints "N strings, D differences"; exit status 1 where there are any.
+// text. With --special they stay, and bise reads them as tokens too. Prints "N strings, D differences"; exit status 1 where there are any.
 import { createRequire } from 'node:module';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-const [folder, bise, file, count, seed = '1', ...lines] = process.argv.slice(2);
+const withSpecial = process.argv.includes('--special');
+const [folder, bise, file, count, seed = '1', ...lines] =
+    process.argv.slice(2).filter((x) => x !== '--special');
 const { Tokenizer } = createRequire(path.resolve(folder) + '/')('tokenizers');
 
 let state = BigInt(seed) * 0x9e3779b97f4a7c15n;
@@ -25,7 +27,7 @@ const json = JSON.parse(readFileSync(file, 'utf8'));
 const pieces = Object.keys(json.model.vocab).map((p) => p.replaceAll('\u2581', ' '));
 const names = json.added_tokens.filter((t) => !t.special).map((t) => t.content);
 const special = json.added_tokens.filter((t) => t.special).map((t) => t.content);
-json.added_tokens = json.added_tokens.filter((t) => !t.special);
+if (!withSpecial) json.added_tokens = json.added_tokens.filter((t) => !t.special);
 json.post_processor = null;
 
 function character() {
@@ -58,7 +60,7 @@ try {
     writeFileSync(path.join(work, 'tokenizer.json'), JSON.stringify(json));
     const tokenizer = Tokenizer.fromFile(path.join(work, 'tokenizer.json'));
     const input = texts.map((text) => JSON.stringify({ text })).join('\n') + '\n';
-    const run = spawnSync(bise, ['tokenize', '-m', file, '--jsonl'], { input, maxBuffer: 1 << 30 });
+    const run = spawnSync(bise, ['tokenize', '-m', file, '--jsonl', ...(withSpecial ? ['--special'] : [])], { input, maxBuffer: 1 << 30 });
     if (run.status !== 0) throw new Error(run.stderr.toString());
     const ours = run.stdout.toString().trim().split('\n').map((x) => JSON.parse(x).ids);
     if (ours.length !== texts.length) throw new Error(`${texts.length} texts, ${ours.length} answers`);
