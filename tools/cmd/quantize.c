@@ -345,7 +345,7 @@ int cmd_quantize(int argc, char **argv) {
     struct option_def defs[TYPE_OPTIONS + CALIBRATION_OPTIONS + OWN_OPTIONS] = {
         {"-o|--output", OPT_STRING, &o.out, "FILE", "the .bise file to write", 0, 0},
         {"--tokenizer", OPT_STRING, &o.tokenizer, "FILE",
-         "tokenizer.model to bundle (default: the one beside the weights)", 0, 0},
+         "tokenizer.model or tokenizer.json to bundle (default: the one beside the weights)", 0, 0},
         {"--no-tokenizer", OPT_FLAG, &o.no_tokenizer, NULL, "bundle none", 0, 0},
         {"--chat-format", OPT_STRING, &o.chat, "NAME",
          "v1, v3, chatml, zephyr, llama2 or none (default: guessed where certain)", 0, 0},
