@@ -14,8 +14,8 @@ int conversation_open(struct conversation *c, struct runtime *e, enum chat_forma
     c->runtime = e;
     c->stop.n = 0;
     if (!e->model->tokenizer) {
-        fprintf(stderr, "bise: %s: the model file has no tokenizer, so it cannot chat\n", e->path);
-        return EXIT_USAGE;
+        return refuse(EXIT_USAGE, "%s: the model file has no tokenizer, so it cannot chat",
+                      e->path);
     }
     const enum bise_status status = chat_open(&c->chat, e->model->tokenizer, format, info->bos_id,
                                               info->eos_ids, info->n_eos, &err);

@@ -49,15 +49,12 @@ static enum bise_status write_session(const struct conversation *c, enum chat_fo
 
 static void say_unsaved(struct session_store *s, const char *detail) {
     struct bise_error err = {0};
-    fprintf(stderr, "bise: the session could not be saved: %s\n", detail);
+    complain("the session could not be saved: %s", detail);
     if (journal_flush(&s->journal, &err) == BISE_OK)
-        fprintf(stderr,
-                "bise: nothing is lost: %s and %s are kept, and are read at the next start\n",
-                s->path, s->journal.path);
+        complain("nothing is lost: %s and %s are kept, and are read at the next start", s->path,
+                 s->journal.path);
     else
-        fprintf(stderr,
-                "bise: nor could the journal: %s; what it does not hold is lost on leaving\n",
-                err.detail);
+        complain("nor could the journal: %s; what it does not hold is lost on leaving", err.detail);
 }
 
 int session_store_save(struct session_store *s, bool quiet) {
@@ -100,10 +97,9 @@ static void flush(struct session_store *s) {
     struct bise_error err = {0};
     const bool failed = journal_flush(&s->journal, &err) != BISE_OK;
     if (failed && !s->complained)
-        fprintf(stderr,
-                "bise: %s; the chat goes on, but what is said from here on would be lost in a "
-                "crash\n",
-                err.detail);
+        complain("%s; the chat goes on, but what is said from here on would be lost in a "
+                 "crash",
+                 err.detail);
     s->complained = failed;
 }
 
@@ -150,8 +146,7 @@ static enum bise_status load_cache(struct session_store *s, struct bise_error *e
         return BISE_OK;
     if (status != BISE_ERR_ARG && status != BISE_ERR_CONTEXT && status != BISE_ERR_FORMAT)
         return status;
-    fprintf(stderr, "bise: %s; the conversation itself is whole and is read in anew\n",
-            err->detail);
+    complain("%s; the conversation itself is whole and is read in anew", err->detail);
     bise_reset(session);
     c->held.n = 0;
     return BISE_OK;
@@ -234,7 +229,7 @@ static enum bise_status replay(struct session_store *s, const uint8_t *data, siz
     bool stale;
     *good = 0;
     if (!records_identity(data, n, &found, &format)) {
-        fprintf(stderr, "bise: %s holds no whole record\n", s->journal.path);
+        complain("%s holds no whole record", s->journal.path);
         return BISE_OK;
     }
     enum bise_status status = match_journal(s, has_file, &found, &stale, err);
@@ -250,8 +245,8 @@ static enum bise_status replay(struct session_store *s, const uint8_t *data, siz
         return status;
     keep_seed(s, &h);
     if (h.good < n)
-        fprintf(stderr, "bise: the last %zu bytes of %s are not whole and were left out\n",
-                n - h.good, s->journal.path);
+        complain("the last %zu bytes of %s are not whole and were left out", n - h.good,
+                 s->journal.path);
     *good = sizeof JOURNAL_MAGIC - 1 + h.good;
     return BISE_OK;
 }

@@ -54,9 +54,9 @@ static bool parse_list(const char *name, const char *text, int64_t min, int64_t 
         char *end;
         const long long v = strtoll(p, &end, 10);
         if (end == p || (*end && *end != ',') || v < min || v > max || *n == MAX_LIST) {
-            say("bise: %s: expected up to %d numbers from %lld to %lld with commas, found "
-                "\"%s\"\n",
-                name, MAX_LIST, (long long)min, (long long)max, text);
+            complain("%s: expected up to %d numbers from %lld to %lld with commas, found "
+                     "\"%s\"",
+                     name, MAX_LIST, (long long)min, (long long)max, text);
             return false;
         }
         out[(*n)++] = v;
@@ -86,7 +86,7 @@ static bool parse_isas(struct bench_run *r) {
         snprintf(name, sizeof name, "%.*s", (int)(len < 31 ? len : 31), text);
         const enum isa isa = isa_from_name(isa_current(name));
         if (isa == ISA_COUNT || !f.isa[isa] || r->n_isas == ISA_COUNT) {
-            say("bise: --isa: this CPU or build has no \"%s\"\n", name);
+            complain("--isa: this CPU or build has no \"%s\"", name);
             return false;
         }
         r->isas[r->n_isas++] = isa;
@@ -225,7 +225,7 @@ static bool build_rows(struct bench_run *r) {
         for (size_t t = 0; t < r->n_threads; t++)
             for (size_t p = 0; p < r->n_prompts; p++) {
                 if (r->n_rows == MAX_ROWS) {
-                    say("bise: more than %d rows asked for\n", MAX_ROWS);
+                    complain("more than %d rows asked for", MAX_ROWS);
                     return false;
                 }
                 struct bench_row *row = &r->rows[r->n_rows++];

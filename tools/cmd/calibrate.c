@@ -34,8 +34,7 @@ static bool parse(struct options *o, int argc, char **argv, int *code) {
                        NULL, 0, &n_positional, code))
         return false;
     if (!o->text == !o->self || !o->out || !*o->out) {
-        say("bise: calibrate: expected %s\n",
-            o->out && *o->out ? "either -f TEXT or --self N" : "-o STATS");
+        complain("expected %s", o->out && *o->out ? "either -f TEXT or --self N" : "-o STATS");
         *code = EXIT_USAGE;
         return false;
     }
@@ -60,7 +59,7 @@ static int get_tokens(const struct options *o, struct runtime *e, const struct l
     free(text);
     t->n = t->n < (size_t)o->tokens ? t->n : (size_t)o->tokens;
     if (!code && text_sequences(t) == 0) {
-        say("bise: %s: expected at least %zu tokens, found %zu\n", o->text, t->length, t->n);
+        complain("%s: expected at least %zu tokens, found %zu", o->text, t->length, t->n);
         code = EXIT_INPUT;
     }
     return code;
@@ -102,7 +101,7 @@ int cmd_calibrate(int argc, char **argv) {
         o.runtime.n_ctx = CALIBRATION_LENGTH;
     code = runtime_open(&e, &o.runtime);
     if (!code && strcmp(e.info->weight_type, "i4") == 0) {
-        say("bise: %s: expected a model in f32, bf16 or i8, found i4\n", e.path);
+        complain("%s: expected a model in f32, bf16 or i8, found i4", e.path);
         code = EXIT_INPUT;
     }
     if (!code) {
@@ -111,7 +110,7 @@ int cmd_calibrate(int argc, char **argv) {
         text.bos = e.info->text_bos;
         code = text.length < 32 ? EXIT_USAGE : get_tokens(&o, &e, &listening.listener, &text);
         if (text.length < 32)
-            say("bise: -c: sequences have at least 32 tokens\n");
+            complain("-c: sequences have at least 32 tokens");
     }
     if (!code)
         code = measure(&o, &e, &text, &listening.listener);

@@ -280,6 +280,7 @@ static int answer_once(struct console *t) {
 
 int cmd_chat(int argc, char **argv) {
     struct console t = {.options = {.runtime = RUNTIME_DEFAULTS,
+                                    .threshold = -1,
                                     .sampling = SAMPLING_DEFAULTS,
                                     .n_predict = CONSOLE_DEFAULT_LENGTH}};
     int code;

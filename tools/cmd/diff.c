@@ -150,7 +150,7 @@ static size_t find(const struct diff *d, int side, const char *name) {
 }
 
 static void fault(struct diff *d, const char *name, const char *what) {
-    say("bise: %s: %s\n", name, what);
+    complain("%s: %s", name, what);
     d->n_faults++;
 }
 
@@ -330,8 +330,7 @@ int cmd_diff(int argc, char **argv) {
                        d.path, 2, &n_paths, &code))
         return code;
     if (n_paths != 2) {
-        say("bise diff: expected two models (see bise diff --help)\n");
-        return EXIT_USAGE;
+        return refuse(EXIT_USAGE, "expected two models (see bise diff --help)");
     }
     interrupt_catch();
     d.n_threads = threads ? (int)threads : cpu_default_threads();

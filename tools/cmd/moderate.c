@@ -154,7 +154,7 @@ static int judge_all(struct work *w) {
 }
 
 int cmd_moderate(int argc, char **argv) {
-    struct moderate_options o = {.runtime = RUNTIME_DEFAULTS};
+    struct moderate_options o = {.runtime = RUNTIME_DEFAULTS, .threshold = -1};
     struct work w = {.options = &o};
     enum chat_format format;
     int code;

@@ -43,8 +43,7 @@ struct work {
 };
 
 static int usage_error(const char *text) {
-    say("bise: perplexity: %s\n", text);
-    return EXIT_USAGE;
+    return refuse(EXIT_USAGE, "%s", text);
 }
 
 static int check_options(const struct perplexity_options *o) {
@@ -66,8 +65,8 @@ static int check_options(const struct perplexity_options *o) {
 
 static bool parse(struct perplexity_options *o, int argc, char **argv, int *code) {
     struct option_def defs[RUNTIME_OPTIONS + OWN_OPTIONS] = {
-        {"--text", OPT_STRING, &o->text, "FILE", "a text, in windows of -c tokens (default 512)", 0,
-         0},
+        {"-f|--file|--text", OPT_STRING, &o->text, "FILE",
+         "a text, in windows of -c tokens (default 512)", 0, 0},
         {"--sequences", OPT_INT, &o->sequences, "N",
          "predict all of the text, N tokens after every BOS", 1, 1 << 24},
         {"--ids", OPT_STRING, &o->ids, "FILE", "token ids, as one sequence", 0, 0},
@@ -81,12 +80,14 @@ static bool parse(struct perplexity_options *o, int argc, char **argv, int *code
          0},
         {"--json", OPT_FLAG, &o->json, NULL, "the result as JSON", 0, 0},
     };
+    const char *argument = NULL;
     size_t n_positional;
     runtime_option_defs(&o->runtime, defs + OWN_OPTIONS);
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
-                       "bise perplexity -m FILE --text FILE | --ids FILE | --kl FILE [options]\n\n"
+                       "bise perplexity [MODEL] -f FILE | --ids FILE | --kl FILE [options]\n\n"
                        "--chunk N is the length of each call to the model (256)",
-                       NULL, 0, &n_positional, code))
+                       &argument, 1, &n_positional, code) ||
+        !runtime_argument(&o->runtime, argument, code))
         return false;
     *code = check_options(o);
     return *code == EXIT_DONE;
@@ -98,8 +99,7 @@ static bool parse(struct perplexity_options *o, int argc, char **argv, int *code
 static int parse_ids(const char *path, const char *text, struct work *w) {
     w->ids = malloc((strlen(text) / 2 + 1) * sizeof *w->ids);
     if (!w->ids) {
-        say("bise: %s: no memory for its ids\n", path);
-        return EXIT_MEMORY;
+        return refuse(EXIT_MEMORY, "%s: no memory for its ids", path);
     }
     for (;;) {
         text += strspn(text, " ,\t\r\n");
@@ -109,9 +109,8 @@ static int parse_ids(const char *path, const char *text, struct work *w) {
         errno = 0;
         const long long id = strtoll(text, &end, 10);
         if (end == text || errno || id < 0 || id > INT32_MAX || !strchr(" ,\t\r\n", *end)) {
-            say("bise: %s: expected token ids, found \"%.20s\" after %zu of them\n", path, text,
-                w->n);
-            return EXIT_INPUT;
+            return refuse(EXIT_INPUT, "%s: expected token ids, found \"%.20s\" after %zu of them",
+                          path, text, w->n);
         }
         w->ids[w->n++] = (int32_t)id;
         text = end;
@@ -150,8 +149,7 @@ static int make_windows(const struct perplexity_options *o, struct work *w) {
     enum bise_status s;
     w->n = o->tokens && w->n > (size_t)o->tokens ? (size_t)o->tokens : w->n;
     if (w->n < least) {
-        say("bise: %s: expected at least %zu tokens, found %zu\n", path, least, w->n);
-        return EXIT_INPUT;
+        return refuse(EXIT_INPUT, "%s: expected at least %zu tokens, found %zu", path, least, w->n);
     }
     if (o->sequences)
         s = eval_whole(w->ids, w->n, window, bos, &w->windows, &w->run.shape, &err);
@@ -169,9 +167,8 @@ static int take_base(const struct perplexity_options *o, struct work *w) {
     w->run.ids = kl_base_ids(w->base);
     if (w->run.shape.vocab == w->e.info->vocab_size)
         return EXIT_DONE;
-    say("bise: %s: expected a vocabulary of %u, the model's, found %u\n", o->kl,
-        w->e.info->vocab_size, w->run.shape.vocab);
-    return EXIT_INPUT;
+    return refuse(EXIT_INPUT, "%s: expected a vocabulary of %u, the model's, found %u", o->kl,
+                  w->e.info->vocab_size, w->run.shape.vocab);
 }
 
 /* Opens model and session and reads the tokens; ids come first, since the context is their number.

@@ -174,8 +174,7 @@ int cmd_synth(int argc, char **argv) {
                        0, &n_positional, &code))
         return code;
     if (!shape || !out == !checkpoint || !*(out ? out : checkpoint)) {
-        say("bise synth: --shape and either -o or --checkpoint are needed\n");
-        return EXIT_USAGE;
+        return refuse(EXIT_USAGE, "--shape and either -o or --checkpoint are needed");
     }
     struct synth *s = calloc(1, sizeof *s);
     if (!s)

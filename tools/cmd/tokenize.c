@@ -53,8 +53,7 @@ static int open_tokenizer(struct source_tokenizer *s, const char *path) {
     s->t = s->model->tokenizer;
     if (s->t)
         return EXIT_DONE;
-    say("bise: %s: the model file has no tokenizer\n", path);
-    return EXIT_INPUT;
+    return refuse(EXIT_INPUT, "%s: the model file has no tokenizer", path);
 }
 
 static void close_tokenizer(struct source_tokenizer *s) {
@@ -63,8 +62,7 @@ static void close_tokenizer(struct source_tokenizer *s) {
 }
 
 static int no_memory(void) {
-    say("bise: tokenize: no memory\n");
-    return EXIT_MEMORY;
+    return refuse(EXIT_MEMORY, "no memory");
 }
 
 /* ---- text to ids ---- */
@@ -81,7 +79,7 @@ static int encode(const struct source_tokenizer *s, const char *text, size_t len
         s->special ? tokenizer_encode_special(s->t, text, len, *ids, cap, n, &err)
                    : tokenizer_encode(s->t, text, len, true, *ids, cap, n, &err);
     if (status)
-        say("bise: %s%s\n", where, err.detail);
+        complain("%s%s", where, err.detail);
     return exit_code_of(status);
 }
 
@@ -94,9 +92,8 @@ static int encode_line(const struct source_tokenizer *s, const struct json_value
                        const char *where) {
     const struct json_value *text = json_get(line, "text");
     if (!text || text->kind != JSON_STRING) {
-        say("bise: %sexpected {\"text\": \"...\"}, found %s\n", where,
-            json_describe(text ? text : line));
-        return EXIT_INPUT;
+        return refuse(EXIT_INPUT, "%sexpected {\"text\": \"...\"}, found %s", where,
+                      json_describe(text ? text : line));
     }
     int32_t *ids = NULL;
     size_t n;
@@ -147,9 +144,8 @@ static size_t decode_id(struct decoder *d, int32_t id, char *out) {
 #define DECODED_ROOM UTF8_STREAM_ROOM(1024)
 
 static int bad_id(const struct tokenizer *t, const char *where, const char *found) {
-    say("bise: %sexpected ids from 0 to %zu, found \"%.40s\"\n", where, tokenizer_size(t) - 1,
-        found);
-    return EXIT_USAGE;
+    return refuse(EXIT_USAGE, "%sexpected ids from 0 to %zu, found \"%.40s\"", where,
+                  tokenizer_size(t) - 1, found);
 }
 
 static int decode_text(const struct tokenizer *t, char *text) {
@@ -179,9 +175,8 @@ static int decode_line(const struct tokenizer *t, const struct json_value *line,
     struct decoder d = {.t = t};
     char out[DECODED_ROOM];
     if (!ids || ids->kind != JSON_ARRAY) {
-        say("bise: %sexpected {\"ids\": [...]}, found %s\n", where,
-            json_describe(ids ? ids : line));
-        return EXIT_INPUT;
+        return refuse(EXIT_INPUT, "%sexpected {\"ids\": [...]}, found %s", where,
+                      json_describe(ids ? ids : line));
     }
     for (const struct json_value *v = json_first(ids); v; v = json_next(ids, v))
         if (v->kind != JSON_NUMBER || !v->is_integer || v->integer < 0 ||

@@ -18,8 +18,7 @@ int constraint_open(struct constraint *c, const struct runtime *e,
     if (!text && !file)
         return EXIT_DONE;
     if ((from->grammar != NULL) + (from->grammar_file != NULL) + (schema != NULL) > 1) {
-        say("bise: expected one of --grammar, --grammar-file and --json-schema\n");
-        return EXIT_USAGE;
+        return refuse(EXIT_USAGE, "expected one of --grammar, --grammar-file and --json-schema");
     }
     const int code = file ? read_text(file, &from_file, &len) : EXIT_DONE;
     if (code)
@@ -36,7 +35,7 @@ int constraint_open(struct constraint *c, const struct runtime *e,
                            "applied: %s",
                            note);
     else if (note)
-        say("bise: json schema: not applied: %s\n", note);
+        complain("json schema: not applied: %s", note);
     c->allowed = status ? NULL : malloc(e->info->vocab_size);
     if (!status && !c->allowed)
         status = bise_fail(&err, BISE_ERR_MEMORY, "no memory for the grammar");

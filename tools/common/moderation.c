@@ -65,7 +65,8 @@ int moderation_open(struct moderation *m, const struct runtime *e, const struct 
     const struct bise_model_info *info = e->info;
     struct bise_engine_params params;
     struct bise_error err = {0};
-    *m = (struct moderation){.model = e->model, .session = e->session, .format = format};
+    *m = (struct moderation){
+        .threshold = -1, .model = e->model, .session = e->session, .format = format};
     if (!e->model->tokenizer) {
         return refuse(EXIT_USAGE, "%s: the model file has no tokenizer, so it cannot judge texts",
                       e->path);
@@ -222,8 +223,8 @@ static int decide(const struct moderation *m, const struct verdict *v) {
     int worst = 1;
     for (int i = 2; i < N_CATEGORIES; i++)
         worst = v->p[i] > v->p[worst] ? i : worst;
-    const bool moderated = m->threshold > 0 ? 1 - v->p[NOT_MODERATED] >= m->threshold
-                                            : v->p[worst] > v->p[NOT_MODERATED];
+    const bool moderated = m->threshold >= 0 ? 1 - v->p[NOT_MODERATED] >= m->threshold
+                                             : v->p[worst] > v->p[NOT_MODERATED];
     return moderated ? worst : NOT_MODERATED;
 }
 

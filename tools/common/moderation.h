@@ -22,7 +22,7 @@ struct moderation {
     struct bise_session *session, *own; /* own: NULL where it is the runtime's */
     struct chat *chat;
     enum chat_format format;
-    double threshold; /* what all categories together must have to count; 0: one beats none */
+    double threshold; /* what all categories together must have to count; -1: one beats none */
     int32_t names[N_CATEGORIES][MODERATION_NAME_IDS]; /* [n_name] ids, the end's last */
     size_t n_name[N_CATEGORIES];
     int32_t *held; /* [n_held] ids of the last question */

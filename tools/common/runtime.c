@@ -49,10 +49,14 @@ static int pick(const char *flag, const char *value, const char *const *names, i
     for (int i = 0; i < n; i++)
         if (strcmp(value, names[i]) == 0)
             return i;
-    say("bise: %s: expected ", flag);
-    for (int i = 0; i < n; i++)
-        say("%s%s", names[i], i + 2 < n ? ", " : i + 1 < n ? " or " : "");
-    say(", found \"%s\"\n", value);
+    char list[80] = "";
+    for (size_t i = 0, at = 0; i < (size_t)n && at < sizeof list; i++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s",
+                               !i                  ? ""
+                               : i + 1 < (size_t)n ? ", "
+                                                   : " or ",
+                               names[i]);
+    complain("%s: expected %s, found \"%s\"", flag, list, value);
     return -1;
 }
 
@@ -66,9 +70,9 @@ bool runtime_parse_memory(const char *value, enum bise_memory *memory) {
 static void warn_of_threads(int threads) {
     const int cpus = cpu_count();
     if (threads > cpus)
-        say("bise: warning: -t %d is more than the %d CPU%s this process may use; "
-            "that is slower\n",
-            threads, cpus, cpus == 1 ? "" : "s");
+        complain("warning: -t %d is more than the %d CPU%s this process may use; "
+                 "that is slower",
+                 threads, cpus, cpus == 1 ? "" : "s");
 }
 
 bool runtime_session_params(const struct runtime_options *o, struct bise_engine_params *params) {

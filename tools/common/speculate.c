@@ -17,8 +17,7 @@ int speculation_open(struct speculation *s, struct runtime *e, size_t max) {
     s->logits = malloc((s->max + 1) * (size_t)e->info->vocab_size * sizeof *s->logits);
     if (s->logits)
         return EXIT_DONE;
-    say("bise: --lookup: no memory\n");
-    return EXIT_MEMORY;
+    return refuse(EXIT_MEMORY, "--lookup: no memory");
 }
 
 void speculation_close(struct speculation *s) {

@@ -14,18 +14,14 @@
 static int add_key(struct access *a, const char *text, size_t len, const char *from) {
     for (size_t i = 0; i < len; i++)
         if (text[i] <= ' ' || text[i] > '~') {
-            fprintf(stderr, "bise: serve: %s: a key holds a space or a character beyond ASCII\n",
-                    from);
-            return EXIT_INPUT;
+            return refuse(EXIT_INPUT, "%s: a key holds a space or a character beyond ASCII", from);
         }
     if (a->n_keys == ACCESS_MAX_KEYS) {
-        fprintf(stderr, "bise: serve: %s: more than %d keys\n", from, ACCESS_MAX_KEYS);
-        return EXIT_INPUT;
+        return refuse(EXIT_INPUT, "%s: more than %d keys", from, ACCESS_MAX_KEYS);
     }
     char *copy = malloc(len + 1);
     if (!copy) {
-        fprintf(stderr, "bise: serve: no memory for the keys\n");
-        return EXIT_MEMORY;
+        return refuse(EXIT_MEMORY, "no memory for the keys");
     }
     memcpy(copy, text, len);
     copy[len] = 0;
@@ -53,7 +49,7 @@ static int read_key_file(struct access *a, const char *path) {
     struct stat st;
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0) {
-        fprintf(stderr, "bise: serve: %s: %s\n", path, strerror(errno));
+        complain("%s: %s", path, strerror(errno));
         if (fd >= 0)
             close(fd);
         return EXIT_INPUT;
@@ -61,21 +57,19 @@ static int read_key_file(struct access *a, const char *path) {
     int code = EXIT_DONE;
     const ssize_t n = read(fd, text, sizeof text - 1);
     if (!S_ISREG(st.st_mode) || n < 0 || n == sizeof text - 1) {
-        fprintf(stderr, "bise: serve: %s: expected a file of at most 64 KB with one key a line\n",
-                path);
+        complain("%s: expected a file of at most 64 KB with one key a line", path);
         code = EXIT_INPUT;
     } else if (st.st_mode & (S_IRWXG | S_IRWXO)) {
-        fprintf(stderr,
-                "bise: serve: %s may be read by others than its owner: chmod 600 makes it "
-                "private\n",
-                path);
+        complain("%s may be read by others than its owner: chmod 600 makes it "
+                 "private",
+                 path);
         code = EXIT_INPUT;
     } else {
         text[n] = 0;
         const size_t before = a->n_keys;
         code = add_lines(a, text, path);
         if (!code && a->n_keys == before) {
-            fprintf(stderr, "bise: serve: %s holds no key\n", path);
+            complain("%s holds no key", path);
             code = EXIT_INPUT;
         }
     }

@@ -71,8 +71,7 @@ static void log_unknown(struct server *s, const struct request *r) {
         snprintf(told[n_told++], sizeof told[0], "%s", r->unknown[i]);
         char shown[256];
         json_escape(shown, sizeof shown, r->unknown[i], strlen(r->unknown[i]));
-        fprintf(stderr, "bise: serve: requests have a field %s, which is not known and left out\n",
-                shown);
+        complain("requests have a field %s, which is not known and left out", shown);
     }
 }
 

@@ -131,7 +131,7 @@ static void open_browser(const char *address) {
     pid_t pid;
     snprintf(copy, sizeof copy, "%s/", address);
     if (posix_spawnp(&pid, name, NULL, NULL, argv, environ) != 0)
-        fprintf(stderr, "bise: serve: no browser could be opened: go to %s\n", copy);
+        complain("no browser could be opened: go to %s", copy);
 }
 
 static void greet(const struct server *s, const char *address, double seconds) {
@@ -188,6 +188,7 @@ int cmd_serve(int argc, char **argv) {
     static struct server s;
     static struct sockets k;
     struct serve_options o = {.runtime = RUNTIME_DEFAULTS,
+                              .threshold = -1,
                               .host = "127.0.0.1",
                               .port = DEFAULT_PORT,
                               .stall_ms = 1000,
