@@ -1,5 +1,6 @@
 #include "quant/source/added_tokens.h"
 
+#include "src/base/array.h"
 #include "src/base/bytes.h"
 #include "src/text/tokenizer.h"
 
@@ -27,14 +28,10 @@ static enum bise_status add(struct added_list *l, struct added_token token,
         return bise_fail(err, BISE_ERR_FORMAT,
                          "%s: token %s: expected 1 to %u bytes, none of them zero, found %zu",
                          token.where, show(token.text, token.len).text, MAX_PIECE_BYTES, token.len);
-    if (l->n == l->cap) {
-        const size_t cap = 2 * l->cap + 64;
-        struct added_token *grown = realloc(l->tokens, cap * sizeof *grown);
-        if (!grown)
-            return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for its tokens", token.where);
-        l->tokens = grown;
-        l->cap = cap;
-    }
+    void *const grown = array_grow(l->tokens, &l->cap, l->n + 1, sizeof *l->tokens);
+    if (!grown)
+        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for its tokens", token.where);
+    l->tokens = grown;
     l->tokens[l->n++] = token;
     return BISE_OK;
 }

@@ -1,5 +1,6 @@
 #include "quant/source/proto.h"
 
+#include "src/base/array.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include <stdlib.h>
@@ -7,15 +8,11 @@
 static void put(struct proto *p, const void *data, size_t n) {
     if (p->failed)
         return;
-    if (n > p->cap - p->n) {
-        const size_t cap = 2 * (p->cap + n) + 64;
-        uint8_t *grown = realloc(p->at, cap);
-        p->failed = !grown;
-        if (!grown)
-            return;
-        p->at = grown;
-        p->cap = cap;
-    }
+    void *const grown = array_grow(p->at, &p->cap, p->n + n, 1);
+    p->failed = !grown;
+    if (!grown)
+        return;
+    p->at = grown;
     if (n > 0)
         memcpy(p->at + p->n, data, n);
     p->n += n;

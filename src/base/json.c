@@ -1,5 +1,6 @@
 #include "src/base/json.h"
 
+#include "src/base/array.h"
 #include "src/base/utf8.h"
 #include <errno.h>
 #include <locale.h>
@@ -52,15 +53,11 @@ static enum bise_status add_value(struct parser *p, size_t *index) {
     if (j->n == JSON_MAX_VALUES)
         return bise_fail(p->err, BISE_ERR_FORMAT, "%s: byte %zu: more than %u values", p->name,
                          p->at, JSON_MAX_VALUES);
-    if (j->n == j->cap) {
-        const size_t cap = j->cap ? 2 * j->cap : 64;
-        struct json_value *grown = realloc(j->values, cap * sizeof *grown);
-        if (!grown)
-            return bise_fail(p->err, BISE_ERR_MEMORY, "%s: no memory for %zu JSON values", p->name,
-                             cap);
-        j->values = grown;
-        j->cap = cap;
-    }
+    void *const grown = array_grow(j->values, &j->cap, j->n + 1, sizeof *j->values);
+    if (!grown)
+        return bise_fail(p->err, BISE_ERR_MEMORY, "%s: no memory for %zu JSON values", p->name,
+                         j->n + 1);
+    j->values = grown;
     *index = j->n++;
     j->values[*index] = (struct json_value){.span = 1};
     return BISE_OK;

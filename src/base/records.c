@@ -1,5 +1,6 @@
 #include "src/base/records.h"
 
+#include "src/base/array.h"
 #include "src/base/bytes.h"
 #include "src/base/crc32c.h"
 
@@ -9,15 +10,9 @@ static bool reserve(struct records *r, size_t len) {
     if (r->failed || len > RECORD_MAX)
         return false;
     const size_t need = r->n + len + RECORD_OVERHEAD;
-    if (need <= r->cap)
-        return true;
-    const size_t cap = need + need / 2;
-    uint8_t *grown = realloc(r->data, cap);
-    if (!grown)
-        return false;
-    r->data = grown;
-    r->cap = cap;
-    return true;
+    void *const grown = array_grow(r->data, &r->cap, need, 1);
+    r->data = grown ? grown : r->data;
+    return grown != NULL;
 }
 
 void records_put(struct records *r, uint32_t kind, const void *data, size_t len) {

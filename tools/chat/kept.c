@@ -1,5 +1,6 @@
 #include "tools/chat/kept.h"
 
+#include "src/base/array.h"
 #include "src/base/utf8.h"
 #include "src/os/file.h"
 #include "tools/chat/journal.h"
@@ -59,14 +60,10 @@ static void add_kept(struct kept_chats *all, const char *name, const struct time
     size_t i = 0;
     while (i < all->n && strcmp(all->items[i].name, name) != 0)
         i++;
-    if (i == all->n && all->n == all->cap) {
-        const size_t cap = 2 * all->cap + 64;
-        struct kept *items = realloc(all->items, cap * sizeof *items);
-        if (!items)
-            return;
-        all->items = items;
-        all->cap = cap;
-    }
+    void *const grown = array_grow(all->items, &all->cap, i + 1, sizeof *all->items);
+    if (!grown)
+        return;
+    all->items = grown;
     struct kept *const k = &all->items[i];
     const bool newer = i == all->n || used->tv_sec > k->used.tv_sec ||
                        (used->tv_sec == k->used.tv_sec && used->tv_nsec > k->used.tv_nsec);

@@ -1,5 +1,6 @@
 #include "tools/common/buffer.h"
 
+#include "src/base/array.h"
 #include "src/base/json.h"
 
 #include <stdarg.h>
@@ -15,15 +16,10 @@ bool buffer_reserve(struct buffer *b, size_t n) {
         b->failed = true;
         return false;
     }
-    const size_t need = b->len + n + 1, cap = need + need / 2 + 64;
-    char *bytes = realloc(b->bytes, cap);
-    if (!bytes) {
-        b->failed = true;
-        return false;
-    }
-    b->bytes = bytes;
-    b->cap = cap;
-    return true;
+    char *const bytes = array_grow(b->bytes, &b->cap, b->len + n + 1, 1);
+    b->bytes = bytes ? bytes : b->bytes;
+    b->failed = b->failed || !bytes;
+    return bytes != NULL;
 }
 
 void buffer_put(struct buffer *b, const char *bytes, size_t n) {

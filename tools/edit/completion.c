@@ -1,5 +1,6 @@
 #include "tools/edit/completion.h"
 
+#include "src/base/array.h"
 #include "src/base/utf8.h"
 #include "tools/common/width.h"
 
@@ -10,14 +11,10 @@
 #include <sys/stat.h>
 
 void completion_add(struct completion *c, const char *item) {
-    if (c->n == c->cap) {
-        const size_t cap = 2 * c->cap + 16;
-        char **items = realloc(c->items, cap * sizeof *items);
-        if (!items)
-            return;
-        c->items = items;
-        c->cap = cap;
-    }
+    void *const grown = array_grow(c->items, &c->cap, c->n + 1, sizeof *c->items);
+    if (!grown)
+        return;
+    c->items = grown;
     char *copy = strdup(item);
     if (copy)
         c->items[c->n++] = copy;

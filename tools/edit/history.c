@@ -1,5 +1,6 @@
 #include "tools/edit/history.h"
 
+#include "src/base/array.h"
 #include "src/base/error.h"
 #include "src/base/utf8.h"
 #include "src/os/file.h"
@@ -31,14 +32,10 @@ static void clear_lines(struct history *h) {
 }
 
 static void append_line(struct history *h, const char *text, size_t len) {
-    if (h->n == h->cap) {
-        const size_t cap = 2 * h->cap + 64;
-        char **lines = realloc(h->lines, cap * sizeof *lines);
-        if (!lines)
-            return;
-        h->lines = lines;
-        h->cap = cap;
-    }
+    void *const grown = array_grow(h->lines, &h->cap, h->n + 1, sizeof *h->lines);
+    if (!grown)
+        return;
+    h->lines = grown;
     char *copy = strndup(text, len);
     if (copy)
         h->lines[h->n++] = copy;

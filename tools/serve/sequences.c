@@ -1,5 +1,6 @@
 #include "tools/serve/sequences.h"
 
+#include "src/base/array.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,14 +69,10 @@ bool sequences_next_source(const struct sequence *s, uint32_t n_seqs, const int3
 }
 
 bool sequence_hold(struct sequence *q, const int32_t *ids, size_t n) {
-    if (n > q->cap_held - q->n_held) {
-        const size_t cap = (q->n_held + n) * 2 + 64;
-        int32_t *grown = realloc(q->held, cap * sizeof *grown);
-        if (!grown)
-            return false;
-        q->held = grown;
-        q->cap_held = cap;
-    }
+    void *const grown = array_grow(q->held, &q->cap_held, q->n_held + n, sizeof *q->held);
+    if (!grown)
+        return false;
+    q->held = grown;
     memcpy(q->held + q->n_held, ids, n * sizeof *ids);
     q->n_held += n;
     return true;
