@@ -6,7 +6,7 @@
 #include <string.h>
 
 #ifndef BISE_VERSION
-#define BISE_VERSION "0.1.0"
+#define BISE_VERSION "0.2.0"
 #endif
 #ifndef BISE_COMMIT
 #define BISE_COMMIT "unknown"

@@ -12,7 +12,7 @@
 #define DENSE   "dim=64,ffn=96,layers=2,heads=4,kv=2,vocab=96,window=24"
 #define MIXTURE "dim=64,ffn=96,layers=2,heads=4,kv=1,vocab=96,experts=4"
 #define N_SEQS  8
-#define CHUNK   8
+#define CHUNK   40
 #define N_MOST  70 /* ids of a sequence */
 
 static char folder[256], path[300];
