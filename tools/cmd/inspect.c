@@ -212,6 +212,7 @@ static int print_page(const struct bise_model *m, const char *path, bool each) {
     print_text("recipe", m->provenance.recipe);
     char eval[sizeof m->provenance.eval];
     print_text("evaluation", trimmed(eval, m->provenance.eval));
+    print("%-12s chat format, window, tokenizer (bise set)\n", "can be set");
     return print_tensors(m, each);
 }
 

@@ -28,6 +28,7 @@ const char *const *command_examples(const char *command) {
         {"calibrate", {"bise calibrate -m full.bise -f book.txt -o book.stats"}},
         {"plan", {"bise plan -m mistral.bise -c 4096"}},
         {"inspect", {"bise inspect mistral.bise", "bise inspect mistral.bise --json"}},
+        {"set", {"bise set mistral.bise --chat-format v3", "bise set mistral.bise --window 4096"}},
         {"diff", {"bise diff mistral.bise other.bise"}},
         {"verify", {"bise verify mistral.bise"}},
         {"tokenize",

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# bise set: the header changes, no weight does, sessions stay valid.
+. tests/cli/common.sh
+file=$T/m.bise
+cp models/demo.bise "$file"
+tensors() { "$BISE" inspect "$1" --json | tr '{' '\n' | grep -o '"name":"[^"]*"\|"crc32c":"[^"]*"\|"error":.*'; }
+tensors "$file" >"$T/before"
+echo "Hello" | "$BISE" chat -m "$file" -q --temp 0 -n 4 --session "$T/session" >/dev/null 2>"$T/err" ||
+    not_ok session "$(cat "$T/err")"
+
+expect_exit "set" 0 "set: $file" "$BISE" set "$file" --chat-format chatml --window 64
+expect "it is sound" "$BISE" verify "$file"
+same "the chat format" 1 "$("$BISE" inspect "$file" | grep -c '^chat format  chatml$')"
+same "the window" 1 "$("$BISE" inspect "$file" | grep -c 'sliding window 64$')"
+tensors "$file" >"$T/after"
+same_files "no weight has changed" "$T/before" "$T/after"
+expect_exit "and back" 0 "set: " "$BISE" set -m "$file" --chat-format v1 --window 128
+same_files "to the same bytes" models/demo.bise "$file"
+
+# Another tokenizer is of another length: everything moves, and stays what it was.
+expect_exit "a tokenizer" 0 "set: " "$BISE" set "$file" --tokenizer tests/data/demo/tokenizer.model
+expect "it is sound with it" "$BISE" verify "$file"
+tensors "$file" >"$T/after"
+same_files "no weight has changed by it" "$T/before" "$T/after"
+"$BISE" set "$file" --window 100 2>/dev/null
+echo "And now?" | "$BISE" chat -m "$file" -q --temp 0 -n 4 --window 128 --session "$T/session" >"$T/out" 2>"$T/err"
+same "a session stays valid" 0 $?
+if grep -q "another model" "$T/err"; then not_ok "and is gone on with" "$(cat "$T/err")"; else ok "and is gone on with"; fi
+
+cp "$file" "$T/kept"
+expect_exit "nothing to set" 2 "expected what is to be set" "$BISE" set "$file"
+expect_exit "no format" 2 "expected v1, v3" "$BISE" set "$file" --chat-format v9
+expect_exit "no tokenizer" 3 "$T/kept" "$BISE" set "$file" --tokenizer "$T/kept"
+expect_exit "no such tokenizer" 3 "$T/none" "$BISE" set "$file" --tokenizer "$T/none"
+expect_exit "no model" 3 "no such file" "$BISE" set "$T/none.bise" --window 1
+if [ "$(id -u)" -ne 0 ]; then
+    chmod 500 "$T" && expect_exit "a folder that takes no file" 3 "" "$BISE" set "$file" --window 1
+    chmod 700 "$T"
+fi
+same_files "what is refused changes nothing" "$T/kept" "$file"
+finish
