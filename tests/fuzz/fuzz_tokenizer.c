@@ -23,6 +23,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         for (size_t i = 0; i < n && i < 256; i++)
             if (!tokenizer_piece(t, ids[i], &n_bytes))
                 abort(); /* an id that is none */
+    if (tokenizer_encode_special(t, text, len, ids, 256, &n, NULL) == BISE_OK &&
+        n > TOKENIZER_MAX_IDS(len))
+        abort(); /* more than callers have room for */
     (void)tokenizer_find(t, text, len < 16 ? len : 16);
     tokenizer_close(&t);
     return 0;
