@@ -18,18 +18,50 @@ def complete(s, ids, **more):
     return s.post("/v1/completions", {"prompt": ids, **LONG, **more})[1]
 
 
-def stream_times(s, ids, n):
-    """When each piece of a stream came."""
-    import http.client
-    c = http.client.HTTPConnection("127.0.0.1", s.port, timeout=600)
-    c.request("POST", "/v1/completions", json.dumps({"prompt": ids, "max_tokens": n, "stream": True, **LONG}),
-              {"Content-Type": "application/json"})
-    times = [time.monotonic()]
-    for line in c.getresponse():
-        if line.startswith(b"data: {"):
-            times.append(time.monotonic())
-    c.close()
-    return times
+def timed(s, ids, n):
+    """Wall and CPU seconds of n tokens after ids."""
+    start, at_start = time.monotonic(), cpu(s.process.pid)
+    complete(s, ids, max_tokens=n)
+    return time.monotonic() - start, cpu(s.process.pid) - at_start
+
+
+def together(s, prompts, n):
+    """The same of several prompts at once."""
+    start, at_start = time.monotonic(), cpu(s.process.pid)
+    threads = [threading.Thread(target=complete, args=(s, p), kwargs={"max_tokens": n}) for p in prompts]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return time.monotonic() - start, cpu(s.process.pid) - at_start
+
+
+def waits_beside(s, ids, n, other):
+    """Seconds between the tokens of an answer of n, while another's prompt is read; and how long that took."""
+    thread = threading.Thread(target=complete, args=(s, ids), kwargs={"max_tokens": n})
+    read = []
+
+    def ask():
+        start = time.monotonic()
+        complete(s, other, max_tokens=1)
+        read.append(time.monotonic() - start)
+
+    base = s.metric("bise_written_tokens_total")
+    thread.start()
+    while s.metric("bise_written_tokens_total") < base + 3:
+        time.sleep(0.003)
+    asker = threading.Thread(target=ask)
+    asker.start()
+    last, seen, waits = time.monotonic(), s.metric("bise_written_tokens_total"), []
+    while asker.is_alive():
+        now = s.metric("bise_written_tokens_total")
+        if now != seen:
+            waits.append(time.monotonic() - last)
+            last, seen = time.monotonic(), now
+        time.sleep(0.003)
+    asker.join()
+    thread.join()
+    return waits, read[0]
 
 
 def cpu(pid):
@@ -53,52 +85,32 @@ def main():
     with Server("-q", "-m", model, "-c", str(2 * depth + 1024), "-b", "4", *options) as s:
         # The first token of a follow-up of 100 tokens, beside reading as many at that depth.
         complete(s, ids, max_tokens=1)
-        start = time.monotonic()
-        complete(s, ids + [7] * 100, max_tokens=1)
-        follow_up = time.monotonic() - start
-        start = time.monotonic()
-        complete(s, ids + [7] * 100 + [9] * 100, max_tokens=1)
-        again = time.monotonic() - start
-        print("follow-up at %d: first token %.3f s; the next 100 tokens %.3f s" % (depth, follow_up, again), flush=True)
-        # One and four that write.
-        n = 32
-        alone = stream_times(s, ids[:20], n)
-        one = (n - 1) / (alone[-2] - alone[1])
-        times = [None] * 4
-
-        def write(i):
-            times[i] = stream_times(s, [1, 10 + i] + ids[2:20], n)
-
-        threads = [threading.Thread(target=write, args=(i,)) for i in range(4)]
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join()
-        four = sum((n - 1) / (t[-2] - t[1]) for t in times)
-        print("one writes %.2f tokens/s, four %.2f: %.2f x" % (one, four, four / one), flush=True)
+        first = timed(s, ids + [7] * 100, 1)
+        again = timed(s, ids + [7] * 200, 1)
+        print("follow-up of 100 at %d: first token %.3f s, CPU %.2f s; the next 100 tokens %.3f s, CPU %.2f s" % (
+            depth, *first, *again), flush=True)
+        # One and four that write: the time of 33 tokens less that of 1.
+        n, one, four = 32, [], []
+        for i in range(3):
+            starts = [[1, 10 + 5 * i + k, 17, 18] for k in range(5)]
+            a, b = timed(s, starts[4], 1), timed(s, starts[4], n + 1)
+            one.append([y - x for x, y in zip(a, b)])
+            a, b = together(s, starts[:4], 1), together(s, starts[:4], n + 1)
+            four.append([y - x for x, y in zip(a, b)])
+        one, four = ([sorted(v[k] for v in values)[1] for k in (0, 1)] for values in (one, four))
+        print("one writes %.2f tokens/s, four %.2f: %.2f x; by CPU time %.2f x" % (
+            n / one[0], 4 * n / four[0], 4 * one[0] / four[0], 4 * one[1] / four[1]), flush=True)
         # The longest wait of one that writes while another's prompt is read.
-        waits = []
-
-        def watch():
-            t = stream_times(s, [1, 99] + ids[2:20], 60)
-            waits.extend(b - a for a, b in zip(t[1:], t[2:]))
-
-        thread = threading.Thread(target=watch)
-        thread.start()
-        time.sleep(1.5)
-        start = time.monotonic()
-        complete(s, [1, 3] + ids[2:], max_tokens=1)
-        read = time.monotonic() - start
-        thread.join()
-        print("beside a prompt of %d (%.1f s): longest wait %.3f s, median of all %.3f s" % (
-            depth, read, max(waits), sorted(waits)[len(waits) // 2]), flush=True)
+        waits, read = waits_beside(s, [1, 99, 17, 18], 400, [1, 3] + ids[2:])
+        print("beside a prompt of %d (%.1f s): %d waits, longest %.3f s, median %.3f s" % (
+            depth, read, len(waits), max(waits), sorted(waits)[len(waits) // 2]), flush=True)
         # CPU time of a stream beside the same tokens of bise run, in turns; medians.
         served, run = [], []
         for _ in range(3):
             before = cpu(s.process.pid)
             complete(s, ids[:20], max_tokens=1)
             at_start = cpu(s.process.pid)
-            stream_times(s, ids[:20], 65)
+            complete(s, ids[:20], max_tokens=65)
             served.append(cpu(s.process.pid) - at_start - (at_start - before))
             run.append(run_cpu(model, ids[:20], 65, options) - run_cpu(model, ids[:20], 1, options))
         served, run = sorted(served)[1], sorted(run)[1]
