@@ -1,16 +1,20 @@
 #include "src/os/new_file.h"
 
 #include "src/os/file.h"
+#include "src/os/lock.h"
 #include "src/os/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define MAX_SWEPT 100 /* times in a row that somebody takes the temporary file away */
 
 /* Fills in the names; path must be one that a file can take. */
 static enum bise_status name_file(struct new_file *f, const char *path, const char *suffix,
@@ -26,21 +30,65 @@ static enum bise_status name_file(struct new_file *f, const char *path, const ch
     return BISE_OK;
 }
 
+/* Where temporary files of a path lie, and what their names begin with. */
+struct stale {
+    const char *folder, *begin;
+};
+
+/* Removes one that nobody holds: whoever writes such a file has it locked. */
+static bool remove_stale(void *arg, const char *name) {
+    const struct stale *const s = arg;
+    const size_t n = strlen(s->begin);
+    int fd = -1;
+    if (strncmp(name, s->begin, n) != 0 || name[n + strspn(name + n, "0123456789")] != 0)
+        return true;
+    char *const path = file_join(s->folder, name);
+    if (path && (fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)) >= 0 &&
+        lock_file(fd, false, 0) == LOCK_HELD && file_has_name(fd, path))
+        unlink(path);
+    file_close(&fd);
+    free(path);
+    return true;
+}
+
+/* What runs that were killed have left of this file. */
+static void sweep(const struct new_file *f) {
+    char begin[NAME_MAX + 8];
+    char *const folder = file_folder(f->path);
+    const int n = snprintf(begin, sizeof begin, "%s.tmp-", file_base(f->path));
+    if (folder && n > 0 && (size_t)n < sizeof begin)
+        (void)folder_list(folder, remove_stale, &(struct stale){folder, begin}, NULL);
+    free(folder);
+}
+
+/* Creates the temporary file, locked; -1: errno. One that is swept away before it is locked is made
+ * anew. */
+static int create_locked(const char *path) {
+    for (int i = 0; i < MAX_SWEPT; i++) {
+        /* 0600: nobody is to read, or hold open, what is not finished. */
+        int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd < 0 && errno == EEXIST) { /* left by a process of our number that is gone */
+            unlink(path);
+            continue;
+        }
+        if (fd < 0 || (lock_file(fd, false, 0) != LOCK_BUSY && file_has_name(fd, path)))
+            return fd;
+        file_close(&fd);
+    }
+    errno = EBUSY;
+    return -1;
+}
+
 enum bise_status new_file_create(struct new_file *f, const char *path,
                                  enum new_file_readers readers, struct bise_error *err) {
-    const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
     char suffix[32];
     *f = (struct new_file){.fd = -1, .readers = readers};
     snprintf(suffix, sizeof suffix, ".tmp-%ld", process_id());
     const enum bise_status s = name_file(f, path, suffix, err);
     if (s != BISE_OK)
         return s;
-    /* 0600: nobody is to read, or hold open, what is not finished. */
-    f->fd = open(f->temp_path, flags, 0600);
-    if (f->fd < 0 && errno == EEXIST) { /* left by a process of our number that is gone */
-        unlink(f->temp_path);
-        f->fd = open(f->temp_path, flags, 0600);
-    }
+    sweep(f);
+    f->fd = create_locked(f->temp_path);
     return f->fd < 0 ? file_fail(f->path, "creating its temporary file", errno, err) : BISE_OK;
 }
 

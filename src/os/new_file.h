@@ -19,8 +19,9 @@ struct new_file {
     bool kept; /* new_file_abort leaves it where it is */
 };
 
-/* An empty file, PATH.tmp-PID. Errors: IO (a place that cannot be written to; the path is no
- * regular file), DISK, MEMORY. *f is to be given to new_file_abort whatever happened. */
+/* An empty file, PATH.tmp-PID, locked, after those that killed runs have left are removed.
+ * Errors: IO (a place that cannot be written to; the path is no regular file), DISK, MEMORY. *f
+ * is to be given to new_file_abort whatever happened. */
 enum bise_status new_file_create(struct new_file *f, const char *path,
                                  enum new_file_readers readers, struct bise_error *err);
 /* The same, but PATH and suffix, which a later run finds again: what is there is kept, and

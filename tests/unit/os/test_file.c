@@ -1,4 +1,6 @@
 #include "src/os/file.h"
+#include "src/os/lock.h"
+#include "src/os/new_file.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -70,4 +72,30 @@ Test(file, not_a_file) {
     cr_assert_eq(file_open("/tmp/bise-no-such-file", &fd, &size, &err), BISE_ERR_IO);
     cr_assert(strstr(err.detail, "No such file"), "%s", err.detail);
     cr_assert_eq(fd, -1);
+}
+
+/* What a killed run has left goes; what another is writing stays. */
+Test(file, stale_temporary_files) {
+    char folder[] = "/tmp/bise-test-file-XXXXXX", path[64], stale[80], held[80], other[80];
+    struct new_file f, busy;
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/a", folder);
+    snprintf(stale, sizeof stale, "%s.tmp-1234567890", path);
+    snprintf(held, sizeof held, "%s.tmp-1234567891", path);
+    snprintf(other, sizeof other, "%s.tmp-12x", path);
+    const char *const made[] = {stale, held, other};
+    for (int i = 0; i < 3; i++)
+        fclose(fopen(made[i], "w"));
+    cr_assert_eq(file_open_own(held, &busy.fd, &err), BISE_OK);
+    cr_assert_eq(lock_file(busy.fd, false, 0), LOCK_HELD);
+    cr_assert_eq(new_file_create(&f, path, NEW_FILE_SHARED, &err), BISE_OK, "%s", err.detail);
+    cr_assert(!file_exists(stale) && file_exists(held) && file_exists(other));
+    cr_assert_eq(new_file_finish(&f, &err), BISE_OK);
+    new_file_abort(&f);
+    cr_assert(file_exists(path));
+    file_close(&busy.fd);
+    unlink(path);
+    unlink(held);
+    unlink(other);
+    rmdir(folder);
 }
