@@ -192,6 +192,27 @@ static void answer_that_cannot_be_judged(void) {
     leave(&p, "\x04", 0, "the chat goes on");
 }
 
+/* What runs until it is stopped says at once that Ctrl-C was heard. */
+static void ctrl_c_is_heard(void) {
+    static const char *const run[] = {"run", "-p", "Once upon a time", "-n", "-1", "--ignore-eos",
+                                      "-q",  NULL};
+    static const char *const measure[] = {"perplexity", "--text", "README.md", "--chunk",
+                                          "1",          "--isa",  "scalar",    NULL};
+    struct pty p;
+    pty_open(&p, &(struct pty_start){.args = run, .cols = 80});
+    pty_check(&p, pty_wait(&p, " the"), "an endless text");
+    pty_type(&p, "\x03");
+    pty_check(&p, pty_wait(&p, "bise: stopping"), "Ctrl-C is heard");
+    pty_check(&p, pty_wait_exit(&p) == 130, "and ends it");
+    pty_close(&p);
+    pty_open(&p, &(struct pty_start){.args = measure, .cols = 80});
+    pty_check(&p, pty_wait(&p, "scalar, "), "a measurement");
+    pty_type(&p, "\x03");
+    pty_check(&p, pty_wait(&p, "bise: stopping"), "hears it, too");
+    pty_check(&p, pty_wait_exit(&p) == 130, "and ends");
+    pty_close(&p);
+}
+
 /* Nobody reads: the write that waits is given up. */
 static void stuck_reader(void) {
     struct pty p;
@@ -213,6 +234,7 @@ int main(void) {
     readers();
     escapes_in_answers();
     answer_that_cannot_be_judged();
+    ctrl_c_is_heard();
     stuck_reader();
     return pty_end();
 }
