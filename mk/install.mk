@@ -60,6 +60,9 @@ install: install-files
 	$(INSTALL) -m 644 $(MAN_FILES) '$(DESTDIR)$(PREFIX)/share/man/man1'
 	$(INSTALL) -m 644 docs/completion/bise.bash '$(BASH_FILES)/bise'
 	$(INSTALL) -m 644 docs/completion/_bise '$(ZSH_FILES)/_bise'
+	@if [ -n '$(DESTDIR)' ]; then :; \
+	elif PATH=$$PATH:/sbin:/usr/sbin ldconfig 2>/dev/null; then echo 'ldconfig has been run'; \
+	else echo 'programs will find $(LIBDIR)/$(SONAME) after: sudo ldconfig'; fi
 
 uninstall:
 	rm -f '$(DESTDIR)$(PREFIX)/bin/bise' '$(DESTDIR)$(PREFIX)/include/bise.h' \

@@ -10,8 +10,17 @@ _bise_values() {
     --chat-format) echo "v1 v3 chatml zephyr llama2 none" ;;
     --overflow) echo "drop sink stop" ;;
     --color) echo "auto always never" ;;
-    --type | --head | --embed | --attention) echo "i4 i8 bf16 f32" ;;
+    --type | --head | --embed | --attention | --quantize) echo "i4 i8 bf16 f32" ;;
+    --shape) echo "mistral-7b mixtral-8x7b" ;;
+    --format) echo "md csv json" ;;
     esac
+}
+
+# Models: those in their home by name, .bise files, and folders on the way to them.
+_bise_models() { # _bise_models PROGRAM WORD
+    compgen -W "$("$1" list 2>/dev/null | awk 'NR > 1 { print $1 }')" -- "$2"
+    compgen -f -X '!*.bise' -- "$2"
+    compgen -d -- "$2"
 }
 
 _bise() {
@@ -25,11 +34,15 @@ _bise() {
     previous=${COMP_WORDS[COMP_CWORD - 1]}
     help=$("$program" "${COMP_WORDS[1]}" --help 2>/dev/null | sed '/^examples:/,$d')
     values=$(_bise_values "$previous")
+    if [ "${COMP_WORDS[1]} $previous" = 'bench --isa' ]; then values+=' best all'; fi
     if [ -n "$values" ]; then
         mapfile -t COMPREPLY < <(compgen -W "$values" -- "$current")
     elif [[ $current == -* ]]; then
         word=$(sed -n 's/^  \(-[^ ,]*\(, -[^ ,]*\)*\).*/\1/p' <<<"$help")
         mapfile -t COMPREPLY < <(compgen -W "${word//,/} --help" -- "$current")
+    elif [[ $previous == -m || $previous == --model ]] ||
+        [[ $COMP_CWORD -eq 2 && ${COMP_WORDS[1]} =~ ^(chat|run|serve|plan|inspect|verify|set|bench|rm)$ ]]; then
+        mapfile -t COMPREPLY < <(_bise_models "$program" "$current" | sort -u)
     elif [[ $previous != -* ]] || grep -q -E -- "^  (.*, )?$previous(, .*)? @?(FILE|DIR|OUT)" <<<"$help" ||
         ! grep -q -E -- "^  (.*, )?$previous(, [^ ]+)? [^ ]" <<<"$help"; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current")

@@ -77,10 +77,14 @@ values() { # values FILE COMMAND : OPTION VALUE... of a shell's completion
 expect "completes_the_same_values" diff <(values docs/completion/bise.bash echo) \
     <(values docs/completion/_bise compadd)
 expect "completes_ways_to_overflow" diff <(printf 'drop\nsink\nstop\n') <(completed chat --overflow "")
-touch "$T/model.bise"
+touch "$T/model.bise" "$T/model.txt"
+mkdir "$T/home" && cp models/demo.bise "$T/home/toy.bise"
 expect "completes_files" diff <(echo "$T/model.bise") <(completed run -m "$T/mod")
-expect "completes_files_of_texts" diff <(echo "$T/model.bise") <(completed quantize --eval "$T/mod")
+expect "completes_files_of_texts" diff <(printf '%s\n' "$T"/model.*) <(completed quantize --eval "$T/mod" | sort)
 expect "completes_files_without_an_option" diff <(echo "$T/model.bise") <(completed verify "$T/mod")
+expect "completes_names_of_models" diff <(echo toy) <(BISE_MODELS=$T/home completed chat toy)
+expect "completes_best_and_all" diff <(echo best) <(completed bench --isa be)
+expect "completes_shapes" diff <(echo mixtral-8x7b) <(completed synth --shape mix)
 expect "completes_nothing_for_a_number" test -z "$(completed run -n "$T/mod")"
 if command -v zsh >/dev/null; then
     expect zsh_reads_its_completion zsh -n docs/completion/_bise

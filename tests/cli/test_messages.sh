@@ -42,7 +42,7 @@ expect_exit "a folder with a checkpoint" 3 "bise quantize $T/checkpoint -o check
 expect_exit "a folder without" 3 "a folder without a model in it" "$BISE" run -p a -m "$T/empty"
 expect_exit "a GGUF file" 3 "bise quantize $T/x.gguf -o x" "$BISE" chat "$T/x.gguf"
 expect_exit "weights of a checkpoint" 3 "bise quantize $T -o" "$BISE" plan "$T/model.safetensors"
-expect_exit "a session" 3 "is a session of bise chat" "$BISE" inspect "$T/diary"
+expect_exit "a session" 3 "is a session of bise chat" "$BISE" verify "$T/diary"
 expect_exit "a name near another" 3 "do you mean $T/tiny.bise?" "$BISE" verify "$T/tinny.bise"
 expect_exit "no such model" 3 "bise list shows" "$BISE" run -p a -m mistral
 expect_exit "two models" 2 "expected one model, found -m $T/tiny.bise and $T/tiny.bise" \

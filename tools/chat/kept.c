@@ -4,10 +4,10 @@
 #include "src/base/utf8.h"
 #include "src/os/file.h"
 #include "tools/chat/journal.h"
+#include "tools/chat/session_facts.h"
 #include "tools/chat/session_records.h"
 #include "tools/common/output.h"
 #include "tools/common/user_folder.h"
-#include "tools/common/width.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -186,23 +186,6 @@ bool kept_model(const char *path, char model[PATH_MAX], char format[16]) {
 
 /* ---- the list ------------------------------------------------------------------------------- */
 
-/* The text's beginning in one row, nothing in it that steers a terminal. */
-static void print_words(FILE *to, const char *text, size_t len) {
-    size_t cols = 0;
-    for (size_t at = 0, n; at < len && cols < FIRST_WORDS; at += n) {
-        char shown[CHAR_SHOWN_MAX];
-        size_t n_shown;
-        n = char_length(text + at, len - at);
-        if (text[at] == '\n') {
-            fputc(' ', to);
-            cols++;
-            continue;
-        }
-        cols += char_shown(text + at, n, shown, &n_shown);
-        fwrite(shown, 1, n_shown, to);
-    }
-}
-
 /* What the user said first, as the journal has it. */
 static void print_first_words(FILE *to, const char *path) {
     const size_t magic = sizeof JOURNAL_MAGIC - 1;
@@ -219,7 +202,7 @@ static void print_first_words(FILE *to, const char *path) {
             continue;
         const char *const text = (const char *)r.data;
         if (utf8_invalid_at(text, r.len) == r.len)
-            print_words(to, text, r.len);
+            print_words(to, text, r.len, FIRST_WORDS);
         break;
     }
     free(data);

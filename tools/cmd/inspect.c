@@ -1,4 +1,5 @@
 /* bise inspect: what a .bise file holds, for people and for programs. */
+#include "tools/chat/session_facts.h"
 #include "tools/common/model_path.h"
 
 #include "src/base/error.h"
@@ -322,6 +323,9 @@ int cmd_inspect(int argc, char **argv) {
         return code;
     if (!given && !path)
         return refuse(EXIT_USAGE, "expected one FILE (see bise inspect --help)");
+    const char *const file = given ? given : path;
+    if ((!given || !path) && !json && is_session(file))
+        return session_print(file);
     if ((path = model_given(given, path, &code)) == NULL)
         return code;
     const enum bise_status s = bise_model_open(&model, path, &params, &err);
