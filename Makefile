@@ -26,10 +26,11 @@ LDLIBS       := -lm
 
 # Kernel folders of this architecture, each with its own flags; everything else is baseline code.
 ifeq ($(ARCH),x86_64)
-ISAS        := avx2 avxvnni avx512
+ISAS        := sse41 avx2 avxvnni avx512
 else ifeq ($(ARCH),aarch64)
 ISAS        := neon neon_dotprod neon_i8mm
 endif
+FLAGS_sse41  := -mssse3 -msse4.1
 FLAGS_avx2   := -mavx2 -mfma -mf16c
 FLAGS_avx512 := $(FLAGS_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
 # VNNI_BY_EVEX=1 is for tests only: avxvnni with the same instruction as AVX-512 encodes it, for CPUs

@@ -7,6 +7,7 @@
 /* Ordered by speed within an architecture. */
 enum isa {
     ISA_SCALAR = 0,
+    ISA_SSE41,
     ISA_AVX2,
     ISA_AVXVNNI,
     ISA_AVX512,

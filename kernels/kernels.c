@@ -3,8 +3,13 @@
 #include <string.h>
 
 static const char *const isa_names[ISA_COUNT] = {
-    [ISA_SCALAR] = "scalar",       [ISA_AVX2] = "avx2", [ISA_AVXVNNI] = "avxvnni",
-    [ISA_AVX512] = "avx512",       [ISA_NEON] = "neon", [ISA_NEON_DOTPROD] = "neon_dotprod",
+    [ISA_SCALAR] = "scalar",
+    [ISA_SSE41] = "sse41",
+    [ISA_AVX2] = "avx2",
+    [ISA_AVXVNNI] = "avxvnni",
+    [ISA_AVX512] = "avx512",
+    [ISA_NEON] = "neon",
+    [ISA_NEON_DOTPROD] = "neon_dotprod",
     [ISA_NEON_I8MM] = "neon_i8mm",
 };
 
@@ -32,6 +37,10 @@ static kernels_init_fn *isa_init(enum isa isa) {
     switch (isa) {
     case ISA_SCALAR:
         return kernels_init_scalar;
+#ifdef HAVE_KERNELS_sse41
+    case ISA_SSE41:
+        return kernels_init_sse41;
+#endif
 #ifdef HAVE_KERNELS_avx2
     case ISA_AVX2:
         return kernels_init_avx2;

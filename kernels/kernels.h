@@ -181,7 +181,8 @@ struct kernels {
 bool kernels_init(struct kernels *k, enum isa isa);
 
 typedef void kernels_init_fn(struct kernels *k);
-kernels_init_fn kernels_init_scalar, kernels_init_avx2, kernels_init_avxvnni, kernels_init_avx512;
+kernels_init_fn kernels_init_scalar, kernels_init_sse41, kernels_init_avx2, kernels_init_avxvnni;
+kernels_init_fn kernels_init_avx512;
 kernels_init_fn kernels_init_neon, kernels_init_neon_dotprod, kernels_init_neon_i8mm;
 
 /* Row of a matrix as floats: out [k_pad] gets row_scale * (float)block_scale, rounded, then *

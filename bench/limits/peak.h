@@ -20,7 +20,7 @@ double peak_gmacs(struct pool *pool, enum isa isa, enum peak_op op);
 /* One file for each instruction set, compiled with its flags. Runs op on n_sums sums, iterations
  * times; returns the multiplications done, 0 if it has no loop of so many sums. */
 typedef double peak_loop(enum peak_op op, size_t n_sums, size_t iterations);
-peak_loop peak_loop_avx2, peak_loop_avxvnni, peak_loop_avx512;
+peak_loop peak_loop_sse41, peak_loop_avx2, peak_loop_avxvnni, peak_loop_avx512;
 peak_loop peak_loop_neon, peak_loop_neon_dotprod, peak_loop_neon_i8mm;
 
 #endif

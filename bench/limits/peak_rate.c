@@ -3,6 +3,10 @@
 
 static peak_loop *loop_of(enum isa isa) {
     switch (isa) {
+#ifdef HAVE_KERNELS_sse41
+    case ISA_SSE41:
+        return peak_loop_sse41;
+#endif
 #ifdef HAVE_KERNELS_avx2
     case ISA_AVX2:
         return peak_loop_avx2;

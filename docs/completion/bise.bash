@@ -4,7 +4,7 @@
 # What --help says of an option's values, where they are few.
 _bise_values() {
     case $1 in
-    --isa) echo "scalar avx2 avxvnni avx512 neon neon_dotprod neon_i8mm" ;;
+    --isa) echo "scalar sse41 avx2 avxvnni avx512 neon neon_dotprod neon_i8mm" ;;
     --kv) echo "i8 f16 f32" ;;
     --mem) echo "auto huge mmap" ;;
     --chat-format) echo "v1 v3 chatml zephyr llama2 none" ;;

@@ -39,7 +39,11 @@ static bool all(uint32_t reg, uint32_t bits) {
 static void detect(bool isa[ISA_COUNT]) {
     const uint64_t state = saved_state();
     uint32_t a, b, c, d, b7, c7, d7, a71 = 0;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || (state & STATE_AVX) != STATE_AVX)
+    if (!__get_cpuid(1, &a, &b, &c, &d))
+        return;
+    const uint32_t ssse3_sse41 = 1u << 9 | 1u << 19;
+    isa[ISA_SSE41] = all(c, ssse3_sse41);
+    if ((state & STATE_AVX) != STATE_AVX)
         return;
     const bool avx_fma_f16c = all(c, 1u << 28 | 1u << 12 | 1u << 29);
     if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d7) || !avx_fma_f16c || !all(b7, 1u << 5))

@@ -71,6 +71,7 @@ static bool parse_isas(struct bench_run *r) {
     cpu_detect(&f);
     const char *text = r->opt.isa;
     if (strcmp(text, "best") == 0) {
+        isa_note_scalar();
         r->isas[r->n_isas++] = cpu_best_isa(&f);
         return true;
     }

@@ -27,6 +27,17 @@ const char *isa_current(const char *name) {
     return "avx512";
 }
 
+void isa_note_scalar(void) {
+    struct cpu_features cpu;
+    static bool said;
+    cpu_detect(&cpu);
+    if (!said && cpu_best_isa(&cpu) == ISA_SCALAR)
+        complain("note: this CPU or build has no instruction set there are kernels for; only the "
+                 "scalar reference is left, some 50 times slower than what any CPU of the last "
+                 "years can do");
+    said = true;
+}
+
 int isa_check(const char *name) {
     struct nearest near = {.word = name, .len = strlen(name)};
     const enum isa asked = isa_from_name(name);

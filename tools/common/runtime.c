@@ -83,6 +83,8 @@ bool runtime_session_params(const struct runtime_options *o, struct bise_engine_
     const int kv = pick("--kv", o->kv, kv_names, BISE_KV_COUNT);
     const char *const asked = o->isa ? o->isa : env && env[0] ? env : NULL;
     const char *const isa = asked ? isa_current(asked) : NULL;
+    if (!isa)
+        isa_note_scalar();
     *params = (struct bise_engine_params){
         .n_ctx = (uint32_t)o->n_ctx,
         .chunk = (uint32_t)o->chunk,
