@@ -36,23 +36,28 @@ static void read_temperature(struct thermal *t, const char *sysfs) {
     }
 }
 
+/* A number among a CPU's facts; 0 where it is missing. */
+static uint64_t cpu_number(const char *sysfs, int cpu, const char *name) {
+    char path[512];
+    uint64_t value;
+    snprintf(path, sizeof path, "%s/devices/system/cpu/cpu%d/%s", sysfs, cpu, name);
+    return sysfile_read_u64(path, &value) ? value : 0;
+}
+
 static void read_clock(struct thermal *t, const char *sysfs) {
     for (int cpu = 0; cpu < MAX_CPUS; cpu++) {
-        char path[512];
-        uint64_t now, max;
-        snprintf(path, sizeof path, "%s/devices/system/cpu/cpu%d/cpufreq/cpuinfo_max_freq", sysfs,
-                 cpu);
-        if (!sysfile_read_u64(path, &max))
+        t->n_throttled += cpu_number(sysfs, cpu, "thermal_throttle/core_throttle_count");
+        const uint64_t max = cpu_number(sysfs, cpu, "cpufreq/cpuinfo_max_freq");
+        if (max == 0)
             break;
-        snprintf(path, sizeof path, "%s/devices/system/cpu/cpu%d/cpufreq/scaling_cur_freq", sysfs,
-                 cpu);
-        if (!sysfile_read_u64(path, &now) || now / 1000 < t->mhz)
+        const uint64_t now = cpu_number(sysfs, cpu, "cpufreq/scaling_cur_freq");
+        if (now == 0 || now / 1000 < t->mhz)
             continue;
         t->mhz = now / 1000;
         t->max_mhz = max / 1000;
+        t->cap_mhz = cpu_number(sysfs, cpu, "cpufreq/scaling_max_freq") / 1000;
         t->has_clock = true;
     }
-    t->throttled = t->has_clock && t->mhz < t->max_mhz / 10 * 9;
 }
 
 /* Bits of the Raspberry Pi's firmware: 0 voltage too low, 1 clock capped, 2 throttled, 3 near the
@@ -64,7 +69,7 @@ static void read_firmware(struct thermal *t, const char *sysfs) {
         return;
     const unsigned long bits = strtoul(text, &end, 16);
     t->low_voltage = end != text && (bits & 1);
-    t->throttled = t->throttled || (end != text && (bits & 0xe));
+    t->firmware = end != text && (bits & 0xe);
 }
 
 void thermal_read(struct thermal *t, const char *sysfs) {
@@ -72,4 +77,21 @@ void thermal_read(struct thermal *t, const char *sysfs) {
     read_temperature(t, sysfs);
     read_clock(t, sysfs);
     read_firmware(t, sysfs);
+}
+
+void thermal_note(struct thermal_history *h, const struct thermal *t, bool busy) {
+    if (busy && t->mhz > h->peak_mhz)
+        h->peak_mhz = t->mhz;
+    if (!h->begun) {
+        h->n_throttled = t->n_throttled;
+        h->cap_mhz = t->cap_mhz;
+    }
+    h->begun = true;
+}
+
+bool thermal_is_throttled(const struct thermal *now, const struct thermal_history *h) {
+    const bool capped = now->cap_mhz > 0 && now->cap_mhz < h->cap_mhz;
+    const bool counted = h->begun && now->n_throttled > h->n_throttled;
+    const bool slower = now->has_clock && now->mhz < h->peak_mhz / 5 * 4;
+    return now->firmware || capped || counted || slower;
 }

@@ -18,6 +18,7 @@ static enum bise_status step(struct answer *a, struct bise_run *run, struct bise
     status = generator_take(g, run, status, seconds, err);
     *(reads ? &e->n_prompt : &e->n_answer) += g->held - held;
     *(reads ? &e->prompt_seconds : &e->answer_seconds) += seconds;
+    runtime_note_clock(e);
     return status;
 }
 

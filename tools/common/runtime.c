@@ -2,7 +2,6 @@
 
 #include "src/os/cpu.h"
 #include "src/os/mem.h"
-#include "src/os/thermal.h"
 #include "tools/common/isa.h"
 #include "tools/common/mapping.h"
 #include "tools/common/model_path.h"
@@ -181,9 +180,22 @@ int runtime_open(struct runtime *e, const struct runtime_options *o) {
     e->plan = *bise_engine_plan(e->engine);
     e->verbose = o->verbose;
     e->load_seconds = seconds_now() - start;
+    struct thermal now;
+    thermal_read(&now, "/sys");
+    thermal_note(&e->thermal, &now, false);
     warn_of_context(e, o);
     model_path_used(e->path);
     return EXIT_DONE;
+}
+
+void runtime_note_clock(struct runtime *e) {
+    struct thermal now;
+    const double seconds = seconds_now();
+    if (seconds - e->thermal_noted < 1)
+        return;
+    thermal_read(&now, "/sys");
+    thermal_note(&e->thermal, &now, true);
+    e->thermal_noted = seconds;
 }
 
 void runtime_close(struct runtime *e) {
@@ -287,13 +299,13 @@ static double rate(size_t n, double seconds) {
 }
 
 /* Clock and temperature where the system tells them, as at the end of an answer. */
-static void print_thermal(FILE *to) {
+static void print_thermal(const struct runtime *e, FILE *to) {
     struct thermal t;
     thermal_read(&t, "/sys");
     if (t.has_clock)
         print_to(to, "; %llu of %llu MHz", (unsigned long long)t.mhz,
                  (unsigned long long)t.max_mhz);
-    print_to(to, "%s%s", t.throttled ? ", throttled" : "",
+    print_to(to, "%s%s", thermal_is_throttled(&t, &e->thermal) ? ", throttled" : "",
              t.low_voltage ? ", power supply too weak" : "");
     if (t.has_temperature)
         print_to(to, "; %.0f C", t.celsius);
@@ -308,6 +320,6 @@ void runtime_print_stats(const struct runtime *e, FILE *to) {
     print_to(to, "resident %.1f MiB; %s, %d thread%s; weights: %s", mebibytes(mem_resident()),
              bise_engine_isa(e->engine), p->n_threads, p->n_threads == 1 ? "" : "s",
              e->info->memory);
-    print_thermal(to);
+    print_thermal(e, to);
     fputc('\n', to);
 }

@@ -2,6 +2,7 @@
 #ifndef BISE_TOOLS_COMMON_RUNTIME_H
 #define BISE_TOOLS_COMMON_RUNTIME_H
 
+#include "src/os/thermal.h"
 #include "tools/common/tools.h"
 
 struct runtime_options {
@@ -45,6 +46,8 @@ struct runtime {
     double load_seconds;
     size_t n_prompt, n_answer; /* tokens read in and generated so far, and the time they took */
     double prompt_seconds, answer_seconds;
+    struct thermal_history thermal;
+    double thermal_noted; /* when, as seconds_now */
 };
 
 /* Looks at what can be refused by the options and the file's header alone, before gigabytes are
@@ -54,6 +57,8 @@ int runtime_look(struct runtime *e, const struct runtime_options *o);
  * in any case. */
 int runtime_open(struct runtime *e, const struct runtime_options *o);
 void runtime_close(struct runtime *e);
+/* Looks at the CPUs' clock, once a second at most; to be called while they work. */
+void runtime_note_clock(struct runtime *e);
 
 /* Text to ids, malloc'd, BOS in front if add_bos. Returns an exit code, the fault said on stderr.
  */
