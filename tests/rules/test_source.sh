@@ -23,6 +23,24 @@ long=$(sources quant src tools | xargs awk '
     FNR == 1 { start = 0 }')
 if [ -z "$long" ]; then ok function_length; else not_ok function_length "over 80 lines: $long"; fi
 
+# Text that is not the program's own reaches the terminal by one way: say, print, print_to, which show
+# control characters (tools/common/output.h). Constants may be written as they are, and colours.
+raw_prints() { # raw_prints FILE...: printf and the like to a stream, with text put in
+    awk '
+        /(^|[^a-z_])(f|v|vf)?printf\(/ { statement = ""; open = 1; line = FNR }
+        open { statement = statement $0 }
+        open && /;[ \t]*$/ {
+            if (statement ~ /%[-.*0-9]*s/ && statement !~ /paint\(/ && statement !~ /printf\(f,/)
+                print FILENAME ":" line
+            open = 0
+        }' "$@"
+}
+mapfile -t printing < <(sources tools | grep '\.c$' | grep -v '^tools/common/output\.c$')
+bad=$(raw_prints "${printing[@]}")
+if [ -z "$bad" ]; then ok nothing_raw_is_printed; else not_ok nothing_raw_is_printed "$bad"; fi
+printf 'fprintf(stderr,\n "%%s", name);\n' >"$T/raw.c"
+if [ -n "$(raw_prints "$T/raw.c")" ]; then ok raw_prints_are_found; else not_ok raw_prints_are_found; fi
+
 left=$(sources quant kernels src tools tests | xargs grep -n -E '\b(TODO|FIXME|XXX|HACK)\b')
 if [ -z "$left" ]; then ok nothing_left_for_later; else not_ok nothing_left_for_later "$left"; fi
 

@@ -3,6 +3,7 @@
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/model/model.h"
+#include "tools/common/output.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -61,10 +62,10 @@ static bool keep_id(void *arg, int32_t id, const float *logits) {
 }
 
 static void dump(const char *what, const int32_t *ids, size_t n) {
-    fprintf(stderr, "%s:", what);
+    say("%s:", what);
     for (size_t i = 0; i < n; i++)
-        fprintf(stderr, " %d", ids[i]);
-    fprintf(stderr, "\n");
+        say(" %d", ids[i]);
+    say("\n");
 }
 
 /* First id that matters to the logits after n ids: with a window those before it are out of reach
@@ -151,11 +152,10 @@ static bool make_room(struct conversation *c, size_t n_answer) {
         }
     } while (n + n_answer >= n_ctx);
     const size_t turns = (chat_dropped(c->chat) - before) / 2;
-    fprintf(stderr,
-            "(the context of %zu tokens is full: the oldest %zu turn%s, %zu tokens, %s left out; "
-            "the model no longer sees %s)\n",
-            n_ctx, turns, turns == 1 ? "" : "s", n_before - n, turns == 1 ? "is" : "are",
-            turns == 1 ? "it" : "them");
+    say("(the context of %zu tokens is full: the oldest %zu turn%s, %zu tokens, %s left out; "
+        "the model no longer sees %s)\n",
+        n_ctx, turns, turns == 1 ? "" : "s", n_before - n, turns == 1 ? "is" : "are",
+        turns == 1 ? "it" : "them");
     return true;
 }
 

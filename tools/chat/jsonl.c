@@ -85,7 +85,7 @@ int console_jsonl(struct console *t) {
     interrupt_catch_all();
     t->conversation.out.hold = &t->held_answer;
     if (chat_messages(t->conversation.chat) % 2) {
-        fprintf(stderr, "the last message had no answer yet: it is taken back\n");
+        say("the last message had no answer yet: it is taken back\n");
         chat_pop(t->conversation.chat);
     }
     while (!code && input_or_interrupt(STDIN_FILENO)) {

@@ -74,7 +74,7 @@ int session_store_save(struct session_store *s, bool quiet) {
     if (status)
         return report(status, &err);
     if (!quiet)
-        fprintf(stderr, "saved: %s\n", s->path);
+        say("saved: %s\n", s->path);
     return EXIT_DONE;
 }
 
@@ -292,11 +292,10 @@ static void tell(const struct session_store *s) {
     const struct conversation *c = s->conversation;
     const size_t n = chat_messages(c->chat);
     if (n)
-        fprintf(stderr, "%s: going on after %zu message%s, with seed %llu%s\n", s->path, n,
-                n == 1 ? "" : "s", (ull)bise_sampler_seed(c->sampler),
-                s->knows_seed ? "" : " (new: bise 0.1 kept none)");
+        say("%s: going on after %zu message%s, with seed %llu%s\n", s->path, n, n == 1 ? "" : "s",
+            (ull)bise_sampler_seed(c->sampler), s->knows_seed ? "" : " (new: bise 0.1 kept none)");
     else
-        fprintf(stderr, "%s: a new session\n", s->path);
+        say("%s: a new session\n", s->path);
 }
 
 int session_store_open(struct session_store *s, struct conversation *c, enum chat_format format,
@@ -418,6 +417,6 @@ int session_store_copy(const struct conversation *c, enum chat_format format, co
     journal_close(&journal);
     if (status)
         return report(status, &err);
-    fprintf(stderr, "saved: %s\n", path);
+    say("saved: %s\n", path);
     return EXIT_DONE;
 }

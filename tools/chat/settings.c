@@ -1,6 +1,7 @@
 #include "tools/chat/settings.h"
 
 #include "src/base/utf8.h"
+#include "tools/common/output.h"
 #include "tools/common/read_text.h"
 
 #include <stdlib.h>
@@ -44,7 +45,7 @@ static void print_setting(const char *name, const struct option_def *d) {
         snprintf(value, sizeof value, "%lld", (long long)*(const int64_t *)d->out);
     else
         snprintf(value, sizeof value, "%g", *(const double *)d->out);
-    fprintf(stderr, "  %-18s %-10s  %s\n", name, value, d->help);
+    say("  %-18s %-10s  %s\n", name, value, d->help);
 }
 
 /* A sampler of these options takes the place of the last. */
@@ -78,8 +79,7 @@ enum command_result do_set(struct console *t, const char *arg) {
     while (i < N_SETTINGS && (strlen(settings[i]) != len || memcmp(settings[i], arg, len) != 0))
         i++;
     if (i == N_SETTINGS) {
-        fprintf(stderr, "there is no setting %.*s; /set lists them\n", (int)(len < 40 ? len : 40),
-                arg);
+        say("there is no setting %.*s; /set lists them\n", (int)(len < 40 ? len : 40), arg);
         return COMMAND_FAILED;
     }
     if (*value) {
@@ -109,7 +109,7 @@ enum command_result do_read(struct console *t, const char *arg) {
     int32_t *ids = NULL;
     size_t n_ids;
     if (!*arg) {
-        fprintf(stderr, t->read.len ? "what was read is forgotten\n" : "/read needs a file\n");
+        say(t->read.len ? "what was read is forgotten\n" : "/read needs a file\n");
         buffer_clear(&t->read);
         return COMMAND_DONE;
     }
@@ -129,10 +129,9 @@ enum command_result do_read(struct console *t, const char *arg) {
         report(BISE_ERR_MEMORY, NULL);
         goto done;
     }
-    fprintf(stderr,
-            "%s: %zu bytes, %zu tokens; they go before your next message (an empty one sends them "
-            "alone)\n",
-            arg, len, n_ids);
+    say("%s: %zu bytes, %zu tokens; they go before your next message (an empty one sends them "
+        "alone)\n",
+        arg, len, n_ids);
     result = COMMAND_DONE;
 done:
     free(ids);
@@ -163,12 +162,11 @@ enum command_result do_model(struct console *t, const char *arg) {
     if (result != SWITCH_DONE)
         return result == SWITCH_LOST ? COMMAND_BROKEN : COMMAND_FAILED;
     if (had_session)
-        fprintf(stderr, "the session is saved and closed, as it belongs to the model before; "
-                        "/save FILE makes one of this model\n");
+        say("the session is saved and closed, as it belongs to the model before; "
+            "/save FILE makes one of this model\n");
     if (n_messages)
-        fprintf(stderr,
-                "the conversation's %zu messages are kept as text, and read anew with your "
-                "next one\n",
-                n_messages);
+        say("the conversation's %zu messages are kept as text, and read anew with your "
+            "next one\n",
+            n_messages);
     return COMMAND_DONE;
 }

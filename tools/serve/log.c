@@ -1,4 +1,5 @@
 #include "tools/serve/log.h"
+#include "tools/common/output.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,17 +34,16 @@ void log_request(const struct log_line *l, bool as_json) {
     if (as_json) {
         char shown[1200];
         json_escape(shown, sizeof shown, path, strlen(path));
-        fprintf(stderr,
-                "{\"time\":\"%s\",\"peer\":\"%s\",\"method\":\"%s\",\"path\":%s,\"status\":%d,"
-                "\"cut\":%s,\"prompt\":%zu,\"cached\":%zu,\"answer\":%zu,\"first_s\":%.3f,"
-                "\"seconds\":%.3f}\n",
-                when, l->peer, method, shown, l->status, l->was_cut ? "true" : "false",
-                c ? c->n_prompt : 0, c ? c->n_cached : 0, c ? c->n_answer : 0, first, l->seconds);
+        say("{\"time\":\"%s\",\"peer\":\"%s\",\"method\":\"%s\",\"path\":%s,\"status\":%d,"
+            "\"cut\":%s,\"prompt\":%zu,\"cached\":%zu,\"answer\":%zu,\"first_s\":%.3f,"
+            "\"seconds\":%.3f}\n",
+            when, l->peer, method, shown, l->status, l->was_cut ? "true" : "false",
+            c ? c->n_prompt : 0, c ? c->n_cached : 0, c ? c->n_answer : 0, first, l->seconds);
         return;
     }
-    fprintf(stderr, "%s %s %s %s %d", when, l->peer, method, path, l->status);
+    say("%s %s %s %s %d", when, l->peer, method, path, l->status);
     if (c && c->n_prompt)
-        fprintf(stderr, " prompt %zu (%zu cached) answer %zu first %.3f s", c->n_prompt,
-                c->n_cached, c->n_answer, first);
-    fprintf(stderr, " %.3f s%s\n", l->seconds, l->was_cut ? " cut" : "");
+        say(" prompt %zu (%zu cached) answer %zu first %.3f s", c->n_prompt, c->n_cached,
+            c->n_answer, first);
+    say(" %.3f s%s\n", l->seconds, l->was_cut ? " cut" : "");
 }

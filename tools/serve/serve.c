@@ -1,6 +1,7 @@
 /* bise serve: options, and what runs from the start to the end. */
 #include "src/os/clock.h"
 #include "tools/common/model_path.h"
+#include "tools/common/output.h"
 #include "tools/serve/sockets.h"
 
 #include <errno.h>
@@ -136,20 +137,18 @@ static void open_browser(const char *address) {
 
 static void greet(const struct server *s, const char *address, double seconds) {
     const struct bise_plan *p = &s->plan;
-    fprintf(stderr, "model    %s, %s, %s, %.1f s to load\n", s->name, s->info->weight_type, s->isa,
-            seconds);
-    fprintf(stderr,
-            "memory   %.1f MB: weights %.1f, cache %.1f for %u conversation%s of %zu tokens, "
-            "scratch %.1f\n",
-            1e-6 * (double)p->total, 1e-6 * (double)p->weights, 1e-6 * (double)p->cache, s->n_lanes,
-            s->n_lanes == 1 ? "" : "s", s->prompter.limit, 1e-6 * (double)p->scratch);
+    say("model    %s, %s, %s, %.1f s to load\n", s->name, s->info->weight_type, s->isa, seconds);
+    say("memory   %.1f MB: weights %.1f, cache %.1f for %u conversation%s of %zu tokens, "
+        "scratch %.1f\n",
+        1e-6 * (double)p->total, 1e-6 * (double)p->weights, 1e-6 * (double)p->cache, s->n_lanes,
+        s->n_lanes == 1 ? "" : "s", s->prompter.limit, 1e-6 * (double)p->scratch);
     if (s->options->runtime.verbose)
-        fprintf(stderr, "weights  %s\n", s->info->memory);
-    fprintf(stderr, "address  %s/\n", address);
+        say("weights  %s\n", s->info->memory);
+    say("address  %s/\n", address);
     if (s->access.n_keys)
-        fprintf(stderr, "keys     %zu\n", s->access.n_keys);
+        say("keys     %zu\n", s->access.n_keys);
     else
-        fprintf(stderr, "keys     none: everybody who can reach the address may ask\n");
+        say("keys     none: everybody who can reach the address may ask\n");
 }
 
 static void *run_sockets(void *arg) {
