@@ -120,8 +120,9 @@ def hang_ups(s):
         c = s.socket()
         c.sendall(request[:n])
         c.close()
+    # (Of an answer that says "Connection: close", whose numbers may be longer.)
     whole = len(s.raw(request[:-1].replace(b"HTTP/1.1\r\n", b"HTTP/1.1\r\nConnection: close\r\n") + request[-1:]))
-    for n in range(0, whole, 1 if len(sys.argv) > 1 else 97):
+    for n in range(0, whole - 100, 1 if len(sys.argv) > 1 else 97):
         c = s.socket()
         c.sendall(request)
         left = n
