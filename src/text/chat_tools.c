@@ -3,6 +3,7 @@
 #include "src/base/utf8.h"
 #include "src/text/tokenizer.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,8 +214,10 @@ static bool reserve(struct rendering *r, size_t more) {
 
 /* An id that the model may lack (-1) is left out. */
 static void put_id(struct rendering *r, int32_t id) {
-    if (id >= 0 && reserve(r, 1))
-        r->ids[r->n++] = id;
+    if (id < 0 || !reserve(r, 1))
+        return;
+    assert(r->ids);
+    r->ids[r->n++] = id;
 }
 
 /* A segment of its own. */

@@ -2,6 +2,7 @@
 
 #include "kernels/dmath.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define MAX_TOP 20
@@ -55,6 +56,7 @@ static void put_comma(struct buffer *out) {
 
 static void put_chat(struct logprobs *l, const struct bise_model *model, const float *logits,
                      double sum, int32_t id, const int32_t *top, size_t n_top) {
+    assert(logits);
     put_comma(&l->list);
     buffer_text(&l->list, "{");
     put_token(&l->list, model, id, (double)logits[id] - sum);

@@ -166,7 +166,7 @@ static bool drop_turns(const struct prompter *by, const struct request *r, struc
                        struct prompt *p, struct fault *f) {
     struct bise_error err = {0};
     const size_t whole = p->n;
-    size_t *lengths = calloc(r->n_parts, sizeof *lengths);
+    size_t *lengths = calloc(r->n_parts + 1, sizeof *lengths);
     if (!lengths)
         return fault_set(f, 503, NULL, NULL, "no memory for the conversation");
     for (size_t i = 0; i < r->n_parts; i = next_turn(r, i)) {

@@ -2,6 +2,7 @@
 #include "tools/common/guard.h"
 #include "tools/serve/request.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,7 @@ static bool add_part(struct request *r, enum chat_part_kind kind, struct tool_te
         last->len = joined.len;
         return true;
     }
+    assert(r->parts); /* room for every message */
     r->parts[r->n_parts++] = (struct chat_part){kind, t->text, t->len};
     return true;
 }

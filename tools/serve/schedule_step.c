@@ -257,13 +257,13 @@ bool schedule_step(struct schedule *s) {
     struct bise_error err = {0};
     uint32_t reader;
     size_t n = plan_step(s, &reader);
+    if (!n)
+        return false;
     if (!have_echo_memory(s, reader)) {
         schedule_fail(s, s->seqs[reader].choice->call, BISE_ERR_MEMORY, &err);
         return true;
     }
-    n = plan_step(s, &reader);
-    if (!n)
-        return false;
+    n = plan_step(s, &reader); /* with that memory */
     const bool is_alone = n == 1 && reader == s->server->n_lanes;
     if (is_alone)
         add_draft(s);
