@@ -73,6 +73,8 @@ static unsigned implied_types(const struct schema_case *c) {
     unsigned types = 0;
     for (size_t i = 0; i < c->n; i++)
         switch (c->facts[i].kind) {
+        case FACT_VALUES: /* have their own */
+            return c->types;
         case FACT_OBJECT:
         case FACT_PRESENT:
         case FACT_N_PROPERTIES:

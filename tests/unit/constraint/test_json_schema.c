@@ -425,6 +425,7 @@ Test(json_schema, values_and_choices) {
     expect_values("{\"type\":\"string\",\"enum\":[\"a\",1]}", LIST("\"a\""), LIST("1"));
     expect_values("{\"enum\":[\"a\",\"bb\",3,9],\"minLength\":2,\"maximum\":5}",
                   LIST("\"bb\"", "3"), LIST("\"a\"", "9"));
+    expect_values("{\"allOf\":[{\"enum\":[[]]},{\"minProperties\":1}]}", LIST("[]"), LIST("{}"));
     expect_values("{\"const\":\"x\"}", LIST("\"x\""), LIST("\"y\""));
     expect_values("{\"anyOf\":[{\"type\":\"integer\"},{\"type\":\"number\"}]}", LIST("1", "1.5"),
                   LIST("\"\""));
