@@ -368,8 +368,10 @@ static bool find_rules(struct builder *b, bool empty, uint8_t *can) {
     const size_t n_alt = b->n_alternatives;
     size_t n_uses = 0, n_queue = 0;
     uint32_t rule;
-    for (size_t i = 0; i < g->n_elements; i++)
-        n_uses += element_rule(g, &g->elements[i], &rule);
+    for (size_t i = 0; i < n_alt; i++) /* some share their ends */
+        for (const struct element *e = &g->elements[b->alternatives[i].position];
+             e->kind != ELEMENT_END; e++)
+            n_uses += element_rule(g, e, &rule);
     uint32_t *waits = calloc(n_alt + 2 * g->n_rules + 2 + 2 * n_uses, sizeof *waits);
     if (!waits) {
         b->status = bise_fail(b->err, BISE_ERR_MEMORY, "no memory for the grammar");
@@ -417,14 +419,19 @@ static bool find_rules(struct builder *b, bool empty, uint8_t *can) {
 /* To match nothing once more is to match it as often as before: such a repetition is one of what is
  * left of the rule when it may not match nothing. */
 struct nonempty {
-    const uint8_t *nullable; /* [n_rules] of the rules there were */
-    uint32_t *made;          /* [n_rules] 1 + the rule for it; 0: none yet */
-    uint32_t *queue;         /* [n_rules] rules whose nonempty ones have no alternatives yet */
+    const uint8_t *nullable; /* [n_rules] of the rules there were; those made since are not */
+    size_t n_rules;
+    uint32_t *made;  /* [n_rules] 1 + the rule for it; 0: none yet */
+    uint32_t *queue; /* [n_rules] rules whose nonempty ones have no alternatives yet */
     size_t n_queue;
 };
 
+static bool is_nullable(const struct nonempty *n, uint32_t rule) {
+    return rule < n->n_rules && n->nullable[rule];
+}
+
 static uint32_t nonempty_of(struct builder *b, struct nonempty *n, uint32_t rule) {
-    if (!n->nullable[rule])
+    if (!is_nullable(n, rule))
         return rule;
     if (!n->made[rule]) {
         n->made[rule] = builder_rule(b) + 1;
@@ -433,44 +440,62 @@ static uint32_t nonempty_of(struct builder *b, struct nonempty *n, uint32_t rule
     return n->made[rule] - 1;
 }
 
-/* Alternatives of rule: what begins at position, without matching nothing. */
+static bool may_be_empty(const struct grammar *g, const struct nonempty *n,
+                         const struct element *e) {
+    uint32_t inner;
+    return element_rule(g, e, &inner) && (is_optional(g, e) || is_nullable(n, inner));
+}
+
+/* Alternative of rule: the element without matching nothing, then rest (0: nothing). */
+static void put_solid(struct builder *b, struct nonempty *n, uint32_t rule, struct element e,
+                      uint32_t rest) {
+    const size_t mark = builder_mark(b);
+    uint32_t inner = 0, max = 1;
+    element_rule(b->g, &e, &inner);
+    if (e.kind == ELEMENT_REPEAT)
+        max = b->g->repeats[e.value].max;
+    if (!max)
+        return;
+    const uint32_t solid = nonempty_of(b, n, inner);
+    builder_put(b, ELEMENT_RULE, solid);
+    if (max > 1)
+        put_repeat(b, (struct repeat){solid, 0, max == REPEAT_FOREVER ? max : max - 1});
+    if (rest)
+        builder_put(b, ELEMENT_RULE, rest);
+    builder_alternative(b, rule, mark);
+}
+
+/* Alternatives of rule: what begins at position, without matching nothing. Of the elements that may
+ * be empty one is the first that is not; what comes after it are rules from the last one on. */
 static void put_nonempty(struct builder *b, struct nonempty *n, uint32_t rule, uint32_t position) {
-    for (uint32_t at = position; !b->status; at++) {
-        const struct element e = b->g->elements[at];
-        uint32_t inner = 0;
-        if (e.kind == ELEMENT_END)
+    uint32_t k = 0, rest = 0; /* rule 0 is root's: never a rest */
+    while (may_be_empty(b->g, n, &b->g->elements[position + k]))
+        k++;
+    if (b->g->elements[position + k].kind != ELEMENT_END) {
+        add_alternative(b, rule, position + k);
+        rest = builder_rule(b);
+        add_alternative(b, rest, position + k);
+    }
+    while (k-- > 0 && !b->status) {
+        const struct element e = b->g->elements[position + k];
+        put_solid(b, n, rule, e, rest);
+        if (!k)
             return;
-        const bool may_be_empty =
-            element_rule(b->g, &e, &inner) && (is_optional(b->g, &e) || n->nullable[inner]);
-        if (!may_be_empty) {
-            add_alternative(b, rule, at);
-            return;
-        }
         const size_t mark = builder_mark(b);
-        const uint32_t solid = nonempty_of(b, n, inner);
-        uint32_t more = 0;
-        if (e.kind == ELEMENT_REPEAT)
-            more = b->g->repeats[e.value].max;
-        if (e.kind != ELEMENT_REPEAT || more)
-            builder_put(b, ELEMENT_RULE, solid);
-        if (more > 1)
-            put_repeat(b, (struct repeat){solid, 0, more == REPEAT_FOREVER ? more : more - 1});
-        if (!b->status && b->g->elements[at + 1].kind != ELEMENT_END) {
-            const uint32_t rest = builder_rule(b);
-            add_alternative(b, rest, at + 1);
+        const uint32_t next = builder_rule(b);
+        builder_put(b, e.kind, e.value);
+        if (rest)
             builder_put(b, ELEMENT_RULE, rest);
-        }
-        if (e.kind != ELEMENT_REPEAT || more)
-            builder_alternative(b, rule, mark);
-        else if (!b->status)
-            b->n_work = mark;
+        builder_alternative(b, next, mark);
+        rest = next;
     }
 }
 
 static void solidify_repeats(struct builder *b, const uint8_t *nullable) {
     struct grammar *g = b->g;
     const size_t n_rules = g->n_rules;
-    struct nonempty n = {.nullable = nullable, .made = calloc(2 * n_rules, sizeof *n.made)};
+    struct nonempty n = {
+        .nullable = nullable, .n_rules = n_rules, .made = calloc(2 * n_rules, sizeof *n.made)};
     if (!n.made) {
         b->status = bise_fail(b->err, BISE_ERR_MEMORY, "no memory for the grammar");
         return;
@@ -478,7 +503,7 @@ static void solidify_repeats(struct builder *b, const uint8_t *nullable) {
     n.queue = n.made + n_rules;
     for (size_t i = 0; i < g->n_repeats && !b->status; i++) {
         const uint32_t rule = g->repeats[i].rule;
-        if (rule >= n_rules || !nullable[rule])
+        if (!is_nullable(&n, rule))
             continue;
         const uint32_t solid = nonempty_of(b, &n, rule);
         g->repeats[i].rule = solid;

@@ -368,7 +368,7 @@ uint32_t schema_goal(struct schema *s, need *needs, size_t n) {
             return g->rule;
     }
     if (!schema_grow(s, &s->goals, &s->cap_goals, s->n_goals + 1, sizeof *s->goals) ||
-        !schema_grow(s, &s->needs, &s->cap_needs, s->n_needs + unique, sizeof *s->needs))
+        !schema_grow(s, &s->needs, &s->cap_needs, s->n_needs + unique + 1, sizeof *s->needs))
         return 0;
     if (unique)
         memcpy(s->needs + s->n_needs, needs, unique * sizeof *needs);

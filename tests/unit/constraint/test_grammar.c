@@ -66,6 +66,9 @@ Test(grammar, repetitions_of_what_may_be_empty) {
                  TEXTS("aaac", "abaabc", "ab"));
     expect_texts("root ::= ((\"a\" | \"\")+ \"b\"?)+ \".\"", TEXTS(".", "aab.", "b.", "abba."),
                  TEXTS("", "a"));
+    expect_texts("root ::= (()+ | \"b\"+){2}", TEXTS("", "b", "bbb"), TEXTS("a"));
+    expect_texts("root ::= ((\"a\"* \"b\"*)* (\"c\"? | \"d\"*)+)*", TEXTS("", "abcdab", "ddab"),
+                 TEXTS("e"));
     expect_texts("root ::= (\"(\" root \")\")* ", TEXTS("", "()", "(()())()"), TEXTS("(", ")("));
 }
 
