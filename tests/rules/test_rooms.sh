@@ -30,6 +30,13 @@ check_table() {
 bad=$(check_table tests/rules/rooms.txt "$T/includes")
 if [ -z "$bad" ]; then ok rooms; else not_ok rooms "$bad"; fi
 
+# Single headers that the table lists are included by somebody: what is listed is what is needed.
+unused=$(sed 's/#.*//' tests/rules/rooms.txt | awk 'NF { sub(/:$/, "", $1); for (i = 2; i <= NF; i++) if ($i ~ /\.h$/) print $1, $i }' |
+    while read -r room header; do
+        grep -q -E "^$room/[^/]* $header\$" "$T/includes" || echo "$room: $header"
+    done)
+if [ -z "$unused" ]; then ok rooms_list_what_is_needed; else not_ok rooms_list_what_is_needed "$unused"; fi
+
 # A table that forbids what is there must be seen to do so.
 sed 's/^src\/engine: .*/src\/engine: src/' tests/rules/rooms.txt >"$T/strict.txt"
 if check_table "$T/strict.txt" "$T/includes" | grep -q '^src/engine/.* includes src/'; then
