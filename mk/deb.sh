@@ -38,6 +38,7 @@ for cc in "$@"; do
     mv "$tree/usr/share/zsh/site-functions/_bise" "$tree/usr/share/zsh/vendor-completions/_bise"
     rmdir "$tree/usr/share/zsh/site-functions"
     mv "$tree"/usr/*.md "$tree/usr/share/doc/bise/"
+    [ ! -d "$tree/usr/docs" ] || mv "$tree/usr/docs" "$tree/usr/share/doc/bise/docs"
     mv "$tree/usr/share/bise/README.md" "$tree/usr/share/doc/bise/demo.md"
     rm "$tree/usr/LICENSE"
     install -m 644 docs/server.md "$tree/usr/share/doc/bise/server.md"
