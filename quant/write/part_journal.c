@@ -19,7 +19,8 @@ enum { ENTRY_TENSOR = 0, ENTRY_CRC = 4, ENTRY_ERROR = 8, ENTRY_CODEBOOK = 12, EN
 struct part_journal {
     char *path;
     int fd;
-    uint64_t end; /* where the next entry goes */
+    uint64_t end;  /* where the next entry goes */
+    bool unlocked; /* this file system knows no locks */
     struct part_entry *entries;
     size_t n;
 };
@@ -60,27 +61,29 @@ static bool parse_entry(struct part_entry *e, const uint8_t *p) {
 
 /* The entries from j->end on, as many as are sound; j->end moves behind them. */
 static enum bise_status read_entries(struct part_journal *j, struct bise_error *err) {
-    uint64_t size;
-    size_t n = 0;
-    enum bise_status s = file_size(j->fd, j->path, &size, err);
-    if (s)
-        return s;
-    const size_t most = size > j->end ? (size_t)(size - j->end) / PART_ENTRY : 0;
-    uint8_t *bytes = malloc(most * PART_ENTRY + 1);
-    j->entries = calloc(most + 1, sizeof *j->entries);
-    if (!bytes || !j->entries) {
-        free(bytes);
-        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for %zu entries", j->path, most);
+    uint8_t bytes[PART_ENTRY * 128];
+    size_t cap = 0, got = sizeof bytes;
+    /* Portion by portion: a file that only claims to be long (a hole) takes no memory. */
+    for (bool sound = true; sound && got == sizeof bytes;) {
+        const enum bise_status s =
+            file_read_upto(j->fd, j->path, j->end, bytes, sizeof bytes, &got, err);
+        if (s)
+            return s;
+        if (cap - j->n < sizeof bytes / PART_ENTRY) {
+            cap = 2 * cap + sizeof bytes / PART_ENTRY;
+            struct part_entry *const grown = realloc(j->entries, cap * sizeof *grown);
+            if (!grown)
+                return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for %zu entries", j->path,
+                                 cap);
+            j->entries = grown;
+        }
+        for (size_t at = 0; sound && at + PART_ENTRY <= got; at += PART_ENTRY) {
+            sound = parse_entry(&j->entries[j->n], bytes + at);
+            j->n += sound;
+            j->end += sound ? PART_ENTRY : 0;
+        }
     }
-    s = file_read_upto(j->fd, j->path, j->end, bytes, most * PART_ENTRY, &n, err);
-    for (size_t i = 0; !s && i < n / PART_ENTRY; i++) {
-        if (!parse_entry(&j->entries[i], bytes + i * PART_ENTRY))
-            break;
-        j->n++;
-    }
-    j->end += j->n * PART_ENTRY;
-    free(bytes);
-    return s;
+    return BISE_OK;
 }
 
 static enum bise_status open_locked(struct part_journal *j, struct bise_error *err) {
@@ -89,6 +92,9 @@ static enum bise_status open_locked(struct part_journal *j, struct bise_error *e
         return bise_fail(err, BISE_ERR_IO, "%s: another process is writing this file", j->path);
     case LOCK_FAILED:
         return err ? err->status : BISE_ERR_IO;
+    case LOCK_UNSUPPORTED:
+        j->unlocked = true;
+        return BISE_OK;
     default:
         return BISE_OK;
     }
@@ -134,6 +140,10 @@ enum bise_status part_journal_open(struct part_journal **out, const char *path, 
 const struct part_entry *part_journal_entries(const struct part_journal *j, size_t *n) {
     *n = j->n;
     return j->entries;
+}
+
+bool part_journal_is_locked(const struct part_journal *j) {
+    return !j->unlocked;
 }
 
 enum bise_status part_journal_add(struct part_journal *j, const struct part_entry *e,

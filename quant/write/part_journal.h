@@ -26,6 +26,8 @@ enum bise_status part_journal_open(struct part_journal **out, const char *path, 
                                    size_t plan_len, uint64_t source, struct bise_error *err);
 /* Entries of earlier runs, in their order; a tensor whose bytes were found damaged occurs twice. */
 const struct part_entry *part_journal_entries(const struct part_journal *j, size_t *n);
+/* Whether others are kept away; not where the file system knows no locks. */
+bool part_journal_is_locked(const struct part_journal *j);
 /* Errors: IO, DISK. */
 enum bise_status part_journal_add(struct part_journal *j, const struct part_entry *e,
                                   struct bise_error *err);

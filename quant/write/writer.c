@@ -224,6 +224,10 @@ bool writer_has_tensor(const struct writer *w, size_t i) {
     return w->progress[i].finished;
 }
 
+bool writer_is_locked(const struct writer *w) {
+    return !w->journal || part_journal_is_locked(w->journal);
+}
+
 size_t writer_finished(const struct writer *w) {
     return w->n_finished;
 }

@@ -46,6 +46,9 @@ enum bise_status writer_measure(uint64_t *file_bytes, const struct writer_plan *
 /* Whether tensor i is there whole, from an earlier run or this one, and how many are. */
 bool writer_has_tensor(const struct writer *w, size_t i);
 size_t writer_finished(const struct writer *w);
+/* Whether another process is kept from writing the same file; not where the file system knows no
+ * locks. */
+bool writer_is_locked(const struct writer *w);
 /* After the last byte of tensor i and writer_set_tensor: it need not be written again after a kill.
  * By one thread. Errors: ARG (bytes are missing), IO, DISK. */
 enum bise_status writer_tensor_done(struct writer *w, size_t i, struct bise_error *err);

@@ -135,6 +135,10 @@ static uint64_t identity(const struct quantize *q) {
 }
 
 static void say_resumed(const struct quantize *q, const struct writer *w) {
+    if (!writer_is_locked(w))
+        say("note: %s: this file system has no locks: no other quantize may write the same file "
+            "meanwhile\n",
+            writer_temp_path(w));
     if (writer_finished(w))
         say("%s: %zu of %zu tensors are there from an earlier run\n", writer_temp_path(w),
             writer_finished(w), q->n_tensors);
