@@ -106,8 +106,10 @@ COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 $(BUILD)/commit: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(COMMIT)' | cmp -s - $@ || printf '%s\n' '$(COMMIT)' > $@
-$(BUILD)/tools/cmd/version.o: ALL_CPPFLAGS += -DBISE_COMMIT=\"$(COMMIT)\"
-$(BUILD)/tools/cmd/version.o: $(BUILD)/commit
+$(BUILD)/tools/cmd/version.o $(BUILD)/tools/cmd/bench_facts.o: \
+    ALL_CPPFLAGS += -DBISE_COMMIT=\"$(COMMIT)\"
+$(BUILD)/tools/cmd/version.o $(BUILD)/tools/cmd/bench_facts.o: $(BUILD)/commit
+$(BUILD)/tools/cmd/bench_facts.o: ALL_CPPFLAGS += -DBISE_FLAGS='"$(ALL_CFLAGS)"'
 
 # Rewritten when compiler or flags change, so that a folder never mixes objects of two kinds.
 FLAGS_NOW := $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS)

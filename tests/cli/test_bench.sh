@@ -1,35 +1,83 @@
 #!/usr/bin/env bash
-# bise bench: every form of output on a tiny model, and options it must refuse.
+# bise bench: every form of output on a tiny model, what its figures promise, options it must refuse.
 . tests/cli/common.sh
 
 expect synth "$BISE" synth --shape dim=128,ffn=256,layers=2,heads=4,kv=2,vocab=256,window=64 \
     --type i4 -o "$T/tiny.bise"
 bench() { "$BISE" bench -m "$T/tiny.bise" -p 8,32 -n 4 -r 2 -t 1,2 --isa scalar "$@"; }
+rows() { grep -c "^|* *scalar " "$T/out"; }
 
-expect bench_md bench
-rows=$(bench 2>/dev/null | grep -c '^| scalar |')
-if [ "$rows" -eq 4 ]; then ok bench_rows; else not_ok bench_rows "4 rows expected, $rows found"; fi
-expect bench_csv bench -o csv
-columns=$(bench -o csv 2>/dev/null | awk -F, '{ print NF }' | sort -u)
-if [ "$columns" = 17 ]; then ok bench_csv_columns; else not_ok bench_csv_columns "$columns"; fi
-expect bench_json bench -o json
-if command -v python3 >/dev/null 2>&1; then
-    if bench -o json 2>/dev/null |
-        python3 -c 'import json, sys; assert len(json.load(sys.stdin)["rows"]) == 4'; then
-        ok bench_json_parses
-    else
-        not_ok bench_json_parses
-    fi
+bench >"$T/out" 2>"$T/err"
+same bench_md_rows 8 "$(rows)"
+same bench_same_bits 1 "$(grep -c 'bit by bit' "$T/out")"
+bench --format table >"$T/out" 2>"$T/err"
+same bench_table_rows 8 "$(rows)"
+bench -b 1,3 -d 0,70 -n 2 -r 1 -p 8 -t 1 >"$T/out" 2>"$T/err"
+same bench_batch "8 1 8 3 78 1 78 3" \
+    "$(sed -n '/^Decode/,$s/^| scalar *| *1 | *\([0-9]*\) | *\([0-9]*\) .*/\1 \2/p' "$T/out" | xargs)"
+bench -p 8 -n 0 -r 1 -t 1 >"$T/out" 2>"$T/err"
+same bench_prefill_alone "1 0" "$(rows) $(grep -c ^Decode "$T/out")"
+bench -p 0 -r 1 -t 1 >"$T/out" 2>"$T/err"
+same bench_decode_alone "1 0" "$(rows) $(grep -c ^Prefill "$T/out")"
+bench -p 8 -t 1 -m "$T/tiny.bise" --isa all --baseline scalar >"$T/out" 2>"$T/err"
+same bench_columns "" "$(awk 'length > 100' "$T/out")"
+same bench_two_models 4 "$(rows)"
+bench -p 8 -t 1 --isa all --baseline scalar >"$T/out" 2>"$T/err"
+same bench_baseline 2 "$(grep -c '^| scalar .* |  *1 | ' "$T/out")"
+bench -o csv >"$T/csv" 2>"$T/err"
+same bench_csv_columns 24 "$(awk -F, '{ print NF }' "$T/csv" | sort -u)"
+expect bench_file bench -o "$T/bench.json" -r 7
+expect bench_file_is_json grep -q '"format": "bise-bench"' "$T/bench.json"
+bench -p 8 -t 1 --kv f32 --chunk 4 -r 1 --suite quick --format json >"$T/one.json" 2>"$T/err"
+
+if ! command -v python3 >/dev/null 2>&1; then
+    skipped bench_json "python3 is not installed"
 else
-    skipped bench_json_parses "python3 is not installed"
+    cat >"$T/check.py" <<'P'
+import json, statistics, sys
+many, one = (json.load(open(p)) for p in sys.argv[1:])
+assert len(many["rows"]) == 4 and many["rounds"] == 7
+for row in many["rows"] + one["rows"]:
+    assert row["repeatable"]
+    for speed in row["prefill"], row["decode"]:
+        assert speed["share"] is None or 0 < speed["share"] <= 1
+        median = statistics.median(speed["samples"])
+        assert abs(speed["tokens_per_second"] - median) <= 1e-4 * median
+for row in many["rows"]: # of 7 sorted samples the first and the last
+    for speed in row["prefill"], row["decode"]:
+        assert speed["interval"] == [min(speed["samples"]), max(speed["samples"])]
+assert one["rows"][0]["decode"]["interval"] is None
+assert one["rows"][0]["kv"] == "f32" and one["settings"]["chunk"] == 4
+of = {}
+for row in many["rows"]:
+    of.setdefault(row["prompt"], set()).add((row["tokens"], row["logits"]))
+assert all(len(hashes) == 1 for hashes in of.values()) and of[8] != of[32]
+P
+    expect bench_json python3 "$T/check.py" "$T/bench.json" "$T/one.json"
+    if python3 -c 'import jsonschema' 2>/dev/null; then
+        cat >"$T/schema.py" <<'P'
+import json, jsonschema, sys
+schema = json.load(open("docs/bench-schema.json"))
+jsonschema.Draft7Validator.check_schema(schema)
+for path in sys.argv[1:]:
+    jsonschema.validate(json.load(open(path)), schema)
+P
+        expect bench_schema python3 "$T/schema.py" "$T/bench.json" "$T/one.json"
+        sed 's/"version": 1/"version": 2/' "$T/one.json" >"$T/two.json"
+        expect_exit bench_schema_tells 1 ValidationError python3 "$T/schema.py" "$T/two.json"
+    else
+        skipped bench_schema "python3's jsonschema is not installed"
+    fi
 fi
-expect bench_depth bench -d 70
-bench -b 1,3 -n 2 -r 1 >"$T/out" 2>&1
-same bench_batch "1 0 3 0 1 4096 3 4096 1 0 3 0 1 4096 3 4096" "$(sed -n 's/^| \([0-9]*\) | \([0-9]*\) | [0-9].*/\1 \2/p' "$T/out" | xargs)"
 expect_exit bench_batch_list 2 'expected up to' bench -b 0
 expect_exit bench_list 2 'expected up to' "$BISE" bench -m "$T/tiny.bise" -p 1,x
 expect_exit bench_isa 2 'no "mmx"' "$BISE" bench -m "$T/tiny.bise" --isa mmx
 expect_exit bench_no_isa 2 'no ""' "$BISE" bench -m "$T/tiny.bise" --isa ''
-expect_exit bench_form 2 'expected md, csv or json' bench -o xml
-expect_exit bench_file 3 'missing.bise' "$BISE" bench -m "$T/missing.bise"
+expect_exit bench_form 2 'expected md, table, csv or json' bench --format xml
+expect_exit bench_nothing 2 'nothing to measure' bench -p 0 -n 0
+expect_exit bench_no_baseline 2 'baseline: expected one of' bench --baseline avx2
+expect_exit bench_suite 2 'expected quick or full' bench --suite slow
+expect_exit bench_kv 2 'expected auto, i8' bench --kv i4
+expect_exit bench_no_file 3 'missing.bise' "$BISE" bench -m "$T/missing.bise"
+expect_exit bench_no_place 3 'nowhere' bench -r 1 -o "$T/nowhere/bench.json"
 finish

@@ -1,0 +1,105 @@
+/* bise bench: what is compared, what was measured of it, and the forms that is shown in. */
+#ifndef BISE_TOOLS_CMD_BENCH_H
+#define BISE_TOOLS_CMD_BENCH_H
+
+#include "bench/limits/peak.h"
+#include "tools/common/buffer.h"
+
+#define BENCH_MAX_ROWS    256
+#define BENCH_MAX_LIST    8
+#define BENCH_MAX_ROUNDS  50
+#define BENCH_MAX_MODELS  8
+#define BENCH_SETTLED     0.02 /* half an interval, relative to the median */
+#define BENCH_SCALAR_MACS 5e8  /* of a token: a model beyond that is slow without vectors */
+
+struct bench_list {
+    int64_t x[BENCH_MAX_LIST]; /* [n] */
+    size_t n;
+};
+
+struct bench_model {
+    char *path;
+    struct bise_model *model;
+    double load_seconds;
+    double weight_bytes; /* that a token reads; of experts the share that is used */
+    double macs;         /* multiply-adds of most tokens of a prompt */
+    enum peak_op op;     /* what these are made of */
+    char hash[65];       /* SHA-256 of the file's header and table of tensors */
+};
+
+/* What was seen at one visit. */
+struct bench_visit {
+    double prefill, decode; /* tokens per second, of all sequences together; 0: not asked for */
+    double celsius, mhz;    /* just behind it; 0: unknown */
+    double load;            /* the system's, of the last minute */
+    bool throttled;
+};
+
+struct bench_row {
+    size_t model; /* index */
+    enum isa isa;
+    int threads;
+    size_t n_prompt, depth, n_seqs, n_gen;
+    bool shortened;                              /* fewer tokens than asked for: scalar */
+    size_t asked;                                /* rows that were asked for the same tokens */
+    struct bench_visit visits[BENCH_MAX_ROUNDS]; /* [n_rounds of the run]: without the warm-up */
+    double best_gbs, best_gmacs;   /* limits as measured beside this row; 0: there is none */
+    double limit_gbs, limit_gmacs; /* the best of those that hold for this row */
+    double step_bytes;             /* weights and cache that a step of decode reads */
+    double resident;               /* bytes */
+    uint64_t cache, scratch;       /* bytes, as planned */
+    const char *kv;                /* type of the cache */
+    int32_t *tokens; /* [n_gen][n_seqs], the likeliest ones, as the warm-up found them */
+    char token_hash[65], logit_hash[65]; /* SHA-256; logits: of the last step, [n_seqs][vocab] */
+    bool differs; /* from the warm-up's logits, in some round: a fault of machine or program */
+};
+
+struct bench_run {
+    struct bench_model models[BENCH_MAX_MODELS];
+    size_t n_models;
+    struct bench_row rows[BENCH_MAX_ROWS];
+    size_t n_rows;
+    size_t n_rounds; /* that count */
+    int32_t *ids;    /* [n_ids] of prompts */
+    size_t n_ids;
+    enum isa baseline; /* ISA_COUNT: the first row's */
+    const char *suite; /* NULL: none */
+    enum bise_kv kv;
+    int64_t repeats; /* 0: until all have settled */
+    double max_seconds, seconds;
+    int64_t chunk; /* 0: chosen */
+};
+
+/* Median of n samples and, from six on, an interval that has the true one in it in 95 of 100 cases:
+ * from order statistics, which ask nothing of the distribution. */
+struct bench_stat {
+    double median, low, high;
+    bool has_interval;
+};
+struct bench_stat bench_stat(const double *samples, size_t n);
+/* Of a row; median 0: not measured. */
+struct bench_stat bench_prefill(const struct bench_run *r, const struct bench_row *row);
+struct bench_stat bench_decode(const struct bench_run *r, const struct bench_row *row);
+/* Bytes per second / 1e9 and multiply-adds per second / 1e9 at the median. */
+double bench_gbs(const struct bench_run *r, const struct bench_row *row);
+double bench_gmacs(const struct bench_run *r, const struct bench_row *row);
+bool bench_is_settled(const struct bench_stat *s);
+bool bench_was_throttled(const struct bench_run *r, const struct bench_row *row);
+/* The row that this one's speed is shown against: the baseline's instruction set, and the first
+ * model, thread count and number of sequences, the same prompt and depth. */
+const struct bench_row *bench_base(const struct bench_run *r, const struct bench_row *row);
+
+/* Fills what is known of an open model without measuring. */
+void bench_model_facts(struct bench_model *m);
+/* All rows in turn, round by round, the first one for warming up. Errors: the engine's. */
+enum bise_status bench_measure(struct bench_run *r, struct bise_error *err);
+
+/* Append to b. md: as aligned columns, each line at most 100 characters but for names. */
+void bench_print_table(struct buffer *b, const struct bench_run *r, bool md);
+void bench_print_csv(struct buffer *b, const struct bench_run *r);
+/* docs/bench-format.md. */
+void bench_print_json(struct buffer *b, const struct bench_run *r);
+/* The members "machine" and "build" of it. */
+void bench_print_facts(struct buffer *b);
+
+#endif
