@@ -62,9 +62,10 @@ static size_t find_command(const char *name) {
             return i;
         nearest_offer(&near, commands[i].name);
     }
-    complain("unknown command \"%s\"%s%s%s\n", name, near.best ? "; do you mean " : "",
-             near.best ? near.best : "", near.best ? "?" : "");
-    print_usage(stderr);
+    if (near.best)
+        complain("unknown command \"%s\"; do you mean %s? (bise help lists them)", name, near.best);
+    else
+        complain("unknown command \"%s\" (bise help lists them)", name);
     return N_COMMANDS;
 }
 

@@ -92,6 +92,9 @@ chat '/set temp 1\n/set seed=7\n/set\nHello\n/stats\n'
 expect "/set shows what it has set" grep -q "^  temp  *1 " "$T/err"
 expect "/set knows all settings" test "$(grep -c '^  [a-z-]* *[-0-9.]* ' "$T/err")" -ge 13
 expect "/stats tells of the window" grep -q "tokens in the window of 128" "$T/err"
+chat 'Hello\n/undo\n/stats\n'
+expect "but not of what was taken back" grep -q "context: 0 tokens" "$T/err"
+chat '/set temp 1\n/set seed=7\n/set\nHello\n/stats\n'
 expect "/stats tells of speed" grep -q -E "prefill .* tokens/s; decode .* tokens/s" "$T/err"
 cp "$T/out" "$T/set"
 printf 'Hello\n' | "$BISE" chat -m $M -q --temp 1 -s 7 >"$T/out" 2>"$T/err"

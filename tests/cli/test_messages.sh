@@ -9,6 +9,9 @@ expect_exit "a command" 2 'unknown command "chatt"; do you mean chat?' "$BISE" c
 expect_exit "an option" 2 'bise run: unknown option --tempp; do you mean --temp?' "$BISE" run --tempp 1
 expect_exit "nothing is near" 2 'unknown option --zzzzzz (see bise run --help)' "$BISE" run --zzzzzz
 expect_exit "help of none" 2 'unknown command "rum"; do you mean run?' "$BISE" help rum
+expect_exit "a message without -p" 2 'unexpected argument "Hello"; a text is given by -p' "$BISE" chat a "Hello"
+expect_exit "a command takes fewer" 2 'unexpected argument "b"' "$BISE" verify a b
+if grep -q "is given by -p" "$T/.err"; then not_ok "it has no -p"; else ok "it has no -p"; fi
 "$BISE" help run >"$T/help" 2>&1
 "$BISE" run --help >"$T/run" 2>&1
 same_files "help of a command" "$T/help" "$T/run"

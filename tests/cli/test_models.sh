@@ -23,6 +23,10 @@ print(*[m["name"] for m in json.load(sys.stdin)])')"
 else
     skipped list_json "no python3"
 fi
+expect "their sizes, small ones too" grep -Eq '^demo +4\.85 MB ' "$T/list"
+expect "compared by name" "$BISE" diff tiny tests/data/golden/consolidated-swa
+expect "a source by name" "$BISE" quantize tiny -o "$T/again.bise" --no-tokenizer --type f32
+expect "is that file" "$BISE" diff tiny "$T/again.bise"
 touch -a -d 2001-01-01 "$home/demo.bise"
 expect "by name" "$BISE" run demo -p a -n 1 -q
 if "$BISE" list | grep -q '^demo .*2001'; then not_ok "its use is noted"; else ok "its use is noted"; fi

@@ -195,6 +195,7 @@ expect "its words are all there" grep -q "going on after 6 messages, with seed [
 expect "those of the file and of the journal" test "$(grep -c '^1 ' "$T/err")" = 1
 expect "and it is gone on with" test -s "$T/out"
 chat '/tokens\n' --session "$T/old" -c 64
+expect "one seed is told, not two" test "$(grep -c 'seed [0-9]' "$T/err")" = 1
 expect "saved as one of today" grep -q "going on after 8 messages, with seed [0-9]*$" "$T/err"
 cp tests/data/sessions/talk-0.1 "$T/old"
 chat '/tokens\n' --session "$T/old" -c 64 -s 77

@@ -9,7 +9,7 @@ echo "Hello" | "$BISE" chat -m "$file" -q --temp 0 -n 4 --session "$T/session" >
     not_ok session "$(cat "$T/err")"
 
 "$BISE" inspect "$T/session" >"$T/facts" 2>&1
-expect "inspect knows a session" grep -q '^messages     1 of yours, 1 answers' "$T/facts"
+expect "inspect knows a session" grep -q '^messages     1 of yours, 1 answer ' "$T/facts"
 expect "and what it begins with" grep -q '^begins with  Hello$' "$T/facts"
 expect_exit "set" 0 "set: $file" "$BISE" set "$file" --chat-format chatml --window 64
 expect "it is sound" "$BISE" verify "$file"

@@ -77,6 +77,7 @@ static void session_with_a_name(void) {
                                         "4",    "models/demo.bise", NULL};
     static const char *const again[] = {"chat", "--session", "diary", "--temp",
                                         "0",    "-n",        "4",     NULL};
+    static const char *const list[] = {"chat", "--list", NULL};
     struct pty p;
     open_with(&p, first, &(struct pty_start){.cols = 80});
     pty_check(&p, pty_wait(&p, "a new session") && pty_wait_prompt(&p), "a session with a name");
@@ -89,6 +90,10 @@ static void session_with_a_name(void) {
     pty_check(&p, pty_wait(&p, "going on after 2 messages") && pty_wait_prompt(&p),
               "and remembers its model");
     leave(&p, "\x04", 0, "the end");
+    open_with(&p, list, &(struct pty_start){.cols = 80});
+    pty_check(&p, pty_wait(&p, "demo.bise  Dear diary"), "--list knows its first words");
+    pty_wait_exit(&p);
+    pty_close(&p);
 }
 
 static void exported(void) {

@@ -76,20 +76,6 @@ static enum command_result do_guard(struct console *t, const char *arg) {
     return COMMAND_DONE;
 }
 
-static enum command_result do_stats(struct console *t, const char *arg) {
-    const struct bise_plan *plan = bise_session_plan(t->runtime.session);
-    const unsigned long long n = bise_position(t->runtime.session);
-    (void)arg;
-    runtime_print_stats(&t->runtime, stderr);
-    if (plan->window)
-        say("context: %llu tokens in the window of %u, %llu in all\n",
-            n < plan->window ? n : plan->window, plan->window, n);
-    else
-        say("context: %llu of %u tokens\n", n, plan->n_ctx);
-    speculation_print(&t->conversation.speculation, stderr);
-    return COMMAND_DONE;
-}
-
 /* The conversation's ids; none, said on stderr, without memory. */
 static size_t conversation_ids(struct console *t, const int32_t **ids) {
     struct bise_error err = {0};
@@ -99,6 +85,21 @@ static size_t conversation_ids(struct console *t, const int32_t **ids) {
         return n;
     report(status, &err);
     return 0;
+}
+
+static enum command_result do_stats(struct console *t, const char *arg) {
+    const struct bise_plan *plan = bise_session_plan(t->runtime.session);
+    const int32_t *ids; /* the cache may hold more, of what was taken back */
+    const unsigned long long n = conversation_ids(t, &ids);
+    (void)arg;
+    runtime_print_stats(&t->runtime, stderr);
+    if (plan->window)
+        say("context: %llu tokens in the window of %u, %llu in all\n",
+            n < plan->window ? n : plan->window, plan->window, n);
+    else
+        say("context: %llu of %u tokens\n", n, plan->n_ctx);
+    speculation_print(&t->conversation.speculation, stderr);
+    return COMMAND_DONE;
 }
 
 static enum command_result do_tokens(struct console *t, const char *arg) {

@@ -27,8 +27,9 @@ int console_format(const struct runtime *e, const char *asked, enum chat_format 
     else
         complain("%s does not say which chat format the model was trained on. Its model card "
                  "does; give --chat-format v1 (Mistral Instruct v0.1, v0.2, Mixtral), v3 (v0.3), "
-                 "chatml, zephyr, llama2, or none (a base model)",
-                 e->path);
+                 "chatml, zephyr, llama2, or none (a base model); bise set %s --chat-format NAME "
+                 "puts it into the file",
+                 e->path, e->path);
     return EXIT_USAGE;
 }
 
@@ -62,13 +63,20 @@ static bool choose_overflow(struct console *t) {
 static void print_greeting(const struct console *t) {
     runtime_print_plan(&t->runtime, stderr);
     if (model_is_demo(t->runtime.path))
-        say("This is the demo model, a toy of 7 million parameters that knows nothing. A real one: "
-            "bise pull mistral-7b-instruct-v0.3 --quantize i4\n");
+        say("This is the demo model, a toy of 7 million parameters that knows nothing. A real "
+            "one:\n"
+            "  bise pull mistral-7b-instruct-v0.3 --quantize i4\n");
     if (t->format == CHAT_NONE)
         say("no chat format: a base model goes on with what you type\n");
     else
         say("chat format %s; ", chat_format_name(t->format));
     say("Ctrl-C stops an answer, Ctrl-D or /quit leaves, /help lists commands\n");
+}
+
+static bool session_is_there(const char *path) {
+    char journal[PATH_MAX];
+    snprintf(journal, sizeof journal, "%s.journal", path);
+    return file_exists(path) || file_exists(journal);
 }
 
 int console_open_model(struct console *t) {
@@ -89,7 +97,9 @@ int console_open_model(struct console *t) {
         return code;
     if (!o->quiet)
         print_greeting(t);
-    code = sampling_open(&c->sampler, &t->options.sampling, t->runtime.info->vocab_size, o->quiet);
+    const bool seed_kept = o->session && session_is_there(o->session); /* it says its own */
+    code = sampling_open(&c->sampler, &t->options.sampling, t->runtime.info->vocab_size,
+                         o->quiet || seed_kept);
     if (code)
         return code;
     c->max_tokens = o->n_predict;
@@ -157,12 +167,6 @@ static int look_at_message(const struct console *t) {
 }
 
 /* ---- sessions ------------------------------------------------------------------------------- */
-
-static bool session_is_there(const char *path) {
-    char journal[PATH_MAX];
-    snprintf(journal, sizeof journal, "%s.journal", path);
-    return file_exists(path) || file_exists(journal);
-}
 
 bool console_has_session(const struct console *t) {
     return t->store.path && !t->keeps;

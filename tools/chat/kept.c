@@ -1,13 +1,13 @@
 #include "tools/chat/kept.h"
 
 #include "src/base/array.h"
-#include "src/base/utf8.h"
 #include "src/os/file.h"
 #include "tools/chat/journal.h"
 #include "tools/chat/session_facts.h"
 #include "tools/chat/session_records.h"
 #include "tools/common/output.h"
 #include "tools/common/user_folder.h"
+#include "tools/common/wrap.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -20,9 +20,8 @@
 
 #define JOURNAL_ENDING ".journal"
 #define MODEL_ENDING   ".model"
-#define AUTO_BEGINNING "chat-"     /* of the names that bise gives */
-#define FIRST_WORDS    48          /* columns of a list */
-#define JOURNAL_BYTES  (64u << 20) /* of one that is looked into */
+#define AUTO_BEGINNING "chat-" /* of the names that bise gives */
+#define FIRST_WORDS    48      /* columns of a list */
 
 bool kept_path(char path[PATH_MAX], const char *name) {
     char below[NAME_MAX + 16];
@@ -186,40 +185,45 @@ bool kept_model(const char *path, char model[PATH_MAX], char format[16]) {
 
 /* ---- the list ------------------------------------------------------------------------------- */
 
-/* What the user said first, as the journal has it. */
-static void print_first_words(FILE *to, const char *path) {
-    const size_t magic = sizeof JOURNAL_MAGIC - 1;
-    char file[PATH_MAX + 16];
-    struct bise_error err;
-    struct record r;
-    uint8_t *data = NULL;
-    size_t n = 0, at = 0;
-    snprintf(file, sizeof file, "%s%s", path, JOURNAL_ENDING);
-    if (file_read_whole(file, JOURNAL_BYTES, &data, &n, &err) != BISE_OK || n < magic)
-        n = 0;
-    while (n > magic && records_next(&r, data + magic, n - magic, &at)) {
-        if (r.kind != CHAT_EV_USER)
-            continue;
-        const char *const text = (const char *)r.data;
-        if (utf8_invalid_at(text, r.len) == r.len)
-            print_words(to, text, r.len, FIRST_WORDS);
-        break;
+/* Columns of the list: names and models as wide as they are, and what is left of a terminal. */
+struct list_widths {
+    size_t name, model, words;
+};
+
+static const char *model_of(const char *path, char model[PATH_MAX]) {
+    char format[16];
+    const char *const name = kept_model(path, model, format) ? strrchr(model, '/') : NULL;
+    return name ? name + 1 : "-";
+}
+
+static struct list_widths list_widths(const struct kept_chats *all, FILE *to) {
+    struct list_widths w = {.words = FIRST_WORDS};
+    char path[PATH_MAX], model[PATH_MAX];
+    for (size_t i = 0; i < all->n; i++) {
+        const size_t name = strlen(all->items[i].name);
+        const size_t n = kept_path(path, all->items[i].name) ? strlen(model_of(path, model)) : 0;
+        w.name = name > w.name ? name : w.name;
+        w.model = n > w.model ? n : w.model;
     }
-    free(data);
+    const size_t cols = wrap_columns(fileno(to)), taken = 16 + 2 + w.name + 2 + w.model + 2;
+    if (cols && cols < taken + FIRST_WORDS)
+        w.words = cols > taken ? cols - taken : 0;
+    return w;
 }
 
 void kept_list(FILE *to) {
     struct kept_chats all = kept_all();
+    const struct list_widths w = list_widths(&all, to);
     for (size_t i = 0; i < all.n; i++) {
-        char path[PATH_MAX], model[PATH_MAX] = "", format[16], day[32];
+        char path[PATH_MAX], model[PATH_MAX], day[32];
         struct tm local;
         if (!kept_path(path, all.items[i].name))
             continue;
         localtime_r(&all.items[i].used.tv_sec, &local);
         strftime(day, sizeof day, "%Y-%m-%d %H:%M", &local);
-        const char *name = kept_model(path, model, format) ? strrchr(model, '/') : NULL;
-        print_to(to, "%s  %-32s  %-20s  ", day, all.items[i].name, name ? name + 1 : "-");
-        print_first_words(to, path);
+        print_to(to, "%s  %-*s  %-*s  ", day, (int)w.name, all.items[i].name, (int)w.model,
+                 model_of(path, model));
+        session_print_first_words(to, path, w.words);
         fputc('\n', to);
     }
     if (!all.n)

@@ -8,11 +8,13 @@
 #include "tools/common/output.h"
 #include "tools/common/width.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define JOURNAL_BYTES ((size_t)1 << 30)
-#define FIRST_WORDS   60
+#define JOURNAL_BYTES     ((size_t)1 << 30)
+#define FIRST_WORDS       60
+#define FIRST_WORDS_BYTES (64u << 20) /* of a journal that is looked into for them */
 
 void print_words(FILE *to, const char *text, size_t len, size_t cols) {
     size_t col = 0;
@@ -69,6 +71,32 @@ static enum bise_status read_records(const char *path, uint8_t **data, size_t *n
     return s;
 }
 
+void session_print_first_words(FILE *to, const char *path, size_t cols) {
+    char journal[PATH_MAX + 16];
+    struct session_header h;
+    struct bise_error err;
+    struct record r;
+    uint8_t *data = NULL;
+    size_t n = 0, at = 0;
+    if (read_records(path, &data, &n, &h, &err) != BISE_OK) {
+        free(data);
+        data = NULL;
+        at = 8;
+        snprintf(journal, sizeof journal, "%s.journal", path);
+        if (file_read_whole(journal, FIRST_WORDS_BYTES, &data, &n, &err) != BISE_OK)
+            n = 0;
+    }
+    while (n > at && records_next(&r, data, n, &at)) {
+        if (r.kind != CHAT_EV_USER)
+            continue;
+        const char *const text = (const char *)r.data;
+        if (utf8_invalid_at(text, r.len) == r.len)
+            print_words(to, text, r.len, cols);
+        break;
+    }
+    free(data);
+}
+
 static void print_records(const uint8_t *data, size_t n) {
     struct session_identity identity;
     enum chat_format format;
@@ -81,8 +109,8 @@ static void print_records(const uint8_t *data, size_t n) {
             first = r;
         n_answers += r.kind == CHAT_EV_ANSWER || r.kind == CHAT_EV_TEXT;
     }
-    print("messages     %zu of yours, %zu answers (those taken back included)\n", n_user,
-          n_answers);
+    print("messages     %zu of yours, %zu answer%s (those taken back included)\n", n_user,
+          n_answers, n_answers == 1 ? "" : "s");
     if (first.data && utf8_invalid_at((const char *)first.data, first.len) == first.len) {
         print("begins with  ");
         print_words(stdout, (const char *)first.data, first.len, FIRST_WORDS);

@@ -9,6 +9,7 @@
 #include "src/base/error.h"
 #include "src/os/cpu.h"
 #include "src/os/jobs.h"
+#include "tools/common/model_path.h"
 #include "tools/common/output.h"
 #include "tools/common/progress.h"
 
@@ -298,8 +299,9 @@ static void print_all(const struct diff *d) {
 static enum bise_status run(struct diff *d, struct bise_error *err) {
     enum bise_status s = BISE_OK;
     for (int side = 0; side < 2 && !s; side++) {
-        char note[2048]; /* what matters for quantizing, not here */
-        s = source_open(&d->source[side], d->path[side], note, sizeof note, err);
+        char home[PATH_MAX], note[2048]; /* what matters for quantizing, not here */
+        s = source_open(&d->source[side], model_or_source(home, d->path[side]), note, sizeof note,
+                        err);
         if (!s)
             d->tensors[side] = source_tensors(d->source[side], &d->n[side]);
     }
@@ -326,7 +328,8 @@ int cmd_diff(int argc, char **argv) {
     };
     if (!options_parse(argc, argv, defs, 2,
                        "bise diff A B [options]\n\n"
-                       "A, B: .bise files, checkpoints or GGUF files; errors are relative to A",
+                       "A, B: .bise files or names of them, checkpoints or GGUF files; errors are "
+                       "relative to A",
                        d.path, 2, &n_paths, &code))
         return code;
     if (n_paths != 2) {

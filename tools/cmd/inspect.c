@@ -97,12 +97,8 @@ static size_t group(struct kind *kinds, const struct bise_model *m) {
 }
 
 static void print_size(uint64_t bytes) {
-    if (bytes >= 1000000000)
-        print("%.2f GB", (double)bytes / 1e9);
-    else if (bytes >= 1000000)
-        print("%.2f MB", (double)bytes / 1e6);
-    else
-        print("%.1f KB", (double)bytes / 1e3);
+    char text[SIZE_TEXT];
+    print("%s", size_text(text, bytes));
 }
 
 static void print_row(const char *name, const struct tensor *t, size_t n, uint64_t bytes,

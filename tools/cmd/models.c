@@ -50,7 +50,8 @@ static size_t find_models(const char *folder, char ***names) {
 
 struct listed {
     char name[256], used[16];
-    double gigabytes, billions;
+    uint64_t bytes;
+    double billions;
     const char *format;
     char type[8];
     uint32_t n_layers, dim;
@@ -67,7 +68,7 @@ static bool look_at(struct listed *l, const char *folder, const char *file) {
     if (bise_model_open(&model, path, &params, NULL) != BISE_OK)
         return false;
     const struct bise_model_info *const info = bise_model_info(model);
-    l->gigabytes = (double)info->file_bytes / 1e9;
+    l->bytes = info->file_bytes;
     l->billions = (double)info->n_params / 1e9;
     l->n_layers = info->n_layers;
     l->dim = info->dim;
@@ -85,13 +86,14 @@ static bool look_at(struct listed *l, const char *folder, const char *file) {
 }
 
 static void print_listed(const struct listed *l, bool json, bool first) {
+    char size[SIZE_TEXT];
     if (json)
         print("%s\n{\"name\": \"%s\", \"gigabytes\": %.3f, \"parameters\": %.0f, \"layers\": %u, "
               "\"dim\": %u, \"type\": \"%s\", \"chat_format\": \"%s\", \"used\": \"%s\"}",
-              first ? "[" : ",", l->name, l->gigabytes, l->billions * 1e9, l->n_layers, l->dim,
-              l->type, l->format, l->used);
+              first ? "[" : ",", l->name, (double)l->bytes / 1e9, l->billions * 1e9, l->n_layers,
+              l->dim, l->type, l->format, l->used);
     else
-        print("%-36s %7.2f GB  %7.3f G  %3u x %-5u  %-5s %-8s %s\n", l->name, l->gigabytes,
+        print("%-36s %10s  %7.3f G  %3u x %-5u  %-5s %-8s %s\n", l->name, size_text(size, l->bytes),
               l->billions, l->n_layers, l->dim, l->type, l->format, l->used);
 }
 
@@ -132,7 +134,7 @@ int cmd_list(int argc, char **argv) {
 
 int cmd_rm(int argc, char **argv) {
     const char *name = NULL;
-    char path[PATH_MAX], line[16];
+    char path[PATH_MAX], line[16], size[SIZE_TEXT];
     bool force = false;
     size_t n_positional;
     struct stat st;
@@ -151,12 +153,12 @@ int cmd_rm(int argc, char **argv) {
         return refuse(EXIT_INPUT, "%s: there is no model of this name (bise list shows them)",
                       name);
     if (!force && isatty(STDIN_FILENO)) {
-        say("remove %s, %.2f GB? [y/N] ", path, (double)st.st_size / 1e9);
+        say("remove %s, %s? [y/N] ", path, size_text(size, (uint64_t)st.st_size));
         if (!fgets(line, sizeof line, stdin) || (line[0] != 'y' && line[0] != 'Y'))
             return refuse(EXIT_FAILED, "%s stays", name);
     }
     if (unlink(path) != 0)
         return refuse(EXIT_INPUT, "%s: %s", path, strerror(errno));
-    say("removed: %s, %.2f GB\n", path, (double)st.st_size / 1e9);
+    say("removed: %s, %s\n", path, size_text(size, (uint64_t)st.st_size));
     return EXIT_DONE;
 }

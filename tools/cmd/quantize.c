@@ -80,7 +80,7 @@ static void choose_chat(struct quantize *q) {
 static void note_chat(const struct quantize *q) {
     if (q->config.chat == CHAT_UNKNOWN)
         say("note: the chat format is not certain from %s%s%s: bise chat will need "
-            "--chat-format\n",
+            "--chat-format, or the file bise set\n",
             q->options->source, q->chat_why ? ": " : "", q->chat_why ? q->chat_why : "");
 }
 
@@ -371,7 +371,7 @@ int cmd_quantize(int argc, char **argv) {
             "SOURCE: a folder with config.json and model.safetensors, pytorch_model.bin\n"
             "or their shards, or with params.json and consolidated.safetensors or\n"
             "consolidated.00.pth or consolidated.00.pt to .07.pt; or one such file; or a\n"
-            ".gguf file; or a .bise file",
+            ".gguf file; or a .bise file, or the name of one",
             &o.source, 1, &n, &code))
         return code;
     if (n != 1 || !o.out || !*o.out)
@@ -379,7 +379,8 @@ int cmd_quantize(int argc, char **argv) {
                       n != 1   ? "no checkpoint given"
                       : !o.out ? "-o FILE is needed"
                                : "-o: expected the name of a file, found none");
-    char home[PATH_MAX]; /* a mere name lies in the models' home */
+    char home[PATH_MAX], source[PATH_MAX]; /* a mere name lies in the models' home */
+    o.source = model_or_source(source, o.source);
     const char *const dot = strrchr(o.out, '.');
     if ((!dot || strcmp(dot, ".bise") != 0) && models_home_file(home, o.out) && !o.dry_run) {
         if (!models_home_make())

@@ -45,7 +45,7 @@ static bool parse(struct run_options *o, int argc, char **argv, int *code) {
         !runtime_argument(&o->runtime, argument, code))
         return false;
     if (!o->prompt + !o->file + !o->ids + !o->lines != 3) {
-        complain("expected one of -p TEXT, -f FILE, --ids IDS and --jsonl FILE");
+        complain("expected one of -p TEXT, -f FILE (- for stdin), --ids IDS and --jsonl FILE");
         *code = EXIT_USAGE;
         return false;
     }

@@ -40,6 +40,11 @@ bool models_home_file(char path[PATH_MAX], const char *name) {
     return n > 0 && n < PATH_MAX;
 }
 
+const char *model_or_source(char path[PATH_MAX], const char *asked) {
+    const bool home = access(asked, F_OK) != 0 && models_home_file(path, asked);
+    return home && access(path, F_OK) == 0 ? path : asked;
+}
+
 bool models_home_make(void) {
     char folder[PATH_MAX];
     if (!models_home(folder))

@@ -28,6 +28,10 @@ bool model_is_demo(const char *path);
  * whoever sits there wants that. */
 const char *model_path(const char *asked, int *code);
 
+/* A checkpoint or model to be read as a source: asked itself, or, where there is nothing at that
+ * path, the file of this name in the models' home, if it is there, in path. */
+const char *model_or_source(char path[PATH_MAX], const char *asked);
+
 /* As model_path, of a model given by -m or as the argument: one of them may be NULL. */
 const char *model_given(const char *by_option, const char *argument, int *code);
 

@@ -126,6 +126,12 @@ static void explain_unknown(const struct option_def *defs, size_t n_defs, const 
         complain("unknown option %.*s (see bise %s --help)", (int)len, arg, command);
 }
 
+static bool takes_prompt(const struct option_def *defs, size_t n_defs) {
+    while (n_defs && strcmp(defs[n_defs - 1].name, "-p|--prompt") != 0)
+        n_defs--;
+    return n_defs && strcmp(defs[n_defs - 1].arg, "TEXT") == 0;
+}
+
 bool options_parse(int argc, char **argv, const struct option_def *defs, size_t n_defs,
                    const char *usage, const char **positional, size_t max_positional,
                    size_t *n_positional, int *exit_code) {
@@ -137,7 +143,8 @@ bool options_parse(int argc, char **argv, const struct option_def *defs, size_t 
         const char *arg = argv[i];
         if (only_positional || arg[0] != '-' || !arg[1]) {
             if (*n_positional == max_positional) {
-                complain("unexpected argument \"%s\"", arg);
+                complain("unexpected argument \"%s\"%s", arg,
+                         takes_prompt(defs, n_defs) ? "; a text is given by -p" : "");
                 fputs("usage: ", stderr);
                 fputs(usage, stderr);
                 fputc('\n', stderr);

@@ -46,6 +46,17 @@ void print_to(FILE *to, const char *format, ...) {
 
 static int last_error; /* errno of the last write that failed */
 
+const char *size_text(char text[SIZE_TEXT], uint64_t bytes) {
+    const double n = (double)bytes;
+    if (bytes >= 1000000000)
+        snprintf(text, SIZE_TEXT, "%.2f GB", n / 1e9);
+    else if (bytes >= 1000000)
+        snprintf(text, SIZE_TEXT, "%.2f MB", n / 1e6);
+    else
+        snprintf(text, SIZE_TEXT, "%.1f KB", n / 1e3);
+    return text;
+}
+
 bool write_whole(int fd, const char *bytes, size_t n) {
     while (n) {
         if (!wait_output(fd))

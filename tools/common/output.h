@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /* As printf, to standard error and to standard output. What %s puts in, from whatever file, folder
@@ -14,6 +15,10 @@ __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void print(const char *format, ...);
 __attribute__((format(printf, 2, 3))) void print_to(FILE *to, const char *format, ...);
 void print_list(FILE *to, const char *format, va_list args);
+
+/* A file's size in two digits behind the point, as in "4.85 MB"; text, for %s. */
+#define SIZE_TEXT 32
+const char *size_text(char text[SIZE_TEXT], uint64_t bytes);
 
 /* Writes all n bytes, however slowly they are read. False: the reader has gone (which nothing is
  * said of), the disk is full (said on stderr), or the write was given up for a signal
