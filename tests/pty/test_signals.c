@@ -79,7 +79,8 @@ static void signals(void) {
         pty_check(&p, pty_wait_end(&p, "half a mess"), "half a message");
         kill(p.pid, numbers[i]);
         if (numbers[i] == SIGINT) {
-            pty_check(&p, pty_wait(&p, "to leave)"), "SIGINT is a Ctrl-C");
+            pty_check(&p, pty_wait(&p, "to leave)") && pty_wait_end(&p, "to leave)\n>"),
+                      "SIGINT is a Ctrl-C");
             kill(p.pid, SIGINT);
         }
         leave(&p, "", 130, "SIGTERM, SIGHUP and SIGINT at the prompt leave");
