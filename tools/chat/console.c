@@ -75,8 +75,14 @@ static void print_greeting(const struct console *t) {
 
 static bool session_is_there(const char *path) {
     char journal[PATH_MAX];
+    uint64_t size = 0;
+    int fd;
     snprintf(journal, sizeof journal, "%s.journal", path);
-    return file_exists(path) || file_exists(journal);
+    if (file_exists(path))
+        return true;
+    if (file_open(journal, &fd, &size, NULL) == BISE_OK)
+        file_close(&fd);
+    return size > 0; /* an empty one is what a kill has left of a chat that had not begun */
 }
 
 int console_open_model(struct console *t) {
