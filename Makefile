@@ -118,7 +118,7 @@ $(BUILD)/flags: FORCE
 	@printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' > $@
 
 chat: all
-	$(BUILD)/bise chat || test $$? -eq 130 # Ctrl-C leaves it
+	@$(BUILD)/bise chat || test $$? -eq 130 # by Ctrl-C
 
 # What measures this machine's limits; see bench/.
 bench: all $(BENCH)

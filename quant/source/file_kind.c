@@ -155,7 +155,7 @@ enum bise_status file_kind_of(const char *path, enum file_kind *kind, struct bis
         return s;
     return bise_fail(
         err, BISE_ERR_UNSUPPORTED,
-        "%s: expected a folder, a .safetensors, .pth, .pt, .bin or .gguf file, found a "
+        "%s: expected a folder, a .bise, .safetensors, .pth, .pt, .bin or .gguf file, found a "
         "file of another kind",
         path);
 }

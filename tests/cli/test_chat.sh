@@ -93,6 +93,7 @@ expect "/set shows what it has set" grep -q "^  temp  *1 " "$T/err"
 expect "/set knows all settings" test "$(grep -c '^  [a-z-]* *[-0-9.]* ' "$T/err")" -ge 13
 expect "/stats tells of the window" grep -q "tokens in the window of 128" "$T/err"
 chat 'Hello\n/undo\n/stats\n'
+if grep -q Ctrl-C "$T/err"; then not_ok "a pipe has no keys"; else ok "a pipe has no keys"; fi
 expect "but not of what was taken back" grep -q "context: 0 tokens" "$T/err"
 chat '/set temp 1\n/set seed=7\n/set\nHello\n/stats\n'
 expect "/stats tells of speed" grep -q -E "prefill .* tokens/s; decode .* tokens/s" "$T/err"

@@ -96,6 +96,8 @@ for seed in 1 2 3; do
         tr -d '\n' >"$T/again"
     same_files "from a file, in scalar code: the same, seed $seed" "$T/out" "$T/again"
 done
+run -p "There were" -n 2 --json-schema "$schema" >/dev/null 2>"$T/err"
+expect "one that is cut is told" grep -q "note: stopped after 2 tokens (-n N for more)" "$T/err"
 expect_exit "a keyword that is not supported" 2 \
     'json schema: #/properties/a: "unevaluatedItems" is not supported' \
     run -p a --json-schema '{"properties":{"a":{"unevaluatedItems":false}}}'

@@ -63,14 +63,14 @@ static bool choose_overflow(struct console *t) {
 static void print_greeting(const struct console *t) {
     runtime_print_plan(&t->runtime, stderr);
     if (model_is_demo(t->runtime.path))
-        say("This is the demo model, a toy of 7 million parameters that knows nothing. A real "
-            "one:\n"
+        say("This is the demo model, a toy that knows nothing. A real one:\n"
             "  bise pull mistral-7b-instruct-v0.3 --quantize i4\n");
     if (t->format == CHAT_NONE)
         say("no chat format: a base model goes on with what you type\n");
     else
-        say("chat format %s; ", chat_format_name(t->format));
-    say("Ctrl-C stops an answer, Ctrl-D or /quit leaves, /help lists commands\n");
+        say(t->attended ? "chat format %s; " : "chat format %s\n", chat_format_name(t->format));
+    if (t->attended)
+        say("Ctrl-C stops an answer, Ctrl-D leaves, /help lists commands\n");
 }
 
 static bool session_is_there(const char *path) {

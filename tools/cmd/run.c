@@ -226,6 +226,10 @@ static int run_one(struct run *r, const int32_t *ids, size_t n) {
     const enum bise_status status =
         run_complete(r, &job, o->json ? &result : NULL, &finish, &error, &err);
     code = status ? report(status, &err) : exit_code_of_finish(finish, error);
+    if (!status && finish == FINISH_LENGTH && r->constraint.grammar && !o->json && !o->quiet)
+        say("note: stopped after %lld tokens (-n N for more), perhaps amid what the answer is held "
+            "to\n",
+            (long long)job.n_predict);
     if (!status && o->json && !run_result_print(&result, &job, NULL) && !code)
         code = output_exit_code();
 done:

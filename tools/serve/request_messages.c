@@ -193,7 +193,7 @@ bool request_read_messages(struct request *r, const struct json_value *messages,
                            struct fault *f) {
     size_t i = 0;
     if (!messages || messages->kind != JSON_ARRAY || !messages->len)
-        return request_expected(f, "messages", "a list of messages", messages);
+        return request_expected(f, "messages", "a list of at least one message", messages);
     r->parts = calloc(messages->len, sizeof *r->parts);
     if (!r->parts)
         return no_memory(f);
