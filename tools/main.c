@@ -82,6 +82,7 @@ static int run_command(size_t i, int argc, char **argv) {
 int main(int argc, char **argv) {
     fill_standard_descriptors();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error, said as one */
+    signal(SIGXFSZ, SIG_IGN); /* and so is a file beyond the limit of ulimit -f */
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;

@@ -85,6 +85,9 @@ expect_exit "a name nobody knows" 2 "mistral-7b-instruct-v0.3" pull mistrall
 for name in ../x a/../b /etc a/b/c 'a b/c' -- ''; do
     expect_exit "no name: $name" 2 "" pull "$name"
 done 2>/dev/null
+expect_exit "nobody there" 1 "http://127.0.0.1:1 could not be reached" env BISE_HUB=http://127.0.0.1:1 \
+    BISE_MODELS="$T/alone" "$BISE" pull tests/plain
+expect "leaves nothing" test ! -e "$T/alone/sources/plain"
 expect_exit "no plain http" 2 "begins with https://" env BISE_HUB=http://example.com "$BISE" pull tests/plain
 expect_exit "nor other things" 2 "begins with https://" env BISE_HUB=file:///etc "$BISE" pull tests/plain
 expect_exit "--rm alone" 2 "goes with --quantize" pull tests/plain --rm

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # bise quantize: every layout in, one sound file out; bad input named, nothing left behind.
 . tests/cli/common.sh
+expect_exit "a limit on files" 3 "File too large" bash -c \
+    "ulimit -f 8; '$BISE' quantize tests/data/golden/consolidated-swa -o '$T/limited.bise' --no-tokenizer"
 golden=tests/data/golden
 tokenizer=tests/data/demo/tokenizer.model
 

@@ -265,8 +265,9 @@ static int fetch(struct pull *p, const char *url, const char *path, uint64_t lim
     return code;
 }
 
-/* What went wrong with url; an exit code. */
-static int explain_curl(const struct pull *p, const char *what, int code, int http) {
+/* What went wrong with a file, NULL: the listing; an exit code. */
+static int explain_curl(const struct pull *p, const char *file, int code, int http) {
+    const char *const what = file ? file : "the list of files";
     if (interrupted())
         return refuse(EXIT_INTERRUPTED,
                       "interrupted; what is there is kept, the same command goes on");
@@ -283,12 +284,17 @@ static int explain_curl(const struct pull *p, const char *what, int code, int ht
                       p->repository, p->hub, p->repository, p->name,
                       p->token ? "; the token in HF_TOKEN was not taken" : "");
     if (http == 404)
-        return refuse(EXIT_INPUT, "%s/%s: there is no %s", p->hub, p->repository, what);
+        return refuse(EXIT_INPUT, "%s/%s: there is no %s", p->hub, p->repository,
+                      file ? file : "such repository");
+    if (http == 0 && code != 23)
+        return refuse(EXIT_FAILED,
+                      "%s could not be reached (curl ended with %d); the same command tries again",
+                      p->hub, code);
     if (code == 23)
         return refuse(EXIT_MEMORY, "%s: %s could not be written; is the disk full?", p->folder,
                       what);
     return refuse(EXIT_FAILED,
-                  "%s: curl gave up with %d, the server's answer was %d; the same command "
+                  "%s: curl ended with %d, the server's answer was %d; the same command "
                   "goes on where it was",
                   what, code, http);
 }
@@ -378,7 +384,7 @@ static int read_listing(struct pull *p) {
     snprintf(path, sizeof path, "%s/.listing", p->folder);
     unlink(path);
     const int fetched = fetch(p, url, path, MAX_LISTING, &http);
-    int code = fetched ? explain_curl(p, "such repository", fetched, http) : EXIT_DONE;
+    int code = fetched ? explain_curl(p, NULL, fetched, http) : EXIT_DONE;
     if (!code) {
         enum bise_status status = file_read_whole(path, MAX_LISTING, &data, &n, &err);
         if (!status)
@@ -388,6 +394,8 @@ static int read_listing(struct pull *p) {
     json_close(&json);
     free(data);
     unlink(path);
+    if (code && !p->output)
+        rmdir(p->folder); /* unless something came before */
     return code;
 }
 
