@@ -28,6 +28,7 @@ static const struct {
     {"tokenize", cmd_tokenize, "text to token ids and back"},
     {"perplexity", cmd_perplexity, "measure a model on a text"},
     {"bench", cmd_bench, "measure speed beside this machine's limits"},
+    {"report", cmd_report, "files of bench as a page with pictures"},
     {"pull", cmd_pull, "fetch a checkpoint from a hub, and make a .bise file of it"},
     {"list", cmd_list, "the models in their home: size, type, when they were used"},
     {"rm", cmd_rm, "remove a model from there"},

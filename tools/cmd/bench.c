@@ -9,11 +9,11 @@
 #include "src/os/clock.h"
 #include "src/os/cpu.h"
 #include "src/os/file.h"
-#include "src/os/new_file.h"
 #include "tools/common/isa.h"
 #include "tools/common/model_path.h"
 #include "tools/common/output.h"
 #include "tools/common/runtime.h"
+#include "tools/common/write_file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -293,40 +293,29 @@ static bool build_rows(struct bench_run *r, const struct bench_options *o,
     return true;
 }
 
-/* Ids spread over the smallest vocabulary, the same in every run; room for what rows write. */
+/* Ids spread over a model's vocabulary, which depend on no other model or row, and room for what
+ * rows write. */
 static bool take_memory(struct bench_run *r) {
-    uint32_t vocab = UINT32_MAX;
+    size_t n_ids = 1;
     bool ok = true;
-    for (size_t i = 0; i < r->n_models; i++)
-        if (bise_model_info(r->models[i].model)->vocab_size < vocab)
-            vocab = bise_model_info(r->models[i].model)->vocab_size;
-    r->n_ids = 1;
     for (size_t i = 0; i < r->n_rows && ok; i++) {
         struct bench_row *const row = &r->rows[i];
-        if (row->depth + row->n_prompt > r->n_ids)
-            r->n_ids = row->depth + row->n_prompt;
+        const size_t n = row->depth + row->n_prompt + 31 * row->n_seqs;
+        n_ids = n > n_ids ? n : n_ids;
         row->tokens = calloc(row->n_gen * row->n_seqs + 1, sizeof *row->tokens);
         ok = row->tokens != NULL;
     }
-    r->ids = malloc(r->n_ids * sizeof *r->ids);
-    for (size_t i = 0; r->ids && i < r->n_ids; i++)
-        r->ids[i] = (int32_t)((i * 7919 + 101) % vocab);
-    return ok && r->ids != NULL;
+    for (size_t k = 0; k < r->n_models && ok; k++) {
+        struct bench_model *const m = &r->models[k];
+        m->ids = malloc(n_ids * sizeof *m->ids);
+        ok = m->ids != NULL;
+        for (size_t i = 0; i < n_ids && ok; i++)
+            m->ids[i] = (int32_t)((i * 7919 + 101) % bise_model_info(m->model)->vocab_size);
+    }
+    return ok;
 }
 
 /* ---- the command ----------------------------------------------------------------------------- */
-
-static enum bise_status write_file(const char *path, const struct buffer *b,
-                                   struct bise_error *err) {
-    struct new_file file = {.fd = -1};
-    enum bise_status s = new_file_create(&file, path, NEW_FILE_SHARED, err);
-    if (s == BISE_OK)
-        s = new_file_write(&file, b->bytes, b->len, err);
-    if (s == BISE_OK)
-        s = new_file_finish(&file, err);
-    new_file_abort(&file);
-    return s;
-}
 
 static int show(const struct bench_run *r, enum form form, const char *path) {
     struct buffer b = {0};
@@ -338,10 +327,10 @@ static int show(const struct bench_run *r, enum form form, const char *path) {
         bench_print_csv(&b, r);
     else
         bench_print_table(&b, r, form == FORM_MD);
-    if (b.failed)
-        s = bise_fail(&err, BISE_ERR_MEMORY, "no memory for the result");
-    else if (path)
+    if (path)
         s = write_file(path, &b, &err);
+    else if (b.failed)
+        s = bise_fail(&err, BISE_ERR_MEMORY, "no memory for the result");
     else
         fwrite(b.bytes, 1, b.len, stdout);
     buffer_free(&b);
@@ -374,10 +363,10 @@ done:
     for (size_t i = 0; i < r->n_models; i++) {
         bise_model_close(&r->models[i].model);
         free(r->models[i].path);
+        free(r->models[i].ids);
     }
     for (size_t i = 0; i < r->n_rows; i++)
         free(r->rows[i].tokens);
-    free(r->ids);
     free(r);
     return code;
 }

@@ -24,6 +24,7 @@ struct bench_model {
     double weight_bytes; /* that a token reads; of experts the share that is used */
     double macs;         /* multiply-adds of most tokens of a prompt */
     enum peak_op op;     /* what these are made of */
+    int32_t *ids;        /* of prompts; long enough for every row */
     char hash[65];       /* SHA-256 of the file's header and table of tensors */
 };
 
@@ -59,9 +60,7 @@ struct bench_run {
     size_t n_models;
     struct bench_row rows[BENCH_MAX_ROWS];
     size_t n_rows;
-    size_t n_rounds; /* that count */
-    int32_t *ids;    /* [n_ids] of prompts */
-    size_t n_ids;
+    size_t n_rounds;   /* that count */
     enum isa baseline; /* ISA_COUNT: the first row's */
     const char *suite; /* NULL: none */
     enum bise_kv kv;

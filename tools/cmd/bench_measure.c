@@ -187,7 +187,7 @@ static enum bise_status decode(const struct bench_run *r, struct bench_row *row,
         for (size_t j = 0; j < n_seqs; j++)
             runs[j] = (struct bise_run){.seq = (uint32_t)j,
                                         .ids = i ? row->tokens + (i - 1) * n_seqs + j
-                                                 : r->ids + (at + 31 * j) % r->n_ids,
+                                                 : r->models[row->model].ids + at + 31 * j,
                                         .n = 1,
                                         .want = BISE_WANT_LAST};
         s = bise_step(e, runs, n_seqs, NULL, err);
@@ -236,14 +236,15 @@ static enum bise_status visit(struct bench_run *r, struct bench_row *row, bool w
         .window = -1,
         .n_seqs = (uint32_t)row->n_seqs};
     const size_t at = row->depth + row->n_prompt;
+    const int32_t *const ids = r->models[row->model].ids;
     struct bise_engine *e = NULL;
     double seconds = 0;
     enum bise_status s = bise_engine_open(&e, m, &params, err);
     if (s == BISE_OK)
-        s = read_ids(e, r->ids, row->depth, false, err);
+        s = read_ids(e, ids, row->depth, false, err);
     const double start = bench_now();
     if (s == BISE_OK)
-        s = read_ids(e, r->ids + row->depth, row->n_prompt, true, err);
+        s = read_ids(e, ids + row->depth, row->n_prompt, true, err);
     if (row->n_prompt)
         v->prefill = (double)row->n_prompt / (bench_now() - start);
     for (size_t j = 1; j < row->n_seqs && at && s == BISE_OK; j++)

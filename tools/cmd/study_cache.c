@@ -15,10 +15,10 @@
 #include "src/engine/kv.h"
 #include "src/engine/session.h"
 #include "src/os/mem.h"
-#include "src/os/new_file.h"
 #include "tools/common/buffer.h"
 #include "tools/common/interrupt.h"
 #include "tools/common/output.h"
+#include "tools/common/write_file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -384,16 +384,8 @@ static void draw_svg(const struct cache_study *c, struct buffer *b) {
 
 static enum bise_status write_svg(const struct cache_study *c, struct bise_error *err) {
     struct buffer b = {0};
-    struct new_file file = {.fd = -1};
     draw_svg(c, &b);
-    enum bise_status s = b.failed ? BISE_ERR_MEMORY : BISE_OK;
-    if (!s)
-        s = new_file_create(&file, c->s->svg, NEW_FILE_SHARED, err);
-    if (!s)
-        s = new_file_write(&file, b.bytes, b.len, err);
-    if (!s)
-        s = new_file_finish(&file, err);
-    new_file_abort(&file);
+    const enum bise_status s = write_file(c->s->svg, &b, err);
     buffer_free(&b);
     return s;
 }

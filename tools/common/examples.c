@@ -38,6 +38,7 @@ const char *const *command_examples(const char *command) {
         {"bench",
          {"bise bench -m mistral.bise -p 128,512 -n 32 -t 1,2 --isa all",
           "bise bench -m mistral.bise --suite quick -o bench.json"}},
+        {"report", {"bise report laptop.json board.json -o report.html"}},
         {"pull",
          {"bise pull mistral-7b-instruct-v0.3 --quantize i4 --rm",
           "bise pull mistralai/Mistral-7B-v0.1 -o Mistral-7B-v0.1"}},

@@ -83,6 +83,7 @@ int cmd_verify(int argc, char **argv);
 int cmd_tokenize(int argc, char **argv);
 int cmd_perplexity(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 int cmd_study(int argc, char **argv);
 int cmd_synth(int argc, char **argv);
 int cmd_pull(int argc, char **argv);

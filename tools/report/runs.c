@@ -1,0 +1,194 @@
+#include "tools/report/runs.h"
+
+#include "src/os/file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST 1e18 /* of any number: what is beyond that is no measurement */
+
+static void get_text(char *out, size_t cap, const struct json_value *of, const char *key) {
+    const struct json_value *v = json_get(of, key);
+    size_t n = v && v->kind == JSON_STRING ? strlen(v->string) : 0;
+    if (n >= cap)
+        for (n = cap - 1; n > 0 && ((unsigned char)v->string[n] & 0xC0) == 0x80;)
+            n--; /* not in the middle of a character */
+    if (n)
+        memcpy(out, v->string, n);
+    out[n] = 0;
+}
+
+/* A number that is none, negative or beyond all measure is 0. */
+static double as_number(const struct json_value *v) {
+    return v && v->kind == JSON_NUMBER && v->number >= 0 && v->number <= MOST ? v->number : 0;
+}
+
+static double get(const struct json_value *of, const char *key) {
+    return as_number(json_get(of, key));
+}
+
+static bool get_bool(const struct json_value *of, const char *key) {
+    const struct json_value *v = json_get(of, key);
+    return v && v->kind == JSON_BOOL && v->boolean;
+}
+
+static size_t get_samples(const struct json_value *of, const char *key, double *out) {
+    const struct json_value *a = json_get(of, key);
+    size_t n = 0;
+    if (!a || a->kind != JSON_ARRAY)
+        return 0;
+    for (const struct json_value *v = json_first(a); v && n < RUN_MAX_ROUNDS; v = json_next(a, v))
+        out[n++] = as_number(v);
+    return n;
+}
+
+static void get_speed(struct run_speed *s, const struct json_value *row, const char *key,
+                      const char *unit, const char *limit) {
+    const struct json_value *v = json_get(row, key);
+    const struct json_value *interval = json_get(v, "interval");
+    s->rate = get(v, "tokens_per_second");
+    s->low = s->high = s->rate;
+    if (interval && interval->kind == JSON_ARRAY && interval->len == 2) {
+        const struct json_value *low = json_first(interval);
+        s->low = as_number(low);
+        s->high = as_number(json_next(interval, low));
+    }
+    s->amount = get(v, unit);
+    s->limit = get(v, limit);
+    s->share = get(v, "share");
+    s->noisy = get_bool(v, "noisy");
+}
+
+static void get_row(struct run_row *row, const struct json_value *v) {
+    row->model = (size_t)get(v, "model");
+    get_text(row->isa, sizeof row->isa, v, "isa");
+    row->threads = get(v, "threads");
+    row->sequences = get(v, "sequences");
+    row->depth = get(v, "depth");
+    row->prompt = get(v, "prompt");
+    row->gen = get(v, "gen");
+    get_speed(&row->prefill, v, "prefill", "gmacs", "limit_gmacs");
+    get_speed(&row->decode, v, "decode", "gbs", "limit_gbs");
+    row->n_clock = get_samples(v, "clock_mhz", row->clock);
+    row->n_celsius = get_samples(v, "celsius", row->celsius);
+    row->throttled = get_bool(v, "throttled");
+    row->shortened = get_bool(v, "shortened");
+    row->repeatable = get_bool(v, "repeatable");
+    row->cache = get(v, "cache_bytes");
+    row->scratch = get(v, "scratch_bytes");
+    row->resident = get(v, "resident_bytes");
+    get_text(row->tokens, sizeof row->tokens, v, "tokens");
+    get_text(row->logits, sizeof row->logits, v, "logits");
+}
+
+static void get_facts(struct run *r, const struct json_value *root) {
+    const struct json_value *machine = json_get(root, "machine");
+    const struct json_value *build = json_get(root, "build");
+    get_text(r->cpu, sizeof r->cpu, machine, "cpu");
+    get_text(r->architecture, sizeof r->architecture, machine, "architecture");
+    get_text(r->kernel, sizeof r->kernel, machine, "kernel");
+    get_text(r->governor, sizeof r->governor, machine, "governor");
+    get_text(r->pages, sizeof r->pages, machine, "huge_pages");
+    r->cores = get(machine, "cores");
+    r->threads = get(machine, "threads_allowed");
+    r->memory = get(machine, "memory_bytes");
+    r->is_virtual = get_bool(machine, "virtual");
+    get_text(r->version, sizeof r->version, build, "version");
+    get_text(r->commit, sizeof r->commit, build, "commit");
+    get_text(r->compiler, sizeof r->compiler, build, "compiler");
+    r->rounds = get(root, "rounds");
+}
+
+/* An array of 1 to max objects. */
+static const struct json_value *get_list(const struct json_value *root, const char *key, size_t max,
+                                         const char *path, struct bise_error *err) {
+    const struct json_value *a = json_get(root, key);
+    bool ok = a && a->kind == JSON_ARRAY && a->len >= 1 && a->len <= max;
+    for (const struct json_value *v = ok ? json_first(a) : NULL; v && ok; v = json_next(a, v))
+        ok = v->kind == JSON_OBJECT;
+    if (!ok)
+        bise_fail(err, BISE_ERR_FORMAT, "%s: \"%s\": expected 1 to %zu objects, found %s", path,
+                  key, max, json_describe(a));
+    return ok ? a : NULL;
+}
+
+static enum bise_status fill(struct run *r, const struct json_value *root, const char *path,
+                             struct bise_error *err) {
+    const struct json_value *models, *rows;
+    if (!json_is(json_get(root, "format"), "bise-bench") || get(root, "version") != 1)
+        return bise_fail(err, BISE_ERR_FORMAT,
+                         "%s: expected a file of bise bench --format json, version 1", path);
+    if ((models = get_list(root, "models", RUN_MAX_MODELS, path, err)) == NULL ||
+        (rows = get_list(root, "rows", RUN_MAX_ROWS, path, err)) == NULL)
+        return BISE_ERR_FORMAT;
+    get_facts(r, root);
+    for (const struct json_value *v = json_first(models); v; v = json_next(models, v)) {
+        struct run_model *const m = &r->models[r->n_models++];
+        get_text(m->name, sizeof m->name, v, "name");
+        get_text(m->type, sizeof m->type, v, "type");
+        get_text(m->hash, sizeof m->hash, v, "hash");
+        m->weights = get(v, "weight_bytes");
+        m->decode_bytes = get(v, "decode_bytes");
+        m->macs = get(v, "prefill_macs");
+    }
+    for (const struct json_value *v = json_first(rows); v; v = json_next(rows, v)) {
+        struct run_row *const row = &r->rows[r->n_rows++];
+        get_row(row, v);
+        if (get(v, "model") >= (double)r->n_models)
+            return bise_fail(err, BISE_ERR_FORMAT, "%s: row %zu is of a model that is not listed",
+                             path, r->n_rows - 1);
+    }
+    return BISE_OK;
+}
+
+static enum bise_status add(struct runs *all, const char *text, size_t len, const char *path,
+                            struct bise_error *err) {
+    struct json *j = NULL;
+    if (all->n == RUNS_MAX)
+        return bise_fail(err, BISE_ERR_FORMAT, "%s: more than %d runs in one report", path,
+                         RUNS_MAX);
+    struct run *const r = calloc(1, sizeof *r);
+    if (r == NULL || (r->text = malloc(len + 1)) == NULL) {
+        free(r);
+        return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for %zu bytes", path, len);
+    }
+    memcpy(r->text, text, len);
+    r->len = len;
+    all->run[all->n++] = r;
+    enum bise_status s = json_parse(&j, text, len, path, err);
+    if (s == BISE_OK)
+        s = fill(r, json_root(j), path, err);
+    json_close(&j);
+    return s;
+}
+
+enum bise_status runs_read(struct runs *all, const char *path, struct bise_error *err) {
+    uint8_t *data = NULL;
+    size_t len = 0;
+    enum bise_status s = file_read_whole(path, RUNS_MAX * RUN_MAX_BYTES, &data, &len, err);
+    if (s != BISE_OK)
+        return s;
+    const char *const text = (const char *)data, *at = strstr(text, RUN_OPEN);
+    if (at == NULL)
+        s = len <= RUN_MAX_BYTES ? add(all, text, len, path, err)
+                                 : bise_fail(err, BISE_ERR_FORMAT,
+                                             "%s: %zu bytes are no file of bise bench", path, len);
+    while (at && s == BISE_OK) {
+        const char *const from = at + strlen(RUN_OPEN), *const to = strstr(from, RUN_CLOSE);
+        if (to == NULL)
+            s = bise_fail(err, BISE_ERR_FORMAT, "%s: the page ends inside a run", path);
+        else
+            s = add(all, from, (size_t)(to - from), path, err);
+        at = to ? strstr(to, RUN_OPEN) : NULL;
+    }
+    free(data);
+    return s;
+}
+
+void runs_free(struct runs *r) {
+    for (size_t i = 0; i < r->n; i++) {
+        free(r->run[i]->text);
+        free(r->run[i]);
+    }
+    r->n = 0;
+}

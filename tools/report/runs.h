@@ -1,0 +1,66 @@
+/* Files of bise bench, read for a report. Nothing in them is trusted: sizes are bounded, numbers
+ * checked, and texts are kept as they are, to be escaped where they are shown. */
+#ifndef BISE_TOOLS_REPORT_RUNS_H
+#define BISE_TOOLS_REPORT_RUNS_H
+
+#include "src/base/json.h"
+
+#define RUNS_MAX       8
+#define RUN_MAX_BYTES  ((size_t)4 << 20)
+#define RUN_MAX_ROWS   256
+#define RUN_MAX_ROUNDS 50
+#define RUN_MAX_MODELS 8
+#define RUN_TEXT       128 /* bytes of a text that are kept */
+
+struct run_speed {          /* all 0: not measured */
+    double rate, low, high; /* tokens per second; low == high: no interval */
+    double amount, limit;   /* GMAC/s or GB/s; limit 0: none */
+    double share;
+    bool noisy;
+};
+
+struct run_row {
+    size_t model;
+    char isa[24];
+    double threads, sequences, depth, prompt, gen;
+    struct run_speed prefill, decode;
+    double clock[RUN_MAX_ROUNDS], celsius[RUN_MAX_ROUNDS]; /* [n_clock], [n_celsius]; 0: unknown */
+    size_t n_clock, n_celsius;
+    bool throttled, shortened, repeatable;
+    double cache, scratch, resident; /* bytes */
+    char tokens[65], logits[65];
+};
+
+struct run_model {
+    char name[RUN_TEXT], type[RUN_TEXT], hash[65];
+    double weights, decode_bytes, macs;
+};
+
+struct run {
+    char *text; /* [len]: the JSON as it was */
+    size_t len;
+    char cpu[RUN_TEXT], architecture[RUN_TEXT], kernel[RUN_TEXT], compiler[RUN_TEXT],
+        version[RUN_TEXT], commit[RUN_TEXT], governor[RUN_TEXT], pages[RUN_TEXT];
+    double cores, threads, memory, rounds;
+    bool is_virtual;
+    struct run_model models[RUN_MAX_MODELS];
+    size_t n_models;
+    struct run_row rows[RUN_MAX_ROWS];
+    size_t n_rows;
+};
+
+struct runs {
+    struct run *run[RUNS_MAX]; /* [n], in memory of their own */
+    size_t n;
+};
+
+/* What stands around a run in a page. */
+#define RUN_OPEN  "<script type=\"application/json\" class=\"bise-bench\">"
+#define RUN_CLOSE "</script>"
+
+/* Adds what path holds: a file of bise bench, or the runs inside a page that was made before.
+ * Errors: IO, FORMAT (no such file; member and what was expected are named), MEMORY. */
+enum bise_status runs_read(struct runs *r, const char *path, struct bise_error *err);
+void runs_free(struct runs *r);
+
+#endif
