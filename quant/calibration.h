@@ -62,6 +62,6 @@ uint64_t calibration_identity(const struct calibration *c);
 void calibration_describe(const struct calibration *c, const struct calibration_options *o,
                           bool feedback, char *out, size_t cap);
 /* Notes which inputs were seen too rarely to tell anything; returns their number. */
-size_t moments_report(const struct moments *m, const struct listener *listener);
+size_t moments_report(const struct moments *s, const struct listener *listener);
 
 #endif

@@ -33,7 +33,7 @@ static bool get_integer(const struct gguf_value *v, int64_t *out) {
         *out = v->data[0];
         return true;
     case GGUF_I8:
-        *out = (int8_t)v->data[0];
+        *out = v->data[0] < 128 ? v->data[0] : v->data[0] - 256;
         return true;
     case GGUF_U16:
         *out = get_u16(v->data);

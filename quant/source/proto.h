@@ -24,7 +24,7 @@ void proto_rules(struct proto *p, uint32_t rules, const struct proto *merges,
                  const struct proto *tokens);
 /* A field of bytes. */
 void proto_bytes(struct proto *p, uint32_t field, const void *data, size_t len);
-void proto_varint(struct proto *p, uint32_t value);
+void proto_varint(struct proto *p, uint32_t u);
 /* Hands the bytes to the caller, to be freed. Errors: MEMORY. */
 enum bise_status proto_take(struct proto *p, const char *where, uint8_t **bytes, size_t *len,
                             struct bise_error *err);

@@ -420,9 +420,10 @@ struct automaton *automaton_regex(const char *text, size_t len, enum regex_mode 
     }
     a = automaton_all(b);
     while (a && len - i > 3 && memcmp(text + i, "(?", 2) == 0 && strchr("=!", text[i + 2])) {
-        const bool not = text[i + 2] == '!';
+        const bool negative = text[i + 2] == '!';
         const size_t from = i + 3, end = group_end(text, from, len);
-        const enum regex_mode inner = not ? (mode == REGEX_WIDE ? REGEX_NARROW : REGEX_WIDE) : mode;
+        const enum regex_mode inner =
+            negative ? (mode == REGEX_WIDE ? REGEX_NARROW : REGEX_WIDE) : mode;
         /* Its own brackets, for a choice inside. */
         char *group = malloc(end - from + 5);
         struct automaton *look = NULL, *both = NULL;
@@ -435,7 +436,7 @@ struct automaton *automaton_regex(const char *text, size_t len, enum regex_mode 
         b->no_memory |= !group;
         free(group);
         if (look)
-            both = automaton_combine(a, look, not ? AUTOMATON_AND_NOT : AUTOMATON_AND, b);
+            both = automaton_combine(a, look, negative ? AUTOMATON_AND_NOT : AUTOMATON_AND, b);
         automaton_free(a);
         automaton_free(look);
         a = both;

@@ -2,6 +2,7 @@
 
 #include "src/base/utf8.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,7 +163,7 @@ unsigned schema_type_of(const struct json_value *value) {
     case JSON_BOOL:
         return value->boolean ? TYPE_TRUE : TYPE_FALSE;
     case JSON_NUMBER: /* 2^53 and beyond, doubles are whole */
-        return value->is_integer || value->number >= 0x1p53 || value->number <= -0x1p53 ||
+        return value->is_integer || fabs(value->number) >= 9007199254740992.0 ||
                        value->number == (double)(int64_t)value->number
                    ? TYPE_INTEGER
                    : TYPE_FRACTION;
@@ -499,5 +500,8 @@ void schema_put_automaton(struct schema *s, struct automaton *a, enum lexeme_for
         return;
     }
     memcpy(copy, key, n);
-    s->memos[s->n_memos++] = (struct lexeme_memo){copy, lexeme, possible};
+    struct lexeme_memo *const memo = &s->memos[s->n_memos++];
+    memo->key = copy;
+    memo->lexeme = lexeme;
+    memo->possible = possible;
 }

@@ -11,7 +11,7 @@ const struct automaton *schema_pattern(struct schema *s, const struct json_value
     struct automaton **kept = &s->doc->patterns[mode][pattern - s->doc->root];
     const char *fault, *text = pattern->string;
     size_t at, len = pattern->len;
-    if (*kept)
+    if (*kept != NULL)
         return *kept;
     *kept = automaton_regex(text, len, mode, &s->doc->budget, &fault, &at);
     if (!*kept && fault)

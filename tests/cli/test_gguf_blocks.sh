@@ -13,5 +13,5 @@ fi
 same "types" 12 "$(grep -c "bit-equal with numpy" "$T/lines")"
 while read -r type rows _; do
     expect "$type" grep -q -E "^$type +$rows rows of 512: $rows bit-equal with numpy(, $rows bit-equal with gguf)?\$" "$T/lines"
-done <"$T/lines"
+done < <(cat "$T/lines")
 finish

@@ -6,6 +6,7 @@
 shape=dim=64,ffn=64,layers=120,heads=2,kv=1,vocab=64
 total=$((3 + 9 * 120))
 "$BISE" synth --shape $shape --checkpoint "$T/ck" 2>/dev/null || not_ok "synth"
+# shellcheck disable=SC2120 # most calls take the arguments as they are
 quantize() { "$BISE" quantize "$T/ck" -o "$T/m.bise" --no-tokenizer "$@"; }
 "$BISE" quantize "$T/ck" -o "$T/whole.bise" --no-tokenizer 2>/dev/null || not_ok "quantize"
 mkfifo "$T/pipe"
@@ -111,6 +112,7 @@ done
 (umask 0; stopped KILL 100)
 same "what is unfinished is its owner's alone" "600 600" \
     "$(stat -c %a "$T/m.bise.part" "$T/m.bise.part.journal" | xargs)"
+# shellcheck disable=SC2119
 (umask 022; quantize 2>/dev/null)
 same "what is finished is as readable as any new file" 644 "$(stat -c %a "$T/m.bise")"
 finish

@@ -165,7 +165,7 @@ static bool run_fault(const struct scenario *s, const struct fault *f, const cha
                       struct names *kept) {
     unsigned refused = 0, tolerated = 0;
     const unsigned picked = all_calls || n <= SAMPLE ? n : SAMPLE;
-    for (int for_ever = 0; for_ever <= !f->once; for_ever++)
+    for (int for_ever = 0; for_ever < (f->once ? 1 : 2); for_ever++)
         for (unsigned i = 0; i < picked; i++) {
             bool happened, is_refused;
             if (!run_once(s, f, dir, pick(i, n), for_ever, kept, &happened, &is_refused))
