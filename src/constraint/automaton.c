@@ -403,6 +403,7 @@ bool automaton_live(const struct automaton *a, uint8_t *live, struct budget *b) 
 
 bool automaton_is_empty(const struct automaton *a, struct budget *b) {
     uint8_t *live = malloc(a->n_states);
+    b->no_memory |= !live;
     const bool empty = live && automaton_live(a, live, b) && !live[0];
     free(live);
     return empty;

@@ -40,6 +40,7 @@ static bool grow_rows(struct rows *r) {
     uint8_t *accepts = next ? realloc(r->accepts, cap) : NULL;
     if (!accepts) {
         r->budget->left = 0;
+        r->budget->no_memory |= cap <= 2 * MAX_TABLE_STATES + 64;
         return false;
     }
     r->accepts = accepts;
@@ -270,6 +271,7 @@ static bool find_classes(const struct rows *r, struct table *t) {
         t->n_classes = n;
     }
     t->next = malloc(r->n * t->n_classes * sizeof *t->next);
+    r->budget->no_memory |= !t->next;
     if (!t->next)
         return false;
     for (int i = 0; i < 256; i++)
@@ -286,6 +288,7 @@ struct backward {
 static bool backward_open(struct backward *b, const struct table *t, struct budget *budget) {
     const size_t n = t->n_states, n_edges = n * t->n_classes;
     b->into = calloc(3 * n + 2 + n_edges, sizeof *b->into);
+    budget->no_memory |= !b->into;
     if (!b->into || !budget_take(budget, n_edges / 8))
         return false;
     b->queue = b->into + n + 2;
@@ -363,6 +366,7 @@ static void find_most(struct table *t, struct backward *b) {
 static bool find_lengths(struct table *t, struct budget *budget) {
     struct backward b = {.into = NULL};
     t->least = calloc(2 * (size_t)t->n_states, sizeof *t->least);
+    budget->no_memory |= !t->least;
     const bool good = t->least && backward_open(&b, t, budget);
     if (good) {
         t->most = t->least + t->n_states;
@@ -384,6 +388,7 @@ static bool make_table(struct rows *r, struct table *t, enum lexeme_form form,
             return false;
     r->n = form == LEXEME_STRING ? n + 2 : n + 1;
     r->memo = calloc(N_MEMOS * ((size_t)n + 1), sizeof *r->memo);
+    r->budget->no_memory |= !r->memo;
     if (!r->memo)
         return false;
     memset(r->next, 0, r->n * 256 * sizeof *r->next);
@@ -406,6 +411,7 @@ uint32_t builder_table(struct builder *b, const struct automaton *a, enum lexeme
     g->tables = array;
     uint8_t *live = malloc(a->n_states);
     struct rows r = {.a = a, .live = live, .budget = budget};
+    budget->no_memory |= !live || b->status == BISE_ERR_MEMORY;
     struct table t = {.n_states = 0};
     bool good =
         grown && live && automaton_live(a, live, budget) && make_table(&r, &t, form, budget);
@@ -441,6 +447,7 @@ static uint32_t *exact_lengths(const struct table *t, uint32_t max, struct budge
     if (rows * n > MAX_LENGTHS || !budget_take(budget, rows * n * t->n_classes / 16))
         return NULL;
     uint32_t *lengths = malloc(rows * n * sizeof *lengths);
+    budget->no_memory |= !lengths;
     if (!lengths)
         return NULL;
     for (size_t i = 0; i < rows * n; i++)

@@ -30,6 +30,7 @@ for ((n = 1; n <= kills; n++)); do
     for ((i = 0; i < lines; i++)); do echo "Tell me $i"; done >"$T/lines"
     # /save in the middle: the file is written as a whole
     [ $((RANDOM % 3)) -gt 0 ] || echo /save >>"$T/lines"
+    : >"$T/answers" # it may be killed before it opens it
     (exec "$BISE" chat -m $M -q --session "$S" --temp 0 -n $((2 + RANDOM % 20)) -t 1 \
         <"$T/lines" >"$T/answers" 2>"$T/err") &
     pid=$!
