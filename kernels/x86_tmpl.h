@@ -10,7 +10,7 @@
  *   I8_BIAS        added to the values of i8 by dot_i8: 0 or 128
  *   vint, vfloat   types of LANES integers and floats, and TILE_HELPER functions:
  *   vint load(const void *p), broadcast4(const void *p) (4 bytes in every lane), set_all(int32_t x)
- *   void store(void *p, vint v)
+ *   void store(void *p, vint v)                              with BLOCK_COLS alone
  *   vint codebook_table(const int8_t *codebook)              the values + I4_BIAS
  *   void unpack(vint v[2], vint codes, vint table)           of k 0..3, and of k 4..7
  *   vint dot(vint acc, const vint w[DOT_LINES], const vint q[DOT_LINES])   w 0..63, q signed

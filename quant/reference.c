@@ -14,7 +14,7 @@ static enum bise_status write_and_open(struct bise_model **model, const struct o
                                        struct bise_error *err) {
     const struct bise_model_params params = {.memory = BISE_MEMORY_MMAP,
                                              .n_threads = from->n_threads};
-    struct listener listener = from->listener ? *from->listener : (struct listener){NULL};
+    struct listener listener = from->listener ? *from->listener : (struct listener){.note = NULL};
     struct convert c = {.source = from->source,
                         .n_threads = from->n_threads,
                         .listener = &listener,

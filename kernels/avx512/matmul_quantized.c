@@ -14,10 +14,6 @@ TILE_HELPER vint load(const void *p) {
     return _mm512_loadu_si512(p);
 }
 
-TILE_HELPER void store(void *p, vint v) {
-    _mm512_storeu_si512(p, v);
-}
-
 TILE_HELPER vint set_all(int32_t x) {
     return _mm512_set1_epi32(x);
 }

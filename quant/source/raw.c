@@ -38,8 +38,12 @@ enum bise_status raw_add_file(struct raw_set *set, const char *path, unsigned *i
 }
 
 void raw_print_shape(char *out, size_t cap, const uint64_t *shape, unsigned n_dims) {
-    int n = snprintf(out, cap, n_dims == 0 ? "none" : n_dims > 3 ? "of %u dimensions" : "", n_dims);
-    for (unsigned i = 0; i < n_dims && n_dims <= 3 && n >= 0 && (size_t)n < cap; i++)
+    if (n_dims == 0 || n_dims > 3) {
+        snprintf(out, cap, n_dims == 0 ? "none" : "of %u dimensions", n_dims);
+        return;
+    }
+    int n = 0;
+    for (unsigned i = 0; i < n_dims && n >= 0 && (size_t)n < cap; i++)
         n += snprintf(out + n, cap - (size_t)n, "[%llu]", (unsigned long long)shape[i]);
 }
 

@@ -93,7 +93,7 @@ static enum bise_status check_model(const struct reader *r, const struct json_va
 static enum bise_status read_normalizer(const struct reader *r, const struct json_value *v,
                                         uint32_t *rules) {
     const char *type = type_of(v);
-    char what[96];
+    char what[128];
     if (!v)
         return BISE_OK;
     if (strcmp(type, "Sequence") == 0) {

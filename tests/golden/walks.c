@@ -251,8 +251,8 @@ static bool answer(struct walk *w) {
 
 static void send(struct walk *w) {
     static const char *const texts[] = {"Tell me a story.", "And then?", "Who was there?",
-                                        "The king, the dog and the little girl went to the park. "
-                                        "They played all day until it was dark."};
+                                        ("The king, the dog and the little girl went to the park. "
+                                         "They played all day until it was dark.")};
     char text[400];
     struct bise_error err = {0};
     snprintf(text, sizeof text, "%s %zu %s", texts[draw(w, 4)], draw(w, 1000),
