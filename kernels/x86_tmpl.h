@@ -255,9 +255,11 @@ TILE_HELPER void multiply_tile(float *y, size_t ldy, const struct unpacked *u,
 TILE_HELPER void multiply_block(float *y, size_t ldy, const struct unpacked *u,
                                 const float *row_scale, struct columns x, size_t tile0,
                                 size_t n_tiles, size_t n, const size_t cols) {
-    UNROLL for (size_t c = 0; c < cols && tile0 == 0; c++) {
-        store_float(y + c * ldy, all_floats(0.0f));
-        store_float(y + c * ldy + LANES, all_floats(0.0f));
+    if (tile0 == 0) {
+        UNROLL for (size_t c = 0; c < cols; c++) {
+            store_float(y + c * ldy, all_floats(0.0f));
+            store_float(y + c * ldy + LANES, all_floats(0.0f));
+        }
     }
     x.q += tile0 * (TILE_K / PACK_K) * x.step;
     x.d += tile0;
