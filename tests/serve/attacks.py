@@ -246,7 +246,8 @@ def main():
         hang_ups(s)
         time.sleep(0.3)
         s.chat(**QUESTION)
-        check("memory_is_flat", s.resident() - before[0] < 1 << 20, (before[0], s.resident()))
+        if not os.environ.get("SANITIZER"):  # which keep what is freed
+            check("memory_is_flat", s.resident() - before[0] < 1 << 20, (before[0], s.resident()))
         check("descriptors_are_flat", s.descriptors() <= before[1] + 1, (before[1], s.descriptors()))
         same("exit", 0, s.stop())
     keys()

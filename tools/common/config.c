@@ -88,7 +88,15 @@ static bool set_flag(const struct option_def *d, const char *where, const char *
     return false;
 }
 
-/* A line without its end. The value is kept: options point into it. */
+/* A copy that stays until the program ends, as the command line does: options point into it. NULL
+ * without memory. */
+static const char *keep_value(const char *value) {
+    static char *kept[MAX_LINES];
+    static size_t n;
+    return n < MAX_LINES ? kept[n++] = strdup(value) : NULL;
+}
+
+/* A line without its end. */
 static bool apply_line(char *line, const char *where, const struct option_def *defs, size_t n_defs,
                        const bool *given, bool has_argument) {
     char *name = line + strspn(line, " \t"), *equals = strchr(name, '=');
@@ -109,7 +117,7 @@ static bool apply_line(char *line, const char *where, const struct option_def *d
         return true;
     if (d->kind == OPT_FLAG)
         return set_flag(d, where, name, value);
-    char *const kept = strdup(value); /* until the program ends, as the command line is */
+    const char *const kept = keep_value(value);
     char label[PATH_MAX + 128];
     snprintf(label, sizeof label, "%s: %.64s", where, name);
     return kept && option_set(d, label, kept);
