@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # bise quantize --bits: what is chosen, guessed and measured.
 . tests/cli/common.sh
+[ "${TEST_SIZE:-}" = full ] || {
+    skipped bits "a part of make check-all (TEST_SIZE=full)"
+    exit
+}
 
 shape=dim=256,ffn=512,layers=2,heads=4,kv=2,vocab=4096
 "$BISE" synth --shape $shape --checkpoint "$T/ck" 2>/dev/null || not_ok "synth"

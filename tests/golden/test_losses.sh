@@ -5,6 +5,10 @@
 # LOSS_TEXT, LOSS_CALIBRATION and LOSS_TOKENS take others' places; then the figures are only printed.
 # Without a text and with one given; TEST_SIZE=full: with statistics and with text of its own, too.
 . tests/cli/common.sh
+[ "${TEST_SIZE:-}" = full ] || [ -n "${LOSS_RUN:-}${LOSS_CHECKPOINT:-}" ] || {
+    skipped losses "a part of make check-all (TEST_SIZE=full)"
+    exit
+}
 checkpoint=${LOSS_CHECKPOINT:-$SHARED/demo}
 text=${LOSS_TEXT:-$SHARED/demo/heldout.txt}
 calibration=${LOSS_CALIBRATION:-$SHARED/data/text/calibration.txt}
