@@ -89,7 +89,7 @@ bool bench_was_throttled(const struct bench_run *r, const struct bench_row *row)
 const struct bench_row *bench_base(const struct bench_run *r, const struct bench_row *row);
 
 /* Fills what is known of an open model without measuring. */
-void bench_model_facts(struct bench_model *m);
+void bench_model_facts(struct bench_model *b);
 /* All rows in turn, round by round, the first one for warming up. Errors: the engine's. */
 enum bise_status bench_measure(struct bench_run *r, struct bise_error *err);
 

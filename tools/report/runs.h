@@ -60,7 +60,7 @@ struct runs {
 
 /* Adds what path holds: a file of bise bench, or the runs inside a page that was made before.
  * Errors: IO, FORMAT (no such file; member and what was expected are named), MEMORY. */
-enum bise_status runs_read(struct runs *r, const char *path, struct bise_error *err);
+enum bise_status runs_read(struct runs *all, const char *path, struct bise_error *err);
 void runs_free(struct runs *r);
 
 #endif
