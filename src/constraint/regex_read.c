@@ -94,10 +94,11 @@ static int compare_ranges(const void *a, const void *b) {
 
 /* ranges[from..] ascending and apart, with negation carried out. */
 static bool settle(struct regex *r, size_t from, bool negated) {
-    struct regex_range *list = r->ranges + from;
     size_t n = 0;
-    if (r->n_ranges > from)
-        qsort(list, r->n_ranges - from, sizeof *list, compare_ranges);
+    if (!regex_grow(r, &r->ranges, &r->cap_ranges, r->n_ranges + 1, sizeof *r->ranges))
+        return false; /* negated, there may be one more; an empty class has an array, too */
+    struct regex_range *list = r->ranges + from;
+    qsort(list, r->n_ranges - from, sizeof *list, compare_ranges);
     for (size_t i = 0; i < r->n_ranges - from; i++) {
         if (n && list[i].lo <= list[n - 1].hi + 1)
             list[n - 1].hi = list[i].hi > list[n - 1].hi ? list[i].hi : list[n - 1].hi;
@@ -109,9 +110,6 @@ static bool settle(struct regex *r, size_t from, bool negated) {
         return true;
     uint32_t lo = 0;
     bool over = false;
-    if (!regex_grow(r, &r->ranges, &r->cap_ranges, r->n_ranges + 1, sizeof *r->ranges))
-        return false;
-    list = r->ranges + from;
     size_t m = 0;
     for (size_t i = 0; i < n; i++) {
         const struct regex_range one = list[i];
