@@ -14,7 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAX_SWEPT 100 /* times in a row that somebody takes the temporary file away */
+#define MAX_SWEPT  100          /* times in a row that somebody takes the temporary file away */
+#define NUMBER     "0123456789" /* room for that of a process, or a random one */
+#define NUMBER_CAP sizeof NUMBER
 
 /* Fills in the names; path must be one that a file can take. */
 static enum bise_status name_file(struct new_file *f, const char *path, const char *suffix,
@@ -61,18 +63,22 @@ static void sweep(const struct new_file *f) {
     free(folder);
 }
 
-/* Creates the temporary file, locked; -1: errno. One that is swept away before it is locked is made
- * anew. */
-static int create_locked(const char *path) {
+/* Creates the temporary file, locked; -1: errno. Where its name is taken (by a process that has our
+ * number on another machine, or in another container), or is swept away before it is locked, the next
+ * try has another number. */
+static int create_locked(char *path) {
+    char *const digits = strrchr(path, '-') + 1;
     for (int i = 0; i < MAX_SWEPT; i++) {
+        snprintf(digits, NUMBER_CAP, "%lu",
+                 i == 0 ? (unsigned long)process_id() : (unsigned long)(process_random() >> 34));
         /* 0600: nobody is to read, or hold open, what is not finished. */
         int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        if (fd < 0 && errno == EEXIST) { /* left by a process of our number that is gone */
-            unlink(path);
-            continue;
-        }
-        if (fd < 0 || (lock_file(fd, false, 0) != LOCK_BUSY && file_has_name(fd, path)))
+        if (fd < 0 && errno != EEXIST)
             return fd;
+        if (fd >= 0 && lock_file(fd, false, 0) != LOCK_BUSY && file_has_name(fd, path))
+            return fd;
+        if (fd >= 0 && file_has_name(fd, path))
+            unlink(path);
         file_close(&fd);
     }
     errno = EBUSY;
@@ -81,10 +87,8 @@ static int create_locked(const char *path) {
 
 enum bise_status new_file_create(struct new_file *f, const char *path,
                                  enum new_file_readers readers, struct bise_error *err) {
-    char suffix[32];
     *f = (struct new_file){.fd = -1, .readers = readers};
-    snprintf(suffix, sizeof suffix, ".tmp-%ld", process_id());
-    const enum bise_status s = name_file(f, path, suffix, err);
+    const enum bise_status s = name_file(f, path, ".tmp-" NUMBER, err);
     if (s != BISE_OK)
         return s;
     sweep(f);
@@ -170,6 +174,10 @@ enum bise_status new_file_finish(struct new_file *f, struct bise_error *err) {
     enum bise_status s = file_sync(f->fd, f->path, err);
     if (s != BISE_OK)
         return s;
+    if (!file_has_name(f->fd, f->temp_path))
+        return bise_fail(err, BISE_ERR_IO,
+                         "%s: %s was removed or replaced while it was written; run it again",
+                         f->path, f->temp_path);
     s = file_rename(f->temp_path, f->path, err);
     if (s != BISE_OK)
         return s;
@@ -179,7 +187,7 @@ enum bise_status new_file_finish(struct new_file *f, struct bise_error *err) {
 }
 
 void new_file_abort(struct new_file *f) {
-    if (f->fd >= 0 && !f->kept)
+    if (f->fd >= 0 && !f->kept && file_has_name(f->fd, f->temp_path))
         unlink(f->temp_path);
     file_close(&f->fd);
     free(f->path);
