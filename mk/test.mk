@@ -46,9 +46,10 @@ $(BUILD)/checkkernels: $(CHECK_OBJ) $(LIMIT_OBJ) $(LIBS)
 # tests/fault/*.c: one program whose system calls the linker routes through tests/fault/wrap.c.
 FAULT_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/fault/*.c))
 FAULT_BIN := $(if $(FAULT_OBJ),$(BUILD)/tests/fault/fault)
-FAULT_CALLS := malloc calloc realloc mmap mmap64 munmap madvise pthread_create open open64 read pread \
-               pread64 write pwrite pwrite64 fsync rename fallocate fallocate64 ftruncate ftruncate64 \
-               close flock fchmod unlink link poll nanosleep
+FAULT_CALLS := malloc calloc realloc aligned_alloc strdup strndup mmap mmap64 munmap madvise \
+               pthread_create open open64 opendir read pread pread64 write pwrite pwrite64 fsync rename \
+               fallocate fallocate64 ftruncate ftruncate64 close flock fchmod unlink link poll ppoll nanosleep \
+               clock_gettime
 $(BUILD)/tests/fault/fault: $(FAULT_OBJ) $(LIBS)
 	$(SAY) LINK $@
 	$(Q)$(LINK) $(FAULT_CALLS:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS)

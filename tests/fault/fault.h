@@ -18,12 +18,12 @@
 
 /* Calls that are wrapped. The names of those that go by one are all of its family. */
 enum fault_call {
-    CALL_MALLOC, /* malloc, calloc, realloc */
+    CALL_MALLOC, /* malloc, calloc, realloc, aligned_alloc, strdup, strndup */
     CALL_MMAP,
     CALL_THREAD, /* pthread_create */
-    CALL_OPEN,
-    CALL_READ,  /* read, pread */
-    CALL_WRITE, /* write, pwrite */
+    CALL_OPEN,   /* open, opendir */
+    CALL_READ,   /* read, pread */
+    CALL_WRITE,  /* write, pwrite */
     CALL_FSYNC,
     CALL_RENAME,
     CALL_FALLOCATE,
@@ -34,7 +34,7 @@ enum fault_call {
     CALL_MADVISE,
     CALL_UNLINK,
     CALL_LINK,
-    CALL_POLL,
+    CALL_POLL, /* poll, ppoll */
     CALL_NANOSLEEP,
     FAULT_CALLS
 };
@@ -103,7 +103,7 @@ struct scenario {
 extern const struct scenario feedback_scenarios[], source_scenarios[], journal_scenarios[],
     kl_base_scenarios[], pool_scenarios[], quantize_scenarios[], session_scenarios[],
     session_file_scenarios[], moments_scenarios[], text_scenarios[], tokenizer_scenarios[],
-    writer_scenarios[], lock_scenarios[];
+    writer_scenarios[], lock_scenarios[], edit_scenarios[];
 
 /* A whole file in memory (malloc), NULL if it cannot be read; not counted as a call that may fail.
  */

@@ -241,7 +241,7 @@ int main(int argc, char **argv) {
         feedback_scenarios, pool_scenarios,    tokenizer_scenarios,    text_scenarios,
         writer_scenarios,   session_scenarios, session_file_scenarios, journal_scenarios,
         quantize_scenarios, kl_base_scenarios, source_scenarios,       moments_scenarios,
-        lock_scenarios};
+        lock_scenarios,     edit_scenarios};
     const char *const size = getenv("TEST_SIZE");
     int n_bad = 0;
     all_calls = size && strcmp(size, "full") == 0;

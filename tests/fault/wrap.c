@@ -3,10 +3,12 @@
 
 #include "src/model/format.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -20,6 +22,10 @@
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+char *__real_strdup(const char *text);
+char *__real_strndup(const char *text, size_t n);
+DIR *__real_opendir(const char *path);
 void *__real_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset);
 int __real_munmap(void *at, size_t len);
 int __real_madvise(void *at, size_t len, int advice);
@@ -39,7 +45,9 @@ int __real_fchmod(int fd, mode_t mode);
 int __real_unlink(const char *path);
 int __real_link(const char *from, const char *to);
 int __real_poll(struct pollfd *fds, nfds_t n, int timeout);
-int __real_nanosleep(const struct timespec *t, struct timespec *left);
+int __real_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+                 const sigset_t *mask);
+int __real_clock_gettime(clockid_t clock, struct timespec *t);
 
 #define REFUSE .live_with = false
 #define LIVE   .live_with = true
@@ -56,6 +64,7 @@ const struct fault faults[] = {
     {"write", CALL_WRITE, ENOSPC, REFUSE, .must_give = BISE_ERR_DISK},
     {"write_quota", CALL_WRITE, EDQUOT, REFUSE, .must_give = BISE_ERR_DISK},
     {"write_io", CALL_WRITE, EIO, REFUSE, .must_give = BISE_ERR_IO},
+    {"write_again", CALL_WRITE, EAGAIN, REFUSE, .once = true},
     {"write_short", CALL_WRITE, FAULT_SHORT, LIVE},
     {"write_intr", CALL_WRITE, EINTR, LIVE, .once = true},
     {"fsync", CALL_FSYNC, EIO, REFUSE, .must_give = BISE_ERR_IO},
@@ -76,6 +85,7 @@ const struct fault faults[] = {
     {"fchmod", CALL_FCHMOD, EPERM, LIVE},
     {"unlink", CALL_UNLINK, EACCES, REFUSE, .may_leave = true},
     {"link", CALL_LINK, EPERM, REFUSE},
+    {"poll", CALL_POLL, ENOMEM, LIVE},
     {"poll_intr", CALL_POLL, EINTR, LIVE, .once = true},
     {"nanosleep_intr", CALL_NANOSLEEP, EINTR, LIVE},
 };
@@ -236,6 +246,18 @@ void *__wrap_realloc(void *p, size_t size) {
     return turn(CALL_MALLOC) ? NULL : __real_realloc(p, size);
 }
 
+void *__wrap_aligned_alloc(size_t alignment, size_t size) {
+    return turn(CALL_MALLOC) ? NULL : __real_aligned_alloc(alignment, size);
+}
+
+char *__wrap_strdup(const char *text) {
+    return turn(CALL_MALLOC) ? NULL : __real_strdup(text);
+}
+
+char *__wrap_strndup(const char *text, size_t n) {
+    return turn(CALL_MALLOC) ? NULL : __real_strndup(text, n);
+}
+
 void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset) {
     if (turn(CALL_MMAP))
         return MAP_FAILED;
@@ -274,6 +296,10 @@ int __wrap_open(const char *path, int flags, ...) {
     if (flags & O_CREAT && lstat(path, &st) != 0 && stat_folder(path, &st))
         set_dirty(&st, true);
     return __real_open(path, flags, mode);
+}
+
+DIR *__wrap_opendir(const char *path) {
+    return turn(CALL_OPEN) ? NULL : __real_opendir(path);
 }
 
 /* Whether a read or write of n bytes fails, with *result; else *n may have become less. */
@@ -387,8 +413,27 @@ int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout) {
     return turn(CALL_POLL) ? -1 : __real_poll(fds, n, timeout);
 }
 
+int __wrap_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+                 const sigset_t *mask) {
+    return turn(CALL_POLL) ? -1 : __real_ppoll(fds, n, timeout, mask);
+}
+
+static atomic_long slept; /* nanoseconds that nobody has waited for */
+
 int __wrap_nanosleep(const struct timespec *t, struct timespec *left) {
-    return turn(CALL_NANOSLEEP) ? -1 : __real_nanosleep(t, left);
+    (void)left;
+    if (turn(CALL_NANOSLEEP))
+        return -1;
+    atomic_fetch_add(&slept, (long)t->tv_sec * 1000000000 + t->tv_nsec);
+    return 0;
+}
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *t) {
+    const int result = __real_clock_gettime(clock, t);
+    const long total = atomic_load(&slept) + t->tv_nsec;
+    t->tv_sec += total / 1000000000;
+    t->tv_nsec = total % 1000000000;
+    return result;
 }
 
 /* With 64-bit offsets glibc's headers give these calls a second name. */

@@ -16,12 +16,9 @@ static void flush_editor(struct editor *e) {
     size_t at = 0;
     while (at < e->out.len) {
         const ssize_t n = write(terminal_fd(), e->out.bytes + at, e->out.len - at);
-        if (n < 0 && errno == EAGAIN) {
-            struct pollfd room = {.fd = terminal_fd(), .events = POLLOUT};
-            poll(&room, 1, -1);
-        } else if (n < 0 && (errno != EINTR || terminated())) {
+        const bool later = n < 0 && errno == EAGAIN && wait_output(terminal_fd());
+        if (n < 0 && !later && (errno != EINTR || terminated()))
             break;
-        }
         at += n > 0 ? (size_t)n : 0;
     }
     buffer_clear(&e->out);
