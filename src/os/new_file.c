@@ -64,8 +64,8 @@ static void sweep(const struct new_file *f) {
 }
 
 /* Creates the temporary file, locked; -1: errno. Where its name is taken (by a process that has our
- * number on another machine, or in another container), or is swept away before it is locked, the next
- * try has another number. */
+ * number on another machine or in another container), or is swept away before it is locked, the
+ * next try has another number. */
 static int create_locked(char *path) {
     char *const digits = strrchr(path, '-') + 1;
     for (int i = 0; i < MAX_SWEPT; i++) {
