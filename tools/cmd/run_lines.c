@@ -269,13 +269,14 @@ static void begin_line(struct lines *all, struct slot *slot, struct line *l) {
         .model = e->model,
         .sampler = l->job.sampler,
         .speculation = r->speculation.max && all->n_slots == 1 ? &r->speculation : NULL,
-        .constraint = constrained ? &slot->constraint : NULL,
+        .grammar = slot->constraint.grammar,
+        .allowed = slot->constraint.allowed,
         .ids = &l->text,
         .end_ids = info->eos_ids,
         .n_end = r->options.ignore_eos && !constrained ? 0 : info->n_eos,
         .max_tokens = l->job.n_predict,
         .on_id = run_result_id,
-        .id_arg = &l->result,
+        .arg = &l->result,
         .out = &l->out,
         .print_ids = !info->has_tokenizer};
     bise_seq_reset(e->engine, seq);

@@ -3,6 +3,7 @@
 #include "src/base/error.h"
 
 #include <stdio.h>
+#include <string.h>
 
 const char *finish_name(enum finish finish) {
     static const char *const names[] = {
@@ -27,23 +28,51 @@ static bool is_end(const struct generator *g, int32_t id) {
     return false;
 }
 
+static struct bise_grammar *grammar_of(const struct generator *g) {
+    return g->in_calls ? g->calls->grammar : g->grammar;
+}
+
+/* What may come next, in g->allowed: of the calls or of the text what its grammar allows, and at
+ * the beginning the mark of calls. */
+static enum bise_status find_allowed(struct generator *g, struct bise_error *err) {
+    struct bise_grammar *const grammar = grammar_of(g);
+    const uint32_t vocab = bise_model_info(g->model)->vocab_size;
+    const bool begins = g->n_picked == 0;
+    enum bise_status status = BISE_OK;
+    if (g->calls && g->calls->allowed == CALLS_MUST && begins) {
+        memset(g->allowed, 0, vocab);
+    } else if (grammar) {
+        status = bise_grammar_allowed(grammar, g->allowed, err);
+        for (size_t i = 0; i < g->n_end && !status && bise_grammar_may_end(grammar); i++)
+            g->allowed[g->end_ids[i]] = 1;
+    } else {
+        memset(g->allowed, 1, vocab);
+    }
+    if (g->calls)
+        g->allowed[g->calls->mark] = begins && g->calls->allowed != CALLS_NEVER;
+    return status;
+}
+
 /* The next id, in *id. */
 static enum bise_status pick(struct generator *g, const float *logits, int32_t *id,
                              struct bise_error *err) {
     const struct id_list *const ids = g->ids;
-    const uint64_t position = g->base + ids->n;
-    struct constraint *const c = g->constraint;
-    if (!c) {
-        *id = bise_sample(g->sampler, logits, NULL, ids->ids, ids->n, position);
-        return BISE_OK;
-    }
-    const enum bise_status status = bise_grammar_allowed(c->grammar, c->allowed, err);
+    const bool restricted = g->grammar || g->calls;
+    const enum bise_status status = restricted ? find_allowed(g, err) : BISE_OK;
     if (status)
         return status;
-    for (size_t i = 0; i < g->n_end && bise_grammar_may_end(c->grammar); i++)
-        c->allowed[g->end_ids[i]] = 1;
-    *id = bise_sample(g->sampler, logits, c->allowed, ids->ids, ids->n, position);
-    return is_end(g, *id) ? BISE_OK : bise_grammar_accept(c->grammar, *id, err);
+    *id = bise_sample(g->sampler, logits, restricted ? g->allowed : NULL, ids->ids, ids->n,
+                      g->base + ids->n);
+    if (!grammar_of(g) || is_end(g, *id) || (g->calls && *id == g->calls->mark))
+        return BISE_OK;
+    return bise_grammar_accept(grammar_of(g), *id, err);
+}
+
+static void begin_calls(struct generator *g) {
+    g->in_calls = true;
+    g->out = g->calls->out;
+    text_out_begin(g->out);
+    bise_grammar_begin(g->calls->grammar, g->out->strip_space);
 }
 
 static void put_text(struct generator *g, int32_t id) {
@@ -61,11 +90,15 @@ static void put_text(struct generator *g, int32_t id) {
 /* Picks an id from logits and does what follows from it; finish says whether it was the last. */
 static enum bise_status write_id(struct generator *g, const float *logits, struct bise_error *err) {
     int32_t id;
+    if (g->max_tokens == 0) {
+        g->finish = FINISH_LENGTH;
+        return BISE_OK;
+    }
     const enum bise_status status = pick(g, logits, &id, err);
     if (status)
         return status;
     g->n_picked++;
-    if (g->on_id && !g->on_id(g->id_arg, id, logits))
+    if (g->on_id && !g->on_id(g->arg, id, logits))
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for the conversation");
     if (g->speculation)
         speculation_judge(g->speculation, id);
@@ -75,7 +108,10 @@ static enum bise_status write_id(struct generator *g, const float *logits, struc
     }
     if (!id_list_add(g->ids, id))
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for the conversation");
-    put_text(g, id);
+    if (g->calls && id == g->calls->mark)
+        begin_calls(g);
+    else
+        put_text(g, id);
     if (g->out->failed)
         g->finish = FINISH_OUTPUT;
     else if (g->out->stop && g->out->stop->hit)
@@ -96,19 +132,17 @@ static enum bise_status fail(struct generator *g, enum bise_status status) {
 }
 
 enum bise_status generator_begin(struct generator *g, size_t held, struct bise_error *err) {
-    g->finish = g->max_tokens == 0 ? FINISH_LENGTH : FINISH_NONE;
+    g->finish = FINISH_NONE;
     g->held = held;
     g->base = bise_seq_position(g->engine, g->seq) - held;
     g->n_picked = 0;
-    g->no_draft = false;
+    g->no_draft = g->in_calls = false;
     text_out_begin(g->out);
-    if (g->constraint)
-        bise_grammar_begin(g->constraint->grammar, g->out->strip_space);
+    if (g->grammar)
+        bise_grammar_begin(g->grammar, g->out->strip_space);
     if (g->speculation)
         speculation_begin(g->speculation);
-    if (g->finish != FINISH_NONE)
-        generator_end(g, g->finish);
-    if (g->finish != FINISH_NONE || held < g->ids->n)
+    if (held < g->ids->n)
         return BISE_OK;
     return fail(g, write_id(g, bise_seq_logits(g->engine, g->seq), err));
 }
@@ -132,7 +166,11 @@ bool generator_next(struct generator *g, size_t max, struct bise_run *run) {
                              .ids = g->ids->ids + g->held,
                              .n = g->n_own,
                              .want = g->n_own == left ? BISE_WANT_LAST : BISE_WANT_NONE};
-    if (g->speculation && !g->no_draft && !generator_reads(g))
+    if (g->read_logits && g->n_picked == 0) {
+        run->want = BISE_WANT_ALL;
+        run->logits = g->read_logits;
+    }
+    if (g->speculation && !g->no_draft && max > 1 && !generator_reads(g))
         speculation_draft(g->speculation, g->ids, run, max);
     g->no_draft = false;
     return true;
@@ -150,7 +188,7 @@ static enum bise_status write_ids(struct generator *g, const struct bise_run *ru
                                   struct bise_error *err) {
     const size_t vocab = bise_model_info(g->model)->vocab_size;
     enum bise_status status = BISE_OK;
-    for (size_t i = 0;; i++) {
+    for (size_t i = g->n_own - 1;; i++) {
         const float *const logits =
             run->logits ? run->logits + i * vocab : bise_seq_logits(g->engine, g->seq);
         status = write_id(g, logits, err);
@@ -180,6 +218,8 @@ enum bise_status generator_take(struct generator *g, const struct bise_run *run,
     if (g->speculation && !generator_reads(g))
         speculation_timed(g->speculation, run->n, seconds);
     g->held += g->n_own;
+    if (g->on_read && run->logits && g->n_picked == 0)
+        g->on_read(g->arg, run);
     return g->held < g->ids->n ? BISE_OK : fail(g, write_ids(g, run, err));
 }
 

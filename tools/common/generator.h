@@ -7,7 +7,6 @@
 #ifndef BISE_TOOLS_COMMON_GENERATOR_H
 #define BISE_TOOLS_COMMON_GENERATOR_H
 
-#include "tools/common/constraint.h"
 #include "tools/common/id_list.h"
 #include "tools/common/speculate.h"
 #include "tools/common/text_out.h"
@@ -26,21 +25,36 @@ enum finish {
 /* One word for programs: "end", "stop", ... */
 const char *finish_name(enum finish finish);
 
+/* A text may be calls of tools instead: where its first id is this mark, what follows it is held to
+ * a grammar of its own and goes out by itself. */
+struct generator_calls {
+    int32_t mark;
+    enum calls_allowed { CALLS_NEVER, CALLS_MAY, CALLS_MUST } allowed;
+    struct bise_grammar *grammar;
+    struct text_out *out;
+};
+
 struct generator {
     struct bise_engine *engine;
     uint32_t seq;
     const struct bise_model *model;
     struct bise_sampler *sampler;
-    struct speculation *speculation; /* NULL: one id a run. Of this generator alone */
-    struct constraint *constraint;   /* NULL: any text. Of this generator alone */
+    struct speculation *speculation;     /* NULL: one id a run. Of this generator alone */
+    struct bise_grammar *grammar;        /* NULL: any text. Of this generator alone */
+    const struct generator_calls *calls; /* NULL: the model has no mark of calls */
+    uint8_t *allowed;       /* [vocab_size] scratch; NULL: neither a grammar nor calls */
     struct id_list *ids;    /* the text so far; ids picked are appended, an end's are not */
     const int32_t *end_ids; /* [n_end] */
     size_t n_end;
-    int64_t max_tokens; /* -1: no limit */
+    int64_t max_tokens; /* -1: no limit; 0: the text is read, no more */
     /* Told every id picked, the end's too, and the logits [vocab_size] it was picked from; false:
      * no memory. May be NULL. */
     bool (*on_id)(void *arg, int32_t id, const float *logits);
-    void *id_arg;
+    /* Told the logits [n][vocab_size] of each run of what is read, once its ids are held, where
+     * read_logits, which has room for them, is not NULL. */
+    void (*on_read)(void *arg, const struct bise_run *run);
+    float *read_logits;
+    void *arg; /* of both */
     struct text_out *out;
     bool print_ids; /* numbers instead of text: the model has no tokenizer */
 
@@ -51,6 +65,7 @@ struct generator {
     int64_t n_picked; /* the end's among them */
     size_t n_own;     /* ids of the run under way that are the text's, not a draft's */
     bool no_draft;    /* the next run is without: one with a draft has failed */
+    bool in_calls;    /* it began with the mark of calls */
 };
 
 /* The sequence holds the first `held` of the ids; if that is all of them, their logits too: the

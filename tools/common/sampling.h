@@ -4,6 +4,7 @@
 
 #include "src/text/stop.h"
 #include "tools/common/answer.h"
+#include "tools/common/constraint.h"
 
 struct sampling_options {
     double temp, typical_p, top_p, min_p;

@@ -35,7 +35,7 @@ static void put_head(struct buffer *b, const struct call *c, const struct answer
 static void put_usage(struct buffer *b, const struct call *c) {
     size_t n_answer = 0, n_cached = 0;
     for (uint32_t i = 0; i < c->n_choices; i++) {
-        n_answer += c->choices[i].author.n_tokens;
+        n_answer += author_tokens(&c->choices[i].author);
         n_cached = i ? n_cached : c->choices[i].n_cached;
     }
     buffer_print(b,
@@ -108,7 +108,7 @@ static void announce(struct buffer *b, struct choice *ch, const struct answer_fa
 static void put_call_head(struct buffer *b, const struct choice *ch, const struct call_read *read,
                           bool with_index) {
     char id[CALLS_ID_LENGTH + 1];
-    calls_id(ch->ids, ch->n_prompt, ch->seed, ch->n_calls, id);
+    calls_id(ch->call->prompt.ids, ch->call->prompt.n, ch->seed, ch->n_calls, id);
     buffer_text(b, "{");
     if (with_index)
         buffer_print(b, "\"index\":%zu,", ch->n_calls);
@@ -146,7 +146,7 @@ static void put_history(struct choice *ch, const struct call_read *read) {
     const struct json_value *arguments = json_get(json_root(read->json), "arguments");
     char text[CALLS_ID_LENGTH + 1];
     const struct json_value id = {.kind = JSON_STRING, .string = text, .len = CALLS_ID_LENGTH};
-    calls_id(ch->ids, ch->n_prompt, ch->seed, ch->n_calls, text);
+    calls_id(ch->call->prompt.ids, ch->call->prompt.n, ch->seed, ch->n_calls, text);
     tool_text_call(&ch->history, read->name, arguments, &id, NULL);
 }
 
@@ -181,10 +181,11 @@ void answer_begin(struct call *c) {
 
 void answer_echo(struct choice *ch) {
     struct author *g = &ch->author;
+    const struct prompt *p = &ch->call->prompt;
     bool first = true;
-    for (size_t i = 0; i < ch->n_prompt; i++) {
+    for (size_t i = 0; i < p->n; i++) {
         size_t n;
-        const char *piece = bise_token_piece(g->by->model, ch->ids[i], &n);
+        const char *piece = bise_token_piece(g->by->model, p->ids[i], &n);
         const bool prefix = first && n && !ch->call->request.ids && piece[0] == ' ';
         if (piece)
             buffer_put(&g->text, piece + prefix, n - prefix);
@@ -206,9 +207,11 @@ void answer_advance(struct choice *ch, const struct answer_facts *facts) {
     const bool streamed = ch->call->request.stream && !facts->hold_back;
     if (streamed)
         announce(&b, ch, facts);
-    if (g->in_calls)
+    if (g->generator.in_calls) {
+        calls_put(&g->calls, g->text.bytes, g->text.len);
+        buffer_clear(&g->text);
         advance_calls(&b, ch, facts, streamed);
-    if (g->text.len) {
+    } else if (g->text.len) {
         if (streamed)
             chunk_of_text(&b, ch, facts, g->text.bytes, g->text.len, NULL);
         /* Kept for what the next prompt begins with, and for answers in one piece. */

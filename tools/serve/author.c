@@ -57,11 +57,8 @@ static bool take_text_grammar(struct author *a, struct grammars *grammars, struc
 
 bool author_open(struct author *a, const struct prompter *by, struct grammars *grammars,
                  const struct request *r, struct fault *f) {
-    *a = (struct author){.by = by,
-                         .request = r,
-                         .max_tokens = r->max_tokens,
-                         .strip_space = r->endpoint == ENDPOINT_CHAT && !r->goes_on,
-                         .logprobs.of_completions = r->endpoint == ENDPOINT_COMPLETIONS};
+    *a = (struct author){
+        .by = by, .request = r, .logprobs.of_completions = r->endpoint == ENDPOINT_COMPLETIONS};
     for (size_t i = 0; i < r->n_stops; i++)
         stop_add(&a->stop, r->stops[i]);
     if (r->endpoint == ENDPOINT_CHAT && by->end_text[0])
@@ -71,7 +68,7 @@ bool author_open(struct author *a, const struct prompter *by, struct grammars *g
 }
 
 void author_rest(struct author *a) {
-    bise_sampler_close(&a->sampler);
+    bise_sampler_close(&a->generator.sampler);
 }
 
 void author_close(struct author *a, struct grammars *grammars) {
@@ -84,116 +81,91 @@ void author_close(struct author *a, struct grammars *grammars) {
     buffer_free(&a->text);
 }
 
-/* ---- picking ---- */
+/* ---- writing ---- */
 
-enum bise_status author_begin(struct author *a, uint64_t seed, struct bise_error *err) {
-    struct bise_sampler_params params = a->request->sampling;
+static bool note_id(void *arg, int32_t id, const float *logits) {
+    struct author *const a = arg;
+    if (a->request->logprobs && !a->generator.in_calls && id != a->by->tools.calls &&
+        !prompter_is_end(a->by, id))
+        logprobs_put(&a->logprobs, a->by->model, logits, id, a->request->top_logprobs);
+    return !a->logprobs.list.failed;
+}
+
+/* Logprobs of the prompt's tokens: position i foretells id i + 1. */
+static void note_read(void *arg, const struct bise_run *run) {
+    struct author *const a = arg;
+    const struct id_list *const ids = a->generator.ids;
+    const size_t vocab = a->by->info->vocab_size, first = a->generator.held - run->n;
+    if (!first && ids->ids[0] != a->by->info->bos_id)
+        logprobs_put(&a->logprobs, a->by->model, NULL, ids->ids[0], 0);
+    for (size_t i = 0; i < run->n && first + i + 1 < ids->n; i++)
+        logprobs_put(&a->logprobs, a->by->model, run->logits + i * vocab, ids->ids[first + i + 1],
+                     a->request->top_logprobs);
+}
+
+/* As many tokens as the request allows and a conversation has room for. */
+static int64_t most_tokens(const struct author *a, size_t n_prompt) {
+    const int64_t asked = a->request->max_tokens;
+    if (a->request->full == FULL_SINK || a->by->limit == SIZE_MAX)
+        return asked;
+    const int64_t room = (int64_t)(a->by->limit - n_prompt);
+    return asked < 0 || asked > room ? room : asked;
+}
+
+enum bise_status author_begin(struct author *a, const struct author_place *at, uint64_t seed,
+                              struct bise_error *err) {
+    static const enum calls_allowed allowed[] = {[TOOLS_NONE] = CALLS_NEVER,
+                                                 [TOOLS_AUTO] = CALLS_MAY,
+                                                 [TOOLS_REQUIRED] = CALLS_MUST,
+                                                 [TOOLS_NAMED] = CALLS_MUST};
+    const struct request *const r = a->request;
+    const bool has_mark = a->by->format == CHAT_V3 && a->by->tools.calls >= 0;
+    struct bise_sampler_params params = r->sampling;
+    struct bise_sampler *sampler = NULL;
     params.seed = seed;
-    stop_begin(&a->stop);
-    if (a->grammar.grammar)
-        bise_grammar_begin(a->grammar.grammar, a->strip_space);
-    return bise_sampler_open(&a->sampler, a->by->info->vocab_size, &params, err);
-}
-
-static void allow_ends(const struct author *a, uint8_t *allowed) {
-    for (size_t i = 0; i < a->by->n_end; i++)
-        allowed[a->by->end_ids[i]] = 1;
-}
-
-/* What may come: of calls or of the text their grammar's, and at the beginning the mark of calls
- * where there may or must be some. */
-static enum bise_status find_allowed(const struct author *a, uint8_t *allowed,
-                                     struct bise_error *err) {
-    struct bise_grammar *grammar = a->in_calls ? a->calls_grammar.grammar : a->grammar.grammar;
-    const int32_t mark = a->by->format == CHAT_V3 ? a->by->tools.calls : -1;
-    const enum tool_choice choice = a->request->tool_choice;
-    const uint32_t vocab = a->by->info->vocab_size;
-    enum bise_status status = BISE_OK;
-    if (choice >= TOOLS_REQUIRED && !a->has_begun) {
-        memset(allowed, 0, vocab);
-    } else if (grammar) {
-        status = bise_grammar_allowed(grammar, allowed, err);
-        if (!status && bise_grammar_may_end(grammar))
-            allow_ends(a, allowed);
-    } else {
-        memset(allowed, 1, vocab);
-    }
-    if (mark >= 0)
-        allowed[mark] = choice != TOOLS_NONE && !a->has_begun;
-    return status;
-}
-
-enum bise_status author_pick(struct author *a, const float *logits, const int32_t *ids, size_t n,
-                             uint8_t *allowed, int32_t *id, struct bise_error *err) {
-    const enum bise_status status = find_allowed(a, allowed, err);
+    const enum bise_status status =
+        bise_sampler_open(&sampler, a->by->info->vocab_size, &params, err);
     if (status)
         return status;
-    *id = bise_sample(a->sampler, logits, allowed, ids, n, n);
-    if (a->request->logprobs && !a->in_calls && *id != a->by->tools.calls &&
-        !prompter_is_end(a->by, *id))
-        logprobs_put(&a->logprobs, a->by->model, logits, *id, a->request->top_logprobs);
-    struct bise_grammar *grammar = a->in_calls ? a->calls_grammar.grammar : a->grammar.grammar;
-    if (!grammar || prompter_is_end(a->by, *id) ||
-        (a->by->format == CHAT_V3 && *id == a->by->tools.calls))
-        return BISE_OK;
-    return bise_grammar_accept(grammar, *id, err);
+    a->out = (struct text_out){.fd = -1,
+                               .strip_space = r->endpoint == ENDPOINT_CHAT && !r->goes_on,
+                               .stop = &a->stop,
+                               .hold = &a->text};
+    a->calls_out = (struct text_out){.fd = -1, .strip_space = true, .hold = &a->text};
+    a->marked = (struct generator_calls){.mark = a->by->tools.calls,
+                                         .allowed = allowed[r->tool_choice],
+                                         .grammar = a->calls_grammar.grammar,
+                                         .out = &a->calls_out};
+    a->generator = (struct generator){.engine = at->engine,
+                                      .seq = at->seq,
+                                      .model = a->by->model,
+                                      .sampler = sampler,
+                                      .grammar = a->grammar.grammar,
+                                      .calls = has_mark ? &a->marked : NULL,
+                                      .allowed = at->allowed,
+                                      .ids = at->ids,
+                                      .end_ids = a->by->end_ids,
+                                      .n_end = a->by->n_end,
+                                      .max_tokens = most_tokens(a, at->ids->n),
+                                      .on_id = note_id,
+                                      .on_read = note_read,
+                                      .read_logits = at->read_logits,
+                                      .arg = a,
+                                      .out = &a->out};
+    return generator_begin(&a->generator, at->held, err);
 }
 
-/* ---- text ---- */
-
-#define PORTION 512
-
-static void put_text(struct author *a, const char *bytes, size_t n) {
-    char out[UTF8_STREAM_ROOM(PORTION + STOP_MAX_BYTES)];
-    buffer_put(&a->text, out, utf8_stream_put(&a->utf8, bytes, n, out));
+size_t author_tokens(const struct author *a) {
+    return (size_t)a->generator.n_picked - (a->generator.finish == FINISH_END);
 }
 
-static void put_piece(struct author *a, const char *bytes, size_t n) {
-    char shown[PORTION + STOP_MAX_BYTES];
-    if (a->strip_space && n && bytes[0] == ' ') {
-        bytes++;
-        n--;
-    }
-    a->strip_space &= !n;
-    for (size_t at = 0; at < n; at += PORTION) {
-        const size_t some = n - at < PORTION ? n - at : PORTION;
-        if (a->stop.n)
-            put_text(a, shown, stop_put(&a->stop, bytes + at, some, shown));
-        else
-            put_text(a, bytes + at, some);
-    }
+enum ending author_ending(const struct author *a) {
+    const struct generator *const g = &a->generator;
+    if (g->finish == FINISH_END)
+        return g->in_calls ? ENDING_CALLS : ENDING_STOP;
+    return g->finish == FINISH_STOP ? ENDING_STOP : ENDING_LENGTH;
 }
 
-void author_end(struct author *a, enum ending ending) {
-    char held[STOP_MAX_BYTES], out[UTF8_STREAM_ROOM(STOP_MAX_BYTES)];
-    a->ending = ending;
-    if (a->in_calls)
-        return;
-    put_text(a, held, stop_end(&a->stop, held));
-    buffer_put(&a->text, out, utf8_stream_end(&a->utf8, out));
-}
-
-bool author_take(struct author *a, int32_t id) {
-    size_t n;
-    const bool begins = !a->has_begun;
-    a->has_begun = true;
-    if (prompter_is_end(a->by, id)) {
-        author_end(a, a->in_calls ? ENDING_CALLS : ENDING_STOP);
-        return !a->text.failed;
-    }
-    a->n_tokens++;
-    const char *piece = bise_token_piece(a->by->model, id, &n);
-    if (begins && a->by->format == CHAT_V3 && id == a->by->tools.calls) {
-        a->in_calls = true;
-        bise_grammar_begin(a->calls_grammar.grammar, true);
-    } else if (a->in_calls) {
-        calls_put(&a->calls, piece ? piece : "", piece ? n : 0);
-    } else if (piece) {
-        put_piece(a, piece, n);
-    }
-    if (a->stop.hit)
-        author_end(a, ENDING_STOP);
-    else if (a->max_tokens >= 0 && (int64_t)a->n_tokens >= a->max_tokens)
-        author_end(a, ENDING_LENGTH);
-    return !a->text.failed && !a->calls.text.failed && !a->logprobs.list.failed;
+bool author_failed(const struct author *a) {
+    return a->text.failed || a->calls.text.failed || a->logprobs.list.failed;
 }

@@ -57,7 +57,6 @@ void call_drop(struct call *c) {
     if (!c || atomic_fetch_sub(&c->references, 1) != 1)
         return;
     for (uint32_t i = 0; i < c->n_choices; i++) {
-        free(c->choices[i].ids);
         buffer_free(&c->choices[i].text);
         buffer_free(&c->choices[i].calls);
         free(c->choices[i].history.text);

@@ -31,10 +31,7 @@ struct choice {
     uint32_t index;
     uint64_t seed;
     struct author author;
-    int32_t *ids; /* [n_ids]: the prompt's, then the answer's */
-    size_t n_ids, cap_ids, n_prompt;
     size_t n_cached; /* of the prompt, found in a sequence */
-    size_t n_scored; /* of the prompt, for echo's logprobs */
     bool announced;  /* the stream has its first chunk */
     bool has_ended, judged;
     size_t n_calls;            /* told so far */

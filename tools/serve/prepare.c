@@ -43,20 +43,12 @@ static bool open_choices(struct server *s, struct call *c, struct fault *f) {
     c->choices = calloc(r->n, sizeof *c->choices);
     for (uint32_t i = 0; i < r->n && c->choices; i++) {
         struct choice *ch = &c->choices[i];
-        *ch = (struct choice){.call = c, .index = i, .seed = seed + i, .n_prompt = c->prompt.n};
+        *ch = (struct choice){.call = c, .index = i, .seed = seed + i};
         c->n_choices = i + 1;
         if (!author_open(&ch->author, &s->prompter, &s->grammars, r, f))
             return false;
-        ch->cap_ids = ch->n_prompt + 64;
-        ch->ids = malloc(ch->cap_ids * sizeof *ch->ids);
-        if (!ch->ids)
-            break;
-        memcpy(ch->ids, c->prompt.ids, ch->n_prompt * sizeof *ch->ids);
-        ch->n_ids = ch->n_prompt;
     }
-    if (c->choices && c->choices[r->n - 1].ids)
-        return true;
-    return fault_set(f, 503, NULL, NULL, "no memory for the answer");
+    return c->choices || fault_set(f, 503, NULL, NULL, "no memory for the answer");
 }
 
 static void log_unknown(struct server *s, const struct request *r) {

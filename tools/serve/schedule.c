@@ -29,7 +29,7 @@ struct event {
 /* All of the call's choices have ended. */
 static void finish_call(struct schedule *s, struct call *c) {
     for (uint32_t i = 0; i < c->n_choices; i++)
-        c->n_answer += c->choices[i].author.n_tokens;
+        c->n_answer += author_tokens(&c->choices[i].author);
     c->n_prompt = c->prompt.n;
     c->n_cached = c->choices[0].n_cached;
     if (!atomic_load(&c->is_gone))
@@ -182,7 +182,7 @@ static void drop_gone(struct schedule *s) {
 static bool is_being_read(const struct schedule *s, const struct choice *ch) {
     for (uint32_t i = 0; i < s->server->n_lanes; i++) {
         const struct sequence *q = &s->seqs[i];
-        if (q->choice && q->choice->call == ch->call && q->n_held + 1 < ch->n_prompt)
+        if (q->choice && q->choice->call == ch->call && q->n_held + 1 < ch->call->prompt.n)
             return true;
     }
     return false;
@@ -201,25 +201,20 @@ static struct choice **next_waiting(struct schedule *s) {
 /* The sequence holds as much of the prompt as can be had. */
 static size_t bring_beginning(struct schedule *s, const struct choice *ch, struct placement p) {
     struct bise_engine *engine = s->server->engine;
-    struct sequence *to = &s->seqs[p.to];
+    const struct prompt *prompt = &ch->call->prompt;
     if (choice_wants_echo(ch) || !ch->call->request.use_cache)
         p.common = 0; /* of echo every position's logits are wanted */
     while (p.common > 0) {
         if (p.from == p.to) {
-            if (bise_seq_truncate(engine, p.to, p.common, NULL) == BISE_OK) {
-                to->n_held = p.common;
+            if (bise_seq_truncate(engine, p.to, p.common, NULL) == BISE_OK)
                 return p.common;
-            }
         } else if (bise_seq_copy(engine, p.to, p.from, p.common, NULL) == BISE_OK) {
-            to->n_held = 0;
-            if (sequence_hold(to, s->seqs[p.from].held, p.common))
-                return p.common;
+            return p.common;
         }
-        sequences_next_source(s->seqs, s->server->n_lanes, ch->ids, ch->n_prompt, ch->call->key,
+        sequences_next_source(s->seqs, s->server->n_lanes, prompt->ids, prompt->n, ch->call->key,
                               &p);
     }
     bise_seq_reset(engine, p.to);
-    to->n_held = 0;
     return 0;
 }
 
@@ -235,6 +230,29 @@ static void set_stable(struct sequence *q, const struct prompt *p) {
         memcpy(q->stable, ids, n * sizeof *ids);
 }
 
+/* The choice's author begins to read and write at its place. */
+static enum bise_status begin(struct schedule *s, struct choice *ch, uint32_t lane,
+                              struct bise_error *err) {
+    const struct server *server = s->server;
+    const struct prompt *prompt = &ch->call->prompt;
+    struct sequence *q = &s->seqs[lane];
+    const size_t room = SCHEDULE_ECHO_CHUNK * sizeof *s->echo_logits * server->info->vocab_size;
+    if (choice_wants_echo(ch) && !s->echo_logits)
+        s->echo_logits = malloc(room);
+    const struct author_place at = {.engine = server->engine,
+                                    .seq = lane,
+                                    .ids = &q->ids,
+                                    .held = ch->n_cached,
+                                    .read_logits = choice_wants_echo(ch) ? s->echo_logits : NULL,
+                                    .allowed = s->allowed};
+    if ((choice_wants_echo(ch) && !s->echo_logits) ||
+        !sequence_set(q, prompt->ids, prompt->n, ch->n_cached))
+        return bise_fail(err, BISE_ERR_MEMORY, "no memory for the prompt");
+    if (ch->call->request.echo)
+        answer_echo(ch);
+    return author_begin(&ch->author, &at, ch->seed, err);
+}
+
 static void place(struct schedule *s, struct choice *ch, struct placement p) {
     struct sequence *q = &s->seqs[p.to];
     struct call *c = ch->call;
@@ -244,26 +262,30 @@ static void place(struct schedule *s, struct choice *ch, struct placement p) {
     q->choice = ch;
     q->key = c->key;
     q->used = ++s->clock;
-    q->n_prompt = ch->n_prompt;
+    q->n_prompt = c->prompt.n;
     set_stable(q, &c->prompt);
     s->served[c->key] = s->clock;
     atomic_fetch_add(&m->busy, 1);
-    atomic_fetch_add(&m->prompt_tokens, ch->n_prompt);
+    atomic_fetch_add(&m->prompt_tokens, c->prompt.n);
     atomic_fetch_add(&m->cached_tokens, ch->n_cached);
     if (!(c->started > 0)) {
         c->started = seconds_now();
-        atomic_store(&c->n_to_read, ch->n_prompt - ch->n_cached);
+        atomic_store(&c->n_to_read, c->prompt.n - ch->n_cached);
     }
-    const enum bise_status status = author_begin(&ch->author, ch->seed, &err);
-    if (status)
+    const enum bise_status status = begin(s, ch, p.to, &err);
+    if (status) {
+        ch->author.generator.finish = FINISH_ERROR;
         schedule_fail(s, c, status, &err);
+    }
 }
 
 static void place_waiting(struct schedule *s) {
     struct placement p;
     for (struct choice **at; (at = next_waiting(s)) != NULL;) {
         struct choice *ch = *at;
-        if (!sequences_place(s->seqs, s->server->n_lanes, ch->ids, ch->n_prompt, ch->call->key, &p))
+        const struct prompt *prompt = &ch->call->prompt;
+        if (!sequences_place(s->seqs, s->server->n_lanes, prompt->ids, prompt->n, ch->call->key,
+                             &p))
             return;
         *at = ch->next;
         atomic_fetch_sub(&s->server->metrics.queued, 1);
@@ -393,7 +415,7 @@ void schedule_close(struct server *server) {
     pthread_join(s->thread, NULL);
     for (uint32_t i = 0; i < server->n_lanes; i++) {
         sequence_forget(&s->seqs[i]);
-        free(s->seqs[i].held);
+        free(s->seqs[i].ids.ids);
     }
     free(s->seqs);
     free(s->runs);

@@ -23,12 +23,11 @@ struct schedule {
     struct choice *waiting;           /* in the order of their arrival */
     uint64_t served[ACCESS_MAX_KEYS]; /* when a key was given a sequence last */
     uint64_t clock;
-    uint8_t *allowed;             /* [vocab_size] */
-    float *echo_logits;           /* [ECHO_CHUNK][vocab_size]; NULL until it is wanted */
-    double column_seconds;        /* of a prompt's token in a step; 0: not known */
-    struct speculation drafts;    /* of an answer that is written alone */
-    const struct choice *drafted; /* whose they are */
-    bool no_draft;                /* the last one failed: the next step is without */
+    uint8_t *allowed;          /* [vocab_size] */
+    float *echo_logits;        /* [ECHO_CHUNK][vocab_size]; NULL until it is wanted */
+    double column_seconds;     /* of a prompt's token in a step; 0: not known */
+    struct speculation drafts; /* of an answer that is written alone */
+    struct choice *drafted;    /* whose they are */
 };
 
 /* Of the prompt every position's logits are wanted. */

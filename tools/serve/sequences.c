@@ -1,6 +1,5 @@
 #include "tools/serve/sequences.h"
 
-#include "src/base/array.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +15,7 @@ size_t common_ids(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b) {
 static size_t usable(const struct sequence *q, const int32_t *ids, size_t n, uint32_t key) {
     if (!q->n_held || q->key != key)
         return 0;
-    return common_ids(q->held, q->n_held, ids, n - 1);
+    return common_ids(q->ids.ids, q->n_held, ids, n - 1);
 }
 
 /* Whether the prompt goes on with the sequence's conversation, or asks the same again. */
@@ -25,7 +24,7 @@ static bool goes_on_with(const struct sequence *q, const int32_t *ids, size_t n,
         return false;
     if (q->n_stable && n >= q->n_stable && memcmp(ids, q->stable, q->n_stable * sizeof *ids) == 0)
         return true;
-    return common_ids(q->held, q->n_held, ids, n) >= q->n_prompt;
+    return common_ids(q->ids.ids, q->n_held, ids, n) >= q->n_prompt;
 }
 
 bool sequences_place(const struct sequence *s, uint32_t n_seqs, const int32_t *ids, size_t n,
@@ -68,13 +67,13 @@ bool sequences_next_source(const struct sequence *s, uint32_t n_seqs, const int3
     return p->common > 0;
 }
 
-bool sequence_hold(struct sequence *q, const int32_t *ids, size_t n) {
-    void *const grown = array_grow(q->held, &q->cap_held, q->n_held + n, sizeof *q->held);
-    if (!grown)
+bool sequence_set(struct sequence *q, const int32_t *ids, size_t n, size_t n_held) {
+    q->n_held = 0;
+    if (!id_list_reserve(&q->ids, n))
         return false;
-    q->held = grown;
-    memcpy(q->held + q->n_held, ids, n * sizeof *ids);
-    q->n_held += n;
+    memcpy(q->ids.ids, ids, n * sizeof *ids);
+    q->ids.n = n;
+    q->n_held = n_held;
     return true;
 }
 

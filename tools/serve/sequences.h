@@ -6,8 +6,8 @@
 
 struct sequence {
     struct choice *choice; /* NULL: free */
-    int32_t *held;         /* [n_held] ids in the cache */
-    size_t n_held, cap_held;
+    struct id_list ids; /* in the cache are the first n_held; its choice's generator adds to them */
+    size_t n_held;
     uint32_t key;    /* whose it is */
     uint64_t used;   /* when it was given to a choice last; 0: never */
     size_t n_prompt; /* of these the last prompt's */
@@ -30,8 +30,9 @@ bool sequences_place(const struct sequence *s, uint32_t n_seqs, const int32_t *i
 /* The next best source for the same place, with less in common than p->common; false: none. */
 bool sequences_next_source(const struct sequence *s, uint32_t n_seqs, const int32_t *ids, size_t n,
                            uint32_t key, struct placement *p);
-/* Ids come behind those that are held. False without memory. */
-bool sequence_hold(struct sequence *q, const int32_t *ids, size_t n);
+/* Its ids are these, of which it holds the first n_held. False without memory:
+ * it counts as holding none. */
+bool sequence_set(struct sequence *q, const int32_t *ids, size_t n, size_t n_held);
 void sequence_forget(struct sequence *q);
 size_t common_ids(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b);
 

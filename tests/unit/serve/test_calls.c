@@ -88,7 +88,7 @@ static void hold(struct sequence *q, const char *text, size_t n_prompt, size_t n
     int32_t ids[64];
     for (size_t i = 0; text[i]; i++)
         ids[i] = text[i];
-    cr_assert(sequence_hold(q, ids, strlen(text)));
+    cr_assert(sequence_set(q, ids, strlen(text), strlen(text)));
     q->n_prompt = n_prompt;
     q->used = used;
     q->stable = malloc(64 * sizeof *ids);
@@ -125,6 +125,6 @@ Test(sequences, where_a_prompt_goes) {
     cr_assert(p.to == 0 && p.from == 0 && p.common == 6);
     for (int i = 0; i < 3; i++) {
         sequence_forget(&s[i]);
-        free(s[i].held);
+        free(s[i].ids.ids);
     }
 }
