@@ -54,9 +54,10 @@ BENCH    := $(BUILD)/membw $(BUILD)/peak $(BUILD)/load $(BUILD)/verify $(BUILD)/
             $(BUILD)/regions $(BUILD)/window $(BUILD)/stop
 LIMIT_OBJ := $(BUILD)/bench/limits/bandwidth.o $(BUILD)/bench/limits/peak_rate.o \
              $(ISAS:%=$(BUILD)/bench/limits/peak_%.o)
+SLOT_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard bench/slots/*.c))
 LIB_OBJ   := $(LIB_SRC:%.c=$(BUILD)/%.o)
 QUANT_OBJ := $(QUANT_SRC:%.c=$(BUILD)/%.o)
-TOOL_OBJ  := $(TOOL_SRC:%.c=$(BUILD)/%.o) $(LIMIT_OBJ)
+TOOL_OBJ  := $(TOOL_SRC:%.c=$(BUILD)/%.o) $(SLOT_OBJ) $(LIMIT_OBJ)
 COMPILE   = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(if $(WERROR),-Werror) -MMD -MP
 LINK      = $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)
 

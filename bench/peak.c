@@ -1,6 +1,7 @@
 /*
  * peak: multiplications a second of each instruction set this CPU has, from registers: the limits
- * of prefill (6-bit dot products, or 8-bit for i8 files) and of attention's values (fma).
+ * of prefill (6-bit dot products, or 8-bit for i8 files) and of attention's values (fma); and what the
+ * first level's cache gives.
  *
  * usage: peak [MAX_THREADS]        default all CPUs
  */
@@ -18,7 +19,8 @@ int main(int argc, char **argv) {
     }
     struct cpu_features cpu;
     cpu_detect(&cpu);
-    printf("| isa | threads | 6-bit GMAC/s | 8-bit GMAC/s | fma GMAC/s |\n|---|---|---|---|---|\n");
+    printf("| isa | threads | 6-bit GMAC/s | 8-bit GMAC/s | fma GMAC/s | cache GB/s |\n"
+           "|---|---|---|---|---|---|\n");
     for (int isa = ISA_SCALAR + 1; isa < ISA_COUNT; isa++) {
         for (int t = 1; cpu.isa[isa] && t <= max_threads; t++) {
             struct pool *pool = NULL;

@@ -39,7 +39,7 @@ $(BUILD)/tests/pty/%: $(BUILD)/tests/pty/%.o $(BUILD)/tests/pty/pty.o $(LIBS)
 # tests/checkkernels/*.c: one program.
 CHECK_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/checkkernels/*.c))
 CHECK_BIN := $(if $(CHECK_OBJ),$(BUILD)/checkkernels)
-$(BUILD)/checkkernels: $(CHECK_OBJ) $(LIMIT_OBJ) $(LIBS)
+$(BUILD)/checkkernels: $(CHECK_OBJ) $(LIBS)
 	$(SAY) LINK $@
 	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 

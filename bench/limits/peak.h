@@ -10,6 +10,7 @@ enum peak_op {
     PEAK_DOT6 = 0, /* 6-bit values times int8 activations: i4 */
     PEAK_DOT8,     /* 8-bit values times int8 ones: i8, scores of an int8 cache */
     PEAK_FMA,      /* floats */
+    PEAK_READ,     /* vectors read from the first level's cache: GB/s in place of GMAC/s */
     PEAK_OPS
 };
 

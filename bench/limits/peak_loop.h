@@ -28,7 +28,23 @@ TILE_HELPER double loop(enum peak_op op, size_t iterations, const size_t n) {
     return step_macs(op) * (double)n * (double)iterations;
 }
 
+/* Registers filled from 24 of them in the first level's cache: bytes in place of multiplications. */
+TILE_HELPER double loop_read(size_t iterations, const size_t n) {
+    static vec memory[24];
+    for (size_t it = 0; it < iterations; it++) {
+        __asm__ volatile("" : : "r"(memory) : "memory"); /* what lies there may be another */
+        UNROLL
+        for (size_t i = 0; i < n; i++) {
+            vec v = memory[i];
+            opaque(&v);
+        }
+    }
+    return (double)(sizeof(vec) * n * iterations);
+}
+
 TILE_HELPER double loops(const enum peak_op op, size_t n_sums, size_t iterations) {
+    if (op == PEAK_READ)
+        return n_sums == 24 ? loop_read(iterations, 24) : 0.0;
     switch (n_sums) {
     case 4:
         return loop(op, iterations, 4);
@@ -52,6 +68,8 @@ TILE_HELPER double loops_of(enum peak_op op, size_t n_sums, size_t iterations) {
         return loops(PEAK_DOT6, n_sums, iterations);
     if (op == PEAK_DOT8)
         return loops(PEAK_DOT8, n_sums, iterations);
+    if (op == PEAK_READ)
+        return loops(PEAK_READ, n_sums, iterations);
     return loops(PEAK_FMA, n_sums, iterations);
 }
 

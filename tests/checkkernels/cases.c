@@ -1,7 +1,6 @@
 /* Buffers beside guard pages, comparison, generators. */
 #include "tests/checkkernels/checkkernels.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -81,7 +80,8 @@ void case_begin(struct run *r, const char *shape, ...) {
     r->n_cases++;
 }
 
-void *case_alloc(struct run *r, size_t bytes) {
+static void *guarded(struct inputs *in, size_t bytes) {
+    struct run *const r = (struct run *)in;
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     const size_t inner = (bytes + page - 1) / page * page + (bytes == 0 ? page : 0);
     struct buffer *b = &r->buffers[r->n_buffers];
@@ -100,11 +100,16 @@ void *case_alloc(struct run *r, size_t bytes) {
     return b->data;
 }
 
+void *case_alloc(struct run *r, size_t bytes) {
+    return guarded(&r->in, bytes);
+}
+
 void *case_copy(struct run *r, const void *src, size_t bytes) {
     return memcpy(case_alloc(r, bytes), src, bytes);
 }
 
-void case_seal(struct run *r, const void *p) {
+static void seal(struct inputs *in, const void *p) {
+    const struct run *const r = (const struct run *)in;
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     for (size_t i = 0; i < r->n_buffers; i++) {
         const struct buffer *b = &r->buffers[i];
@@ -113,6 +118,14 @@ void case_seal(struct run *r, const void *p) {
             exit(1);
         }
     }
+}
+
+void case_seal(struct run *r, const void *p) {
+    seal(&r->in, p);
+}
+
+void case_inputs(struct run *r, uint64_t state) {
+    r->in = (struct inputs){.slot = r->check->slot, .state = state, .alloc = guarded, .seal = seal};
 }
 
 static bool poisoned(const uint8_t *p, const uint8_t *end) {
@@ -132,69 +145,4 @@ void case_end(struct run *r) {
         munmap(b->map, b->map_bytes);
     }
     r->n_buffers = 0;
-}
-
-/* ---- inputs ------------------------------------------------------------------------------ */
-
-/* splitmix64 (Steele, Lea and Flood, 2014). */
-uint64_t random_u64(struct run *r) {
-    uint64_t z = r->state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-size_t random_size(struct run *r, size_t lo, size_t hi) {
-    return lo + random_u64(r) % (hi - lo + 1);
-}
-
-float random_unit(struct run *r) {
-    return (float)((int64_t)random_u64(r) >> 40) * 0x1p-23f;
-}
-
-static float one_float(struct run *r, enum floats kind) {
-    const float u = random_unit(r), sign = u < 0.0f ? -1.0f : 1.0f;
-    const uint64_t choice = random_u64(r);
-    switch (kind) {
-    case FLOATS_SPREAD:
-        if (choice % 16 == 0)
-            return 0.0f;
-        return u * powf(10.0f, (float)(choice % 11) - 6.0f);
-    case FLOATS_EQUAL:
-        return sign;
-    case FLOATS_TIES:
-        return choice % 32 == 0 ? 127.0f : sign * ((float)(choice % 127) + 0.5f);
-    case FLOATS_ZERO:
-        return sign * 0.0f;
-    case FLOATS_DENORMAL:
-        return u * 0x1p-126f;
-    case FLOATS_TINY:
-        return u * 2e-30f;
-    case FLOATS_HUGE:
-        return choice % 8 == 0 ? sign * FLT_MAX : u * FLT_MAX;
-    default:
-        return u;
-    }
-}
-
-void fill_floats(struct run *r, float *x, size_t n, enum floats kind) {
-    for (size_t i = 0; i < n; i++)
-        x[i] = one_float(r, kind);
-}
-
-void fill_codes(struct run *r, int8_t *q, size_t n, int limit, enum codes kind) {
-    static const int8_t blocks[4] = {127, -127, -128, 127};
-    for (size_t i = 0; i < n; i++) {
-        const uint64_t u = random_u64(r);
-        int code = 0;
-        if (kind == CODES_BLOCKS)
-            code = blocks[i / 16 % 4];
-        else if (kind == CODES_RANDOM)
-            code = (int)(u % (2u * (unsigned)limit + 1)) - limit;
-        else if (kind == CODES_MAX || (kind == CODES_EXTREMES && u % 2 != 0))
-            code = limit;
-        else if (kind != CODES_ZERO)
-            code = -limit;
-        q[i] = (int8_t)code;
-    }
 }

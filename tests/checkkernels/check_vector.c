@@ -12,7 +12,6 @@ static const size_t lengths[] = {1, 2, 7, 8, 15, 16, 17, 31, 33, 64, 100, 1023, 
 
 /* ---- quantization ------------------------------------------------------------------------ */
 
-/* The three slots as one: sum is NULL for the slot of one block. */
 /* q128 leaves PACK_K bytes out behind every PACK_K codes. */
 static size_t codes_bytes(size_t block, size_t n) {
     return block == 128 ? 2 * n - PACK_K : n;
@@ -26,20 +25,11 @@ static size_t sum_count(size_t block, size_t n) {
     return block == 0 ? 1 : n / BLOCK_K;
 }
 
-static bool quantize(const struct kernels *k, size_t block, int8_t *q, float *d, int32_t *sum,
-                     const float *x, size_t n) {
-    if (block == 32)
-        return k->quantize_q32(q, d, sum, x, n);
-    if (block == 128)
-        return k->quantize_q128(q, 2 * PACK_K, d, sum, x, n);
-    return k->quantize_block(q, d, x, n);
-}
-
 /* block 0: the slot that takes one block of any length. */
 static void compare_quantize_case(struct run *r, size_t block, size_t n, enum floats kind) {
     static float x[MAX_N];
     const size_t n_blocks = block == 0 ? 1 : n / block;
-    fill_floats(r, x, n, kind);
+    fill_floats(&r->in, x, n, kind);
     case_begin(r, "n %zu, inputs of kind %d", n, (int)kind);
     const float *in = case_copy(r, x, n * 4);
     case_seal(r, in);
@@ -47,8 +37,8 @@ static void compare_quantize_case(struct run *r, size_t block, size_t n, enum fl
     int8_t *q = case_alloc(r, bytes), *want_q = case_alloc(r, bytes);
     float *d = case_alloc(r, n_blocks * 4), *want_d = case_alloc(r, n_blocks * 4);
     int32_t *sum = case_alloc(r, n_sums * 4), *want_sum = case_alloc(r, n_sums * 4);
-    const bool ok = quantize(r->ref, block, want_q, want_d, want_sum, in, n);
-    case_true(r, quantize(r->k, block, q, d, sum, in, n) == ok, "another status");
+    const bool ok = vector_quantize(r->ref, block, want_q, want_d, want_sum, in, n);
+    case_true(r, vector_quantize(r->k, block, q, d, sum, in, n) == ok, "another status");
     if (ok) {
         case_same_i8(r, "q", q, want_q, bytes);
         case_same_f32(r, "d", d, want_d, n_blocks);
@@ -61,15 +51,15 @@ static void compare_quantize_case(struct run *r, size_t block, size_t n, enum fl
 static void compare_quantize_nonfinite(struct run *r, size_t block, size_t n) {
     static const float bad[] = {INFINITY, -INFINITY, NAN, -NAN};
     static float x[MAX_N];
-    fill_floats(r, x, n, FLOATS_SPREAD);
-    for (size_t i = 0; i < n; i += random_size(r, 1, 13)) {
+    fill_floats(&r->in, x, n, FLOATS_SPREAD);
+    for (size_t i = 0; i < n; i += random_size(&r->in, 1, 13)) {
         case_begin(r, "n %zu, not finite at %zu", n, i);
         float *in = case_copy(r, x, n * 4);
         in[i] = bad[i % 4];
         int8_t *q = case_alloc(r, codes_bytes(block, n));
         float *d = case_alloc(r, n * 4);
         int32_t *sum = case_alloc(r, n * 4);
-        case_true(r, !quantize(r->k, block, q, d, sum, in, n), "not found");
+        case_true(r, !vector_quantize(r->k, block, q, d, sum, in, n), "not found");
         case_end(r);
     }
 }
@@ -91,8 +81,8 @@ static void oracle_quantize(struct run *r, size_t block) {
     const size_t n = 1024, len = block == 0 ? n : block;
     for (int kind = 0; kind < FLOATS_COUNT; kind++) {
         case_begin(r, "n %zu, inputs of kind %d", n, kind);
-        fill_floats(r, x, n, (enum floats)kind);
-        case_true(r, quantize(r->k, block, q, d, sum, x, n), "refused");
+        fill_floats(&r->in, x, n, (enum floats)kind);
+        case_true(r, vector_quantize(r->k, block, q, d, sum, x, n), "refused");
         for (size_t b = 0; b < n / len; b++) {
             double max = 0.0;
             int32_t s = 0, top = 0, want_sum = 0;
@@ -142,11 +132,11 @@ static void compare_rmsnorm(struct run *r) {
     for (size_t l = 0; l < N_LENGTHS; l++) {
         for (int kind = 0; kind <= FLOATS_COUNT; kind++) {
             const size_t n = lengths[l];
-            const bool nonfinite = kind == FLOATS_COUNT, in_place = random_u64(r) & 1;
-            fill_floats(r, x, n, nonfinite ? FLOATS_UNIT : (enum floats)kind);
-            fill_floats(r, w, n, FLOATS_UNIT);
+            const bool nonfinite = kind == FLOATS_COUNT, in_place = random_u64(&r->in) & 1;
+            fill_floats(&r->in, x, n, nonfinite ? FLOATS_UNIT : (enum floats)kind);
+            fill_floats(&r->in, w, n, FLOATS_UNIT);
             if (nonfinite)
-                x[random_size(r, 0, n - 1)] = random_u64(r) & 1 ? NAN : -INFINITY;
+                x[random_size(&r->in, 0, n - 1)] = random_u64(&r->in) & 1 ? NAN : -INFINITY;
             case_begin(r, "n %zu, inputs of kind %d%s", n, kind, in_place ? ", in place" : "");
             float *in = case_copy(r, x, n * 4), *weight = case_copy(r, w, n * 4);
             float *want = case_alloc(r, n * 4), *y = in_place ? in : case_alloc(r, n * 4);
@@ -167,8 +157,8 @@ static void oracle_rmsnorm(struct run *r) {
     for (size_t l = 0; l < N_LENGTHS; l++) {
         const size_t n = lengths[l];
         case_begin(r, "n %zu", n);
-        fill_floats(r, x, n, FLOATS_SPREAD);
-        fill_floats(r, w, n, FLOATS_UNIT);
+        fill_floats(&r->in, x, n, FLOATS_SPREAD);
+        fill_floats(&r->in, w, n, FLOATS_UNIT);
         case_true(r, r->k->rmsnorm(y, x, w, n, 1e-5f), "refused");
         double s = 0.0;
         for (size_t i = 0; i < n; i++)
@@ -187,8 +177,8 @@ static void oracle_rmsnorm(struct run *r) {
 static void rope_case(struct run *r, size_t n_heads, size_t dim, enum floats kind) {
     static float x[MAX_N], cs[1024];
     const size_t n = n_heads * dim;
-    fill_floats(r, x, n, kind);
-    fill_floats(r, cs, dim, FLOATS_UNIT);
+    fill_floats(&r->in, x, n, kind);
+    fill_floats(&r->in, cs, dim, FLOATS_UNIT);
     case_begin(r, "%zu heads of %zu, inputs of kind %d", n_heads, dim, (int)kind);
     float *found = case_copy(r, x, n * 4), *want = case_copy(r, x, n * 4);
     float *table = case_copy(r, cs, dim * 4);
@@ -209,7 +199,7 @@ static void rope_case(struct run *r, size_t n_heads, size_t dim, enum floats kin
 static void compare_rope(struct run *r) {
     static const size_t dims[] = {2, 6, 16, 30, 64, 80, 96, 128, 256};
     for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
-        rope_case(r, random_size(r, 1, 9), dims[i], FLOATS_UNIT);
+        rope_case(r, random_size(&r->in, 1, 9), dims[i], FLOATS_UNIT);
         rope_case(r, 1, dims[i], FLOATS_SPREAD);
         rope_case(r, 2, dims[i], FLOATS_DENORMAL);
         rope_case(r, 3, dims[i], FLOATS_HUGE);
@@ -217,18 +207,6 @@ static void compare_rope(struct run *r) {
 }
 
 /* ---- SwiGLU and sums --------------------------------------------------------------------- */
-
-/* The slots that map elements to elements as one: y from y, x and a. */
-static void map(const struct kernels *k, size_t slot, float *y, const float *x, float a, size_t n) {
-    if (slot == offsetof(struct kernels, swiglu))
-        k->swiglu(y, y, x, n);
-    else if (slot == offsetof(struct kernels, add))
-        k->add(y, x, n);
-    else if (slot == offsetof(struct kernels, madd))
-        k->madd(y, x, a, n);
-    else
-        k->scale(y, a, n);
-}
 
 static double map_exact(size_t slot, double y, double x, double a) {
     if (slot == offsetof(struct kernels, swiglu))
@@ -243,15 +221,15 @@ static void compare_map(struct run *r) {
     for (size_t l = 0; l < N_LENGTHS; l++) {
         for (int kind = 0; kind < FLOATS_COUNT; kind++) {
             const size_t n = lengths[l];
-            const float a = random_unit(r);
-            fill_floats(r, x, n, (enum floats)kind);
-            fill_floats(r, y, n, (enum floats)kind);
+            const float a = random_unit(&r->in);
+            fill_floats(&r->in, x, n, (enum floats)kind);
+            fill_floats(&r->in, y, n, (enum floats)kind);
             case_begin(r, "n %zu, inputs of kind %d", n, kind);
             float *in = case_copy(r, x, n * 4);
             float *found = case_copy(r, y, n * 4), *want = case_copy(r, y, n * 4);
             case_seal(r, in);
-            map(r->ref, r->check->slot, want, in, a, n);
-            map(r->k, r->check->slot, found, in, a, n);
+            vector_map(r->ref, r->check->slot, want, in, a, n);
+            vector_map(r->k, r->check->slot, found, in, a, n);
             case_same_f32(r, "y", found, want, n);
             case_end(r);
         }
@@ -263,8 +241,8 @@ static void compare_swiglu(struct run *r) {
     static float g[4001], u[4001];
     compare_map(r);
     for (size_t i = 0; i < 4001; i++) {
-        g[i] = ((float)i - 2000.0f) * 0.06f + random_unit(r) * 0.03f;
-        u[i] = random_unit(r);
+        g[i] = ((float)i - 2000.0f) * 0.06f + random_unit(&r->in) * 0.03f;
+        u[i] = random_unit(&r->in);
     }
     case_begin(r, "gate from -120 to 120");
     float *gate = case_copy(r, g, sizeof g), *up = case_copy(r, u, sizeof u);
@@ -281,12 +259,12 @@ static void oracle_map(struct run *r) {
     static float x[MAX_N], y[MAX_N], found[MAX_N];
     const size_t n = 4096, slot = r->check->slot;
     for (int kind = FLOATS_UNIT; kind <= FLOATS_SPREAD; kind++) {
-        const float a = random_unit(r);
+        const float a = random_unit(&r->in);
         case_begin(r, "n %zu, inputs of kind %d", n, kind);
-        fill_floats(r, x, n, (enum floats)kind);
-        fill_floats(r, y, n, (enum floats)kind);
+        fill_floats(&r->in, x, n, (enum floats)kind);
+        fill_floats(&r->in, y, n, (enum floats)kind);
         memcpy(found, y, sizeof y);
-        map(r->k, slot, found, x, a, n);
+        vector_map(r->k, slot, found, x, a, n);
         for (size_t i = 0; i < n; i++) {
             const double want = map_exact(slot, (double)y[i], (double)x[i], (double)a);
             /* SwiGLU's exp is infinite, and its result 0, for gates below -88.7 */
@@ -298,76 +276,17 @@ static void oracle_map(struct run *r) {
     }
 }
 
-/* ---- bench ------------------------------------------------------------------------------- */
-
-struct vectors {
-    const struct run *r;
-    float *x, *y, *w;
-    int8_t *q;
-    float *d;
-    int32_t *sum;
-    size_t n;
-};
-
-static void bench_call(void *arg) {
-    const struct vectors *v = arg;
-    const struct kernels *k = v->r->k;
-    const size_t slot = v->r->check->slot;
-    if (slot == offsetof(struct kernels, quantize_q32))
-        k->quantize_q32(v->q, v->d, v->sum, v->x, v->n);
-    else if (slot == offsetof(struct kernels, quantize_q128))
-        k->quantize_q128(v->q, 2 * PACK_K, v->d, v->sum, v->x, v->n);
-    else if (slot == offsetof(struct kernels, quantize_block))
-        k->quantize_block(v->q, v->d, v->x, v->n);
-    else if (slot == offsetof(struct kernels, rmsnorm))
-        k->rmsnorm(v->y, v->x, v->w, v->n, 1e-5f);
-    else if (slot == offsetof(struct kernels, rope))
-        k->rope(v->y, v->n / 128, 128, v->w);
-    else if (slot == offsetof(struct kernels, swiglu))
-        k->swiglu(v->y, v->x, v->w, v->n);
-    else
-        map(k, slot, v->y, v->x, 1.0f, v->n);
-}
-
-static void bench_vector(struct run *r, size_t n, double bytes_each) {
-    char shape[32];
-    struct vectors v = {.r = r, .n = n};
-    case_begin(r, "n %zu", n);
-    v.x = case_alloc(r, n * 4);
-    v.y = case_alloc(r, n * 4);
-    v.w = case_alloc(r, n * 4);
-    v.q = case_alloc(r, 2 * n);
-    v.d = case_alloc(r, n * 4);
-    v.sum = case_alloc(r, n * 4);
-    fill_floats(r, v.x, n, FLOATS_UNIT);
-    fill_floats(r, v.w, n, FLOATS_UNIT);
-    fill_floats(r, v.y, n, FLOATS_ZERO);
-    (void)snprintf(shape, sizeof shape, "%zu", n);
-    bench_time(r, shape, bytes_each * (double)n, 0.0, PEAK_FMA, bench_call, &v);
-    case_end(r);
-}
-
-static void bench_4096(struct run *r) {
-    bench_vector(r, 4096, 4.0);
-}
-static void bench_14336(struct run *r) {
-    bench_vector(r, 14336, 4.0);
-}
-static void bench_128(struct run *r) {
-    bench_vector(r, 128, 4.0);
-}
-
 #define SLOT(s) .name = #s, .slot = offsetof(struct kernels, s)
 
 const struct check checks_vector[] = {
-    {SLOT(quantize_q32), compare_quantize_q32, oracle_quantize_q32, bench_14336},
-    {SLOT(quantize_q128), compare_quantize_q128, oracle_quantize_q128, bench_14336},
-    {SLOT(quantize_block), compare_quantize_block, oracle_quantize_block, bench_128},
-    {SLOT(rmsnorm), compare_rmsnorm, oracle_rmsnorm, bench_4096},
-    {SLOT(rope), compare_rope, compare_rope, bench_4096},
-    {SLOT(swiglu), compare_swiglu, oracle_map, bench_14336},
-    {SLOT(add), compare_map, oracle_map, bench_4096},
-    {SLOT(madd), compare_map, oracle_map, bench_4096},
-    {SLOT(scale), compare_map, oracle_map, bench_4096},
+    {SLOT(quantize_q32), compare_quantize_q32, oracle_quantize_q32},
+    {SLOT(quantize_q128), compare_quantize_q128, oracle_quantize_q128},
+    {SLOT(quantize_block), compare_quantize_block, oracle_quantize_block},
+    {SLOT(rmsnorm), compare_rmsnorm, oracle_rmsnorm},
+    {SLOT(rope), compare_rope, compare_rope},
+    {SLOT(swiglu), compare_swiglu, oracle_map},
+    {SLOT(add), compare_map, oracle_map},
+    {SLOT(madd), compare_map, oracle_map},
+    {SLOT(scale), compare_map, oracle_map},
     {0},
 };

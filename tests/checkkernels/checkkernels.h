@@ -2,12 +2,13 @@
  * checkkernels: every slot of every instruction set this CPU has against the scalar table, bit for
  * bit, and the scalar table against double precision.
  *
- * A check is a slot with three functions, each of which takes the run it belongs to:
+ * A check is a slot with two functions, each of which takes the run it belongs to:
  *
  *   compare  runs r->k and r->ref on the same inputs in buffers from case_alloc and hands the
  *            outputs to case_same_*. The harness calls it for every place a buffer can have.
  *   oracle   runs r->k (the scalar table) and hands outputs to case_near with bounds of its own.
- *   bench    sizes of a 7B model, timed by bench_time. Never called for a kernel that failed.
+ *
+ * --bench then times what passed, by bench/slots, which has the inputs too.
  *
  * The numbers drawn depend on the seed and the slot alone: not on the instruction set or on what
  * ran before. Lists of checks end with an entry without a name and are named in main.c, which
@@ -16,8 +17,7 @@
 #ifndef BISE_TESTS_CHECKKERNELS_CHECKKERNELS_H
 #define BISE_TESTS_CHECKKERNELS_CHECKKERNELS_H
 
-#include "bench/limits/peak.h"
-#include "kernels/kernels.h"
+#include "bench/slots/slots.h"
 
 /* Where a buffer lies in its pages: an inaccessible page follows its end, or precedes its start. */
 enum place { PLACE_END = 0, PLACE_START, PLACE_COUNT };
@@ -33,12 +33,13 @@ struct check;
 
 /* One check on one instruction set. */
 struct run {
+    struct inputs in;          /* first: its memory is this run's */
     const struct kernels *k;   /* under test */
     const struct kernels *ref; /* scalar */
     const struct check *check;
     enum place place;
-    uint64_t seed, state; /* state: of the generator, set from seed and the slot's name */
-    char shape[160];      /* of the case, for messages */
+    uint64_t seed;
+    char shape[160]; /* of the case, for messages */
     struct buffer buffers[MAX_BUFFERS];
     size_t n_buffers;
     int n_cases, n_failures;
@@ -49,10 +50,12 @@ struct check {
     size_t slot; /* offsetof(struct kernels, ...) */
     void (*compare)(struct run *r);
     void (*oracle)(struct run *r);
-    void (*bench)(struct run *r);
 };
 
 extern const struct check checks_matmul[], checks_vector[], checks_attention[];
+
+/* Sets r->in: guarded memory, numbers that follow from state. */
+void case_inputs(struct run *r, uint64_t state);
 
 /* ---- cases ------------------------------------------------------------------------------- */
 
@@ -79,50 +82,5 @@ bool case_same_i8(struct run *r, const char *what, const int8_t *found, const in
 bool case_near(struct run *r, const char *what, size_t index, double found, double expected,
                double tolerance);
 bool case_true(struct run *r, bool ok, const char *what);
-
-/* ---- inputs ------------------------------------------------------------------------------ */
-
-uint64_t random_u64(struct run *r);
-/* lo..hi, both included. */
-size_t random_size(struct run *r, size_t lo, size_t hi);
-/* -1..1. */
-float random_unit(struct run *r);
-
-enum floats {
-    FLOATS_UNIT = 0, /* even in -1..1 */
-    FLOATS_SPREAD,   /* magnitudes from 1e-6 to 1e4, a few outliers and zeros */
-    FLOATS_EQUAL,    /* all +1 or -1: every code of a quantized vector at an extreme */
-    FLOATS_TIES,     /* 127 and halves: quantized values that lie between two codes */
-    FLOATS_ZERO,     /* +0 and -0 */
-    FLOATS_DENORMAL, /* below 2^-126 */
-    FLOATS_TINY,     /* around 1e-30, where a block counts as zero */
-    FLOATS_HUGE,     /* up to FLT_MAX */
-    FLOATS_COUNT
-};
-void fill_floats(struct run *r, float *x, size_t n, enum floats kind);
-
-enum codes {
-    CODES_RANDOM = 0, /* -127..127 */
-    CODES_MAX,
-    CODES_MIN,
-    CODES_EXTREMES, /* each one of both */
-    CODES_ZERO,
-    CODES_BLOCKS, /* 16 times each of 127, -127, -128, 127, whatever the limit */
-    CODES_COUNT
-};
-/* Codes of magnitude at most limit. */
-void fill_codes(struct run *r, int8_t *q, size_t n, int limit, enum codes kind);
-
-/* ---- bench ------------------------------------------------------------------------------- */
-
-/* Times fn(arg) of the run's kernel and remembers the row: bytes read and multiplications done by
- * one call (0 where it makes no sense), the sequence of instructions they are done with. Shape in
- * words. A call that reads BENCH_STREAM bytes or more is taken to read them from memory. */
-#define BENCH_STREAM ((double)(64u << 20))
-void bench_time(struct run *r, const char *shape, double bytes, double macs, enum peak_op op,
-                void (*fn)(void *arg), void *arg);
-
-enum bench_format { BENCH_TABLE = 0, BENCH_CSV, BENCH_JSON };
-void bench_print(enum bench_format format);
 
 #endif

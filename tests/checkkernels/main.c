@@ -15,14 +15,12 @@ struct options {
     enum isa isa;     /* ISA_COUNT: all */
     const char *slot; /* part of a name; NULL: all */
     bool bench;
-    enum bench_format format;
-    FILE *log; /* what is not the bench's table */
 };
 
 static const char usage[] =
-    "usage: checkkernels [--seed N] [--isa NAME] [--slot PART] [--bench [--csv | --json]]\n"
+    "usage: checkkernels [--seed N] [--isa NAME] [--slot PART] [--bench]\n"
     "Compares every kernel with the scalar reference, bit for bit, and that with double\n"
-    "precision. --bench then times those that passed.\n";
+    "precision. --bench then times those that passed; bise bench --kernels does so, too.\n";
 
 static bool parse(struct options *o, int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
@@ -30,10 +28,6 @@ static bool parse(struct options *o, int argc, char **argv) {
         char *end = NULL;
         if (strcmp(argv[i], "--bench") == 0) {
             o->bench = true;
-        } else if (strcmp(argv[i], "--csv") == 0) {
-            o->format = BENCH_CSV;
-        } else if (strcmp(argv[i], "--json") == 0) {
-            o->format = BENCH_JSON;
         } else if (value != NULL && strcmp(argv[i], "--seed") == 0) {
             o->seed = strtoull(value, &end, 0);
             if (*value == '\0' || *end != '\0')
@@ -62,10 +56,6 @@ static uint64_t start_state(uint64_t seed, const char *name) {
     return h;
 }
 
-static bool same_slot(const struct kernels *a, const struct kernels *b, size_t slot) {
-    return memcmp((const char *)a + slot, (const char *)b + slot, sizeof(void (*)(void))) == 0;
-}
-
 /* Runs one check on one table; false if anything failed. */
 static bool run_check(const struct check *check, const struct kernels *k,
                       const struct kernels *scalar, const struct options *o) {
@@ -73,60 +63,62 @@ static bool run_check(const struct check *check, const struct kernels *k,
     const bool is_scalar = k->isa == ISA_SCALAR;
     for (int place = 0; place < PLACE_COUNT; place++) {
         r.place = (enum place)place;
-        r.state = start_state(o->seed, check->name);
+        case_inputs(&r, start_state(o->seed, check->name));
         (is_scalar ? check->oracle : check->compare)(&r);
-        r.state = start_state(o->seed, check->name);
+        case_inputs(&r, start_state(o->seed, check->name));
         if (is_scalar) /* against itself: for the guard pages and the poison */
             check->compare(&r);
     }
     if (r.n_failures == 0)
-        fprintf(o->log, "%-13s %-20s ok, %d cases\n", k->name, check->name, r.n_cases);
+        printf("%-13s %-20s ok, %d cases\n", k->name, check->name, r.n_cases);
     else
-        fprintf(o->log, "%-13s %-20s FAILED, %d failures in %d cases\n", k->name, check->name,
-                r.n_failures, r.n_cases);
-    if (r.n_failures == 0 && o->bench && check->bench != NULL) {
-        r.place = PLACE_START;
-        r.state = start_state(o->seed, check->name);
-        check->bench(&r);
-    }
+        printf("%-13s %-20s FAILED, %d failures in %d cases\n", k->name, check->name, r.n_failures,
+               r.n_cases);
     return r.n_failures == 0;
 }
 
+#define N_SLOTS (sizeof(struct kernels) / sizeof(void (*)(void)))
+
 struct counts {
     int passed, failed;
+    bool ok[ISA_COUNT][N_SLOTS]; /* has been checked, and passed */
 };
 
+static size_t index_of(size_t slot) {
+    return slot / sizeof(void (*)(void));
+}
+
 /* Whether tables[n], after tables[0..n-1], is to be checked at this slot: not if an earlier table
- * has the same function. With --isa, the scalar table's turn comes only to be a bench's measure. */
+ * has the same function. */
 static bool wanted(const struct kernels *tables, int n, size_t slot, const struct options *o) {
     const enum isa isa = tables[n].isa;
     for (int i = 0; i < n; i++)
         if (same_slot(&tables[n], &tables[i], slot))
             return false;
-    if (o->isa == ISA_COUNT || o->isa == isa)
-        return true;
-    struct kernels only;
-    return o->bench && isa == ISA_SCALAR && kernels_init(&only, o->isa) &&
-           !same_slot(&tables[n], &only, slot);
+    return o->isa == ISA_COUNT || o->isa == isa;
 }
 
-/* Whether the slot at this offset is on a list. */
+/* Whether the slot at this offset is on a list of checks, and on that of benchmarks. */
 static bool has_check(size_t slot) {
+    const struct slot *timed = slots;
+    while (timed->name && timed->slot != slot)
+        timed++;
     for (size_t l = 0; l < N_LISTS; l++)
         for (const struct check *c = lists[l]; c->name != NULL; c++)
             if (c->slot == slot)
-                return true;
+                return timed->name != NULL;
     return false;
 }
 
-/* Slots of the table without a check: everything from the first slot on is one. */
-static int unchecked_slots(FILE *log) {
+/* Slots of the table without a check or benchmark: everything from the first slot on is one. */
+static int unchecked_slots(void) {
     int n = 0;
     for (size_t slot = offsetof(struct kernels, matmul_f32_q128_i4); slot < sizeof(struct kernels);
          slot += sizeof(void (*)(void))) {
         if (has_check(slot))
             continue;
-        fprintf(log, "FAILED: no check of the slot at byte %zu of struct kernels\n", slot);
+        printf("FAILED: no check or no benchmark of the slot at byte %zu of struct kernels\n",
+               slot);
         n++;
     }
     return n;
@@ -139,12 +131,39 @@ static void run_isa(const struct kernels *tables, int n, const struct options *o
             if (!wanted(tables, n, c->slot, o) ||
                 (o->slot != NULL && strstr(c->name, o->slot) == NULL))
                 continue;
-            if (run_check(c, &tables[n], &tables[0], o))
-                counts->passed++;
-            else
-                counts->failed++;
+            const bool ok = run_check(c, &tables[n], &tables[0], o);
+            counts->ok[tables[n].isa][index_of(c->slot)] = ok;
+            counts->passed += ok;
+            counts->failed += !ok;
         }
     }
+}
+
+/* ---- bench ------------------------------------------------------------------------------- */
+
+static bool has_passed(void *arg, size_t slot, const struct kernels *k) {
+    const struct counts *const counts = arg;
+    return counts->ok[k->isa][index_of(slot)];
+}
+
+static int bench(const struct kernels *tables, int n, struct counts *counts) {
+    static struct slots_result result;
+    const struct slots_wish wish = {
+        .tables = tables, .n_tables = (size_t)n, .wanted = has_passed, .arg = counts};
+    struct bise_error err;
+    if (slots_measure(&result, &wish, &err) != BISE_OK) {
+        fprintf(stderr, "checkkernels: %s\n", err.detail);
+        return 1;
+    }
+    printf("\n%-20s %-12s %-20s %11s %8s %8s %7s %9s\n", "slot", "isa", "shape", "us", "GB/s",
+           "GMAC/s", "share", "scalar");
+    for (const struct slot_row *row = result.rows; row < result.rows + result.n; row++) {
+        printf("%-20s %-12s %-20s %11.2f %8.2f %8.2f", row->slot, isa_name(row->isa), row->shape,
+               row->seconds * 1e6, slot_gbs(row), slot_gmacs(row));
+        printf(row->limit > 0 ? " %5.0f %%" : "       -", 100 * slot_share(row));
+        printf(row->over_scalar > 0 ? " %8.1fx\n" : "         -\n", row->over_scalar);
+    }
+    return 0;
 }
 
 int main(int argc, char **argv) {
@@ -154,25 +173,23 @@ int main(int argc, char **argv) {
         return 2;
     }
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    o.log = o.format == BENCH_TABLE ? stdout : stderr;
-    fprintf(o.log, "seed %llu (repeat with --seed %llu)\n", (unsigned long long)o.seed,
-            (unsigned long long)o.seed);
+    printf("seed %llu (repeat with --seed %llu)\n", (unsigned long long)o.seed,
+           (unsigned long long)o.seed);
     struct cpu_features cpu;
     cpu_detect(&cpu);
     o.bench = o.bench && (o.isa == ISA_COUNT || cpu.isa[o.isa]);
     struct kernels tables[ISA_COUNT];
     int n = 0;
-    struct counts counts = {.failed = unchecked_slots(o.log)};
+    struct counts counts = {.failed = unchecked_slots()};
     for (int isa = 0; isa < ISA_COUNT; isa++) {
         if (!kernels_built((enum isa)isa))
             continue; /* of another architecture */
         if (cpu.isa[isa] && kernels_init(&tables[n], (enum isa)isa))
             run_isa(tables, n++, &o, &counts);
         else if (o.isa == ISA_COUNT || o.isa == (enum isa)isa)
-            fprintf(o.log, "skipped %s: CPU lacks it\n", isa_name((enum isa)isa));
+            printf("skipped %s: CPU lacks it\n", isa_name((enum isa)isa));
     }
-    if (o.bench)
-        bench_print(o.format);
-    fprintf(o.log, "%d passed, %d failed\n", counts.passed, counts.failed);
-    return counts.failed > 0;
+    const int failed = o.bench ? bench(tables, n, &counts) : 0;
+    printf("%d passed, %d failed\n", counts.passed, counts.failed);
+    return failed || counts.failed > 0;
 }

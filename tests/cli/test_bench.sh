@@ -5,6 +5,7 @@
 expect synth "$BISE" synth --shape dim=128,ffn=256,layers=2,heads=4,kv=2,vocab=256,window=64 \
     --type i4 -o "$T/tiny.bise"
 bench() { "$BISE" bench -m "$T/tiny.bise" -p 8,32 -n 4 -r 2 -t 1,2 --isa scalar "$@"; }
+n_isas=$("$BISE" --version -v | sed -n 's/^kernels *//p' | sed 's/[a-z0-9_]* ([^)]*)//g' | wc -w)
 rows() { grep -c "^|* *scalar " "$T/out"; }
 
 bench >"$T/out" 2>"$T/err"
@@ -24,6 +25,15 @@ same bench_columns "" "$(awk 'length > 100' "$T/out")"
 same bench_two_models 4 "$(rows)"
 bench -p 8 -t 1 --isa all --baseline scalar >"$T/out" 2>"$T/err"
 same bench_baseline 2 "$(grep -c '^| scalar .* |  *1 | ' "$T/out")"
+bench -p 8 -t 1 -b 4 -d 0,16 -r 1 >"$T/out" 2>"$T/err"
+same bench_each 2 "$(awk -F'|' '/^Decode/ { d = 1 } d && $2 ~ /scalar/ && ($6 / 4 - $7) ^ 2 < 1 { n++ } END { print n }' "$T/out")"
+bench -p 0 -n 0 --kernels --slot scale >"$T/out" 2>"$T/err"
+same bench_kernels "$n_isas" "$(grep -c '^| scale *| 4096 ' "$T/out")"
+same bench_kernels_columns "" "$(awk 'length > 100' "$T/out")"
+same bench_kernels_beside_scalar 1 "$(grep -c '^| scale .* scalar .*| *- *| *1 | ' "$T/out")"
+bench -p 8 -r 1 -t 1 --kernels --slot scale --format csv >"$T/out" 2>"$T/err"
+same bench_kernels_csv 10 "$(awk -F, '/^kernel,/ { k = 1 } k { print NF }' "$T/out" | sort -u)"
+bench -p 8 -r 1 -t 1 --kernels --slot quantize -o "$T/kernels.json" 2>"$T/err"
 bench -o csv >"$T/csv" 2>"$T/err"
 same bench_csv_columns 24 "$(awk -F, '{ print NF }' "$T/csv" | sort -u)"
 expect bench_file bench -o "$T/bench.json" -r 7
@@ -53,6 +63,24 @@ for row in many["rows"]:
     of.setdefault(row["prompt"], set()).add((row["tokens"], row["logits"]))
 assert all(len(hashes) == 1 for hashes in of.values()) and of[8] != of[32]
 P
+    cat >"$T/kernels.py" <<'P'
+import json, sys
+run, isas = json.load(open(sys.argv[1])), set(json.load(open(sys.argv[1]))["machine"]["isas"])
+found = {}
+for k in run["kernels"]:
+    found.setdefault((k["kernel"], k["shape"]), {})[k["isa"]] = k
+assert {name for name, _ in found} == {"quantize_q32", "quantize_q128", "quantize_block"} and run["rows"]
+for of in found.values():
+    assert set(of) == isas
+    for isa, k in of.items():
+        assert k["seconds"] > 0 and k["over_scalar"] > 0 and k["gmacs"] is None
+        assert abs(k["gbs"] - k["bytes"] / k["seconds"] / 1e9) <= 1e-3 * k["gbs"]
+        assert abs(k["over_scalar"] - of["scalar"]["seconds"] / k["seconds"]) <= 1e-3 * k["over_scalar"]
+        assert (k["share"] is None) == (isa == "scalar") and (k["share"] or 1) <= 1
+        if k["of"] != isa:
+            assert k["seconds"] == of[k["of"]]["seconds"]
+P
+    expect bench_kernels_json python3 "$T/kernels.py" "$T/kernels.json"
     expect bench_json python3 "$T/check.py" "$T/bench.json" "$T/one.json"
     if python3 -c 'import jsonschema' 2>/dev/null; then
         cat >"$T/schema.py" <<'P'
@@ -62,8 +90,8 @@ jsonschema.Draft7Validator.check_schema(schema)
 for path in sys.argv[1:]:
     jsonschema.validate(json.load(open(path)), schema)
 P
-        expect bench_schema python3 "$T/schema.py" "$T/bench.json" "$T/one.json"
-        sed 's/"version": 1/"version": 2/' "$T/one.json" >"$T/two.json"
+        expect bench_schema python3 "$T/schema.py" "$T/bench.json" "$T/one.json" "$T/kernels.json"
+        sed 's/"version": 2/"version": 3/' "$T/one.json" >"$T/two.json"
         expect_exit bench_schema_tells 1 ValidationError python3 "$T/schema.py" "$T/two.json"
     else
         skipped bench_schema "python3's jsonschema is not installed"
@@ -78,6 +106,7 @@ expect_exit bench_nothing 2 'nothing to measure' bench -p 0 -n 0
 expect_exit bench_no_baseline 2 'baseline: expected one of' bench --baseline avx2
 expect_exit bench_suite 2 'expected quick or full' bench --suite slow
 expect_exit bench_kv 2 'expected auto, i8' bench --kv i4
+expect_exit bench_no_slot 2 'no kernel has "zz"' bench -p 0 -n 0 --slot zz
 expect_exit bench_no_file 3 'missing.bise' "$BISE" bench -m "$T/missing.bise"
 expect_exit bench_no_place 3 'nowhere' bench -r 1 -o "$T/nowhere/bench.json"
 finish

@@ -32,7 +32,7 @@ expect_exit report_no_file 3 'missing' "$BISE" report "$T/missing.json" -o "$T/x
 expect_exit report_no_ending 2 'ends in .html' "$BISE" report "$T/a.json" -o "$T/x.pdf"
 expect_exit report_nothing 2 'found none' "$BISE" report -o "$T/x.html"
 sed 's/"rows": \[/"rows": 3, "old": [/' "$T/a.json" >"$T/no_rows.json"
-expect_exit report_no_rows 3 '"rows": expected 1 to 256 objects' "$BISE" report "$T/no_rows.json" -o "$T/x.html"
+expect_exit report_no_rows 3 '"rows": expected 0 to 256 objects' "$BISE" report "$T/no_rows.json" -o "$T/x.html"
 sed 's/{"model": 0/{"model": 7/' "$T/a.json" >"$T/no_model.json"
 expect_exit report_no_model 3 'not listed' "$BISE" report "$T/no_model.json" -o "$T/x.html"
 expect report_left_nothing test ! -e "$T/x.html"

@@ -28,9 +28,10 @@ static const char *const form_names[N_FORMS] = {"md", "table", "csv", "json"};
 struct bench_options {
     struct option_list models;
     const char *isa, *prompts, *threads, *format, *output, *memory, *batches, *depths, *kv, *suite,
-        *baseline;
+        *baseline, *slot;
     int64_t n_gen, repeats, chunk;
     double max_seconds;
+    bool kernels;
 };
 
 struct bench_axes {
@@ -150,6 +151,7 @@ static bool parse_suite(struct bench_options *o) {
         o->depths = "0,1024,4096";
     if (full && !o->batches)
         o->batches = "1,4";
+    o->kernels = o->kernels || full || o->slot;
     if (o->max_seconds == 0)
         o->max_seconds = full ? 900 : o->suite ? 120 : 60;
     if (!o->isa)
@@ -181,6 +183,9 @@ static bool parse_options(int argc, char **argv, struct bench_options *o, struct
          1e6},
         {"--suite", OPT_STRING, &o->suite, "NAME", "quick or full: a comparison of 2 or 15 minutes",
          0, 0},
+        {"--kernels", OPT_FLAG, &o->kernels, NULL, "every kernel on every instruction set, too", 0,
+         0},
+        {"--slot", OPT_STRING, &o->slot, "PART", "--kernels: those with that in their names", 0, 0},
         {"--isa", OPT_STRING, &o->isa, "LIST", "instruction sets, best or all (best)", 0, 0},
         {"--baseline", OPT_STRING, &o->baseline, "ISA", "speeds are shown against (the first)", 0,
          0},
@@ -284,13 +289,12 @@ static bool build_rows(struct bench_run *r, const struct bench_options *o,
             row->n_gen = row->n_gen < SHORT_TOKENS ? row->n_gen : SHORT_TOKENS;
             row->shortened = true;
         }
-        if (row->n_prompt == 0 && row->n_gen == 0) {
-            complain("-p 0 and -n 0 leave nothing to measure");
-            return false;
-        }
+        r->n_rows += row->n_prompt || row->n_gen;
     }
-    r->n_rows = n_rows;
-    return true;
+    if (r->n_rows == n_rows || (r->n_rows == 0 && o->kernels))
+        return true;
+    complain("-p 0 and -n 0 leave nothing to measure");
+    return false;
 }
 
 /* Ids spread over a model's vocabulary, which depend on no other model or row, and room for what
@@ -354,10 +358,12 @@ int cmd_bench(int argc, char **argv) {
     if (!build_rows(r, &o, &axes))
         goto done;
     enum bise_status s = BISE_OK;
-    if (!take_memory(r))
+    if (!take_memory(r) || (o.kernels && !(r->kernels = calloc(1, sizeof *r->kernels))))
         s = bise_fail(&err, BISE_ERR_MEMORY, "no memory for the prompts");
-    if (s == BISE_OK)
+    if (s == BISE_OK && r->n_rows)
         s = bench_measure(r, &err);
+    if (s == BISE_OK && r->kernels)
+        s = bench_measure_kernels(r->kernels, o.slot, &err);
     code = s == BISE_OK ? show(r, form, o.output) : report(s, &err);
 done:
     for (size_t i = 0; i < r->n_models; i++) {
@@ -367,6 +373,7 @@ done:
     }
     for (size_t i = 0; i < r->n_rows; i++)
         free(r->rows[i].tokens);
+    free(r->kernels);
     free(r);
     return code;
 }

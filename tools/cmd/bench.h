@@ -2,7 +2,7 @@
 #ifndef BISE_TOOLS_CMD_BENCH_H
 #define BISE_TOOLS_CMD_BENCH_H
 
-#include "bench/limits/peak.h"
+#include "bench/slots/slots.h"
 #include "tools/common/buffer.h"
 
 #define BENCH_MAX_ROWS    256
@@ -17,15 +17,23 @@ struct bench_list {
     size_t n;
 };
 
+/* Perplexity before and after, KL divergence: values with standard errors. */
+struct bench_evaluation {
+    bool is_known;
+    char text[64];
+    double before[2], after[2], kl[2], same_top; /* same_top: percent */
+};
+
 struct bench_model {
     char *path;
     struct bise_model *model;
     double load_seconds;
-    double weight_bytes; /* that a token reads; of experts the share that is used */
-    double macs;         /* multiply-adds of most tokens of a prompt */
-    enum peak_op op;     /* what these are made of */
-    int32_t *ids;        /* of prompts; long enough for every row */
-    char hash[65];       /* SHA-256 of the file's header and table of tensors */
+    double weight_bytes;                /* that a token reads; of experts the share that is used */
+    double macs;                        /* multiply-adds of most tokens of a prompt */
+    enum peak_op op;                    /* what these are made of */
+    int32_t *ids;                       /* of prompts; long enough for every row */
+    char hash[65];                      /* SHA-256 of the file's header and table of tensors */
+    struct bench_evaluation evaluation; /* what the file says was measured */
 };
 
 /* What was seen at one visit. */
@@ -66,7 +74,8 @@ struct bench_run {
     enum bise_kv kv;
     int64_t repeats; /* 0: until all have settled */
     double max_seconds, seconds;
-    int64_t chunk; /* 0: chosen */
+    int64_t chunk;                /* 0: chosen */
+    struct slots_result *kernels; /* NULL: not asked for */
 };
 
 /* Median of n samples and, from six on, an interval that has the true one in it in 95 of 100 cases:
@@ -90,6 +99,8 @@ const struct bench_row *bench_base(const struct bench_run *r, const struct bench
 
 /* Fills what is known of an open model without measuring. */
 void bench_model_facts(struct bench_model *b);
+/* What bise quantize --eval wrote into a file, from its text; false, *e zeroed: another text. */
+bool bench_read_evaluation(const char *text, struct bench_evaluation *e);
 /* All rows in turn, round by round, the first one for warming up. Errors: the engine's. */
 enum bise_status bench_measure(struct bench_run *r, struct bise_error *err);
 
@@ -98,6 +109,15 @@ void bench_print_table(struct buffer *b, const struct bench_run *r, bool md);
 void bench_print_csv(struct buffer *b, const struct bench_run *r);
 /* docs/bench-format.md. */
 void bench_print_json(struct buffer *b, const struct bench_run *r);
+/* Every kernel whose name has part in it (NULL: all) on every instruction set, alone. Errors: ARG
+ * (there is none), MEMORY. */
+enum bise_status bench_measure_kernels(struct slots_result *k, const char *part,
+                                       struct bise_error *err);
+void bench_table_kernels(struct buffer *b, const struct slots_result *k, bool md);
+void bench_csv_kernels(struct buffer *b, const struct slots_result *k);
+/* The member "kernels"; k NULL: null. */
+void bench_json_kernels(struct buffer *b, const struct slots_result *k);
+
 /* The members "machine" and "build" of it. */
 void bench_print_facts(struct buffer *b);
 

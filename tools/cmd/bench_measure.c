@@ -9,6 +9,7 @@
 #include "tools/cmd/bench.h"
 #include "tools/common/output.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -92,7 +93,7 @@ const struct bench_row *bench_base(const struct bench_run *r, const struct bench
     return NULL;
 }
 
-/* ---- what a model costs ---------------------------------------------------------------------- */
+/* ---- what a model costs, and is worth -------------------------------------------------------- */
 
 /* Whether only the last token of a prompt meets this matrix: the head, and what follows the cache
  * in the last layer. */
@@ -103,6 +104,32 @@ static bool only_last_token(const struct bise_model *m, const struct tensor *t) 
     for (size_t e = 0; e < n_experts && !found; e++)
         found = t == l->w1[e] || t == l->w2[e] || t == l->w3[e];
     return found;
+}
+
+/* What a file says is not trusted: it may be no number at all. */
+static bool is_measure(double x) {
+    return x >= 0 && x < 1e12;
+}
+
+bool bench_read_evaluation(const char *text, struct bench_evaluation *e) {
+    static const char before[] = ": perplexity ";
+    const char *at = NULL;
+    *e = (struct bench_evaluation){0};
+    for (const char *p = strstr(text, before); p; p = strstr(p + 1, before))
+        at = p; /* the last: a file's name stands in front */
+    e->is_known =
+        at && sscanf(at + sizeof before - 1,
+                     "%lf +- %lf before, %lf +- %lf after, KL %lf +- %lf, same top token %lf",
+                     &e->before[0], &e->before[1], &e->after[0], &e->after[1], &e->kl[0], &e->kl[1],
+                     &e->same_top) == 7;
+    const double *const x[] = {e->before, e->after, e->kl};
+    for (size_t i = 0; i < 3 && e->is_known; i++)
+        e->is_known = is_measure(x[i][0]) && is_measure(x[i][1]) && is_measure(e->same_top);
+    if (e->is_known)
+        snprintf(e->text, sizeof e->text, "%.*s", (int)(at - text), text);
+    else
+        *e = (struct bench_evaluation){0};
+    return e->is_known;
 }
 
 void bench_model_facts(struct bench_model *b) {
@@ -132,6 +159,7 @@ void bench_model_facts(struct bench_model *b) {
     default:
         b->op = PEAK_FMA;
     }
+    (void)bench_read_evaluation(m->provenance.eval, &b->evaluation);
     sha256_begin(&hash);
     sha256_put(&hash, m->map, header);
     sha256_end(&hash, b->hash);

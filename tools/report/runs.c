@@ -42,6 +42,46 @@ static size_t get_samples(const struct json_value *of, const char *key, double *
     return n;
 }
 
+/* Those of version 1 were one for all rounds. */
+static void get_throttled(struct run_row *row, const struct json_value *v) {
+    const struct json_value *a = json_get(v, "throttled");
+    row->throttled = get_bool(v, "throttled");
+    for (const struct json_value *x = json_first(a); x && row->n_hot < RUN_MAX_ROUNDS;
+         x = json_next(a, x)) {
+        row->hot[row->n_hot] = x->kind == JSON_BOOL && x->boolean;
+        row->throttled = row->throttled || row->hot[row->n_hot];
+        row->n_hot++;
+    }
+}
+
+/* A value and its error. */
+static void get_pair(double out[2], const struct json_value *of, const char *key) {
+    const struct json_value *a = json_get(of, key), *first = json_first(a);
+    out[0] = as_number(first);
+    out[1] = first ? as_number(json_next(a, first)) : 0;
+}
+
+static void get_quality(struct run_quality *q, const struct json_value *v) {
+    q->is_known = v && v->kind == JSON_OBJECT;
+    get_text(q->text, sizeof q->text, v, "text");
+    get_pair(q->before, v, "perplexity_before");
+    get_pair(q->after, v, "perplexity");
+    get_pair(q->kl, v, "kl");
+    q->same_top = get(v, "same_top_percent");
+}
+
+static void get_kernel(struct run_kernel *k, const struct json_value *v) {
+    get_text(k->kernel, sizeof k->kernel, v, "kernel");
+    get_text(k->shape, sizeof k->shape, v, "shape");
+    get_text(k->isa, sizeof k->isa, v, "isa");
+    get_text(k->of, sizeof k->of, v, "of");
+    k->seconds = get(v, "seconds");
+    k->gbs = get(v, "gbs");
+    k->gmacs = get(v, "gmacs");
+    k->share = get(v, "share");
+    k->over_scalar = get(v, "over_scalar");
+}
+
 static void get_speed(struct run_speed *s, const struct json_value *row, const char *key,
                       const char *unit, const char *limit) {
     const struct json_value *v = json_get(row, key);
@@ -71,7 +111,7 @@ static void get_row(struct run_row *row, const struct json_value *v) {
     get_speed(&row->decode, v, "decode", "gbs", "limit_gbs");
     row->n_clock = get_samples(v, "clock_mhz", row->clock);
     row->n_celsius = get_samples(v, "celsius", row->celsius);
-    row->throttled = get_bool(v, "throttled");
+    get_throttled(row, v);
     row->shortened = get_bool(v, "shortened");
     row->repeatable = get_bool(v, "repeatable");
     row->cache = get(v, "cache_bytes");
@@ -99,27 +139,31 @@ static void get_facts(struct run *r, const struct json_value *root) {
     r->rounds = get(root, "rounds");
 }
 
-/* An array of 1 to max objects. */
-static const struct json_value *get_list(const struct json_value *root, const char *key, size_t max,
-                                         const char *path, struct bise_error *err) {
+/* An array of min to max objects. */
+static const struct json_value *get_list(const struct json_value *root, const char *key, size_t min,
+                                         size_t max, const char *path, struct bise_error *err) {
     const struct json_value *a = json_get(root, key);
-    bool ok = a && a->kind == JSON_ARRAY && a->len >= 1 && a->len <= max;
+    bool ok = a && a->kind == JSON_ARRAY && a->len >= min && a->len <= max;
     for (const struct json_value *v = ok ? json_first(a) : NULL; v && ok; v = json_next(a, v))
         ok = v->kind == JSON_OBJECT;
     if (!ok)
-        bise_fail(err, BISE_ERR_FORMAT, "%s: \"%s\": expected 1 to %zu objects, found %s", path,
-                  key, max, json_describe(a));
+        bise_fail(err, BISE_ERR_FORMAT, "%s: \"%s\": expected %zu to %zu objects, found %s", path,
+                  key, min, max, json_describe(a));
     return ok ? a : NULL;
 }
 
 static enum bise_status fill(struct run *r, const struct json_value *root, const char *path,
                              struct bise_error *err) {
-    const struct json_value *models, *rows;
-    if (!json_is(json_get(root, "format"), "bise-bench") || get(root, "version") != 1)
+    const struct json_value *models, *rows, *kernels = json_get(root, "kernels");
+    const double version = get(root, "version");
+    if (!json_is(json_get(root, "format"), "bise-bench") || (version != 1 && version != 2))
         return bise_fail(err, BISE_ERR_FORMAT,
-                         "%s: expected a file of bise bench --format json, version 1", path);
-    if ((models = get_list(root, "models", RUN_MAX_MODELS, path, err)) == NULL ||
-        (rows = get_list(root, "rows", RUN_MAX_ROWS, path, err)) == NULL)
+                         "%s: expected a file of bise bench --format json, version 1 or 2", path);
+    if ((models = get_list(root, "models", 1, RUN_MAX_MODELS, path, err)) == NULL ||
+        (rows = get_list(root, "rows", 0, RUN_MAX_ROWS, path, err)) == NULL)
+        return BISE_ERR_FORMAT;
+    if (kernels && kernels->kind != JSON_NULL &&
+        !(kernels = get_list(root, "kernels", 1, RUN_MAX_KERNELS, path, err)))
         return BISE_ERR_FORMAT;
     get_facts(r, root);
     for (const struct json_value *v = json_first(models); v; v = json_next(models, v)) {
@@ -130,7 +174,11 @@ static enum bise_status fill(struct run *r, const struct json_value *root, const
         m->weights = get(v, "weight_bytes");
         m->decode_bytes = get(v, "decode_bytes");
         m->macs = get(v, "prefill_macs");
+        m->bits = get(v, "bits_per_weight");
+        get_quality(&m->quality, json_get(v, "evaluation"));
     }
+    for (const struct json_value *v = json_first(kernels); v; v = json_next(kernels, v))
+        get_kernel(&r->kernels[r->n_kernels++], v);
     for (const struct json_value *v = json_first(rows); v; v = json_next(rows, v)) {
         struct run_row *const row = &r->rows[r->n_rows++];
         get_row(row, v);

@@ -5,12 +5,13 @@
 
 #include "src/base/json.h"
 
-#define RUNS_MAX       8
-#define RUN_MAX_BYTES  ((size_t)4 << 20)
-#define RUN_MAX_ROWS   256
-#define RUN_MAX_ROUNDS 50
-#define RUN_MAX_MODELS 8
-#define RUN_TEXT       128 /* bytes of a text that are kept */
+#define RUNS_MAX        8
+#define RUN_MAX_BYTES   ((size_t)4 << 20)
+#define RUN_MAX_ROWS    256
+#define RUN_MAX_ROUNDS  50
+#define RUN_MAX_MODELS  8
+#define RUN_MAX_KERNELS 512
+#define RUN_TEXT        128 /* bytes of a text that are kept */
 
 struct run_speed {          /* all 0: not measured */
     double rate, low, high; /* tokens per second; low == high: no interval */
@@ -25,15 +26,29 @@ struct run_row {
     double threads, sequences, depth, prompt, gen;
     struct run_speed prefill, decode;
     double clock[RUN_MAX_ROUNDS], celsius[RUN_MAX_ROUNDS]; /* [n_clock], [n_celsius]; 0: unknown */
-    size_t n_clock, n_celsius;
-    bool throttled, shortened, repeatable;
-    double cache, scratch, resident; /* bytes */
+    bool hot[RUN_MAX_ROUNDS];                              /* [n_hot]: throttled in that round */
+    size_t n_clock, n_celsius, n_hot;
+    bool throttled, shortened, repeatable; /* throttled: in any round */
+    double cache, scratch, resident;       /* bytes */
     char tokens[65], logits[65];
+};
+
+/* What bise quantize --eval measured: values with standard errors. */
+struct run_quality {
+    bool is_known;
+    char text[RUN_TEXT];
+    double before[2], after[2], kl[2], same_top; /* perplexity; same_top: percent */
 };
 
 struct run_model {
     char name[RUN_TEXT], type[RUN_TEXT], hash[65];
-    double weights, decode_bytes, macs;
+    double weights, decode_bytes, macs, bits;
+    struct run_quality quality;
+};
+
+struct run_kernel {
+    char kernel[32], shape[32], isa[24], of[24];
+    double seconds, gbs, gmacs, share, over_scalar; /* 0: none */
 };
 
 struct run {
@@ -47,6 +62,8 @@ struct run {
     size_t n_models;
     struct run_row rows[RUN_MAX_ROWS];
     size_t n_rows;
+    struct run_kernel kernels[RUN_MAX_KERNELS];
+    size_t n_kernels;
 };
 
 struct runs {
