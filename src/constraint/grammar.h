@@ -119,8 +119,8 @@ static inline bool byte_set_has(const struct byte_set *s, uint8_t byte) {
  */
 struct matcher;
 
-/* The grammar must outlive it. Begins at root. Errors: MEMORY, which a text that may
- * begin in some ten thousand ways takes as well. */
+/* The grammar must outlive it. Begins at root. Errors: MEMORY; ARG: a text may begin in some ten
+ * thousand ways. */
 enum bise_status matcher_open(struct matcher **out, const struct grammar *g,
                               struct bise_error *err);
 void matcher_close(struct matcher **out);
@@ -162,8 +162,12 @@ bool matcher_try(struct matcher *m, size_t depth, uint8_t byte);
 void matcher_first_bytes(const struct matcher *m, size_t depth, struct byte_set *out);
 /* Forgets what was tried. */
 void matcher_rewind(struct matcher *m);
-/* Whether, since the last rewind, something was refused only because there was no room for it. */
+/* Whether, since the last rewind, something was refused only because there was no room for it, or
+ * because so many ways to go on were looked at that others would wait for it. */
 bool matcher_is_full(const struct matcher *m);
+bool matcher_is_tired(const struct matcher *m); /* the latter */
+/* Counts other work, as if n stacks had been looked at; false: that is too much. */
+bool matcher_spend(struct matcher *m, size_t n);
 
 #define MATCHER_MAX_DEPTH 1024
 

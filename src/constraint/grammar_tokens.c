@@ -166,7 +166,8 @@ static void mark_node(const struct vocabulary *v, size_t node, uint64_t *bits) {
         mark(bits, v->ids[i]);
 }
 
-/* The pieces that begin inside of the lexeme. False if there are too many ways out to keep. */
+/* The pieces that begin inside of the lexeme. False if there are too many ways out to keep, or it
+ * is too much work; a step takes half of what one of stacks does. */
 static bool find_inside(struct bise_grammar *g, struct inside *to, const struct top *top) {
     const struct vocabulary *v = &g->vocabulary;
     const struct lexeme *l = &g->grammar.lexemes[top->value];
@@ -177,6 +178,8 @@ static bool find_inside(struct bise_grammar *g, struct inside *to, const struct 
     g->states[0] = top->state;
     g->counts[0] = top->count;
     for (size_t i = 1; i < v->n_nodes;) {
+        if (i % 2 && !matcher_spend(g->matcher, 1))
+            return false;
         const size_t depth = v->depths[i];
         uint32_t count = g->counts[depth - 1];
         const uint32_t state = counted
@@ -333,10 +336,9 @@ static const struct mask *find_mask(struct bise_grammar *g) {
     struct mask *m = &g->masks[g->next_mask++ % N_MASKS];
     m->n_key = 0;
     mark_pieces(g, m->bits);
-    const bool full = matcher_is_full(g->matcher);
-    matcher_rewind(g->matcher);
-    if (full)
+    if (matcher_is_full(g->matcher))
         return NULL;
+    matcher_rewind(g->matcher);
     m->n_allowed = count_bits(m->bits, g->n_words);
     memcpy(m->key, key, n_key * sizeof *key);
     m->n_key = n_key;
@@ -358,6 +360,16 @@ static void spread(const uint64_t *bits, uint8_t *allowed, size_t n) {
         allowed[i] = bits[i >> 6] >> (i & 63) & 1;
 }
 
+/* There was no way on because something gave out. */
+static enum bise_status give_out(const struct bise_grammar *g, struct bise_error *err) {
+    if (matcher_is_tired(g->matcher))
+        return bise_fail(err, BISE_ERR_ARG,
+                         "grammar: from here on there are more ways to go on than can be looked at "
+                         "in time; expected fewer alternatives that begin alike");
+    return bise_fail(err, BISE_ERR_MEMORY,
+                     "grammar: the text is deeper inside its rules than there is room for");
+}
+
 enum bise_status bise_grammar_allowed(struct bise_grammar *g, uint8_t *allowed,
                                       struct bise_error *err) {
     const struct model_config *c = &g->model->config;
@@ -371,8 +383,7 @@ enum bise_status bise_grammar_allowed(struct bise_grammar *g, uint8_t *allowed,
         for (uint32_t i = 0; i < c->n_eos; i++, n++)
             allowed[c->eos_ids[i]] = 1;
     if (!m)
-        return bise_fail(err, BISE_ERR_MEMORY,
-                         "grammar: the text is deeper inside its rules than there is room for");
+        return give_out(g, err);
     if (!n)
         return bise_fail(err, BISE_ERR_ARG, "grammar: no token of the vocabulary can follow");
     return BISE_OK;
@@ -385,7 +396,6 @@ enum bise_status bise_grammar_accept(struct bise_grammar *g, int32_t id, struct 
     if (known && matcher_accept_token(g->matcher, id, piece, len))
         return BISE_OK;
     if (matcher_is_full(g->matcher))
-        return bise_fail(err, BISE_ERR_MEMORY,
-                         "grammar: the text is deeper inside its rules than there is room for");
+        return give_out(g, err);
     return bise_fail(err, BISE_ERR_ARG, "grammar: id %d cannot follow", id);
 }

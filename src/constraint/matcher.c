@@ -7,6 +7,7 @@
 
 #define MAX_NODES      (1u << 16)
 #define MAX_TOPS       (1u << 17)
+#define MAX_WORK       16000000 /* stacks looked at between two rewinds */
 #define N_SLOTS        (2 * MAX_NODES)
 #define COUNT_AS_IT_IS 0x80000000u /* in a state's numbers: of a count that is not reduced */
 
@@ -33,7 +34,8 @@ struct matcher {
     uint32_t n_nodes, n_tops, n_work, generation;
     struct level state; /* the tops of the text so far; levels[0] may be part of them */
     bool space;         /* one may still come before the text */
-    bool failed;        /* no room for more stacks */
+    uint64_t work_left; /* until the next rewind */
+    bool failed;        /* no room for more stacks, or too much work */
     struct level levels[MATCHER_MAX_DEPTH + 1];
 };
 
@@ -59,7 +61,7 @@ enum bise_status matcher_open(struct matcher **out, const struct grammar *g,
     if (!m->failed)
         return BISE_OK;
     matcher_close(out);
-    return bise_fail(err, BISE_ERR_MEMORY,
+    return bise_fail(err, BISE_ERR_ARG,
                      "grammar: a text may begin in more ways than there is room for");
 }
 
@@ -75,6 +77,16 @@ void matcher_close(struct matcher **out) {
     mem_free(m->work, MAX_NODES * sizeof *m->work);
     free(m);
     *out = NULL;
+}
+
+bool matcher_spend(struct matcher *m, size_t n) {
+    m->failed |= m->work_left < n;
+    m->work_left -= m->work_left < n ? m->work_left : n;
+    return !m->failed;
+}
+
+bool matcher_is_tired(const struct matcher *m) {
+    return m->failed && !m->work_left;
 }
 
 /* ---- nodes ---- */
@@ -157,7 +169,7 @@ static void add_repeat(struct matcher *m, const struct node *at) {
  * in this generation is not looked at again, so ambiguous grammars cost no more. */
 static void expand(struct matcher *m, bool *may_end) {
     const struct element *elements = m->g->elements;
-    while (m->n_work && !m->failed) {
+    while (m->n_work && matcher_spend(m, 1)) {
         struct node at = m->work[--m->n_work];
         while (elements[at.position].kind == ELEMENT_END && at.rest)
             at = m->nodes[at.rest];
@@ -202,6 +214,7 @@ void matcher_begin(struct matcher *m, bool space) {
     bool may_end = false;
     drop_nodes(m, 1);
     m->n_tops = 0;
+    m->work_left = MAX_WORK;
     m->failed = false;
     m->space = space;
     next_generation(m);
@@ -245,7 +258,7 @@ static void step(struct matcher *m, uint32_t top, uint8_t byte) {
 bool matcher_try(struct matcher *m, size_t depth, uint8_t byte) {
     const struct level from = m->levels[depth];
     bool may_end = false;
-    if (depth == MATCHER_MAX_DEPTH)
+    if (depth == MATCHER_MAX_DEPTH || !matcher_spend(m, from.end - from.first))
         return false;
     drop_nodes(m, from.n_nodes);
     m->n_tops = from.end;
@@ -312,6 +325,7 @@ void matcher_first_bytes(const struct matcher *m, size_t depth, struct byte_set 
 
 void matcher_rewind(struct matcher *m) {
     matcher_try_all(m);
+    m->work_left = MAX_WORK;
     m->failed = false;
 }
 

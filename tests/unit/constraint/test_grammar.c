@@ -4,6 +4,7 @@
 #include "src/constraint/grammar.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -194,7 +195,7 @@ Test(grammar, too_many_beginnings) {
     for (size_t i = 9; i < sizeof gbnf; i += 4)
         memcpy(gbnf + i, "|\"a\"", 4);
     cr_assert_eq(grammar_parse(&g, gbnf, sizeof gbnf, NULL), BISE_OK);
-    cr_assert_eq(matcher_open(&m, &g, NULL), BISE_ERR_MEMORY);
+    cr_assert_eq(matcher_open(&m, &g, NULL), BISE_ERR_ARG);
     cr_assert_null(m);
     grammar_free(&g);
 }
@@ -333,6 +334,30 @@ Test(grammar, tokens_that_lead_to_too_much) {
     cr_assert_eq(bise_grammar_open(&g, model, gbnf, sizeof gbnf, NULL), BISE_OK);
     for (int i = 0; i < 2; i++)
         cr_expect_eq(bise_grammar_allowed(g, allowed, NULL), BISE_ERR_MEMORY, "time %d", i);
+    bise_grammar_close(&g);
+    bise_model_close(&model);
+    free(allowed);
+}
+
+/* A thousand ways that all stay open, for every piece of the vocabulary: refused by the work, each
+ * time, and the grammar goes on to serve. */
+Test(grammar, tokens_in_too_many_ways) {
+    static char gbnf[64 * 1024] = "root ::= (\"0\"";
+    struct bise_model *model = open_demo();
+    struct bise_grammar *g;
+    struct bise_error err = {0};
+    uint8_t *allowed = malloc(bise_model_info(model)->vocab_size);
+    size_t n = strlen(gbnf);
+    cr_assert_not_null(allowed);
+    for (int i = 1; i < 3000; i++)
+        n += (size_t)snprintf(gbnf + n, sizeof gbnf - n, " | [a-z]* \"%d\"", i);
+    n += (size_t)snprintf(gbnf + n, sizeof gbnf - n, ")*");
+    cr_assert_eq(bise_grammar_open(&g, model, gbnf, n, NULL), BISE_OK);
+    for (int i = 0; i < 2; i++) {
+        cr_expect_eq(bise_grammar_allowed(g, allowed, &err), BISE_ERR_ARG, "time %d", i);
+        cr_expect_not_null(strstr(err.detail, "more ways to go on"), "%s", err.detail);
+    }
+    cr_expect(bise_grammar_may_end(g));
     bise_grammar_close(&g);
     bise_model_close(&model);
     free(allowed);
