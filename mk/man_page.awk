@@ -1,5 +1,5 @@
 # The manual page of one command, out of docs/bise.1: awk -v command=run -f mk/man_page.awk docs/bise.1
-# Taken are the command's entry in COMMANDS, the sections of options whose comment `for:` names it, its
+# Taken are the command's entry in COMMANDS, its comment `is:` as the line of NAME, the sections of options whose comment `for:` names it, its
 # part of EXAMPLES, and exit status, environment and files.
 /^\.SH / {
     section = substr($0, 5)
@@ -28,6 +28,10 @@ section == "COMMANDS" && index($0 " ", ".B bise " command " ") == 1 {
     synopsis = $0
     next
 }
+section == "COMMANDS" && entry && /^\.\\" is: / {
+    summary = substr($0, 9)
+    next
+}
 section == "COMMANDS" && entry { text = text $0 "\n" }
 section ~ /^OPTIONS/ && options { body = body $0 "\n" }
 section == "EXAMPLES" && /^\.SS / {
@@ -41,14 +45,6 @@ section == "FILES" { files = files $0 "\n" }
 END {
     if (!synopsis)
         exit 1
-    summary = text
-    gsub(/\n\.[BI][RI]? */, " ", summary)
-    gsub(/\n/, " ", summary)
-    sub(/[.:;] .*/, "", summary)
-    gsub(/\\f[A-Z]/, "", summary)
-    if (length(summary) > 90)
-        sub(/,.*/, "", summary)
-    summary = tolower(substr(summary, 1, 1)) substr(summary, 2)
     printf ".TH BISE-%s 1 \"\" \"bise\" \"User commands\"\n", toupper(command)
     printf ".SH NAME\nbise-%s \\- %s\n", command, summary
     printf ".SH SYNOPSIS\n%s \\fR[\\fIoptions\\fR]\n.SH DESCRIPTION\n%s", synopsis, text

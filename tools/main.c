@@ -41,7 +41,7 @@ static void print_usage(FILE *to) {
     print_to(to, "bise runs Mistral 7B and its family on CPUs.\n\n"
                  "usage: bise COMMAND [options]      bise COMMAND --help\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
-        print_to(to, "  %-12s %s\n", commands[i].name, commands[i].help);
+        print_item(to, commands[i].name, 15, commands[i].help);
 }
 
 /* One that is closed would become the next file that is opened, and what is printed would go there.

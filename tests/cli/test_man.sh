@@ -23,6 +23,8 @@ for command in $commands; do
     awk -v command="$command" -f mk/man_page.awk docs/bise.1 >"$T/bise-$command.1" ||
         not_ok "page_$command" "no entry of that name"
     sed -e 's/\\f[A-Z]//g' -e 's/\\//g' "$T/bise-$command.1" >"$T/one"
+    is=$("$BISE" --help | sed -n "s/^  $command  *//p")
+    same "page_name_$command" "bise-$command - $is" "$(sed -n '/^\.SH NAME/{n;p;}' "$T/one")"
     missing=$(missing_options "$T/one" "$command")
     if [ -z "$missing" ]; then ok "page_options_$command"; else not_ok "page_options_$command" "$missing"; fi
     unknown=$(sed '/^\.SH EXIT/,$d' "$T/one" | sed -n '/^\.SH OPTIONS/,$p' | grep -E '^\.B -' |

@@ -10,6 +10,8 @@ commands=$("$BISE" --help | sed -n 's/^  \([a-z]*\) .*/\1/p')
 if [ "$(wc -w <<<"$commands")" -ge 13 ]; then ok commands_found; else not_ok commands_found "$commands"; fi
 for command in $commands; do
     expect "help_$command" "$BISE" "$command" --help
+    wide=$("$BISE" "$command" --help | awk 'length($0) > 100')
+    same "help_is_not_wide_$command" "" "$wide"
     expect_exit "unknown_option_$command" 2 'unknown option --frobnicate' \
         "$BISE" "$command" --frobnicate
 done

@@ -59,14 +59,14 @@ static void kept_and_gone_on_with(void) {
     pty_check(&p, pty_wait_end(&p, ">"), "a chat that is not kept");
     say(&p, "Not to be kept");
     leave(&p, "/exit\r", 0, "/exit leaves");
-    open_with(&p, go_on, &(struct pty_start){.cols = 80});
+    open_with(&p, go_on, &(struct pty_start){.cols = 120});
     pty_check(&p, pty_wait(&p, "going on after 2 messages") && pty_wait_prompt(&p),
               "--continue goes on with the one that was kept");
     say(&p, "More");
     pty_type(&p, "/save\r");
     pty_check(&p, pty_wait(&p, "no session file yet"), "it is no file of the user's");
     leave(&p, "\x04", 0, "the end of input leaves");
-    open_with(&p, go_on, &(struct pty_start){.cols = 80});
+    open_with(&p, go_on, &(struct pty_start){.cols = 120});
     pty_check(&p, pty_wait(&p, "going on after 4 messages") && pty_wait_prompt(&p),
               "and again with what was added");
     leave(&p, "/quit\r", 0, "/quit leaves");
@@ -195,6 +195,26 @@ static void words_are_whole(void) {
     pty_close(&wide);
 }
 
+/* Nor does one of what the program says. */
+static void said_in_whole_words(void) {
+    struct pty p;
+    open_with(&p, brief, &(struct pty_start){.cols = 40, .rows = 80});
+    pty_check(&p, pty_wait_end(&p, ">"), "a narrow terminal");
+    pty_type(&p, "/help\r");
+    pty_check(&p, pty_wait(&p, "Ctrl-C") && pty_wait_prompt(&p), "help");
+    pty_type(&p, "/frobnicate\r");
+    pty_check(&p, pty_wait(&p, "there is no command") && pty_wait_prompt(&p), "a long line");
+    char *screen = vt_text(&p.vt);
+    pty_check(&p, strstr(screen, "\n      take your last message and its\n      answer back\n"),
+              "help goes on below, indented");
+    pty_check(&p,
+              strstr(screen, "\nthere is no command /frobnicate; /help\nlists them, // begins a "
+                             "message with a\nslash\n"),
+              "a line is broken between words");
+    free(screen);
+    leave(&p, "\x04", 0, "the end");
+}
+
 int main(void) {
     if (!pty_begin("chats"))
         return 0;
@@ -204,5 +224,6 @@ int main(void) {
     leaving();
     written_in_an_editor();
     words_are_whole();
+    said_in_whole_words();
     return pty_end();
 }

@@ -156,7 +156,8 @@ static const struct command {
     {"/tokens", "", "the conversation as token ids", do_tokens, NULL},
     {"/quit", "", "leave (so does Ctrl-D)", do_quit, NULL},
 };
-#define N_COMMANDS (sizeof commands / sizeof commands[0])
+#define N_COMMANDS  (sizeof commands / sizeof commands[0])
+#define HELP_COLUMN 24
 
 static enum command_result do_help(struct console *t, const char *arg) {
     (void)t;
@@ -164,10 +165,10 @@ static enum command_result do_help(struct console *t, const char *arg) {
     for (size_t i = 0; i < N_COMMANDS; i++) {
         char left[40];
         snprintf(left, sizeof left, "%s %s", commands[i].name, commands[i].arg);
-        say("  %-20s  %s\n", left, commands[i].help);
+        print_item(stderr, left, HELP_COLUMN, commands[i].help);
     }
-    say("  %-20s  %s\n  %-20s  %s\n", "//...", "a message that begins with a slash", "Ctrl-C",
-        "stop an answer; twice at an empty prompt: leave");
+    print_item(stderr, "//...", HELP_COLUMN, "a message that begins with a slash");
+    print_item(stderr, "Ctrl-C", HELP_COLUMN, "stop an answer; twice at an empty prompt: leave");
     return COMMAND_DONE;
 }
 

@@ -51,12 +51,12 @@ static bool parse_options(struct chat_options *o, int argc, char **argv, int *co
          "for programs: a JSON object a line in, {\"content\": ...}, and one out", 0, 0},
         {"-q|--quiet", OPT_FLAG, &o->quiet, NULL, "no greeting", 0, 0},
     };
-    struct option_def defs[RUNTIME_OPTIONS + CHAT_OPTIONS + SAMPLING_OPTIONS];
+    struct option_def defs[CHAT_OPTIONS + RUNTIME_OPTIONS + SAMPLING_OPTIONS];
     const char *argument = NULL;
     size_t n_positional;
-    runtime_option_defs(&o->runtime, defs);
-    memcpy(defs + RUNTIME_OPTIONS, mine, sizeof mine);
-    sampling_option_defs(&o->sampling, defs + RUNTIME_OPTIONS + CHAT_OPTIONS);
+    memcpy(defs, mine, sizeof mine);
+    runtime_option_defs(&o->runtime, defs + CHAT_OPTIONS);
+    sampling_option_defs(&o->sampling, defs + CHAT_OPTIONS + RUNTIME_OPTIONS);
     return options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
                          "bise chat [MODEL] [options]", &argument, 1, &n_positional, code) &&
            runtime_argument(&o->runtime, argument, code);

@@ -38,8 +38,8 @@ static bool parse(struct moderate_options *o, int argc, char **argv, int *code) 
     };
     struct option_def defs[RUNTIME_OPTIONS + OWN_OPTIONS];
     size_t n_positional;
-    runtime_option_defs(&o->runtime, defs);
-    memcpy(defs + RUNTIME_OPTIONS, mine, sizeof mine);
+    memcpy(defs, mine, sizeof mine);
+    runtime_option_defs(&o->runtime, defs + OWN_OPTIONS);
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0], usage, &o->text, 1,
                        &n_positional, code))
         return false;

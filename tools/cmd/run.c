@@ -33,12 +33,12 @@ static bool parse(struct run_options *o, int argc, char **argv, int *code) {
          "with --jsonl: N lines at once, answered alike (1)", 1, MAX_SEQUENCES},
         {"-q|--quiet", OPT_FLAG, &o->quiet, NULL, "only the text, no facts on stderr", 0, 0},
     };
-    struct option_def defs[RUNTIME_OPTIONS + RUN_OPTIONS + SAMPLING_OPTIONS];
+    struct option_def defs[RUN_OPTIONS + RUNTIME_OPTIONS + SAMPLING_OPTIONS];
     const char *argument = NULL;
     size_t n_positional;
-    runtime_option_defs(&o->runtime, defs);
-    memcpy(defs + RUNTIME_OPTIONS, mine, sizeof mine);
-    sampling_option_defs(&o->sampling, defs + RUNTIME_OPTIONS + RUN_OPTIONS);
+    memcpy(defs, mine, sizeof mine);
+    runtime_option_defs(&o->runtime, defs + RUN_OPTIONS);
+    sampling_option_defs(&o->sampling, defs + RUN_OPTIONS + RUNTIME_OPTIONS);
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
                        "bise run [MODEL] -p TEXT | -f FILE | --ids IDS | --jsonl FILE [options]",
                        &argument, 1, &n_positional, code) ||

@@ -159,8 +159,8 @@ int cmd_synth(int argc, char **argv) {
     struct bise_error err = {0};
     const struct option_def defs[] = {
         {"--shape", OPT_STRING, &shape, "SHAPE",
-         "mistral-7b, mixtral-8x7b, ... and/or dim=..,ffn=..,layers=..,heads=..,kv=..,vocab=..,"
-         "window=..,head_dim=..,experts=..,top=..,theta=..,ctx=..",
+         "mistral-7b, mixtral-8x7b, ... or KEY=VALUE,... or both, of dim, ffn, layers, heads, kv, "
+         "vocab, window, head_dim, experts, top, theta, ctx",
          0, 0},
         {"--type", OPT_STRING, &type, "TYPE", "i4, i8, bf16 or f32 (default i4)", 0, 0},
         {"-o|--output", OPT_STRING, &out, "FILE", "the .bise file to write", 0, 0},

@@ -13,7 +13,7 @@ void errors_of_command(const char *name) {
 static void complain_list(const char *format, va_list args) {
     say(command ? "bise %s: " : "bise: ", command);
     print_list(stderr, format, args);
-    fputc('\n', stderr);
+    say("\n");
 }
 
 void complain(const char *format, ...) {
@@ -55,7 +55,8 @@ enum exit_code exit_code_of(enum bise_status status) {
 
 int report(enum bise_status status, const struct bise_error *err) {
     say(command ? "bise %s: " : "bise: ", command);
-    fputs(err && err->detail[0] ? err->detail : bise_strerror(status), stderr); /* shown already */
-    fputc('\n', stderr);
+    put_text(stderr,
+             err && err->detail[0] ? err->detail : bise_strerror(status)); /* shown before */
+    say("\n");
     return exit_code_of(status);
 }

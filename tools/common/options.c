@@ -2,12 +2,16 @@
 #include "tools/common/nearest.h"
 #include "tools/common/output.h"
 #include "tools/common/tools.h"
+#include "tools/common/wrap.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define HELP_COLUMN 30
 
 bool option_is(const struct option_def *d, const char *arg, size_t len) {
     const char *names = d->name;
@@ -23,8 +27,10 @@ bool option_is(const struct option_def *d, const char *arg, size_t len) {
 static void print_help(const char *command, const char *usage, const struct option_def *defs,
                        size_t n_defs) {
     const char *const *examples = command_examples(command);
-    fputs("usage: ", stdout);
-    puts(usage);
+    size_t col = 0;
+    wrap_text(stdout, "usage: ", 0, 0, &col);
+    wrap_text(stdout, usage, wrap_columns(STDOUT_FILENO), 4, &col);
+    print("\n");
     if (n_defs)
         print("\noptions:\n");
     for (size_t i = 0; i < n_defs; i++) {
@@ -41,10 +47,7 @@ static void print_help(const char *command, const char *usage, const struct opti
         left[at] = 0;
         if (defs[i].arg && at + 1 < sizeof left)
             snprintf(left + at, sizeof left - at, " %s", defs[i].arg);
-        if (strlen(left) > 26)
-            print("  %s\n  %-26s  %s\n", left, "", defs[i].help);
-        else
-            print("  %-26s  %s\n", left, defs[i].help);
+        print_item(stdout, left, HELP_COLUMN, defs[i].help);
     }
     if (examples)
         print("\nexamples:\n");
@@ -145,9 +148,9 @@ bool options_parse(int argc, char **argv, const struct option_def *defs, size_t 
             if (*n_positional == max_positional) {
                 complain("unexpected argument \"%s\"%s", arg,
                          takes_prompt(defs, n_defs) ? "; a text is given by -p" : "");
-                fputs("usage: ", stderr);
-                fputs(usage, stderr);
-                fputc('\n', stderr);
+                put_text(stderr, "usage: ");
+                put_text(stderr, usage);
+                put_text(stderr, "\n");
                 return false;
             }
             positional[(*n_positional)++] = arg;

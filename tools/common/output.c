@@ -3,6 +3,7 @@
 #include "src/base/shown.h"
 #include "tools/common/interrupt.h"
 #include "tools/common/tools.h"
+#include "tools/common/wrap.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -13,12 +14,33 @@
 
 #define LINE_BYTES 1024 /* what is longer takes memory, as far as there is any */
 
+void put_text(FILE *to, const char *text) {
+    static _Thread_local size_t col; /* of standard error */
+    if (to == stderr)
+        wrap_text(to, text, wrap_columns(STDERR_FILENO), 0, &col);
+    else
+        fputs(text, to);
+}
+
+void print_item(FILE *to, const char *name, size_t at, const char *text) {
+    const size_t found = wrap_columns(fileno(to)), cols = found && found < 101 ? found : 101;
+    if (at + 30 > cols)
+        at = 6;
+    size_t col = (size_t)fprintf(to, "  %-*s", (int)at - 2, name);
+    if (strlen(name) + 4 > at) {
+        fprintf(to, "\n%*s", (int)at, "");
+        col = at;
+    }
+    wrap_text(to, text, cols, at, &col);
+    fputc('\n', to);
+}
+
 void print_list(FILE *to, const char *format, va_list args) {
     char line[LINE_BYTES], *text = line;
     const size_t n = (size_t)show_vformat(line, sizeof line, format, args);
     if (n >= sizeof line && (text = malloc(n + 1)) != NULL)
         (void)show_vformat(text, n + 1, format, args);
-    fputs(text ? text : line, to);
+    put_text(to, text ? text : line);
     if (text != line)
         free(text);
 }

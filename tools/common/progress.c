@@ -60,7 +60,7 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total) {
 
 void progress_end(struct progress *p) {
     if (p->shown)
-        fputs("\r\033[K", stderr);
+        put_text(stderr, "\r\033[K");
     p->shown = false;
 }
 

@@ -298,7 +298,7 @@ static double rate(size_t n, double seconds) {
     return seconds > 0 ? (double)n / seconds : 0;
 }
 
-/* Clock and temperature where the system tells them, as at the end of an answer. */
+/* Clock and temperature where the system tells them, as at the end of an answer; ends the line. */
 static void print_thermal(const struct runtime *e, FILE *to) {
     struct thermal t;
     thermal_read(&t, "/sys");
@@ -309,6 +309,7 @@ static void print_thermal(const struct runtime *e, FILE *to) {
              t.low_voltage ? ", power supply too weak" : "");
     if (t.has_temperature)
         print_to(to, "; %.0f C", t.celsius);
+    print_to(to, "\n");
 }
 
 void runtime_print_stats(const struct runtime *e, FILE *to) {
@@ -321,5 +322,4 @@ void runtime_print_stats(const struct runtime *e, FILE *to) {
              bise_engine_isa(e->engine), p->n_threads, p->n_threads == 1 ? "" : "s",
              e->info->memory);
     print_thermal(e, to);
-    fputc('\n', to);
 }

@@ -1,5 +1,8 @@
 #include "tools/common/wrap.h"
 
+#include "src/base/utf8.h"
+#include "tools/common/width.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,4 +72,38 @@ size_t wrap_char(struct wrap *w, const char *s, size_t n, size_t width, char out
         w->n_word = WRAP_WORD_BYTES; /* no longer known as a whole */
     }
     return at + n;
+}
+
+/* Columns of n bytes; sequences that set colours have none. */
+static size_t columns(const char *text, size_t n) {
+    size_t cols = 0;
+    for (size_t at = 0, len; at < n; at += len) {
+        len = text[at] == '\033' ? strcspn(text + at, "m") + 1 : char_length(text + at, n - at);
+        if (text[at] != '\033')
+            cols += (size_t)code_width(utf8_code_point(text + at, len));
+    }
+    return cols;
+}
+
+void wrap_text(FILE *to, const char *text, size_t cols, size_t indent, size_t *col) {
+    bool alone = cols < MIN_COLS || (*col == 0 && *text == ' ');
+    while (*text) {
+        const size_t n_space = strspn(text, " "), n = strcspn(text + n_space, " \r\n");
+        const size_t width = columns(text + n_space, n);
+        if (!alone && n && *col > indent && *col + n_space + width >= cols) {
+            fprintf(to, "\n%*s", (int)indent, "");
+            *col = indent;
+        } else {
+            fwrite(text, 1, n_space, to);
+            *col += n_space;
+        }
+        fwrite(text + n_space, 1, n, to);
+        *col += width;
+        text += n_space + n;
+        if (*text == '\n' || *text == '\r') {
+            fputc(*text++, to);
+            *col = 0;
+            alone = cols < MIN_COLS || *text == ' ';
+        }
+    }
 }

@@ -33,9 +33,10 @@ const char *paint(enum paint p) {
 
 void say_note(const char *format, ...) {
     va_list args;
-    fputs(paint(PAINT_NOTE), stderr);
+    put_text(stderr, paint(PAINT_NOTE));
     va_start(args, format);
     print_list(stderr, format, args);
     va_end(args);
-    fprintf(stderr, "%s\n", paint(PAINT_OFF));
+    put_text(stderr, paint(PAINT_OFF));
+    put_text(stderr, "\n");
 }

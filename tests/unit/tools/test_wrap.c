@@ -61,3 +61,40 @@ Test(wrap, narrow_and_no_terminals) {
     for (int i = 0; i < 1000; i++)
         cr_assert_eq(wrap_char(&w, "x", 1, 1, out), 1);
 }
+
+/* What wrap_text writes of pieces that follow each other. */
+static void check_text(size_t cols, size_t indent, const char *first, const char *second,
+                       const char *expected) {
+    char found[512] = "";
+    FILE *const f = fmemopen(found, sizeof found, "w");
+    size_t col = 0;
+    cr_assert_not_null(f);
+    wrap_text(f, first, cols, indent, &col);
+    wrap_text(f, second, cols, indent, &col);
+    fclose(f);
+    cr_expect_str_eq(found, expected, "%zu columns: expected\n%s\nfound\n%s", cols, expected,
+                     found);
+}
+
+Test(wrap, text_as_a_whole) {
+    check_text(20, 0, "the king looked at the castle\n", "", "the king looked at\nthe castle\n");
+    check_text(20, 2, "the king looked at ", "the castle", "the king looked at \n  the castle");
+    check_text(18, 0, "the king looked at", "", "the king looked\nat"); /* the last column waits */
+    check_text(19, 0, "the king looked at", "", "the king looked at");
+    check_text(0, 0, "the king looked at the castle", "", "the king looked at the castle");
+    check_text(8, 0, "the king looked at the castle", "", "the king looked at the castle");
+}
+
+Test(wrap, tables_and_commands_are_left_alone) {
+    check_text(20, 0, "Make one of it:\n  bise quantize folder -o name\nthen use it as -m name\n",
+               "", "Make one of it:\n  bise quantize folder -o name\nthen use it as -m\nname\n");
+}
+
+Test(wrap, long_words_colours_and_wide_characters) {
+    check_text(16, 0, "a wordthatislongerthanarow b", "", "a\nwordthatislongerthanarow\nb");
+    check_text(16, 0, "\033[2m(the king) is\033[0m", " here", "\033[2m(the king) is\033[0m\nhere");
+    check_text(16, 0, "\u4e00\u4e00\u4e00\u4e00 \u4e00\u4e00\u4e00\u4e00 a", "",
+               "\u4e00\u4e00\u4e00\u4e00\n\u4e00\u4e00\u4e00\u4e00 a");
+    check_text(16, 0, "reading 3 of 10 \rreading 4 of 10 \rdone", "",
+               "reading 3 of 10 \rreading 4 of 10 \rdone");
+}
