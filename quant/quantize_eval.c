@@ -36,11 +36,11 @@ static void describe(const struct eval_text *t, struct evaluation *e, char *out,
     const struct divergence_result kl = divergence_summary(&e->kl);
     const double ppl[2] = {exp64(before.value), exp64(after.value)};
     snprintf(out, cap,
-             "%.60s, %llu windows of %u: perplexity %.4f +- %.4f before, %.4f +- %.4f after, KL "
+             "%.60s, %llu window%s of %u: perplexity %.4f +- %.4f before, %.4f +- %.4f after, KL "
              "%.3e +- %.1e, same top token %.2f %%",
-             file_base(t->path), (unsigned long long)e->shape.n_windows, e->shape.window, ppl[0],
-             ppl[0] * before.error, ppl[1], ppl[1] * after.error, kl.mean.value, kl.mean.error,
-             100 * kl.same_top.value);
+             file_base(t->path), (unsigned long long)e->shape.n_windows,
+             e->shape.n_windows == 1 ? "" : "s", e->shape.window, ppl[0], ppl[0] * before.error,
+             ppl[1], ppl[1] * after.error, kl.mean.value, kl.mean.error, 100 * kl.same_top.value);
 }
 
 /* Both sessions, and the run. */

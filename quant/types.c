@@ -91,7 +91,8 @@ static enum bise_status apply_rule(struct types *t, const char *rule,
     }
     pattern_close(&pattern);
     if (n_found == 0)
-        return bise_fail(err, BISE_ERR_ARG, "--tensor: no matrix has a name like \"%s\"", rule);
+        return bise_fail(err, BISE_ERR_ARG, "--tensor: no matrix has a name like \"%.*s\"",
+                         (int)(strrchr(rule, '=') - rule), rule);
     return BISE_OK;
 }
 

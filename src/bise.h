@@ -88,6 +88,7 @@ struct bise_model_info {
     bool text_eos;          /* whether the tokenizer puts EOS behind a text of its own */
     const int32_t *eos_ids; /* [n_eos] */
     size_t n_eos;
+    const char *name;        /* what the file says it is called; "": nothing */
     const char *chat_format; /* "v1", "v3", "chatml", "zephyr", "llama2", "none" or "" (unknown) */
     const char *weight_type; /* type of most layer weights: "i4", "i8", "bf16", "f32" */
     const char *memory;      /* how the weights are held, and why: one phrase */

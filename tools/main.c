@@ -22,7 +22,7 @@ static const struct {
     {"calibrate", cmd_calibrate, "measure on a text what bise quantize should spare"},
     {"plan", cmd_plan, "the memory a model will take here, and whether it fits"},
     {"inspect", cmd_inspect, "show what a .bise file holds"},
-    {"set", cmd_set, "change a .bise file's chat format, window or tokenizer"},
+    {"set", cmd_set, "change a .bise file's chat format, window, name or tokenizer"},
     {"diff", cmd_diff, "compare the weights of two models"},
     {"verify", cmd_verify, "check every checksum of a .bise file"},
     {"tokenize", cmd_tokenize, "text to token ids and back"},

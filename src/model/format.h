@@ -3,7 +3,7 @@
  * written or read as it lies in memory.
  *
  *   0      preamble, FORMAT_PREAMBLE bytes: the offsets below
- *          provenance: three texts, back to back
+ *          texts, back to back: three of provenance, and the model's name
  *   64 *   tokenizer.model as it was
  *   64 *   tensor table: n_tensors entries of FORMAT_ENTRY bytes
  *   64 *   header_bytes: the first tensor; the others follow, each at the next multiple of 64
@@ -22,6 +22,7 @@
 #define FORMAT_PREAMBLE 256u
 #define FORMAT_ENTRY    128u
 #define FORMAT_TEXT_MAX 1023u /* bytes of each provenance text */
+#define FORMAT_NAME_MAX 127u  /* of the name */
 
 /* Offsets in the preamble; u32 where no type is given. What is not named is zero. */
 enum preamble_field {
@@ -55,13 +56,15 @@ enum preamble_field {
     AT_SOURCE_BYTES = 208,
     AT_RECIPE_BYTES = 212,
     AT_EVAL_BYTES = 216,
-    AT_PREAMBLE_UNUSED = 220
+    AT_NAME_BYTES = 220,
+    AT_PREAMBLE_UNUSED = 224
 };
 #define FLAG_TIED_HEAD  1u
 #define FLAG_NO_BOS     2u /* this and the following: version 2, which has at least one of them */
 #define FLAG_ADD_EOS    4u
 #define FLAG_OWN_RULES  8u
-#define FLAGS_OF_V2     (FLAG_NO_BOS | FLAG_ADD_EOS | FLAG_OWN_RULES)
+#define FLAG_NAMED      16u
+#define FLAGS_OF_V2     (FLAG_NO_BOS | FLAG_ADD_EOS | FLAG_OWN_RULES | FLAG_NAMED)
 #define CHAT_NAME_BYTES 16
 
 /* Offsets in an entry of the tensor table. */

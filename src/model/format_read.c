@@ -127,17 +127,19 @@ size_t format_text_bad_at(const char *text, size_t n) {
     return at;
 }
 
-/* The three texts; *at goes from the end of the preamble to their end. */
+/* The four texts; *at goes from the end of the preamble to their end. */
 static enum bise_status read_provenance(struct file_header *h, const uint8_t *data, uint64_t *at,
                                         const char *name, struct bise_error *err) {
-    static const char *const what[] = {"source", "recipe", "evaluation"};
-    char *const texts[] = {h->provenance.source, h->provenance.recipe, h->provenance.eval};
-    for (unsigned i = 0; i < 3; i++) {
+    struct provenance *const p = &h->provenance;
+    static const char *const what[] = {"source", "recipe", "evaluation", "name"};
+    char *const texts[] = {p->source, p->recipe, p->eval, p->name};
+    for (unsigned i = 0; i < 4; i++) {
         const uint32_t n = get_u32(data + AT_SOURCE_BYTES + 4 * i);
-        if (n > FORMAT_TEXT_MAX || n > h->header_bytes - *at)
+        const uint32_t most = i < 3 ? FORMAT_TEXT_MAX : FORMAT_NAME_MAX;
+        if (n > most || n > h->header_bytes - *at)
             return bise_fail(err, BISE_ERR_FORMAT,
                              "%s: length of the %s text: expected at most %u, found %u", name,
-                             what[i], FORMAT_TEXT_MAX, n);
+                             what[i], most, n);
         memcpy(texts[i], data + *at, n);
         texts[i][n] = 0;
         const size_t bad = format_text_bad_at(texts[i], n);
@@ -147,6 +149,10 @@ static enum bise_status read_provenance(struct file_header *h, const uint8_t *da
                              what[i]);
         *at += n;
     }
+    if (strchr(p->name, '\n') || !(get_u32(data + AT_FLAGS) & FLAG_NAMED) != !p->name[0])
+        return bise_fail(err, BISE_ERR_FORMAT,
+                         "%s: a name of several lines, or without its flag, or its flag without it",
+                         name);
     return BISE_OK;
 }
 

@@ -15,10 +15,14 @@ static size_t text_bytes(const char *text) {
     return strnlen(text, FORMAT_TEXT_MAX);
 }
 
+static size_t name_bytes(const struct provenance *p) {
+    return strnlen(p->name, FORMAT_NAME_MAX);
+}
+
 enum bise_status format_place(struct file_header *h, struct bise_error *err) {
     const struct provenance *p = &h->provenance;
-    uint64_t at =
-        FORMAT_PREAMBLE + text_bytes(p->source) + text_bytes(p->recipe) + text_bytes(p->eval);
+    uint64_t at = FORMAT_PREAMBLE + text_bytes(p->source) + text_bytes(p->recipe) +
+                  text_bytes(p->eval) + name_bytes(p);
     if (h->tokenizer_bytes > (uint64_t)1 << 32)
         return bise_fail(err, BISE_ERR_ARG, "a tokenizer of %llu bytes is too large",
                          (unsigned long long)h->tokenizer_bytes);
@@ -39,13 +43,14 @@ enum bise_status format_place(struct file_header *h, struct bise_error *err) {
     return BISE_OK;
 }
 
-static uint32_t flags_of(const struct model_config *c) {
+static uint32_t flags_of(const struct file_header *h) {
+    const struct model_config *const c = &h->config;
     return (c->tied_head ? FLAG_TIED_HEAD : 0) | (c->no_bos ? FLAG_NO_BOS : 0) |
-           (c->add_eos ? FLAG_ADD_EOS : 0) | (c->own_rules ? FLAG_OWN_RULES : 0);
+           (c->add_eos ? FLAG_ADD_EOS : 0) | (c->own_rules ? FLAG_OWN_RULES : 0) |
+           (h->provenance.name[0] ? FLAG_NAMED : 0);
 }
 
 static void write_config(const struct model_config *c, uint8_t *out) {
-    put_u32(out + AT_FLAGS, flags_of(c));
     put_u32(out + AT_DIM, c->dim);
     put_u32(out + AT_N_LAYERS, c->n_layers);
     put_u32(out + AT_N_HEADS, c->n_heads);
@@ -67,10 +72,10 @@ static void write_config(const struct model_config *c, uint8_t *out) {
 }
 
 static void write_provenance(const struct provenance *p, uint8_t *out) {
-    const char *const texts[] = {p->source, p->recipe, p->eval};
+    const char *const texts[] = {p->source, p->recipe, p->eval, p->name};
     uint8_t *at = out + FORMAT_PREAMBLE;
-    for (unsigned i = 0; i < 3; i++) {
-        const size_t n = text_bytes(texts[i]);
+    for (unsigned i = 0; i < 4; i++) {
+        const size_t n = i < 3 ? text_bytes(texts[i]) : name_bytes(p);
         put_u32(out + AT_SOURCE_BYTES + 4 * i, (uint32_t)n);
         memcpy(at, texts[i], n);
         at += n;
@@ -93,7 +98,8 @@ static void write_entry(const struct tensor *t, uint8_t *out) {
 
 void format_write(const struct file_header *h, uint8_t *out) {
     memcpy(out + AT_MAGIC, FORMAT_MAGIC, 8);
-    put_u32(out + AT_VERSION, flags_of(&h->config) & FLAGS_OF_V2 ? 2 : 1);
+    put_u32(out + AT_VERSION, flags_of(h) & FLAGS_OF_V2 ? 2 : 1);
+    put_u32(out + AT_FLAGS, flags_of(h));
     put_u64(out + AT_FILE_BYTES, h->file_bytes);
     put_u64(out + AT_HEADER_BYTES, h->header_bytes);
     put_u64(out + AT_TOKENIZER_OFFSET, h->tokenizer_offset);

@@ -152,6 +152,7 @@ static void fill_info(struct bise_model *m, uint64_t file_bytes) {
         .text_eos = c->add_eos,
         .eos_ids = c->eos_ids,
         .n_eos = c->n_eos,
+        .name = m->provenance.name,
         .chat_format = chat_format_name(c->chat),
         .weight_type = main_type(m),
         .memory = m->memory_phrase,

@@ -41,6 +41,7 @@ struct provenance {
     char source[1024]; /* names and sizes of the files it was made from */
     char recipe[1024]; /* how it was quantized: program version, options */
     char eval[1024];   /* perplexity if measured */
+    char name[128];    /* what the model is called, one line; "": as its file */
 };
 
 struct bise_model {

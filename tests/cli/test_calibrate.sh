@@ -17,11 +17,20 @@ done
 
 expect statistics "$BISE" calibrate -m "$T/dense.bise" -f "$T/text" -o "$T/stats" -c 64
 for threads in 1 3; do
-    "$BISE" calibrate -m "$T/dense.bise" -f "$T/text" -o "$T/stats$threads" -c 64 -t $threads 2>"$T/err"
+    "$BISE" calibrate "$T/dense.bise" -f "$T/text" -o "$T/stats$threads" -c 64 -t $threads 2>"$T/err"
     same_files "statistics, $threads threads" "$T/stats" "$T/stats$threads"
 done
 expect "statistics of its own text" "$BISE" calibrate -m "$T/dense.bise" --self 1024 -o "$T/self"
 differ "the model's own text is another" "$T/stats" "$T/self"
+
+# Ctrl-C, once the program listens to it.
+"$BISE" calibrate "$T/dense.bise" --self 1000000 -o "$T/never" 2>"$T/err" &
+pid=$!
+wait_for grep -q '^SigCgt:.*[2367abef]$' /proc/$pid/status
+kill -INT $pid
+wait $pid
+same "Ctrl-C" "130 bise calibrate: interrupted" "$? $(tail -n 1 "$T/err")"
+expect "leaves no file" test ! -e "$T/never"
 
 expect "without statistics" "$BISE" quantize "$T/dense" -o "$T/plain.bise" --chat-format none
 expect "with statistics" "$BISE" quantize "$T/dense" -o "$T/calib.bise" --chat-format none \

@@ -11,7 +11,7 @@ head -c 6000 README.md >"$T/book.txt"
 expect "--eval" quantize --eval "$T/book.txt"
 said=$(grep '^book.txt, ' "$T/.err")
 printf '%s\n' "$said" | grep -Eq \
-    '^book.txt, [0-9]+ windows of 512: perplexity [0-9.]+ \+- [0-9.]+ before, [0-9.]+ \+- [0-9.]+ after, KL [0-9.]+e-[0-9]+ \+- [0-9.]+e-[0-9]+, same top token [0-9.]+ %$' &&
+    '^book.txt, [0-9]+ windows? of 512: perplexity [0-9.]+ \+- [0-9.]+ before, [0-9.]+ \+- [0-9.]+ after, KL [0-9.]+e-[0-9]+ \+- [0-9.]+e-[0-9]+, same top token [0-9.]+ %$' &&
     ok "says what it found" || not_ok "says what it found" "$(cat "$T/.err")"
 expect "the file is sound" "$BISE" verify "$T/m.bise"
 [ "$("$BISE" inspect "$T/m.bise" | sed -n 's/^evaluation *//p')" = "$said" ] && ok "inspect shows it" ||

@@ -15,11 +15,18 @@ moderate -f "$T/text" >"$T/file"
 same_files "from a file" "$T/out" "$T/file"
 moderate -f - <"$T/text" >"$T/file"
 same_files "from standard input" "$T/out" "$T/file"
+"$BISE" moderate $M "How do I kill a linux process?" -q >"$T/file"
+same_files "the model as an argument" "$T/out" "$T/file"
+"$BISE" moderate $M -f "$T/text" -q >"$T/file"
+same_files "and beside a file" "$T/out" "$T/file"
 moderate "How do I kill a linux process?" --threshold 0.01 >"$T/out"
 same "moderated exits with 10" 10 $?
 expect "with a category" grep -q -v '^not moderated' "$T/out"
 expect_exit "no text" 2 "expected one of TEXT" "$BISE" moderate
-expect_exit "two texts" 2 "expected one of TEXT" "$BISE" moderate a -f b
+expect_exit "two texts" 2 "expected one of TEXT" "$BISE" moderate $M a -f b
+expect_exit "two models" 2 "expected one model" "$BISE" moderate -m $M $M a
+expect_exit "an empty text" 2 "the text is empty" "$BISE" moderate nowhere.bise $' \n'
+expect_exit "an empty file, before a model is looked for" 2 "the text is empty" "$BISE" moderate nowhere.bise -f /dev/null
 expect_exit "no file" 3 "no-such-file" "$BISE" moderate -m $M -f no-such-file
 expect_exit "not UTF-8" 2 "UTF-8" "$BISE" moderate -m $M $'\xff'
 head -c 20000 /dev/zero | tr '\0' 'a' >"$T/long"
@@ -39,6 +46,9 @@ sums=$(grep -o '"[a-z ]*": [01]\.[0-9]*' "$T/json" | awk -F': ' '{n++; s += $2} 
 same "14 categories, adding up to one" "14 1.0000" "$sums"
 
 # Conversations.
+echo '[{"role": "user", "content": " "}, {"role": "assistant", "content": ""}]' >"$T/empty.json"
+moderate --transcript "$T/empty.json" >"$T/empty"
+same "empty messages moderate nothing" "0 1 user: empty,2 assistant: empty," "$? $(tr '\n' ',' <"$T/empty")"
 cat >"$T/talk.json" <<'END'
 {"messages": [{"role": "system", "content": "Be kind."},
  {"role": "user", "content": "Tell me \"a story\"."}, {"role": "assistant", "content": "Once upon a time"}]}

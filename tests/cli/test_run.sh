@@ -126,7 +126,7 @@ fi
 
 # Statistics, and how it ends.
 run -p "The king" -n 10 --temp 0 --ignore-eos >"$T/out" 2>"$T/err"
-for word in "load" "prefill 3 tokens" "decode 9 tokens" "tokens/s" "resident" "thread"; do
+for word in "load" "prefill 3 tokens" "decode 10 tokens" "tokens/s" "resident" "thread"; do
     expect "statistics: $word" grep -q "$word" "$T/err"
 done
 expect_exit "the context ends it" 0 "the context is full" run -p "The king" --window 0 -c 12 \

@@ -25,13 +25,15 @@ static bool parse(struct options *o, int argc, char **argv, int *code) {
         {"--tokens", OPT_INT, &o->tokens, "N", "read at most this many of the text (65536)", 1024,
          1 << 24},
     };
+    const char *argument = NULL;
     size_t n_positional;
     runtime_option_defs(&o->runtime, defs + OWN_OPTIONS);
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
-                       "bise calibrate -m MODEL -f TEXT | --self N -o STATS [options]\n\n"
+                       "bise calibrate [MODEL] -f TEXT | --self N -o STATS [options]\n\n"
                        "MODEL: f32, bf16 or i8. -c N is the length of the sequences that the\n"
                        "text is cut into (512, or what the model was trained for)",
-                       NULL, 0, &n_positional, code))
+                       &argument, 1, &n_positional, code) ||
+        !runtime_argument(&o->runtime, argument, code))
         return false;
     if (!o->text == !o->self || !o->out || !*o->out) {
         complain("expected %s", o->out && *o->out ? "either -f TEXT or --self N" : "-o STATS");
@@ -39,6 +41,10 @@ static bool parse(struct options *o, int argc, char **argv, int *code) {
         return false;
     }
     return true;
+}
+
+static int failed(enum bise_status status, const struct bise_error *err) {
+    return report(status, status == BISE_ERR_INTERRUPTED ? NULL : err); /* it counts one call's */
 }
 
 /* The text's tokens, or the model's own. */
@@ -51,7 +57,7 @@ static int get_tokens(const struct options *o, struct runtime *e, const struct l
         struct bise_error err = {0};
         const enum bise_status s =
             text_write(t, e->session, e->info, (size_t)o->self, listener, &err);
-        return s ? report(s, &err) : EXIT_DONE;
+        return s ? failed(s, &err) : EXIT_DONE;
     }
     code = read_text(o->text, &text, &len);
     if (!code)
@@ -83,7 +89,7 @@ static int measure(const struct options *o, struct runtime *e, const struct cali
         say("%s: %zu inputs, %zu sequences of %zu tokens\n", o->out, m.means.n, text_sequences(t),
             t->length);
     moment_sums_close(&m);
-    return s ? report(s, &err) : EXIT_DONE;
+    return s ? failed(s, &err) : EXIT_DONE;
 }
 
 int cmd_calibrate(int argc, char **argv) {
@@ -94,7 +100,7 @@ int cmd_calibrate(int argc, char **argv) {
     int code;
     if (!parse(&o, argc, argv, &code))
         return code;
-    listening_init(&listening);
+    listening_init(&listening, false);
     interrupt_catch();
     const bool length_given = o.runtime.n_ctx > 0;
     if (!length_given)

@@ -202,6 +202,8 @@ static int print_page(const struct bise_model *m, const char *path, bool each) {
     print("%s: .bise format %u, ", path, m->version);
     print_size(info->file_bytes);
     print(" (%" PRIu64 " bytes)\n\n", info->file_bytes);
+    if (info->name[0])
+        print("name         %s\n", info->name);
     print("weights      %" PRIu64 " parameters, %.2f bits each; layers mostly %s, %.2f bits\n",
           all.n_params, bits(&all), info->weight_type, bits(&layers));
     print_config(m);
@@ -209,7 +211,7 @@ static int print_page(const struct bise_model *m, const char *path, bool each) {
     print_text("recipe", m->provenance.recipe);
     char eval[sizeof m->provenance.eval];
     print_text("evaluation", trimmed(eval, m->provenance.eval));
-    print("%-12s chat format, window, tokenizer (bise set)\n", "can be set");
+    print("%-12s chat format, window, name, tokenizer (bise set)\n", "can be set");
     return print_tensors(m, each);
 }
 
@@ -279,6 +281,9 @@ static void print_json(const struct bise_model *m) {
           m->version, info->file_bytes, info->weight_bytes, info->n_params);
     print("\"bits_per_weight\":%.6g,\"layer_bits_per_weight\":%.6g,\"weight_type\":\"%s\",\n",
           bits(&all), bits(&layers), info->weight_type);
+    print("\"name\":");
+    print_escaped(info->name);
+    print(",\n");
     json_config(&m->config);
     print("\"tokenizer\":");
     if (m->tokenizer)

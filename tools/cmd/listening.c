@@ -8,7 +8,8 @@
 static void on_note(void *user, const char *text) {
     struct listening *const l = user;
     progress_end(&l->bar);
-    say("%s\n", text);
+    if (!l->quiet)
+        say("%s\n", text);
 }
 
 /* What a line is about stands first in it: beside a bar, that is enough. */
@@ -24,7 +25,7 @@ static void on_work(void *user, const struct listener_work *work) {
     struct listening *const l = user;
     progress_end(&l->bar);
     l->work = *work;
-    if (!work->what)
+    if (!work->what || l->quiet)
         return;
     progress_begin(&l->bar, work->what);
     l->bar.skipped = work->skipped;
@@ -33,11 +34,12 @@ static void on_work(void *user, const struct listener_work *work) {
 
 static bool on_progress(void *user, size_t done, size_t total) {
     struct listening *const l = user;
-    if (l->work.what)
+    if (l->work.what && !l->quiet)
         progress_show(&l->bar, done, total);
     return interrupted();
 }
 
-void listening_init(struct listening *l) {
-    *l = (struct listening){.listener = {on_note, on_detail, on_work, on_progress, l}};
+void listening_init(struct listening *l, bool quiet) {
+    *l = (struct listening){.listener = {on_note, on_detail, on_work, on_progress, l},
+                            .quiet = quiet};
 }

@@ -9,9 +9,10 @@ struct listening {
     struct listener listener; /* notes on stderr; progress on a terminal, details elsewhere */
     struct progress bar;
     struct listener_work work; /* what goes on; what NULL: nothing */
+    bool quiet;                /* nothing of it is shown */
 };
 
 /* *l must stay where it is as long as its listener is used. */
-void listening_init(struct listening *l);
+void listening_init(struct listening *l, bool quiet);
 
 #endif

@@ -225,9 +225,9 @@ static void print_text(const struct work *w, const struct divergence_result *kl)
     const struct estimate nll = tally_mean(&w->run.nll);
     const double ppl = exp64(nll.value);
     print("perplexity %.4f +- %.4f, nll %.6f +- %.6f nats, %llu tokens predicted in %llu "
-          "windows of %u\n",
+          "window%s of %u\n",
           ppl, ppl * nll.error, nll.value, nll.error, (unsigned long long)w->run.nll.n,
-          (unsigned long long)s->n_windows, s->window);
+          (unsigned long long)s->n_windows, s->n_windows == 1 ? "" : "s", s->window);
     if (!w->base)
         return;
     print("baseline: %s\n", kl_base_model(w->base));
@@ -270,8 +270,8 @@ static int measure(struct work *w) {
         s = kl_base_finish(w->save, &err);
     if (!s && w->run.out)
         s = new_file_finish(w->run.out, &err);
-    if (s)
-        return report(s, &err);
+    if (s) /* the detail of an interruption counts one call's tokens */
+        return report(s, s == BISE_ERR_INTERRUPTED ? NULL : &err);
     const struct divergence_result kl = divergence_summary(&w->run.kl);
     if (w->options->json)
         print_json(w, &kl);
@@ -286,7 +286,7 @@ int cmd_perplexity(int argc, char **argv) {
     int code;
     if (!parse(&o, argc, argv, &code))
         return code;
-    listening_init(&w.listening);
+    listening_init(&w.listening, false);
     interrupt_catch();
     code = prepare(&o, &w);
     if (!code) {

@@ -167,7 +167,7 @@ enum bise_status run_complete(struct run *r, const struct run_job *job, struct r
                               struct bise_error *err) {
     struct runtime *e = &r->runtime;
     const double prompt_before = e->prompt_seconds, answer_before = e->answer_seconds;
-    const size_t n_before = e->n_answer;
+    const size_t n_before = e->n_decoded;
     const enum bise_status status = runtime_prefill(e, job->ids, job->n, err);
     if (status)
         return status;
@@ -200,7 +200,7 @@ enum bise_status run_complete(struct run *r, const struct run_job *job, struct r
         result->finish = *finish;
         result->prompt_seconds = e->prompt_seconds - prompt_before;
         result->answer_seconds = e->answer_seconds - answer_before;
-        result->n_decoded = e->n_answer - n_before;
+        result->n_decoded = e->n_decoded - n_before;
     } else {
         if (out.last != '\n' && !out.failed)
             print("\n");

@@ -235,9 +235,10 @@ static struct line *next_line(struct lines *all) {
     return l;
 }
 
-static void finish_line(struct slot *slot) {
+static void finish_line(struct lines *all, struct slot *slot) {
     struct line *const l = slot->line;
     l->result.finish = slot->generator.finish;
+    all->run->runtime.n_answer += l->status ? 0 : generator_written(&slot->generator);
     l->is_done = true;
     slot->line = NULL;
 }
@@ -257,7 +258,7 @@ static void begin_line(struct lines *all, struct slot *slot, struct line *l) {
     if (!l->status && !id_list_reserve(&l->text, l->job.n))
         l->status = bise_fail(&l->err, BISE_ERR_MEMORY, "no memory for the prompt");
     if (l->status) {
-        finish_line(slot);
+        finish_line(all, slot);
         return;
     }
     memcpy(l->text.ids, l->job.ids, l->job.n * sizeof *l->text.ids);
@@ -282,12 +283,13 @@ static void begin_line(struct lines *all, struct slot *slot, struct line *l) {
     bise_seq_reset(e->engine, seq);
     l->status = generator_begin(&slot->generator, 0, &l->err);
     if (slot->generator.finish != FINISH_NONE)
-        finish_line(slot);
+        finish_line(all, slot);
 }
 
 /* What came of a slot's run, which took so long. */
-static void take_run(struct slot *slot, const struct bise_run *run, enum bise_status status,
-                     double seconds, const struct bise_error *err, struct runtime *e) {
+static void take_run(struct lines *all, struct slot *slot, const struct bise_run *run,
+                     enum bise_status status, double seconds, const struct bise_error *err) {
+    struct runtime *const e = &all->run->runtime;
     struct generator *const g = &slot->generator;
     struct line *const l = slot->line;
     const bool reads = generator_reads(g);
@@ -295,12 +297,12 @@ static void take_run(struct slot *slot, const struct bise_run *run, enum bise_st
     l->err = *err;
     l->status = generator_take(g, run, status, seconds, &l->err);
     *(reads ? &l->result.prompt_seconds : &l->result.answer_seconds) += seconds;
-    *(reads ? &e->n_prompt : &e->n_answer) += g->held - held;
+    *(reads ? &e->n_prompt : &e->n_decoded) += g->held - held;
     l->result.n_decoded += reads ? 0 : g->held - held;
     if (g->finish == FINISH_CONTEXT || g->finish == FINISH_INTERRUPTED)
         generator_end(g, g->finish);
     if (g->finish != FINISH_NONE)
-        finish_line(slot);
+        finish_line(all, slot);
 }
 
 /* One step of all that are answered: those that write, and of what is read as much as is planned.
@@ -328,7 +330,7 @@ static bool step(struct lines *all) {
     const double seconds = seconds_now() - start;
     *(reads ? &e->prompt_seconds : &e->answer_seconds) += seconds;
     for (size_t i = 0; i < n; i++)
-        take_run(slots[i], &runs[i], status, seconds, &err, e);
+        take_run(all, slots[i], &runs[i], status, seconds, &err);
     return status == BISE_OK;
 }
 
@@ -371,7 +373,7 @@ static void answer_lines(struct lines *all) {
     for (size_t i = 0; i < all->n_slots; i++)
         if (all->slots[i].line) {
             generator_end(&all->slots[i].generator, FINISH_INTERRUPTED);
-            finish_line(&all->slots[i]);
+            finish_line(all, &all->slots[i]);
         }
     print_done(all);
 }

@@ -16,9 +16,11 @@
 #define PIECE         (1u << 20)
 
 struct change {
-    const char *path, *chat, *tokenizer;
+    const char *path, *chat, *tokenizer, *name;
     int64_t window; /* -1: stays */
     struct file_header h;
+    struct model_config before; /* of the file as it is, and its name */
+    char name_before[FORMAT_NAME_MAX + 1];
     int fd;                         /* of the file as it is */
     uint64_t *places;               /* [h.n_tensors]: where tensors lie in it */
     uint8_t *old_header, *bundled;  /* bundled: the tokenizer that is given, or NULL */
@@ -71,6 +73,8 @@ static enum bise_status take_tokenizer(struct change *c, struct bise_error *err)
 }
 
 static enum bise_status change_header(struct change *c, struct bise_error *err) {
+    c->before = c->h.config;
+    snprintf(c->name_before, sizeof c->name_before, "%s", c->h.provenance.name);
     if (c->chat) {
         c->h.config.chat = chat_format_from_name(c->chat);
         if (c->h.config.chat == CHAT_FORMAT_COUNT || c->h.config.chat == CHAT_UNKNOWN)
@@ -82,6 +86,12 @@ static enum bise_status change_header(struct change *c, struct bise_error *err) 
     }
     if (c->window >= 0)
         c->h.config.window = (uint32_t)c->window;
+    if (c->name && (strlen(c->name) > FORMAT_NAME_MAX || strchr(c->name, '\n') ||
+                    format_text_bad_at(c->name, strlen(c->name)) < strlen(c->name)))
+        return bise_fail(err, BISE_ERR_ARG, "--name: expected a line of at most %u bytes of UTF-8",
+                         FORMAT_NAME_MAX);
+    if (c->name)
+        snprintf(c->h.provenance.name, sizeof c->h.provenance.name, "%s", c->name);
     enum bise_status s = c->tokenizer ? take_tokenizer(c, err) : BISE_OK;
     if (!s)
         s = config_check(&c->h.config, c->path, err);
@@ -154,6 +164,30 @@ static enum bise_status write_anew(const struct change *c, struct bise_error *er
     return s;
 }
 
+static const char *window_text(char text[32], uint32_t window) {
+    if (!window)
+        return "none";
+    snprintf(text, 32, "%u tokens", window);
+    return text;
+}
+
+/* What has been set, and what it was. */
+static void say_changes(const struct change *c) {
+    char now[32], before[32];
+    say("%s: set\n", c->path);
+    if (c->chat)
+        say("  chat format  %s (it was %s)\n", chat_format_name(c->h.config.chat),
+            c->before.chat == CHAT_UNKNOWN ? "unknown" : chat_format_name(c->before.chat));
+    if (c->window >= 0)
+        say("  window       %s (it was %s)\n", window_text(now, c->h.config.window),
+            window_text(before, c->before.window));
+    if (c->name)
+        say("  name         %s (it was %s)\n", *c->name ? c->name : "none",
+            c->name_before[0] ? c->name_before : "none");
+    if (c->tokenizer)
+        say("  tokenizer    %s\n", c->tokenizer);
+}
+
 int cmd_set(int argc, char **argv) {
     struct change c = {.window = -1, .fd = -1};
     struct bise_error err = {0};
@@ -165,17 +199,20 @@ int cmd_set(int argc, char **argv) {
         {"--chat-format", OPT_STRING, &c.chat, "NAME", "v1, v3, chatml, zephyr, llama2 or none", 0,
          0},
         {"--window", OPT_INT, &c.window, "N", "sliding window in tokens, 0: none", 0, 1 << 30},
+        {"--name", OPT_STRING, &c.name, "TEXT",
+         "what it is called, by bise serve too; empty: as its file", 0, 0},
         {"--tokenizer", OPT_STRING, &c.tokenizer, "FILE", "a tokenizer.model in place of its own",
          0, 0},
     };
-    if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
-                       "bise set MODEL [--chat-format NAME] [--window N] [--tokenizer FILE]",
-                       &argument, 1, &n_positional, &code))
+    if (!options_parse(
+            argc, argv, defs, sizeof defs / sizeof defs[0],
+            "bise set MODEL [--chat-format NAME] [--window N] [--name TEXT] [--tokenizer FILE]",
+            &argument, 1, &n_positional, &code))
         return code;
     if (!given && !argument)
         return refuse(EXIT_USAGE, "expected one MODEL (see bise set --help)");
-    if (!c.chat && c.window < 0 && !c.tokenizer)
-        return refuse(EXIT_USAGE, "expected what is to be set: --chat-format, --window or "
+    if (!c.chat && c.window < 0 && !c.tokenizer && !c.name)
+        return refuse(EXIT_USAGE, "expected what is to be set: --chat-format, --window, --name or "
                                   "--tokenizer");
     if ((c.path = model_given(given, argument, &code)) == NULL)
         return code;
@@ -188,7 +225,7 @@ int cmd_set(int argc, char **argv) {
         s = write_anew(&c, &err);
     code = s ? report(s, &err) : EXIT_DONE;
     if (!code)
-        say("set: %s\n", c.path);
+        say_changes(&c);
     file_close(&c.fd);
     file_header_free(&c.h);
     free(c.places);

@@ -16,7 +16,7 @@ static enum bise_status step(struct answer *a, struct bise_run *run, struct bise
     enum bise_status status = bise_step(g->engine, run, 1, interrupt_word(), err);
     const double seconds = seconds_now() - start;
     status = generator_take(g, run, status, seconds, err);
-    *(reads ? &e->n_prompt : &e->n_answer) += g->held - held;
+    *(reads ? &e->n_prompt : &e->n_decoded) += g->held - held;
     *(reads ? &e->prompt_seconds : &e->answer_seconds) += seconds;
     runtime_note_clock(e);
     return status;
@@ -45,6 +45,7 @@ enum finish answer_run(struct answer *a, size_t held) {
     } else if (g->finish == FINISH_CONTEXT || g->finish == FINISH_INTERRUPTED) {
         generator_end(g, g->finish);
     }
+    a->runtime->n_answer += generator_written(g);
     if (g->out->failed)
         return interrupted_again() ? FINISH_INTERRUPTED : FINISH_OUTPUT;
     return g->finish;

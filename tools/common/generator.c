@@ -153,6 +153,10 @@ void generator_resume(struct generator *g, size_t held) {
     g->base = bise_seq_position(g->engine, g->seq) - held;
 }
 
+size_t generator_written(const struct generator *g) {
+    return (size_t)(g->n_picked - (g->finish == FINISH_END));
+}
+
 bool generator_reads(const struct generator *g) {
     return g->finish == FINISH_NONE && (g->n_picked == 0 || g->ids->n - g->held > 1);
 }

@@ -71,6 +71,8 @@ struct generator {
 /* The sequence holds the first `held` of the ids; if that is all of them, their logits too: the
  * first id is then picked here. Else the others are read first. Errors: as generator_take. */
 enum bise_status generator_begin(struct generator *g, size_t held, struct bise_error *err);
+/* Tokens of text so far: what ends it is none. */
+size_t generator_written(const struct generator *g);
 /* After FINISH_CONTEXT: the ids were changed, and the sequence holds the first `held`, which are
  * fewer than all. */
 void generator_resume(struct generator *g, size_t held);

@@ -18,8 +18,8 @@ void print_list(FILE *to, const char *format, va_list args);
 /* Text that is the program's own or has been shown already, colours included. What goes to standard
  * error is broken between words where that is a terminal. */
 void put_text(FILE *to, const char *text);
-/* A line of a list: a name, and behind it at column `at` a text, which goes on below. Not wider than
- * the terminal, nor than 100 columns. Both are the program's own. */
+/* A line of a list: a name, and behind it at column `at` a text, which goes on below. Not wider
+ * than the terminal, nor than 100 columns. Both are the program's own. */
 void print_item(FILE *to, const char *name, size_t at, const char *text);
 
 /* A file's size in two digits behind the point, as in "4.85 MB"; text, for %s. */

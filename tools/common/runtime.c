@@ -279,7 +279,9 @@ static double mebibytes(uint64_t bytes) {
 void runtime_print_plan(const struct runtime *e, FILE *to) {
     const struct bise_plan *p = &e->plan;
     const double millions = (double)e->info->n_params / 1e6;
-    print_to(to, "%s: %s, %.4g %c parameters; %s, %d thread%s; ", e->path, e->info->weight_type,
+    const bool named = e->info->name[0];
+    print_to(to, "%s%s%s%s: ", e->info->name, named ? " (" : "", e->path, named ? ")" : "");
+    print_to(to, "%s, %.4g %c parameters; %s, %d thread%s; ", e->info->weight_type,
              millions < 1000 ? millions : millions / 1000, millions < 1000 ? 'M' : 'G',
              bise_engine_isa(e->engine), p->n_threads, p->n_threads == 1 ? "" : "s");
     if (p->n_sinks)
@@ -317,7 +319,7 @@ void runtime_print_stats(const struct runtime *e, FILE *to) {
     print_to(to, "load %.2f s; prefill %zu tokens, %.2f s, %.1f tokens/s; ", e->load_seconds,
              e->n_prompt, e->prompt_seconds, rate(e->n_prompt, e->prompt_seconds));
     print_to(to, "decode %zu tokens, %.2f s, %.1f tokens/s\n", e->n_answer, e->answer_seconds,
-             rate(e->n_answer, e->answer_seconds));
+             rate(e->n_decoded, e->answer_seconds));
     print_to(to, "resident %.1f MiB; %s, %d thread%s; weights: %s", mebibytes(mem_resident()),
              bise_engine_isa(e->engine), p->n_threads, p->n_threads == 1 ? "" : "s",
              e->info->memory);

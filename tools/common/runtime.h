@@ -44,8 +44,9 @@ struct runtime {
     bool verbose;
     struct bise_plan plan; /* what it takes, or would take */
     double load_seconds;
-    size_t n_prompt, n_answer; /* tokens read in and generated so far, and the time they took */
-    double prompt_seconds, answer_seconds;
+    size_t n_prompt, n_answer; /* tokens read in and written so far */
+    size_t n_decoded;          /* of the latter, how many were run: an answer's last is not */
+    double prompt_seconds, answer_seconds; /* what n_prompt and n_decoded took */
     struct thermal_history thermal;
     double thermal_noted; /* when, as seconds_now */
 };

@@ -91,8 +91,9 @@ void wrap_text(FILE *to, const char *text, size_t cols, size_t indent, size_t *c
         const size_t n_space = strspn(text, " "), n = strcspn(text + n_space, " \r\n");
         const size_t width = columns(text + n_space, n);
         if (!alone && n && *col > indent && *col + n_space + width >= cols) {
-            fprintf(to, "\n%*s", (int)indent, "");
-            *col = indent;
+            fputc('\n', to);
+            for (*col = 0; *col < indent; ++*col)
+                fputc(' ', to);
         } else {
             fwrite(text, 1, n_space, to);
             *col += n_space;

@@ -50,7 +50,8 @@ static bool parse(struct serve_options *o, int argc, char **argv, int *code) {
         {"--log-json", OPT_FLAG, &o->log_json, NULL, "the log as JSON, one object a line", 0, 0},
         {"--open", OPT_FLAG, &o->open, NULL, "open the page in the browser", 0, 0},
         {"-q|--quiet", OPT_FLAG, &o->quiet, NULL, "no log", 0, 0},
-        {"--name", OPT_STRING, &o->name, "NAME", "the model's name (default: its file's)", 0, 0},
+        {"--name", OPT_STRING, &o->name, "NAME",
+         "the model's name (default: the one in its file, or the file's)", 0, 0},
     };
     struct option_def defs[RUNTIME_OPTIONS + OWN_OPTIONS];
     const char *argument = NULL;

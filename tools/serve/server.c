@@ -112,6 +112,8 @@ static void name_model(struct server *s) {
     const bool has_ending = len > 5 && strcmp(base + len - 5, ".bise") == 0;
     if (s->options->name)
         snprintf(s->name, sizeof s->name, "%s", s->options->name);
+    else if (s->info->name[0])
+        snprintf(s->name, sizeof s->name, "%s", s->info->name);
     else
         snprintf(s->name, sizeof s->name, "%.*s", (int)(len - (has_ending ? 5 : 0)), base);
     s->answer_facts = (struct answer_facts){.model = s->name, .hold_back = s->options->moderate};

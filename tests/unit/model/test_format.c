@@ -90,7 +90,7 @@ Test(format, header_round_trip_at_the_limits) {
 
 /* Version 2 is written where one of its flags is set, and only there. */
 Test(format, version_2_only_where_it_is_needed) {
-    for (unsigned flags = 0; flags < 16; flags++) {
+    for (unsigned flags = 0; flags < 32; flags++) {
         struct tensor tensor = {
             .name = "b", .type = TYPE_F32, .rows = 1, .cols = 3, .is_vector = 1};
         struct file_header h = {.config = tiny_config(), .tensors = &tensor, .n_tensors = 1};
@@ -98,8 +98,11 @@ Test(format, version_2_only_where_it_is_needed) {
         h.config.no_bos = flags & 2;
         h.config.add_eos = flags & 4;
         h.config.own_rules = flags & 8;
+        if (flags & 16)
+            strcpy(h.provenance.name, "Zo\u00eb's");
         struct file_header back = round_trip(&h);
-        cr_assert_eq(back.version, flags & 14 ? 2 : 1);
+        cr_assert_eq(back.version, flags & 30 ? 2 : 1);
+        cr_assert_str_eq(back.provenance.name, h.provenance.name);
         cr_assert(
             back.config.tied_head == h.config.tied_head && back.config.no_bos == h.config.no_bos &&
             back.config.add_eos == h.config.add_eos && back.config.own_rules == h.config.own_rules);

@@ -228,6 +228,10 @@ Test(model, wrong_numbers_are_refused_by_name) {
         {"eos", "end-of", bad, AT_EOS_IDS, -1, 4, 0x80000000},
         {"eos count", "end-of", bad, AT_N_EOS, -1, 4, 17},
         {"chat", "chat format \"w1\"", unsupported, AT_CHAT, -1, 1, 'w'},
+        {"name's length", "length of the name text", bad, AT_NAME_BYTES, -1, 4,
+         FORMAT_NAME_MAX + 1},
+        {"name of zeros", "byte 0 of the name text", bad, AT_NAME_BYTES, -1, 4, 1},
+        {"name's flag in version 1", "unknown flags", unsupported, AT_FLAGS, -1, 4, FLAG_NAMED},
         {"unused", "unused", bad, AT_PREAMBLE_UNUSED, -1, 1, 1},
         {"type", "tok_embeddings: unknown type 4", unsupported, ENTRY_TYPE, 0, 4, 4},
         {"type of length", "length", bad, ENTRY_TYPE, 0, 4, TYPE_I8},
@@ -253,6 +257,11 @@ Test(model, wrong_numbers_are_refused_by_name) {
     };
     for (size_t i = 0; i < sizeof edits / sizeof edits[0]; i++)
         check_edit(bytes, n, &edits[i]);
+    const struct edit flag_alone = {"name's flag", "its flag without it", bad, AT_FLAGS, -1, 4,
+                                    FLAG_NAMED};
+    put_u32(bytes + AT_VERSION, 2);
+    check_edit(bytes, n, &flag_alone);
+    put_u32(bytes + AT_VERSION, 1);
     put_u32(bytes + AT_HEADER_CRC, 0);
     put_u32(bytes + AT_HEADER_CRC, crc32c(0, bytes, get_u64(bytes + AT_HEADER_BYTES)));
     cr_assert(tiny_dump(path, bytes, n));
