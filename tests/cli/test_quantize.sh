@@ -93,7 +93,7 @@ rm "$C.bise"
 refused "--tensor without a type" 2 'expected REGEX=TYPE, found "w1"' --tensor w1
 refused "--tensor of no type" 2 'expected i4, i8, bf16 or f32, found "i5"' --tensor w1=i5
 refused "--tensor with a bad regex" 2 '--tensor: "w[1": ' --tensor 'w[1=i4'
-refused "--tensor of a norm" 2 'no matrix has a name like "norm$=i8"' --tensor 'norm$=i8'
+refused "--tensor of a norm" 2 'no matrix has a name like "norm$"' --tensor 'norm$=i8'
 refused "--tensor of nothing" 2 'expected REGEX=TYPE' --tensor '=i8'
 
 fresh both
@@ -293,6 +293,9 @@ stopped() {
     kill -s "$1" $pid
     wait $pid 2>/dev/null
 }
+expect "quantize -q" "$BISE" quantize "$T/big" -o "$T/quiet.bise" -q --no-tokenizer
+same "says nothing" "" "$(cat "$T/.out" "$T/.err")"
+rm -f "$T/quiet.bise"
 stopped INT
 code=$?
 if [ $code -eq 130 ] && [ ! -e "$T/stopped.bise" ] && grep -q '^bise quantize: interrupted$' "$T/stopped.err"; then
@@ -385,4 +388,15 @@ expect_exit "the file that is missing, and the flag" 0 \
     "follows instructions, but tokenizer_config.json, which has the template, is missing: put it beside the weights, or give --chat-format" \
     "$BISE" quantize "$C" -o "$T/instruct.bise" --no-tokenizer
 same "it is the last line" 1 "$(tail -n 1 "$T/.err" | grep -c "tokenizer_config.json")"
+
+## The demo model, as models/README.md says
+
+recipe=$(sed -n 's/^    bise quantize demo -o models\/demo.bise //p' models/README.md)
+if [ -e "$SHARED/demo/model.safetensors" ]; then
+    # shellcheck disable=SC2086 # options
+    expect "the demo model's recipe" "$BISE" quantize "$SHARED/demo" -o "$T/demo.bise" ${recipe:?}
+    same_files "gives models/demo.bise" models/demo.bise "$T/demo.bise"
+else
+    skipped "the demo model's recipe" "$SHARED/demo is not there"
+fi
 finish

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OWN_OPTIONS         8
+#define OWN_OPTIONS         9
 #define TYPE_OPTIONS        7
 #define CALIBRATION_OPTIONS 4
 
@@ -27,7 +27,7 @@ struct options {
     struct calibration_options calib;
     struct type_options types;
     struct option_list rules; /* of --tensor, which types refers to */
-    bool no_tokenizer, dry_run;
+    bool no_tokenizer, dry_run, quiet;
     int64_t threads, window;
 };
 
@@ -60,7 +60,7 @@ static enum bise_status open_source(struct quantize *q, struct bise_error *err) 
     char note[2048];
     enum bise_status s = source_open(&q->source, q->options->source, note, sizeof note, err);
     for (char *rest = note, *line; (line = strsep(&rest, "\n")) != NULL;)
-        if (!s && *line)
+        if (!s && *line && !(q->options->quiet && strncmp(line, "warning: ", 9) != 0))
             say("%s%s\n", strncmp(line, "warning: ", 9) == 0 ? "" : "note: ", line);
     if (s)
         return s;
@@ -78,7 +78,7 @@ static void choose_chat(struct quantize *q) {
 
 /* The last words, where a chat will need more than the file tells. */
 static void note_chat(const struct quantize *q) {
-    if (q->config.chat == CHAT_UNKNOWN)
+    if (q->config.chat == CHAT_UNKNOWN && !q->options->quiet)
         say("note: the chat format is not certain from %s%s%s: bise chat will need "
             "--chat-format, or the file bise set\n",
             q->options->source, q->chat_why ? ": " : "", q->chat_why ? q->chat_why : "");
@@ -124,6 +124,8 @@ static void print_summary(const struct quantize *q, uint64_t file_bytes, double 
     const struct type_share all = types_share(q->tensors, q->n_tensors, false);
     const struct type_share layers = types_share(q->tensors, q->n_tensors, true);
     const double before = (double)source_bytes(q->source);
+    if (q->options->quiet)
+        return;
     say("%s: %.1f MB -> %.1f MB, %.2f bits per weight, %.2f in layers, %.1f s, %.0f MB/s\n",
         q->options->out, before / 1e6, (double)file_bytes / 1e6, type_bits(&all),
         type_bits(&layers), seconds, before / 1e6 / seconds);
@@ -139,7 +141,7 @@ static void say_resumed(const struct quantize *q, const struct writer *w) {
         say("note: %s: this file system has no locks: no other quantize may write the same file "
             "meanwhile\n",
             writer_temp_path(w));
-    if (writer_finished(w))
+    if (writer_finished(w) && !q->options->quiet)
         say("%s: %zu of %zu tensors are there from an earlier run\n", writer_temp_path(w),
             writer_finished(w), q->n_tensors);
 }
@@ -297,7 +299,7 @@ static enum bise_status run(struct quantize *q, struct bise_error *err) {
 static int quantize(const struct options *o) {
     struct quantize q = {.options = o};
     struct bise_error err = {0};
-    listening_init(&q.listening);
+    listening_init(&q.listening, o->quiet);
     interrupt_catch();
     const enum bise_status s = run(&q, &err);
     bundle_close(&q.tokenizer);
@@ -307,6 +309,8 @@ static int quantize(const struct options *o) {
     types_close(&q.types);
     free(q.shapes);
     free(q.tensors);
+    if (s == BISE_ERR_INTERRUPTED) /* amid a text the detail counts one call's tokens */
+        return report(s, NULL);
     return s ? report(s, &err) : EXIT_DONE;
 }
 
@@ -360,6 +364,7 @@ int cmd_quantize(int argc, char **argv) {
          "measure perplexity on a text before and after, and keep it in the file", 0, 0},
         {"--dry-run", OPT_FLAG, &o.dry_run, NULL, "say what it will take, and write nothing", 0, 0},
         {"-t|--threads", OPT_INT, &o.threads, "N", "threads (default: all that are fast)", 1, 1024},
+        {"-q|--quiet", OPT_FLAG, &o.quiet, NULL, "only what is wrong on stderr", 0, 0},
     };
     size_t n;
     int code;
@@ -386,7 +391,8 @@ int cmd_quantize(int argc, char **argv) {
         if (!models_home_make())
             return refuse(EXIT_INPUT, "%s: the folder cannot be made", home);
         o.out = home;
-        say("writing %s\n", home);
+        if (!o.quiet)
+            say("writing %s\n", home);
     }
     o.types.rules = o.rules.items;
     o.types.n_rules = o.rules.n;
