@@ -187,18 +187,23 @@ same "cut at 20 places: refused or recovered" "" "$bad"
 expect "mostly recovered" test $n_anew -gt 10
 # What bise 0.1 left (its file's header and note, and a journal): the words are kept, the cache is read anew,
 # a seed is new, and all of it is said; one that is given wins.
+# (To 0.1 a model was its header: the demo model's of then stands before the weights, which are the same.)
+demo=$T/demo-0.1.bise
+weights=$("$BISE" inspect $M --json | sed -n 's/.*"weight_bytes":\([0-9]*\),.*/\1/p')
+{ cat tests/data/sessions/demo-0.1.header; tail -c "$weights" $M; } >"$demo"
+expect "the demo model of 0.1" "$BISE" verify "$demo"
 cp tests/data/sessions/talk-0.1 "$T/old"
 cp tests/data/sessions/talk-0.1.journal "$T/old.journal"
-chat '/tokens\nAnd now?\n' --session "$T/old" -c 64 -n 8
+M=$demo chat '/tokens\nAnd now?\n' --session "$T/old" -c 64 -n 8
 expect "a session of 0.1 is read anew" grep -q "cache of bise 0.1, .* is read in anew" "$T/err"
 expect "its words are all there" grep -q "going on after 6 messages, with seed [0-9]* (new: " "$T/err"
 expect "those of the file and of the journal" test "$(grep -c '^1 ' "$T/err")" = 1
 expect "and it is gone on with" test -s "$T/out"
-chat '/tokens\n' --session "$T/old" -c 64
+M=$demo chat '/tokens\n' --session "$T/old" -c 64
 expect "one seed is told, not two" test "$(grep -c 'seed [0-9]' "$T/err")" = 1
 expect "saved as one of today" grep -q "going on after 8 messages, with seed [0-9]*$" "$T/err"
 cp tests/data/sessions/talk-0.1 "$T/old"
-chat '/tokens\n' --session "$T/old" -c 64 -s 77
+M=$demo chat '/tokens\n' --session "$T/old" -c 64 -s 77
 expect "a seed that is given wins" grep -q "going on after 4 messages, with seed 77" "$T/err"
 # /regen takes the next seed, says it, and it stays: after a save, and after a kill.
 rm -f "$S"
@@ -209,7 +214,6 @@ chat '/set seed\n' --session "$S"
 expect "and is saved" grep -q "with seed 42" "$T/err"
 open_chat --session "$S" -n 8
 echo /regen >&9
-wait_for grep -q -x "seed 43" "$T/err" || wait_for test -s "$T/out"
 wait_for test -s "$T/out"
 kill -KILL $pid
 exec 9>&-
