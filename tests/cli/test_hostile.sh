@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Inputs that broke earlier versions, each of a kind: refused or read, within 64 MB and four times their
 # size, and what they say does not steer a terminal.
-# With OLD, a program of an earlier version, prints what it takes beside (bytes resident at most, seconds)
+# With OLD, a program of an earlier version, prints what that takes beside (killed, 124, after 20 s)
 # as a table: OLD=... BUILD=build bash tests/cli/test_hostile.sh
 . tests/cli/common.sh
 command -v python3 >/dev/null || {
@@ -36,7 +36,7 @@ row() { # row FILE STATUSES ARGUMENT...: FILE counts
     [ -n "$SANITIZER" ] || [ "$bytes" -le $limit ] || not_ok "$name" "took $bytes bytes, at most $limit expected"
     ! LC_ALL=C grep -q $'[\033\007]' "$T/said" || not_ok "$name" "steers the terminal"
     [ -n "$OLD" ] || return
-    old=$(LIMIT=60 taken "$OLD" "$@")
+    old=$(LIMIT=20 taken "$OLD" "$@")
     echo "$name $size $old $code $seconds $bytes" >>"$T/table"
 }
 

@@ -98,6 +98,50 @@ kill -KILL $pid
 exec 5<&-
 wait $pid 2>/dev/null
 
+# Three that overlap: the second has opened the journal and not yet locked it when the first, which made
+# the file meanwhile, removes it; the third has a journal of its own. The lock is on the file that has
+# the name, so the second stands back.
+rm -f "$T"/m.bise*
+if [ -z "$SANITIZER" ] && $CC -shared -fPIC -o "$T/flock_wait.so" tests/cli/flock_wait.c -ldl 2>/dev/null; then
+    FLOCK_AT=$T/at FLOCK_GO=$T/go LD_PRELOAD=$T/flock_wait.so "$BISE" quantize "$T/ck" -o "$T/m.bise" \
+        --no-tokenizer 2>"$T/second" &
+    second=$!
+    if wait_for test -e "$T/at"; then ok "overlapping: one waits"; else not_ok "overlapping: one waits"; fi
+    expect "overlapping: the first ends" quantize
+    "$BISE" quantize "$T/ck" -o "$T/m.bise" --no-tokenizer 2>"$T/pipe" &
+    third=$!
+    exec 5<"$T/pipe"
+    read -r _ <&5
+    : >"$T/go"
+    wait $second
+    same "overlapping: the second is refused" 3 $?
+    expect "overlapping: by name" grep -q "another process is writing this file" "$T/second"
+    cat <&5 >/dev/null
+    exec 5<&-
+    wait $third
+    same "overlapping: the third ends" 0 $?
+    same_files "overlapping: the file is whole" "$T/whole.bise" "$T/m.bise"
+    rm "$T/m.bise"
+else
+    skipped overlapping "no library can be preloaded"
+fi
+
+# A journal that only claims to be long: a hole of 3 GB behind what is there, or all of it.
+if [ -z "$SANITIZER" ]; then
+    for keep in 1 0; do
+        stopped KILL 100
+        [ $keep -eq 1 ] || truncate -s 0 "$T/m.bise.part.journal"
+        truncate -s 3G "$T/m.bise.part.journal"
+        (
+            ulimit -v 1000000
+            quantize 2>"$T/.err"
+        )
+        same "a journal with a hole of 3 GB" "0 $keep" "$? $(($(kept) + 0 > 0))"
+        same_files "a journal with a hole: the same file" "$T/whole.bise" "$T/m.bise"
+        rm -f "$T"/m.bise*
+    done
+fi
+
 ## What is not ours is left alone, and what is being written is nobody else's to read
 
 rm -f "$T"/m.bise*
