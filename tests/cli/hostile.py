@@ -52,7 +52,7 @@ STEER = b"\x1b]0;T\x07"
 
 
 def checkpoints():
-    yield "experts.gguf", gguf([(b"a_exps.weight", (32, 256, 256))] * 100000)
+    yield "experts.gguf", gguf([(b"a_exps.weight", (32, 1, 256))] * 100000) + bytes(32800)
     yield "tensor.gguf", gguf([(STEER + b"a", (3,))])
     yield "architecture.gguf", gguf([], [(b"general.architecture", STEER)])
     header = json.dumps({STEER.decode() + "\nall is well": {"dtype": "Q9", "shape": [1], "data_offsets": [0, 1]}}).encode()
