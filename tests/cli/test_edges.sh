@@ -67,9 +67,12 @@ expect "a session that is a link stays one" test -L "$T/links/talk"
 "$BISE" chat -m $M -n 1 --session "$T/real/talk" </dev/null >/dev/null 2>"$T/err"
 expect "and what it leads to goes on" grep -q "going on after 4 messages" "$T/err"
 same "with one journal" "talk" "$(cd "$T/links" && echo *)"
-: >"$T/empty.journal"
-expect "a journal without a word, left by a kill, is in nobody's way" \
-    "$BISE" chat -m $M -q -n 1 --session "$T/empty" </dev/null
+for begun in '' 'BISEJ\r\n\032'; do
+    printf "%b" "$begun" >"$T/empty.journal"
+    "$BISE" chat -m $M -q -n 1 --session "$T/empty" </dev/null 2>"$T/err"
+    same "a journal without a word, left by a kill, is in nobody's way" 0 $?
+    same "nor spoken of" "" "$(grep record "$T/err")"
+done
 if [ -z "$SANITIZER" ]; then
     printf 'BISEJ\r\n\032' >"$T/hole.journal"
     truncate -s 3G "$T/hole.journal"

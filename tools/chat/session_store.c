@@ -229,7 +229,8 @@ static enum bise_status replay(struct session_store *s, const uint8_t *data, siz
     bool stale;
     *good = 0;
     if (!records_identity(data, n, &found, &format)) {
-        complain("%s holds no whole record", s->journal.path);
+        if (n > 0) /* else a chat was killed before its first */
+            complain("%s holds no whole record", s->journal.path);
         return BISE_OK;
     }
     enum bise_status status = match_journal(s, has_file, &found, &stale, err);
