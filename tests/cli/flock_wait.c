@@ -1,5 +1,5 @@
-/* Preloaded: before the first lock that is asked for, says so by making the file $FLOCK_AT and waits
- * until $FLOCK_GO is there. */
+/* Preloaded: before the first lock that is asked for, says so by making the file $FLOCK_AT and
+ * waits until $FLOCK_GO is there. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
