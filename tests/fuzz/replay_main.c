@@ -1,7 +1,7 @@
-/* Runs a fuzz target over every file of the folders and files given: the corpus as a test. Each runs
- * on a thread whose stack is looked at afterwards: whatever a file, a grammar, a schema or a request
- * says, 64 KB are enough. (The corpus has the deepest ones that are taken, and deeper ones. A model
- * at work is another matter: its kernels take as much, and threads have a megabyte for them.) */
+/* Runs a fuzz target over every file of the folders and files given: the corpus as a test. Each
+ * runs on a thread whose stack is looked at afterwards: whatever a file, a grammar, a schema or a
+ * request says, 64 KB are enough. (The corpus has the deepest ones that are taken, and deeper ones.
+ * A model at work is another matter: its kernels take as much, and threads have a megabyte.) */
 #include <dirent.h>
 #include <pthread.h>
 #include <stdbool.h>
