@@ -84,6 +84,9 @@ def completions(s):
     check("echo", c["text"].startswith("The old king") and "".join(l["tokens"]).lstrip() == c["text"]
           and n == len(l["token_logprobs"]) == len(l["top_logprobs"]) == len(l["text_offset"]), c)
     plain = s.post("/v1/completions", {"prompt": "The old king", "max_tokens": 6, "temperature": 0})[1]["choices"][0]
+    offsets = s.post("/v1/completions", {"prompt": "Zürich 水 naïve", "max_tokens": 0, "logprobs": 0, "echo": True})[1]["choices"][0]
+    same("offsets_count_characters", [o for o in range(len(offsets["text"])) if offsets["text"][o] in " Z"],
+         sorted({o for o, t in zip(offsets["logprobs"]["text_offset"], offsets["logprobs"]["tokens"]) if t.startswith(" ")}))
     same("echo_changes_nothing", c["text"], "The old king" + plain["text"])
     # The same values as chat's own logprobs would give: of the answer's tokens without echo.
     own = s.post("/v1/completions", {"prompt": "The old king", "max_tokens": 6, "temperature": 0, "logprobs": 2})[1]["choices"][0]["logprobs"]
@@ -92,6 +95,8 @@ def completions(s):
     same("scored_alone", l["token_logprobs"][:len(scored["logprobs"]["tokens"])], scored["logprobs"]["token_logprobs"])
     ids = s.post("/tokenize", {"content": "The old king", "add_special": True})[1]["tokens"]
     same("prompt_of_ids", plain["text"], s.post("/v1/completions", {"prompt": ids, "max_tokens": 6, "temperature": 0})[1]["choices"][0]["text"])
+    same("prompt_of_ids_in_a_list", plain["text"], s.post("/v1/completions", {"prompt": [ids], "max_tokens": 6, "temperature": 0})[1]["choices"][0]["text"])
+    same("several_prompts", 400, s.post("/v1/completions", {"prompt": ["a", "b"], "max_tokens": 6})[0])
     same("suffix", 400, s.post("/v1/completions", {"prompt": "x", "suffix": "y"})[0])
 
 

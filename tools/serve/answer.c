@@ -189,6 +189,7 @@ void answer_echo(struct choice *ch) {
         const bool prefix = first && n && !ch->call->request.ids && piece[0] == ' ';
         if (piece)
             buffer_put(&g->text, piece + prefix, n - prefix);
+        g->logprobs.n_hidden |= prefix;
         first &= !n;
     }
 }

@@ -94,7 +94,9 @@ static void put_completion(struct logprobs *l, const struct bise_model *model, c
     buffer_text(&l->tops, logits ? "}" : "");
     put_comma(&l->offsets);
     buffer_print(&l->offsets, "%zu", l->offset);
-    l->offset += len;
+    for (size_t i = l->n_hidden; i < len; i++)
+        l->offset += ((unsigned char)piece[i] & 0xc0) != 0x80; /* where a character begins */
+    l->n_hidden = 0;
 }
 
 void logprobs_put(struct logprobs *l, const struct bise_model *model, const float *logits,

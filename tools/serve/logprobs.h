@@ -11,7 +11,8 @@ struct logprobs {
     bool of_completions; /* four lists, as completions show them, not one */
     struct buffer list;  /* objects, or tokens */
     struct buffer values, tops, offsets;
-    size_t offset; /* in bytes of text, of the next token */
+    size_t offset;   /* in characters of the text, of the next token */
+    size_t n_hidden; /* bytes of the next token that the text leaves out */
 };
 
 /* Adds a token. logits [vocab_size]; NULL: the first of a text, which nothing foretells. */

@@ -314,7 +314,7 @@ static bool read_prompt(struct request *r, const struct json_value *root, uint32
                          "suffix: this model cannot fill in, expected no suffix");
     if (v && v->kind == JSON_ARRAY && v->len == 1 && first->kind != JSON_NUMBER)
         v = first;
-    if (v && v->kind == JSON_ARRAY && v->len > 1 && first->kind != JSON_NUMBER)
+    else if (v && v->kind == JSON_ARRAY && v->len > 1 && first->kind != JSON_NUMBER)
         return fault_set(f, 400, "prompt", NULL, "prompt: expected one prompt a request, found %zu",
                          v->len);
     return v && v->kind == JSON_ARRAY ? read_ids(r, v, "prompt", vocab, f)

@@ -193,7 +193,9 @@ bool request_read_messages(struct request *r, const struct json_value *messages,
                            struct fault *f) {
     size_t i = 0;
     if (!messages || messages->kind != JSON_ARRAY || !messages->len)
-        return request_expected(f, "messages", "a list of at least one message", messages);
+        return fault_set(
+            f, 400, "messages", NULL, "messages: expected a list of at least one message, found %s",
+            messages && messages->kind == JSON_ARRAY ? "an empty one" : json_describe(messages));
     r->parts = calloc(messages->len, sizeof *r->parts);
     if (!r->parts)
         return no_memory(f);
