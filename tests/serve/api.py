@@ -158,9 +158,23 @@ def moderation(model):
         status, verdict = s.post("/v1/moderations", {"input": "Hello"})
         scores = verdict["results"][0]["category_scores"]
         check("moderations", status == 200 and abs(sum(scores.values()) - 1) < 1e-6 and len(scores) == 14, verdict)
+        risk = {t: 1 - s.post("/v1/moderations", {"input": t})[1]["results"][0]["category_scores"]["not moderated"] for t in ("Hello", "The old king")}
         out = subprocess.run([client.BISE, "moderate", "-m", model, "Hello", "--json", "-q"], capture_output=True)
         there = json.loads(out.stdout)["messages"][0]["probabilities"]
         check("as_bise_moderate", all(abs(there[k] - v) < 1e-6 for k, v in scores.items()), (there, scores))
+
+
+    worse, better = sorted(risk, key=risk.get, reverse=True)
+    with Server("-m", model, "-q", "-b", "2", "--moderate", "--threshold", str(sum(risk.values()) / 2)) as s:
+        def ends(texts, reply="So it is."):
+            messages = [m for t in texts for m in (user(t), {"role": "assistant", "content": reply})][:-1]
+            return s.chat(messages=messages, max_tokens=1, temperature=0)[1]
+
+        same("a_message_of_before", "content_filter", ends([worse, better])["choices"][0]["finish_reason"])
+        counts = [ends(t)["usage"]["completion_tokens"] for t in ([better], [better, better], [worse], [better, worse])]
+        same("each_message_is_judged", [True, True, False, False], [n > 0 for n in counts])
+        ids = s.post("/tokenize", {"content": worse})[1]["tokens"]
+        same("ids_are_judged", 0, s.post("/v1/completions", {"prompt": ids, "max_tokens": 1})[1]["usage"]["completion_tokens"])
 
 
 def base_model(model):

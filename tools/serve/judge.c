@@ -1,10 +1,14 @@
 #include "tools/serve/judge.h"
 
+#include "src/base/bytes.h"
+#include "src/base/error.h"
+#include "src/base/random.h"
 #include "tools/common/moderation.h"
 #include "tools/serve/schedule.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 enum task_kind { TASK_REQUEST, TASK_PROMPT, TASK_ANSWER };
 
@@ -15,6 +19,13 @@ struct task {
     struct choice *choice;
 };
 
+/* A text's fingerprint, by keys that nobody can guess. */
+struct print {
+    uint64_t a, b;
+};
+
+#define PRINTS_KEPT 512
+
 struct judge {
     pthread_t thread;
     pthread_mutex_t lock;
@@ -22,11 +33,39 @@ struct judge {
     struct task *first, *last;
     bool closing, has_thread;
     struct moderation moderation;
+    struct print keys;
+    struct print fine[PRINTS_KEPT]; /* messages of users that were let through lately */
 };
 
 static enum bise_status judge_text(struct judge *j, enum chat_role role, const char *text,
                                    size_t len, struct verdict *v, struct bise_error *err) {
     return moderation_judge(&j->moderation, role, text ? text : "", len, v, err);
+}
+
+static struct print print_of(const struct judge *j, const char *text, size_t len) {
+    struct print p = {j->keys.a + len, j->keys.b + len};
+    for (size_t i = 0; i < len; i += 8) {
+        uint8_t word[8] = {0};
+        memcpy(word, text + i, len - i < 8 ? len - i : 8);
+        p.a = random_mix((p.a ^ get_u64(word)) + j->keys.b);
+        p.b = random_mix((p.b + get_u64(word)) ^ j->keys.a);
+    }
+    return p;
+}
+
+/* A user's message, which is not judged again where it was let through before: conversations come
+ * back with all that they have said. */
+static enum bise_status judge_message(struct judge *j, const char *text, size_t len,
+                                      struct verdict *v, struct bise_error *err) {
+    const struct print p = print_of(j, text, len);
+    struct print *const kept = &j->fine[p.a % PRINTS_KEPT];
+    *v = (struct verdict){.category = NOT_MODERATED};
+    if (!len || (kept->a == p.a && kept->b == p.b))
+        return BISE_OK;
+    const enum bise_status status = judge_text(j, CHAT_USER, text, len, v, err);
+    if (!status && v->category == NOT_MODERATED)
+        *kept = p;
+    return status;
 }
 
 /* ---- requests of /v1/moderations ---- */
@@ -71,18 +110,39 @@ static void judge_request(struct server *s, struct call *c) {
 
 /* ---- prompts and answers ---- */
 
-/* Users' messages of the request, one after the other; the last one is what is new. */
-static enum bise_status judge_messages(struct judge *j, const struct call *c, struct verdict *v,
-                                       struct bise_error *err) {
+/* The text that a prompt of ids stands for, without the space that a first piece brings along. */
+static enum bise_status judge_ids(const struct server *s, const struct request *r,
+                                  struct verdict *v, struct bise_error *err) {
+    struct buffer text = {.len = 0};
+    for (size_t i = 0; i < r->n_ids; i++) {
+        size_t n;
+        const char *piece = bise_token_piece(s->model, r->ids[i], &n);
+        buffer_put(&text, piece ? piece : "", piece ? n : 0);
+    }
+    const size_t skip = text.len && text.bytes[0] == ' ';
+    const enum bise_status status =
+        text.failed
+            ? bise_fail(err, BISE_ERR_MEMORY, "no memory for the prompt's text")
+            : judge_message(s->judge, text.len ? text.bytes + skip : "", text.len - skip, v, err);
+    buffer_free(&text);
+    return status;
+}
+
+/* Users' messages of the request, one after the other, until one is filtered. */
+static enum bise_status judge_messages(const struct server *s, const struct call *c,
+                                       struct verdict *v, struct bise_error *err) {
     const struct request *r = &c->request;
-    size_t last = r->n_parts;
+    struct judge *j = s->judge;
+    enum bise_status status = BISE_OK;
     *v = (struct verdict){.category = NOT_MODERATED};
+    if (r->ids)
+        return judge_ids(s, r, v, err);
     if (c->endpoint == ENDPOINT_COMPLETIONS)
-        return r->text.len ? judge_text(j, CHAT_USER, r->text.text, r->text.len, v, err) : BISE_OK;
-    while (last > 0 && r->parts[last - 1].kind != PART_USER)
-        last--;
-    return last ? judge_text(j, CHAT_USER, r->parts[last - 1].text, r->parts[last - 1].len, v, err)
-                : BISE_OK;
+        return judge_message(j, r->text.text, r->text.len, v, err);
+    for (size_t i = 0; i < r->n_parts && !status && v->category == NOT_MODERATED; i++)
+        if (r->parts[i].kind == PART_USER)
+            status = judge_message(j, r->parts[i].text, r->parts[i].len, v, err);
+    return status;
 }
 
 static void filter_call(struct server *s, struct call *c) {
@@ -97,7 +157,7 @@ static void filter_call(struct server *s, struct call *c) {
 static void judge_prompt(struct server *s, struct call *c) {
     struct bise_error err = {0};
     struct verdict v;
-    const enum bise_status status = judge_messages(s->judge, c, &v, &err);
+    const enum bise_status status = judge_messages(s, c, &v, &err);
     if (status) {
         struct fault f;
         fault_of_status(&f, "messages", status, &err);
@@ -197,6 +257,8 @@ int judge_open(struct server *s) {
         return EXIT_MEMORY;
     pthread_mutex_init(&j->lock, NULL);
     pthread_cond_init(&j->more, NULL);
+    if (getrandom(&j->keys, sizeof j->keys, 0) != (ssize_t)sizeof j->keys)
+        return refuse(EXIT_FAILED, "no random numbers from the system");
     const int code = moderation_open(&j->moderation, &e, &s->options->runtime, s->prompter.format);
     j->moderation.threshold = s->options->threshold;
     if (code)

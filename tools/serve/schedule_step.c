@@ -26,7 +26,7 @@ static size_t chunk_beside(const struct schedule *s, size_t n_writing) {
         return chunk;
     size_t n = LEAST_CHUNK;
     if (s->column_seconds > 0) {
-        const double fit = 1e-3 * (double)s->server->options->stall_ms / s->column_seconds;
+        const double fit = 0.9e-3 * (double)s->server->options->stall_ms / s->column_seconds;
         n = fit > (double)n ? fit < (double)chunk ? (size_t)fit : chunk : n;
     }
     return n < chunk ? n : chunk;
@@ -161,7 +161,8 @@ bool schedule_step(struct schedule *s) {
     const double seconds = seconds_now() - start;
     if (reader != s->server->n_lanes) {
         const double now = seconds / (double)s->runs[n - 1].n;
-        s->column_seconds = s->column_seconds > 0 ? 0.7 * s->column_seconds + 0.3 * now : now;
+        const double before = 0.7 * s->column_seconds + 0.3 * now;
+        s->column_seconds = before > now ? before : now; /* it grows with the depth */
     }
     atomic_fetch_add(&m->steps, 1);
     atomic_fetch_add(&m->step_us, (unsigned long)(1e6 * seconds));
