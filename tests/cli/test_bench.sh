@@ -109,4 +109,12 @@ expect_exit bench_kv 2 'expected auto, i8' bench --kv i4
 expect_exit bench_no_slot 2 'no kernel has "zz"' bench -p 0 -n 0 --slot zz
 expect_exit bench_no_file 3 'missing.bise' "$BISE" bench -m "$T/missing.bise"
 expect_exit bench_no_place 3 'nowhere' bench -r 1 -o "$T/nowhere/bench.json"
+# Ctrl-C, once the program listens to it.
+"$BISE" bench -m "$T/tiny.bise" -p 1000 -n 100 -r 50 --max-seconds 600 >"$T/out" 2>"$T/err" &
+pid=$!
+wait_for grep -q '^SigCgt:.*[2367abef]$' /proc/$pid/status
+kill -INT $pid
+wait $pid
+same bench_interrupted 130 $?
+expect bench_says_so grep -q 'bise bench: interrupted after [0-9]* rounds; there is no result' "$T/err"
 finish

@@ -4,6 +4,7 @@
  * in turn, so that a drift of the machine meets them all alike; medians are shown.
  */
 #include "tools/cmd/bench.h"
+#include "tools/common/interrupt.h"
 
 #include "src/base/error.h"
 #include "src/os/clock.h"
@@ -360,11 +361,18 @@ int cmd_bench(int argc, char **argv) {
     enum bise_status s = BISE_OK;
     if (!take_memory(r) || (o.kernels && !(r->kernels = calloc(1, sizeof *r->kernels))))
         s = bise_fail(&err, BISE_ERR_MEMORY, "no memory for the prompts");
-    if (s == BISE_OK && r->n_rows)
+    if (s == BISE_OK && r->n_rows) {
+        if (!o.kernels)
+            interrupt_catch();
         s = bench_measure(r, &err);
+    }
     if (s == BISE_OK && r->kernels)
         s = bench_measure_kernels(r->kernels, o.slot, &err);
-    code = s == BISE_OK ? show(r, form, o.output) : report(s, &err);
+    if (s == BISE_ERR_INTERRUPTED)
+        code = refuse(EXIT_INTERRUPTED, "interrupted after %zu rounds; there is no result",
+                      r->n_rounds ? r->n_rounds - 1 : 0);
+    else
+        code = s == BISE_OK ? show(r, form, o.output) : report(s, &err);
 done:
     for (size_t i = 0; i < r->n_models; i++) {
         bise_model_close(&r->models[i].model);

@@ -7,6 +7,7 @@
 #include "src/os/sysfile.h"
 #include "src/os/thermal.h"
 #include "tools/cmd/bench.h"
+#include "tools/common/interrupt.h"
 #include "tools/common/output.h"
 
 #include <stdio.h>
@@ -185,7 +186,7 @@ static enum bise_status read_ids(struct bise_engine *e, const int32_t *ids, size
         struct bise_run run = {.ids = ids + at,
                                .n = part,
                                .want = logits && at + part == n ? BISE_WANT_LAST : BISE_WANT_NONE};
-        s = bise_step(e, &run, 1, NULL, err);
+        s = bise_step(e, &run, 1, interrupt_word(), err);
         s = s != BISE_OK ? s : run.status;
     }
     return s;
@@ -218,7 +219,7 @@ static enum bise_status decode(const struct bench_run *r, struct bench_row *row,
                                                  : r->models[row->model].ids + at + 31 * j,
                                         .n = 1,
                                         .want = BISE_WANT_LAST};
-        s = bise_step(e, runs, n_seqs, NULL, err);
+        s = bise_step(e, runs, n_seqs, interrupt_word(), err);
         for (size_t j = 0; j < n_seqs && s == BISE_OK; j++) {
             s = runs[j].status;
             if (warm_up && s == BISE_OK)
