@@ -97,6 +97,19 @@ printf 'Tell me\n\na story.\n\nNow.' >"$T/all"
 chat -f "$T/one" -f "$T/two" -p 'Now.' --temp 0 -n 12 >"$T/a" 2>/dev/null
 "$BISE" chat -f - --temp 0 -n 12 <"$T/all" >"$T/b" 2>/dev/null
 same_files "files in front of it" "$T/a" "$T/b"
+cat "$T/one" "$T/.none" 2>/dev/null | "$BISE" chat -p 'a story.' --temp 0 -n 12 >"$T/a" 2>/dev/null
+chat -f "$T/one" -p 'a story.' --temp 0 -n 12 >"$T/b" 2>/dev/null
+same_files "a pipe in front of a question" "$T/a" "$T/b"
+"$BISE" chat -p 'a story.' --temp 0 -n 12 <"$T/one" >"$T/a" 2>/dev/null
+same_files "or a file on standard input" "$T/a" "$T/b"
+printf '' | "$BISE" chat -p 'Tell me' --temp 0 -n 12 >"$T/a" 2>/dev/null
+chat -f "$T/one" --temp 0 -n 12 >"$T/b" 2>/dev/null
+same_files "an empty pipe is nothing" "$T/a" "$T/b"
+"$BISE" chat -f "$T/one" -p 'a story.' --temp 0 -n 12 <"$T/two" >"$T/a" 2>/dev/null
+chat -f "$T/one" -p 'a story.' --temp 0 -n 12 >"$T/b" 2>/dev/null
+same_files "beside -f it is not read" "$T/a" "$T/b"
+printf 'a\377' >"$T/latin"
+expect_exit "no text in it" 2 "standard input: expected text in UTF-8" "$BISE" chat -p a <"$T/latin"
 expect_exit "not with lines of JSON" 2 "expected one of --jsonl" chat -p a --jsonl
 if [ -w /dev/full ]; then
     for command in "chat -p a" "run -p a -q" "run -p a -q --json" "inspect models/demo.bise"; do

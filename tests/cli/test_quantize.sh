@@ -381,13 +381,20 @@ rm "$C/tokenizer.model"
 printf '{"version": "1.0"}' >"$C/tokenizer.json"
 refused "a tokenizer.json without a model" 3 "tokenizer.json: model: not as a tokenizer.json has it"
 
+## What says nothing of conversations: what to do stands last
+
+fresh v1
+expect_exit "no chat format" 0 "bise set $T/unknown.bise --chat-format NAME" \
+    "$BISE" quantize "$C" -o "$T/unknown.bise" --no-tokenizer
+expect "which it takes" "$BISE" set "$T/unknown.bise" --chat-format v1
+
 ## A name that says Instruct, and nothing else that does
 
 fresh v1-Instruct
 expect_exit "the file that is missing, and the flag" 0 \
     "follows instructions, but tokenizer_config.json, which has the template, is missing: put it beside the weights, or give --chat-format" \
     "$BISE" quantize "$C" -o "$T/instruct.bise" --no-tokenizer
-same "it is the last line" 1 "$(tail -n 1 "$T/.err" | grep -c "tokenizer_config.json")"
+same "it is the last there is" 1 "$(tail -n 3 "$T/.err" | grep -c "tokenizer_config.json")"
 
 ## The demo model, as models/README.md says
 

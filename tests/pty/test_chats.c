@@ -62,12 +62,16 @@ static void kept_and_gone_on_with(void) {
     open_with(&p, go_on, &(struct pty_start){.cols = 120});
     pty_check(&p, pty_wait(&p, "going on after 2 messages") && pty_wait_prompt(&p),
               "--continue goes on with the one that was kept");
-    say(&p, "More");
+    pty_type(&p, "More\r");
+    pty_check(&p, pty_wait(&p, "(what was said, and your message: ") && pty_wait_prompt(&p),
+              "and tells how long reading it took");
+    pty_type(&p, "More\r");
+    pty_check(&p, pty_wait_prompt(&p), "once");
     pty_type(&p, "/save\r");
     pty_check(&p, pty_wait(&p, "no session file yet"), "it is no file of the user's");
     leave(&p, "\x04", 0, "the end of input leaves");
     open_with(&p, go_on, &(struct pty_start){.cols = 120});
-    pty_check(&p, pty_wait(&p, "going on after 4 messages") && pty_wait_prompt(&p),
+    pty_check(&p, pty_wait(&p, "going on after 6 messages") && pty_wait_prompt(&p),
               "and again with what was added");
     leave(&p, "/quit\r", 0, "/quit leaves");
 }
@@ -215,6 +219,24 @@ static void said_in_whole_words(void) {
     leave(&p, "\x04", 0, "the end");
 }
 
+/* A text for a model that was trained to be asked: said once, where there are no marks in it. */
+static void run_hints(void) {
+    static const char *const plain[] = {"run", "-p", "The king", "-n", "2", NULL};
+    static const char *const marked[] = {"run", "-p", "<s>[INST] Hello [/INST]", "--special", "-n",
+                                         "2",   NULL};
+    static const char *const quiet[] = {"run", "-p", "The king", "-n", "2", "-q", NULL};
+    const char *const *const all[] = {plain, marked, quiet};
+    for (int i = 0; i < 3; i++) {
+        struct pty p;
+        open_with(&p, all[i], &(struct pty_start){.cols = 120});
+        pty_check(&p, pty_wait_exit(&p) == 0, "a text");
+        buffer_text(&p.bytes, "");
+        const char *const hint = strstr(p.bytes.bytes, "bise chat -p asks");
+        pty_check(&p, (hint != NULL) == (i == 0), i ? "no hint" : "a hint");
+        pty_close(&p);
+    }
+}
+
 int main(void) {
     if (!pty_begin("chats"))
         return 0;
@@ -225,5 +247,6 @@ int main(void) {
     written_in_an_editor();
     words_are_whole();
     said_in_whole_words();
+    run_hints();
     return pty_end();
 }

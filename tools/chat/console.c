@@ -138,7 +138,8 @@ static int read_files(struct console *t) {
         const size_t invalid = code ? len : utf8_invalid_at(text, len);
         if (invalid < len)
             code = refuse(EXIT_USAGE, "%s: expected text in UTF-8, found byte 0x%02x at offset %zu",
-                          files->items[i], (unsigned)(unsigned char)text[invalid], invalid);
+                          strcmp(files->items[i], "-") == 0 ? "standard input" : files->items[i],
+                          (unsigned)(unsigned char)text[invalid], invalid);
         if (t->read.len && !code)
             buffer_text(&t->read, t->read.bytes[t->read.len - 1] == '\n' ? "\n" : "\n\n");
         if (!code)
@@ -287,7 +288,8 @@ int console_open(struct console *t) {
     console_take_seed(t);
     if (o->session && o->session == t->session_path)
         kept_note_model(t->session_path, t->runtime.path, chat_format_name(t->format));
-    if (o->session && t->keeps && chat_messages(c->chat) && !o->quiet)
+    c->reads_anew = o->session && t->keeps && chat_messages(c->chat) && !o->quiet;
+    if (c->reads_anew)
         say("what was said is read anew with your next message\n");
     enum bise_status status = BISE_OK;
     if (o->system)

@@ -109,7 +109,12 @@ static enum bise_status sync_session(struct conversation *c, struct bise_error *
     go_back(c, common, n);
     const size_t from = c->held.n;
     memcpy(c->held.ids, ids, from * sizeof *ids);
+    const double before = c->runtime->prompt_seconds;
     status = runtime_prefill(c->runtime, ids + from, n - from, err);
+    if (!status && c->reads_anew)
+        say("(what was said, and your message: %zu tokens read in %.2f s)\n", n - from,
+            c->runtime->prompt_seconds - before);
+    c->reads_anew = c->reads_anew && status;
     const size_t done = (size_t)bise_position(c->runtime->session);
     memcpy(c->held.ids + from, ids + from, (done - from) * sizeof *ids);
     c->held.n = done;

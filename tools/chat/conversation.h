@@ -25,6 +25,7 @@ struct conversation {
     struct speculation speculation;
     int64_t max_tokens; /* per answer, -1: no limit */
     bool dump_tokens;
+    bool reads_anew; /* what was said before will be: the next reading tells how long it took */
     enum overflow overflow;
     /* OVERFLOW_ASK: which of the others it is to be; in_answer: an answer is being written. */
     enum overflow (*ask_overflow)(void *arg, bool in_answer);

@@ -10,15 +10,17 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CHAT_OPTIONS 18
 
 static bool parse_options(struct chat_options *o, int argc, char **argv, int *code) {
     const struct option_def mine[CHAT_OPTIONS] = {
-        {"-p|--prompt", OPT_STRING, &o->prompt, "TEXT", "answer this one message, and end", 0, 0},
+        {"-p|--prompt", OPT_STRING, &o->prompt, "TEXT",
+         "answer this one message, and end; a text that is piped in goes in front of it", 0, 0},
         {"-f|--file", OPT_LIST, &o->files, "FILE",
-         "the same with the text of a file in front, - for stdin; may come again", 0, 0},
+         "the same with a file's text in front, - for stdin; may come again", 0, 0},
         {"--chat-format", OPT_STRING, &o->format, "NAME",
          "v1, v3, chatml, zephyr, llama2 or none (default: the model's)", 0, 0},
         {"-sys|--system", OPT_STRING, &o->system, "TEXT", "system prompt", 0, 0},
@@ -60,6 +62,13 @@ static bool parse_options(struct chat_options *o, int argc, char **argv, int *co
     return options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
                          "bise chat [MODEL] [options]", &argument, 1, &n_positional, code) &&
            runtime_argument(&o->runtime, argument, code);
+}
+
+/* A question's text may come by a pipe, or from a file: it is then read as -f - does. */
+static bool has_piped_text(const struct chat_options *o) {
+    struct stat st;
+    return o->prompt && !o->files.n && !o->jsonl && fstat(STDIN_FILENO, &st) == 0 &&
+           (S_ISFIFO(st.st_mode) || S_ISREG(st.st_mode));
 }
 
 /* Says how an answer ended where that is not plain. */
@@ -291,6 +300,8 @@ int cmd_chat(int argc, char **argv) {
     if (t.options.jsonl && t.options.moderate) {
         return refuse(EXIT_USAGE, "expected one of --jsonl and --moderate");
     }
+    if (has_piped_text(&t.options))
+        t.options.files.items[t.options.files.n++] = "-";
     t.asked_once = t.options.prompt || t.options.files.n;
     if (t.options.jsonl && t.asked_once)
         return refuse(EXIT_USAGE, "expected one of --jsonl, and -p TEXT or -f FILE");

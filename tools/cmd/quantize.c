@@ -79,9 +79,12 @@ static void choose_chat(struct quantize *q) {
 /* The last words, where a chat will need more than the file tells. */
 static void note_chat(const struct quantize *q) {
     if (q->config.chat == CHAT_UNKNOWN && !q->options->quiet)
-        say("note: the chat format is not certain from %s%s%s: bise chat will need "
-            "--chat-format, or the file bise set\n",
-            q->options->source, q->chat_why ? ": " : "", q->chat_why ? q->chat_why : "");
+        say("note: the chat format is not certain from %s%s%s. The model's card says which it is; "
+            "put "
+            "it into the file by\n  bise set %s --chat-format NAME\nNAME is v1 (Mistral Instruct "
+            "v0.1, v0.2, Mixtral), v3 (v0.3), chatml, zephyr, llama2, or none (a base model)\n",
+            q->options->source, q->chat_why ? ": " : "", q->chat_why ? q->chat_why : "",
+            q->options->out);
 }
 
 static const struct listener *listener(const struct quantize *q) {

@@ -54,6 +54,8 @@ static bool parse(struct run_options *o, int argc, char **argv, int *code) {
         *code = EXIT_USAGE;
         return false;
     }
+    if (o->runtime.n_seqs > 1 && o->sampling.lookup && !o->quiet)
+        say("note: --lookup drafts with -b 1 alone\n");
     if (o->logprobs >= 0 && !o->json && !o->lines) {
         complain("--logprobs goes with --json or --jsonl");
         *code = EXIT_USAGE;
@@ -111,7 +113,13 @@ static int tokenize_prompt(const struct run_options *o, const struct runtime *e,
                            size_t len, int32_t **ids, size_t *n) {
     if (o->special)
         return runtime_tokenize_special(e, text, len, ids, n);
-    if (!o->quiet && has_marks(e, text, len))
+    const bool marked = !o->quiet && has_marks(e, text, len);
+    const char *const format = e->info->chat_format;
+    if (!o->quiet && !marked && format[0] && strcmp(format, "none") != 0 && isatty(STDERR_FILENO))
+        say("note: this model was trained to answer in chat format %s, and goes on with a text as "
+            "it stands here; bise chat -p asks it\n",
+            format);
+    if (marked)
         say("note: the prompt has names of control tokens in it, which are read as text; --special "
             "reads them as tokens\n");
     return runtime_tokenize(e, text, len, true, ids, n);
