@@ -18,15 +18,25 @@ echo '{"chat_template": "{% for message in messages %}[INST] {{ message.content 
 printf 'The old king looked at the troll.\n%.0s' {1..90} | tee "$T/book.txt" >"$T/wiki.test.raw"
 echo 'Once upon a time there was' >"$T/prompt.txt"
 
-# The lines of code that begin with bise, or feed it.
-commands=$(cat docs/quantizing.md "$readme" docs/chat.md docs/library.md docs/measuring.md |
-    sed -n 's/^    \(\(bise\|echo\) .*\)/\1/p' | awk '!seen[$0]++')
+cp "$T/book.txt" "$T/heldout.txt"
+cp docs/example-bench.json "$T/laptop.json"
+cp docs/example-bench.json "$T/board.json"
+
+# The lines of code that begin with bise, or feed it; the files that others need are made by the first.
+commands=$(cat docs/quantizing.md "$readme" docs/*.md |
+    sed -n -E 's/^ {4,7}((bise|echo|cat) .*)/\1/p' | awk '!seen[$0]++')
 n=$(grep -c . <<<"$commands")
-if [ "$n" -ge 30 ]; then ok "found $n commands"; else not_ok "found $n commands"; fi
+if [ "$n" -ge 40 ]; then ok "found $n commands"; else not_ok "found $n commands"; fi
 while read -r command; do
     # A model of the full size is for those who ask for it.
     run=${command/--shape mistral-7b /--shape $small }
+    run=${run/--shape mistral-7b,/--shape $small,}
     run=${run/-m mistral-7b-v0.1.bise/-m mistral.bise}
+    case $command in # a sample of what takes minutes
+    'bise bench '*) run+=' -p 4 -n 2 -d 0 -b 1 -r 1 --isa scalar --baseline scalar' ;;
+    'bise study window '* | 'bise study long '* | 'bise study chunk '*) run+=' --tokens 512' ;;
+    'bise study gqa '*) run+=' -c 256' ;;
+    esac
     case $command in 'bise pull '* | 'bise serve '*)
         ok "$command: elsewhere"
         [ ! -e "$T/mistral.bise" ] || cp "$T/mistral.bise" "$BISE_MODELS/mistral-7b-instruct-v0.3.bise"
@@ -39,6 +49,20 @@ while read -r command; do
         not_ok "$command" "$(tail -n 5 "$T/err")"
     fi
 done <<<"$commands"
+
+# Commands within a line: they are there, and so are their options.
+while read -r command; do
+    read -r _ name rest <<<"$command"
+    unknown=
+    if ! "$BISE" "$name" --help >"$T/help" 2>&1; then unknown=" $name"; fi
+    for word in $rest; do
+        case $word in
+        '&&') break ;;
+        -[a-z-]*) grep -q -E -- "^  (.*, )?$word(,| |\$)" "$T/help" || unknown+=" $word" ;;
+        esac
+    done
+    if [ -z "$unknown" ]; then ok "$command"; else not_ok "$command" "unknown:$unknown"; fi
+done < <(cat "$readme" $(printf '%s\n' docs/*.md | grep -v decisions) | grep -o '`bise [a-z][^`]*`' | tr -d '`' | grep -v '^bise help ' | sort -u)
 
 # make goals and files that README and docs name; the picture is of a chat as it goes now.
 while read -r goal; do
