@@ -51,7 +51,7 @@ LIB_SRC   := $(wildcard kernels/*.c kernels/scalar/*.c src/*/*.c) \
 QUANT_SRC := $(wildcard quant/*.c quant/*/*.c)
 TOOL_SRC  := $(wildcard tools/*.c tools/*/*.c)
 BENCH    := $(BUILD)/membw $(BUILD)/peak $(BUILD)/load $(BUILD)/verify $(BUILD)/lookup \
-            $(BUILD)/regions $(BUILD)/window $(BUILD)/stop
+            $(BUILD)/regions $(BUILD)/window $(BUILD)/stop $(BUILD)/cold
 LIMIT_OBJ := $(BUILD)/bench/limits/bandwidth.o $(BUILD)/bench/limits/peak_rate.o \
              $(ISAS:%=$(BUILD)/bench/limits/peak_%.o)
 SLOT_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard bench/slots/*.c))
@@ -134,6 +134,10 @@ $(BUILD)/regions: ALL_LDFLAGS += -Wl,--wrap=pool_run
 bench-peers: all
 	BISE=$(BUILD)/bise MODEL="$(MODEL)" GGUF="$(GGUF)" PEER="$(PEER)" bench/peers.sh
 
+# What a machine of a new kind has to run, into one file.
+measure-here: all bench $(BUILD)/checkkernels $(BUILD)/tests/golden/fingerprint
+	BUILD=$(BUILD) MODEL="$(MODEL)" OUT="$(or $(OUT),$(BUILD)/measure-here.md)" bench/measure_here.sh
+
 clean:
 	rm -rf $(BUILD)
 
@@ -143,6 +147,6 @@ include mk/dist.mk
 include mk/deb.mk
 
 FORCE:
-.PHONY: all bench bench-peers chat clean FORCE
+.PHONY: all bench bench-peers measure-here chat clean FORCE
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(QUANT_OBJ:.o=.d) $(TOOL_OBJ:.o=.d)
