@@ -35,17 +35,31 @@ struct columns {
     size_t ldd;
     const int32_t *sum; /* [cols][ldsum]: of i4 the start, of i8 the sum of a block */
     size_t ldsum;
+    const uint8_t
+        *ahead;        /* of i4, several columns: with block b, ahead_step bytes of weights that */
+    size_t ahead_step; /* come later are asked for, from ahead + b * ahead_step on */
 };
 
 static inline struct columns columns_i4(const struct act_q128 *x, size_t c, size_t k) {
     const struct act_q128 from = act_q128_from(x, c, k);
-    return (struct columns){from.q,     PACK_K,     x->ld * PACK_K, from.d,
-                            k / TILE_K, from.start, k / BLOCK_K};
+    return (struct columns){.q = from.q,
+                            .column = PACK_K,
+                            .step = x->ld * PACK_K,
+                            .d = from.d,
+                            .ldd = k / TILE_K,
+                            .sum = from.start,
+                            .ldsum = k / BLOCK_K};
 }
 
 static inline struct columns columns_i8(const struct act_q8 *x, size_t c, size_t k) {
     const size_t n = k / BLOCK_K;
-    return (struct columns){x->q + c * k, k, PACK_K, x->d + c * n, n, x->sum + c * n, n};
+    return (struct columns){.q = x->q + c * k,
+                            .column = k,
+                            .step = PACK_K,
+                            .d = x->d + c * n,
+                            .ldd = n,
+                            .sum = x->sum + c * n,
+                            .ldsum = n};
 }
 
 /* ---- a stream over the weights ------------------------------------------------------------- */
@@ -69,6 +83,8 @@ TILE_HELPER void stream_block(vint (*acc)[STREAM_VECTORS], const uint8_t *tile, 
     UNROLL for (size_t j = 0; j < n_lines; j++, line += 64) {
         if (cols > 1)
             prefetch(line + WEIGHTS_AHEAD);
+        if (cols > 1 && type == TYPE_I4) /* the columns behind these, next in memory */
+            prefetch_later(q - b % 2 * BLOCK_K + (cols + b % 2 * n_lines + j) * PACK_K);
         vint w[STREAM_VECTORS][2];
         UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) {
             w[v][0] = load(line + 4 * LANES * v);
@@ -97,6 +113,8 @@ TILE_HELPER void stream_add(vfloat (*f)[STREAM_VECTORS], vfloat (*s)[STREAM_VECT
                             const struct columns *x, enum tensor_type type, const size_t cols) {
     const size_t block = TILE_K / BLOCK_K * at + b;
     const int8_t *const q = x->q + block / 2 * x->step + block % 2 * BLOCK_K;
+    for (size_t i = 0; type == TYPE_I4 && cols > 1 && i < x->ahead_step; i += 64)
+        prefetch_later(x->ahead + block * x->ahead_step + i);
     vint acc[STREAM_COLS][STREAM_VECTORS];
     stream_block(acc, tile, b, row, table, x, q, x->sum + block, type, cols);
     UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) {
@@ -164,14 +182,26 @@ TILE_HELPER void stream_panel(float *y, size_t ldy, const uint8_t *panel, size_t
         stream_rows(y, ldy, panel, row, tile0, tile1, n_tiles, table, x, type, cols);
 }
 
-/* Some columns of i4, tiles tile0 .. tile1 - 1 of panels p0 .. p1 - 1. */
+static const uint8_t *tile_at(const struct wmat *w, size_t p, size_t tile) {
+    return panel_tile(panel_at(w, TYPE_I4, p), I4_TILE_BYTES, tile);
+}
+
+/* Some columns of i4, tiles tile0 .. tile1 - 1 of panels p0 .. p1 - 1, then what is at `after`.
+ * While the columns of a panel pass, the weights that follow come into the second-level cache, so
+ * that memory works all the time and not during the first few columns alone. */
 static void stream_panels(float *y, size_t ldy, const struct act_q128 *x, size_t n,
                           const struct wmat *w, size_t p0, size_t p1, size_t tile0, size_t tile1,
-                          vint table) {
+                          const uint8_t *after, vint table) {
+    const size_t passes = (n + STREAM_COLS - 1) / STREAM_COLS;
+    const size_t blocks = TILE_K / BLOCK_K * (tile1 - tile0);
+    const size_t step = (I4_TILE_BYTES / (TILE_K / BLOCK_K) + passes - 1) / passes;
     for (size_t p = p0; p < p1; p++) {
-        for (size_t c = 0, cols; c < n; c += cols) {
+        const uint8_t *const next = p + 1 < p1 ? tile_at(w, p + 1, tile0) : after;
+        for (size_t c = 0, pass = 0, cols; c < n; c += cols, pass++) {
             cols = next_columns(n - c, STREAM_COLS);
-            const struct columns group = columns_i4(x, c, w->k);
+            struct columns group = columns_i4(x, c, w->k);
+            group.ahead = next + pass * blocks * step - TILE_K / BLOCK_K * tile0 * step;
+            group.ahead_step = step;
             WITH_CONSTANT(cols, STREAM_COLS,
                           stream_panel(y + c * ldy + p * PANEL_ROWS, ldy, panel_at(w, TYPE_I4, p),
                                        tile0, tile1, w->k / TILE_K, table, &group, TYPE_I4, N));
@@ -354,7 +384,10 @@ TILE_HELPER void matmul_i4(float *y, size_t ldy, const struct act_q128 *x, size_
         for (size_t c0 = 0, cols; c0 < n; c0 += cols) {
             cols = next_columns(n - c0, STREAM_GROUP);
             const struct act_q128 some = act_q128_from(x, c0, w->k);
-            stream_panels(y + c0 * ldy, ldy, &some, cols, w, p0, p1, tile0, tile1, table);
+            const uint8_t *const after = c0 + cols < n ? tile_at(w, p0, tile0)
+                                         : tile1 < all ? tile_at(w, p0, tile1)
+                                                       : tile_at(w, p1, 0);
+            stream_panels(y + c0 * ldy, ldy, &some, cols, w, p0, p1, tile0, tile1, after, table);
         }
     }
 }
