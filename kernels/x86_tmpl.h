@@ -214,12 +214,14 @@ static void stream_panels(float *y, size_t ldy, const struct act_q128 *x, size_t
 #ifdef BLOCK_COLS
 
 /*
- * For each block of KB_TILES * 128 k, the activations of up to MAX_COLUMNS columns stay in L2. Two
+ * For each block of some tiles of k, the activations of up to MAX_COLUMNS columns stay in L2. Two
  * vectors of a panel's rows at a time are unpacked once, stay in L1, and meet all columns, a
  * register tile at a time. Sums wait in y from one tile to the next.
  */
-#define KB_TILES    4
-#define MAX_COLUMNS 512
+#define FEW_TILES    4
+#define MANY_TILES   8 /* of a block from MANY_COLUMNS columns on */
+#define MANY_COLUMNS 64
+#define MAX_COLUMNS  512
 
 /* A tile of two vectors of rows. */
 struct unpacked {
@@ -248,6 +250,8 @@ TILE_HELPER void multiply_tile(float *y, size_t ldy, const struct unpacked *u,
     UNROLL for (size_t c = 0; c < cols; c++) s[c][0] = s[c][1] = all_floats(0.0f);
     for (size_t b = 0; b < 4; b++) {
         const int8_t *const q = x->q + b / 2 * x->step + b % 2 * BLOCK_K;
+        UNROLL for (size_t c = b % 2; c < cols; c += 2) /* the columns behind these */
+            prefetch_later(x->q + b / 2 * x->step + (cols + c) * PACK_K);
         vint acc[BLOCK_COLS][2];
         UNROLL for (size_t c = 0; c < cols; c++) acc[c][0] = acc[c][1] =
             set_all(x->sum[c * x->ldsum + b]);
@@ -344,15 +348,17 @@ static void multiply_panels(float *y, size_t ldy, const struct act_q128 *x, size
     }
 }
 
+_Static_assert(MANY_TILES * sizeof(struct unpacked) <= KERNEL_SCRATCH_BYTES, "room for a block");
+
 static void multiply_many(float *y, size_t ldy, const struct act_q128 *x, size_t n,
                           const struct wmat *w, size_t p0, size_t p1, void *scratch) {
-    const size_t all = w->k / TILE_K;
+    const size_t all = w->k / TILE_K, most = n < MANY_COLUMNS ? FEW_TILES : MANY_TILES;
     for (size_t c0 = 0, cols; c0 < n; c0 += cols) {
         cols = next_columns(n - c0, MAX_COLUMNS);
         const struct act_q128 some = act_q128_from(x, c0, w->k);
-        for (size_t tile0 = 0; tile0 < all; tile0 += KB_TILES)
+        for (size_t tile0 = 0; tile0 < all; tile0 += most)
             multiply_panels(y + c0 * ldy, ldy, &some, cols, w, p0, p1, tile0,
-                            all - tile0 < KB_TILES ? all - tile0 : KB_TILES, scratch);
+                            all - tile0 < most ? all - tile0 : most, scratch);
     }
 }
 
