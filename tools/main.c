@@ -63,6 +63,8 @@ static size_t find_command(const char *name) {
             return i;
         nearest_offer(&near, commands[i].name);
     }
+    nearest_offer(&near, "help");
+    nearest_offer(&near, "--version");
     if (near.best)
         complain("unknown command \"%s\"; do you mean %s? (bise help lists them)", name, near.best);
     else

@@ -6,6 +6,8 @@ mkdir -p "$HOME" "$BISE_MODELS"
 
 # Words that are near another.
 expect_exit "a command" 2 'unknown command "chatt"; do you mean chat?' "$BISE" chatt
+expect_exit "help itself" 2 'unknown command "hlp"; do you mean help?' "$BISE" hlp
+expect_exit "and of a command" 2 'unknown option --hlp; do you mean --help?' "$BISE" chat --hlp
 expect_exit "an option" 2 'bise run: unknown option --tempp; do you mean --temp?' "$BISE" run --tempp 1
 expect_exit "nothing is near" 2 'unknown option --zzzzzz (see bise run --help)' "$BISE" run --zzzzzz
 expect_exit "help of none" 2 'unknown command "rum"; do you mean run?' "$BISE" help rum
@@ -79,6 +81,12 @@ early "an empty message" 2 "the message is empty" chat -p ''
 early "a schema with a fault" 2 "json schema" chat -p a --json-schema '{'
 early "a stop string too many" 2 "--stop" chat -p a --stop ''
 early "a bias without a sign" 2 "--logit-bias" "$BISE" run -p a --logit-bias 5
+early "a session that cannot be" 3 "$T/nowhere/s" chat --session "$T/nowhere/s"
+early "logits that cannot be" 3 "$T/nowhere/l" "$BISE" perplexity -f README.md --logits "$T/nowhere/l"
+"$BISE" synth --shape dim=32,ffn=32,layers=1,heads=2,kv=1,vocab=300 --type i8 -o "$T/i8.bise" 2>/dev/null
+early "no text to calibrate on" 3 "$T/none" "$BISE" calibrate "$T/i8.bise" -f "$T/none" -o "$T/stats"
+early "four bits" 3 "expected a model in f32, bf16 or i8" "$BISE" calibrate models/demo.bise -f README.md -o "$T/stats"
+early "statistics that cannot be" 3 "$T/nowhere/s" "$BISE" calibrate "$T/i8.bise" -f README.md -o "$T/nowhere/s"
 early "a session of another kind" 3 "$T/x.gguf" chat --session "$T/x.gguf"
 for i in $(seq 400); do echo "Once upon a time there was a king. $i"; done >"$T/long"
 early "longer than the context" 2 "the whole context holds 256" chat -f "$T/long" --window 0 -c 256

@@ -7,6 +7,7 @@
 #include "tools/common/model_path.h"
 #include "tools/common/output.h"
 #include "tools/common/read_text.h"
+#include "tools/common/write_file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -261,6 +262,8 @@ int console_look(struct console *t) {
     t->conversation.runtime = &t->runtime;
     if (!code && o->session && session_is_there(o->session))
         code = session_store_check(&t->conversation, t->format, o->session);
+    else if (!code && o->session)
+        code = write_place(o->session);
     constraint_close(&constraint);
     bise_sampler_close(&sampler);
     if (t->runtime.path) {

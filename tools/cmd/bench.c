@@ -358,6 +358,8 @@ int cmd_bench(int argc, char **argv) {
     code = EXIT_USAGE;
     if (!build_rows(r, &o, &axes))
         goto done;
+    if (o.output && (code = write_place(o.output)) != EXIT_DONE)
+        goto done;
     enum bise_status s = BISE_OK;
     if (!take_memory(r) || (o.kernels && !(r->kernels = calloc(1, sizeof *r->kernels))))
         s = bise_fail(&err, BISE_ERR_MEMORY, "no memory for the prompts");

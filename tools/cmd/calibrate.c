@@ -4,9 +4,12 @@
 #include "tools/common/output.h"
 #include "tools/common/read_text.h"
 #include "tools/common/runtime.h"
+#include "tools/common/write_file.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define OWN_OPTIONS 4
 
@@ -92,6 +95,20 @@ static int measure(const struct options *o, struct runtime *e, const struct cali
     return s ? failed(s, &err) : EXIT_DONE;
 }
 
+/* What can be refused before weights are read. */
+static int look_first(const struct options *o) {
+    struct runtime e;
+    int code = runtime_look(&e, &o->runtime);
+    if (!code && strcmp(e.info->weight_type, "i4") == 0)
+        code = refuse(EXIT_INPUT, "%s: expected a model in f32, bf16 or i8, found i4", e.path);
+    if (!code && o->text && strcmp(o->text, "-") != 0 && access(o->text, R_OK) != 0)
+        code = refuse(EXIT_INPUT, "%s: %s", o->text, strerror(errno));
+    if (!code)
+        code = write_place(o->out);
+    runtime_close(&e);
+    return code;
+}
+
 int cmd_calibrate(int argc, char **argv) {
     struct options o = {.runtime = RUNTIME_DEFAULTS, .tokens = 65536};
     struct runtime e = {0};
@@ -105,11 +122,9 @@ int cmd_calibrate(int argc, char **argv) {
     const bool length_given = o.runtime.n_ctx > 0;
     if (!length_given)
         o.runtime.n_ctx = CALIBRATION_LENGTH;
-    code = runtime_open(&e, &o.runtime);
-    if (!code && strcmp(e.info->weight_type, "i4") == 0) {
-        complain("%s: expected a model in f32, bf16 or i8, found i4", e.path);
-        code = EXIT_INPUT;
-    }
+    code = look_first(&o);
+    if (!code)
+        code = runtime_open(&e, &o.runtime);
     if (!code) {
         const size_t trained = e.info->max_context, asked = (size_t)o.runtime.n_ctx;
         text.length = !length_given && trained > 0 && trained < asked ? trained : asked;

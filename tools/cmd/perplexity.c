@@ -15,6 +15,7 @@
 #include "tools/common/output.h"
 #include "tools/common/read_text.h"
 #include "tools/common/runtime.h"
+#include "tools/common/write_file.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -189,6 +190,10 @@ static int prepare(struct perplexity_options *o, struct work *w) {
         code = parse_ids(path, text, w);
     if (!code && o->ids && o->tokens && w->n > (size_t)o->tokens)
         w->n = (size_t)o->tokens;
+    if (!code && o->logits)
+        code = write_place(o->logits);
+    if (!code && o->kl_base)
+        code = write_place(o->kl_base);
     if (!code)
         code = open_runtime(o, w);
     if (!code && o->text)

@@ -122,6 +122,7 @@ static void explain_unknown(const struct option_def *defs, size_t n_defs, const 
             n++;
             name += n_name + (name[n_name] == '|');
         }
+    nearest_offer(&near, "--help");
     if (near.best)
         complain("unknown option %.*s; do you mean %s? (bise %s --help lists them)", (int)len, arg,
                  near.best, command);

@@ -2,6 +2,7 @@
 
 #include "src/base/error.h"
 #include "src/os/new_file.h"
+#include "tools/common/tools.h"
 
 enum bise_status write_file(const char *path, const struct buffer *b, struct bise_error *err) {
     struct new_file file = {.fd = -1};
@@ -14,4 +15,12 @@ enum bise_status write_file(const char *path, const struct buffer *b, struct bis
         s = new_file_finish(&file, err);
     new_file_abort(&file);
     return s;
+}
+
+int write_place(const char *path) {
+    struct new_file file = {.fd = -1};
+    struct bise_error err = {0};
+    const enum bise_status s = new_file_create(&file, path, NEW_FILE_SHARED, &err);
+    new_file_abort(&file);
+    return s ? report(s, &err) : EXIT_DONE;
 }

@@ -9,4 +9,8 @@
  * buffer has failed), IO, DISK. */
 enum bise_status write_file(const char *path, const struct buffer *b, struct bise_error *err);
 
+/* Whether a file could be made or replaced at path: to be asked before the work that fills it.
+ * Leaves nothing. Returns an exit code, the fault said on stderr. */
+int write_place(const char *path);
+
 #endif
