@@ -157,7 +157,7 @@ static const struct command {
     {"/quit", "", "leave (so does Ctrl-D)", do_quit, NULL},
 };
 #define N_COMMANDS  (sizeof commands / sizeof commands[0])
-#define HELP_COLUMN 24
+#define HELP_COLUMN 26
 
 static enum command_result do_help(struct console *t, const char *arg) {
     (void)t;

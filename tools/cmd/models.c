@@ -85,7 +85,7 @@ static bool look_at(struct listed *l, const char *folder, const char *file) {
     return true;
 }
 
-static void print_listed(const struct listed *l, bool json, bool first) {
+static void print_listed(const struct listed *l, int width, bool json, bool first) {
     char size[SIZE_TEXT];
     if (json)
         print("%s\n{\"name\": \"%s\", \"gigabytes\": %.3f, \"parameters\": %.0f, \"layers\": %u, "
@@ -93,8 +93,9 @@ static void print_listed(const struct listed *l, bool json, bool first) {
               first ? "[" : ",", l->name, (double)l->bytes / 1e9, l->billions * 1e9, l->n_layers,
               l->dim, l->type, l->format, l->used);
     else
-        print("%-36s %10s  %7.3f G  %3u x %-5u  %-5s %-8s %s\n", l->name, size_text(size, l->bytes),
-              l->billions, l->n_layers, l->dim, l->type, l->format, l->used);
+        print("%-*s %10s  %7.3f G  %3u x %-5u  %-5s %-8s %s\n", width, l->name,
+              size_text(size, l->bytes), l->billions, l->n_layers, l->dim, l->type, l->format,
+              l->used);
 }
 
 int cmd_list(int argc, char **argv) {
@@ -111,13 +112,17 @@ int cmd_list(int argc, char **argv) {
         return refuse(EXIT_USAGE, "no home for models: neither HOME nor BISE_MODELS is set");
     char **names;
     const size_t n = find_models(folder, &names);
+    int width = 8;
+    for (size_t i = 0; i < n; i++)
+        if ((int)strlen(names[i]) - (int)strlen(BISE_ENDING) > width)
+            width = (int)(strlen(names[i]) - strlen(BISE_ENDING));
     if (n && !json)
-        print("%-36s %10s  %9s  %-11s  %-5s %-8s %s\n", "name", "size", "weights", "layers", "type",
-              "format", "last used");
+        print("%-*s %10s  %9s  %-11s  %-5s %-8s %s\n", width, "name", "size", "weights", "layers",
+              "type", "format", "last used");
     for (size_t i = 0; i < n; i++) {
         struct listed l = {.n_layers = 0};
         if (look_at(&l, folder, names[i]))
-            print_listed(&l, json, !n_shown++);
+            print_listed(&l, width, json, !n_shown++);
         else
             complain("%s/%s is not a sound .bise file (bise verify says more)", folder, names[i]);
         free(names[i]);

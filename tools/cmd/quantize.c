@@ -24,6 +24,7 @@
 
 struct options {
     const char *source, *out, *tokenizer, *chat, *eval, *sensitivity;
+    const char *called; /* -o as it was given */
     struct calibration_options calib;
     struct type_options types;
     struct option_list rules; /* of --tensor, which types refers to */
@@ -84,7 +85,7 @@ static void note_chat(const struct quantize *q) {
             "it into the file by\n  bise set %s --chat-format NAME\nNAME is v1 (Mistral Instruct "
             "v0.1, v0.2, Mixtral), v3 (v0.3), chatml, zephyr, llama2, or none (a base model)\n",
             q->options->source, q->chat_why ? ": " : "", q->chat_why ? q->chat_why : "",
-            q->options->out);
+            q->options->called);
 }
 
 static const struct listener *listener(const struct quantize *q) {
@@ -387,6 +388,7 @@ int cmd_quantize(int argc, char **argv) {
                       n != 1   ? "no checkpoint given"
                       : !o.out ? "-o FILE is needed"
                                : "-o: expected the name of a file, found none");
+    o.called = o.out;
     char home[PATH_MAX], source[PATH_MAX]; /* a mere name lies in the models' home */
     o.source = model_or_source(source, o.source);
     const char *const dot = strrchr(o.out, '.');
