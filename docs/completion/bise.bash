@@ -41,9 +41,9 @@ _bise() {
         word=$(sed -n 's/^  \(-[^ ,]*\(, -[^ ,]*\)*\).*/\1/p' <<<"$help")
         mapfile -t COMPREPLY < <(compgen -W "${word//,/} --help" -- "$current")
     elif [[ $previous == -m || $previous == --model ]] ||
-        [[ $COMP_CWORD -eq 2 && ${COMP_WORDS[1]} =~ ^(chat|run|serve|plan|inspect|verify|set|bench|rm)$ ]]; then
+        [[ $COMP_CWORD -eq 2 && ${COMP_WORDS[1]} =~ ^(chat|run|serve|moderate|calibrate|plan|inspect|set|diff|verify|tokenize|perplexity|bench|rm)$ ]]; then
         mapfile -t COMPREPLY < <(_bise_models "$program" "$current" | sort -u)
-    elif [[ $previous != -* ]] || grep -q -E -- "^  (.*, )?$previous(, .*)? @?(FILE|DIR|OUT)" <<<"$help" ||
+    elif [[ $previous != -* ]] || grep -q -E -- "^  (.*, )?$previous(, .*)? @?(FILE|DIR|OUT|FOLDER|STATS)" <<<"$help" ||
         ! grep -q -E -- "^  (.*, )?$previous(, [^ ]+)? [^ ]" <<<"$help"; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
     fi

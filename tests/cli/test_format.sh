@@ -102,7 +102,7 @@ head -c $((size - 1)) "$T/i4.bise" >"$T/short.bise"
 for command in verify inspect; do
     expect_exit "${command}_truncated" 3 '1 are missing' "$BISE" $command "$T/short.bise"
     expect_exit "${command}_no_file" 3 'no such file' "$BISE" $command "$T/none.bise"
-    expect_exit "${command}_no_argument" 2 'expected one FILE' "$BISE" $command
+    expect_exit "${command}_no_argument" 2 'expected one MODEL' "$BISE" $command
     expect_exit "${command}_other_file" 3 'not a .bise file' "$BISE" $command README.md
 done
 

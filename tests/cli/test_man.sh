@@ -85,6 +85,12 @@ expect "completes_files" diff <(echo "$T/model.bise") <(completed run -m "$T/mod
 expect "completes_files_of_texts" diff <(printf '%s\n' "$T"/model.*) <(completed quantize --eval "$T/mod" | sort)
 expect "completes_files_without_an_option" diff <(echo "$T/model.bise") <(completed verify "$T/mod")
 expect "completes_names_of_models" diff <(echo toy) <(BISE_MODELS=$T/home completed chat toy)
+for command in $commands; do # whatever takes a model as its argument offers models
+    case $("$BISE" "$command" --help | head -n 1) in
+    *'[MODEL]'* | *' MODEL '* | *' NAME [-f]'* | *' A B'*)
+        expect "completes_models_of_$command" diff <(echo toy) <(BISE_MODELS=$T/home completed "$command" toy) ;;
+    esac
+done
 expect "completes_best_and_all" diff <(echo best) <(completed bench --isa be)
 expect "completes_shapes" diff <(echo mixtral-8x7b) <(completed synth --shape mix)
 expect "completes_nothing_for_a_number" test -z "$(completed run -n "$T/mod")"

@@ -50,7 +50,8 @@ while read -r command; do
     fi
 done <<<"$commands"
 
-# Commands within a line: they are there, and so are their options.
+# Commands within a line: they are there, and so are their options. (decisions.md tells what was.)
+mapfile -t documents < <(printf '%s\n' docs/*.md | grep -v decisions)
 while read -r command; do
     read -r _ name rest <<<"$command"
     unknown=
@@ -62,7 +63,7 @@ while read -r command; do
         esac
     done
     if [ -z "$unknown" ]; then ok "$command"; else not_ok "$command" "unknown:$unknown"; fi
-done < <(cat "$readme" $(printf '%s\n' docs/*.md | grep -v decisions) | grep -o '`bise [a-z][^`]*`' | tr -d '`' | grep -v '^bise help ' | sort -u)
+done < <(grep -o -h '`bise [a-z][^`]*`' "$readme" "${documents[@]}" | tr -d '`' | grep -v '^bise help ' | sort -u)
 
 # make goals and files that README and docs name; the picture is of a chat as it goes now.
 while read -r goal; do

@@ -11,7 +11,7 @@ S=$T/talk
 chat() {
     local lines=$1
     shift
-    printf '%b' "$lines" | "$BISE" chat -m $M --temp 0.8 "$@" >"$T/out" 2>"$T/err"
+    printf '%b' "$lines" | "$BISE" chat -m "$M" --temp 0.8 "$@" >"$T/out" 2>"$T/err"
 }
 tokens() { "$BISE" chat -m $M -q --session "$S" <<</tokens 2>&1; }
 # open_chat OPTION...: a chat in the background, its input at descriptor 9.

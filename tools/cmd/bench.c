@@ -201,7 +201,7 @@ static bool parse_options(int argc, char **argv, struct bench_options *o, struct
     size_t n_positional;
     snprintf(default_threads, sizeof default_threads, "%d", cpu_default_threads());
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
-                       "bise bench [FILE] [-p 128,512] [-n 32] [-t 1,2] [--isa all] [-o FILE]",
+                       "bise bench [MODEL] [-p 128,512] [-n 32] [-t 1,2] [--isa all] [-o FILE]",
                        argument, 1, &n_positional, code))
         return false;
     *code = EXIT_USAGE;

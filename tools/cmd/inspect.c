@@ -320,10 +320,10 @@ int cmd_inspect(int argc, char **argv) {
         {"--tensors", OPT_FLAG, &each, NULL, "list every tensor, not kinds of tensors", 0, 0},
     };
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
-                       "bise inspect FILE [options]", &path, 1, &n_positional, &code))
+                       "bise inspect MODEL [options]", &path, 1, &n_positional, &code))
         return code;
     if (!given && !path)
-        return refuse(EXIT_USAGE, "expected one FILE (see bise inspect --help)");
+        return refuse(EXIT_USAGE, "expected one MODEL (see bise inspect --help)");
     const char *const file = given ? given : path;
     if ((!given || !path) && !json && is_session(file))
         return session_print(file);

@@ -77,7 +77,7 @@ int cmd_plan(int argc, char **argv) {
     defs[RUNTIME_OPTIONS + 1] = (struct option_def){
         "-b|--batch", OPT_INT, &o.n_seqs, "N", "with N conversations at once (1)", 1, 1024};
     const char *positional = NULL;
-    if (!options_parse(argc, argv, defs, RUNTIME_OPTIONS + 2, "bise plan [FILE] [options]",
+    if (!options_parse(argc, argv, defs, RUNTIME_OPTIONS + 2, "bise plan [MODEL] [options]",
                        &positional, 1, &n_positional, &code))
         return code;
     struct bise_engine_params params;

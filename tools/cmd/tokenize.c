@@ -245,8 +245,8 @@ int cmd_tokenize(int argc, char **argv) {
         {"--decode", OPT_FLAG, &o.decode, NULL, "ids to text", 0, 0},
     };
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
-                       "bise tokenize [FILE] [--jsonl] [--special] [--decode] < TEXT", &argument, 1,
-                       &n_positional, &code))
+                       "bise tokenize [MODEL] [--jsonl] [--special] [--decode] < TEXT", &argument,
+                       1, &n_positional, &code))
         return code;
     const char *const path = model_given(o.model, argument, &code);
     if (!path)

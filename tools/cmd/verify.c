@@ -217,11 +217,11 @@ int cmd_verify(int argc, char **argv) {
         {"-m|--model", OPT_STRING, &given, "FILE", "the .bise file, which may stand alone", 0, 0},
         {"-t|--threads", OPT_INT, &threads, "N", "threads (default: all that are fast)", 1, 1024},
     };
-    if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0], "bise verify FILE [options]",
-                       &path, 1, &n_positional, &code))
+    if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
+                       "bise verify MODEL [options]", &path, 1, &n_positional, &code))
         return code;
     if (!given && !path)
-        return refuse(EXIT_USAGE, "expected one FILE (see bise verify --help)");
+        return refuse(EXIT_USAGE, "expected one MODEL (see bise verify --help)");
     if ((path = model_given(given, path, &code)) == NULL)
         return code;
     interrupt_catch();
