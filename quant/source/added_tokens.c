@@ -28,10 +28,8 @@ static enum bise_status add(struct added_list *l, struct added_token token,
         return bise_fail(err, BISE_ERR_FORMAT,
                          "%s: token %s: expected 1 to %u bytes, none of them zero, found %zu",
                          token.where, show(token.text, token.len).text, MAX_PIECE_BYTES, token.len);
-    void *const grown = array_grow(l->tokens, &l->cap, l->n + 1, sizeof *l->tokens);
-    if (!grown)
+    if (!array_grow(&l->tokens, &l->cap, l->n + 1, sizeof *l->tokens))
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for its tokens", token.where);
-    l->tokens = grown;
     l->tokens[l->n++] = token;
     return BISE_OK;
 }

@@ -2,6 +2,7 @@
 
 #include "quant/source/raw.h"
 #include "quant/source/shards.h"
+#include "src/base/array.h"
 #include "src/base/json.h"
 #include "src/os/file.h"
 #include <errno.h>
@@ -91,11 +92,8 @@ static enum bise_status add_weights(struct folder *f, const char *name, struct b
     if (f->n_weights == MAX_SHARDS)
         return bise_fail(err, BISE_ERR_FORMAT, "%s: expected at most %u files of weights", f->path,
                          MAX_SHARDS);
-    char **grown = realloc(f->weights, (f->n_weights + 1) * sizeof *grown);
     char *path = file_join(f->path, name);
-    if (grown)
-        f->weights = grown;
-    if (!grown || !path) {
+    if (!path || !array_grow(&f->weights, &f->cap_weights, f->n_weights + 1, sizeof *f->weights)) {
         free(path);
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for the list of files", f->path);
     }

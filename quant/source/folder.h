@@ -11,7 +11,7 @@
 struct folder {
     char *path;     /* the folder */
     char **weights; /* [n_weights] paths */
-    size_t n_weights;
+    size_t n_weights, cap_weights;
     enum file_kind kind; /* of all of them */
     bool kind_known;
 };

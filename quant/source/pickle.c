@@ -1,11 +1,11 @@
 #include "quant/source/pickle.h"
 
+#include "src/base/array.h"
 #include "src/base/bytes.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MIN_CAPACITY 64u
 /* So that memory and time are in proportion to the pickle; 7B's lists have some thousand
  * entries. */
 #define MAX_LIST_BYTES ((size_t)16 << 20)
@@ -119,19 +119,11 @@ machine_fail(struct machine *m, enum bise_status status, const char *fmt, ...) {
 /* Room for one more in a list of items of size bytes. Errors: MEMORY. */
 static enum bise_status machine_grow(struct machine *m, void *at, size_t n, size_t *cap,
                                      size_t size) {
-    void *list;
-    if (n < *cap)
-        return BISE_OK;
-    const size_t wanted = *cap ? 2 * *cap : MIN_CAPACITY;
-    if (wanted * size > MAX_LIST_BYTES)
-        return machine_fail(m, BISE_ERR_FORMAT, "more than %zu values at once: no model's", *cap);
-    memcpy(&list, at, sizeof list); /* of another type than void * */
-    void *grown = realloc(list, wanted * size);
-    if (!grown)
-        return machine_fail(m, BISE_ERR_MEMORY, "no memory for %zu values", wanted);
-    memcpy(at, &grown, sizeof grown);
-    *cap = wanted;
-    return BISE_OK;
+    if (n == *cap && 2 * n * size > MAX_LIST_BYTES)
+        return machine_fail(m, BISE_ERR_FORMAT, "more than %zu values at once: no model's", n);
+    return array_grow(at, cap, n + 1, size)
+               ? BISE_OK
+               : machine_fail(m, BISE_ERR_MEMORY, "no memory for %zu values", n + 1);
 }
 
 /* "an integer" ... */

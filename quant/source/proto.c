@@ -6,13 +6,9 @@
 #include <stdlib.h>
 
 static void put(struct proto *p, const void *data, size_t n) {
+    p->failed = p->failed || !array_grow(&p->at, &p->cap, p->n + n, 1);
     if (p->failed)
         return;
-    void *const grown = array_grow(p->at, &p->cap, p->n + n, 1);
-    p->failed = !grown;
-    if (!grown)
-        return;
-    p->at = grown;
     if (n > 0)
         memcpy(p->at + p->n, data, n);
     p->n += n;

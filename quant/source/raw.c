@@ -1,5 +1,6 @@
 #include "quant/source/raw.h"
 
+#include "src/base/array.h"
 #include "src/base/json.h"
 #include "src/os/file.h"
 #include <stdio.h>
@@ -12,24 +13,17 @@ bool ends_with(const char *name, const char *end) {
 }
 
 enum bise_status raw_reserve(struct raw_set *set, size_t n, struct bise_error *err) {
-    const size_t wanted = set->n_tensors + (n ? n : 1); /* never a NULL list */
-    if (wanted <= set->cap_tensors)
+    if (array_grow(&set->tensors, &set->cap_tensors, set->n_tensors + n, sizeof *set->tensors))
         return BISE_OK;
-    struct raw_tensor *grown = realloc(set->tensors, wanted * sizeof *grown);
-    if (!grown)
-        return bise_fail(err, BISE_ERR_MEMORY, "no memory for a list of %zu tensors", wanted);
-    set->tensors = grown;
-    set->cap_tensors = wanted;
-    return BISE_OK;
+    return bise_fail(err, BISE_ERR_MEMORY, "no memory for a list of %zu tensors",
+                     set->n_tensors + n);
 }
 
 enum bise_status raw_add_file(struct raw_set *set, const char *path, unsigned *index,
                               struct bise_error *err) {
-    struct raw_file *files = realloc(set->files, (set->n_files + 1) * sizeof *files);
-    if (!files)
+    if (!array_grow(&set->files, &set->cap_files, set->n_files + 1, sizeof *set->files))
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", path);
-    set->files = files;
-    struct raw_file *f = &files[set->n_files];
+    struct raw_file *f = &set->files[set->n_files];
     *f = (struct raw_file){.path = strdup(path), .fd = -1};
     if (!f->path)
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory", path);

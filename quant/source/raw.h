@@ -48,7 +48,7 @@ struct raw_file {
 
 struct raw_set {
     struct raw_file *files;
-    size_t n_files;
+    size_t n_files, cap_files;
     struct raw_tensor *tensors; /* sorted by name once complete */
     size_t n_tensors, cap_tensors;
 };

@@ -1,5 +1,6 @@
 #include "quant/write/part_journal.h"
 
+#include "src/base/array.h"
 #include "src/base/bytes.h"
 #include "src/base/crc32c.h"
 #include "src/os/file.h"
@@ -69,14 +70,8 @@ static enum bise_status read_entries(struct part_journal *j, struct bise_error *
             file_read_upto(j->fd, j->path, j->end, bytes, sizeof bytes, &got, err);
         if (s)
             return s;
-        if (cap - j->n < sizeof bytes / PART_ENTRY) {
-            cap = 2 * cap + sizeof bytes / PART_ENTRY;
-            struct part_entry *const grown = realloc(j->entries, cap * sizeof *grown);
-            if (!grown)
-                return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for %zu entries", j->path,
-                                 cap);
-            j->entries = grown;
-        }
+        if (!array_grow(&j->entries, &cap, j->n + sizeof bytes / PART_ENTRY, sizeof *j->entries))
+            return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for its entries", j->path);
         for (size_t at = 0; sound && at + PART_ENTRY <= got; at += PART_ENTRY) {
             sound = parse_entry(&j->entries[j->n], bytes + at);
             j->n += sound;

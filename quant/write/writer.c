@@ -150,10 +150,8 @@ static enum bise_status note_range(struct progress *p, struct range r) {
         after->crc = crc32c_combine(r.crc, after->crc, after->to - after->from);
         after->from = r.from;
     } else if (!joins_before) {
-        void *const grown = array_grow(p->ranges, &p->cap, p->n + 1, sizeof *p->ranges);
-        if (!grown)
+        if (!array_grow(&p->ranges, &p->cap, p->n + 1, sizeof *p->ranges))
             return BISE_ERR_MEMORY;
-        p->ranges = grown;
         memmove(p->ranges + i + 1, p->ranges + i, (p->n - i) * sizeof *p->ranges);
         p->ranges[i] = r;
         p->n++;

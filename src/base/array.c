@@ -2,18 +2,23 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define LEAST 8 /* items at first */
 
-void *array_grow(void *items, size_t *cap, size_t need, size_t item_bytes) {
+bool array_grow(void *array, size_t *cap, size_t need, size_t item_bytes) {
+    void *items;
+    memcpy(&items, array, sizeof items); /* of another type than void * */
     if (need <= *cap && items)
-        return items;
+        return true;
     size_t wanted = *cap <= SIZE_MAX / 2 && 2 * *cap > LEAST ? 2 * *cap : LEAST;
     wanted = wanted < need ? need : wanted;
     if (wanted > SIZE_MAX / item_bytes)
-        return NULL;
-    void *const grown = realloc(items, wanted * item_bytes);
-    if (grown)
-        *cap = wanted;
-    return grown;
+        return false;
+    items = realloc(items, wanted * item_bytes);
+    if (!items)
+        return false;
+    memcpy(array, &items, sizeof items);
+    *cap = wanted;
+    return true;
 }

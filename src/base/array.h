@@ -2,10 +2,12 @@
 #ifndef BISE_SRC_BASE_ARRAY_H
 #define BISE_SRC_BASE_ARRAY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-/* items [*cap], from malloc or NULL, with room for `need` of them: the same or moved, *cap at least
- * doubled where it was too small. NULL: no memory, or more than there can be; all is as it was. */
-void *array_grow(void *items, size_t *cap, size_t need, size_t item_bytes);
+/* array: the address of a pointer to items [*cap], from malloc or NULL. Makes room for `need` of
+ * them: where there is too little the items move, and *cap at least doubles. False: no memory, or
+ * more than there can be; all is as it was. */
+bool array_grow(void *array, size_t *cap, size_t need, size_t item_bytes);
 
 #endif

@@ -53,11 +53,9 @@ static enum bise_status add_value(struct parser *p, size_t *index) {
     if (j->n == JSON_MAX_VALUES)
         return bise_fail(p->err, BISE_ERR_FORMAT, "%s: byte %zu: more than %u values", p->name,
                          p->at, JSON_MAX_VALUES);
-    void *const grown = array_grow(j->values, &j->cap, j->n + 1, sizeof *j->values);
-    if (!grown)
+    if (!array_grow(&j->values, &j->cap, j->n + 1, sizeof *j->values))
         return bise_fail(p->err, BISE_ERR_MEMORY, "%s: no memory for %zu JSON values", p->name,
                          j->n + 1);
-    j->values = grown;
     *index = j->n++;
     j->values[*index] = (struct json_value){.span = 1};
     return BISE_OK;

@@ -9,10 +9,7 @@
 static bool reserve(struct records *r, size_t len) {
     if (r->failed || len > RECORD_MAX)
         return false;
-    const size_t need = r->n + len + RECORD_OVERHEAD;
-    void *const grown = array_grow(r->data, &r->cap, need, 1);
-    r->data = grown ? grown : r->data;
-    return grown != NULL;
+    return array_grow(&r->data, &r->cap, r->n + len + RECORD_OVERHEAD, 1);
 }
 
 void records_put(struct records *r, uint32_t kind, const void *data, size_t len) {

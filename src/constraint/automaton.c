@@ -1,5 +1,6 @@
 #include "src/constraint/automaton.h"
 
+#include "src/base/array.h"
 #include "src/base/utf8.h"
 
 #include <stdlib.h>
@@ -15,17 +16,9 @@ bool maker_begin(struct automaton_maker *m, struct budget *b) {
 }
 
 static bool grow(struct budget *b, void *array, size_t *cap, size_t need, size_t size) {
-    void **p = array;
-    if (need <= *cap)
-        return true;
-    void *grown = realloc(*p, (2 * need + 16) * size);
-    if (!grown) {
-        b->no_memory = true;
-        return false;
-    }
-    *p = grown;
-    *cap = 2 * need + 16;
-    return true;
+    const bool grown = array_grow(array, cap, need, size);
+    b->no_memory |= !grown;
+    return grown;
 }
 
 bool maker_state(struct automaton_maker *m, bool accepts) {

@@ -1,5 +1,6 @@
 #include "src/constraint/grammar_build.h"
 
+#include "src/base/array.h"
 #include "src/base/error.h"
 #include "src/base/utf8.h"
 
@@ -8,32 +9,20 @@
 
 #define MAX_ELEMENTS (1u << 22)
 
-bool builder_grow(struct builder *b, void **array, size_t *cap, size_t need, size_t element) {
+bool builder_grow(struct builder *b, void *array, size_t *cap, size_t need, size_t element) {
     if (b->status)
         return false;
-    if (need <= *cap)
-        return true;
-    void *p = NULL;
-    if (need <= MAX_ELEMENTS)
-        p = realloc(*array, (2 * need + 16) * element);
-    if (!p) {
-        b->status = bise_fail(b->err, need > MAX_ELEMENTS ? BISE_ERR_ARG : BISE_ERR_MEMORY,
-                              need > MAX_ELEMENTS ? "grammar: expected fewer than four million "
-                                                    "elements"
-                                                  : "no memory for the grammar");
-        return false;
-    }
-    *array = p;
-    *cap = 2 * need + 16;
-    return true;
+    if (need > MAX_ELEMENTS)
+        b->status =
+            bise_fail(b->err, BISE_ERR_ARG, "grammar: expected fewer than four million elements");
+    else if (!array_grow(array, cap, need, element))
+        b->status = bise_fail(b->err, BISE_ERR_MEMORY, "no memory for the grammar");
+    return !b->status;
 }
 
 uint32_t builder_rule(struct builder *b) {
     struct grammar *g = b->g;
-    void *array = g->rules;
-    const bool grown = builder_grow(b, &array, &g->cap_rules, g->n_rules + 1, sizeof *g->rules);
-    g->rules = array;
-    if (!grown)
+    if (!builder_grow(b, &g->rules, &g->cap_rules, g->n_rules + 1, sizeof *g->rules))
         return 0;
     g->rules[g->n_rules] = (struct rule){.n = 0};
     return (uint32_t)g->n_rules++;
@@ -44,10 +33,7 @@ size_t builder_mark(const struct builder *b) {
 }
 
 void builder_put(struct builder *b, enum element_kind kind, uint32_t value) {
-    void *array = b->work;
-    const bool grown = builder_grow(b, &array, &b->cap_work, b->n_work + 1, sizeof *b->work);
-    b->work = array;
-    if (grown)
+    if (builder_grow(b, &b->work, &b->cap_work, b->n_work + 1, sizeof *b->work))
         b->work[b->n_work++] = (struct element){kind, value};
 }
 
@@ -58,13 +44,8 @@ void builder_put_bytes(struct builder *b, const char *bytes, size_t n) {
 
 void builder_put_token(struct builder *b, int32_t id, const char *text, size_t n, bool negated) {
     struct grammar *g = b->g;
-    void *array = g->tokens;
-    bool grown = builder_grow(b, &array, &g->cap_tokens, g->n_tokens + 1, sizeof *g->tokens);
-    g->tokens = array;
-    array = g->token_texts;
-    grown = grown && builder_grow(b, &array, &g->cap_token_texts, g->n_token_texts + n + 1, 1);
-    g->token_texts = array;
-    if (!grown)
+    if (!builder_grow(b, &g->tokens, &g->cap_tokens, g->n_tokens + 1, sizeof *g->tokens) ||
+        !builder_grow(b, &g->token_texts, &g->cap_token_texts, g->n_token_texts + n + 1, 1))
         return;
     g->tokens[g->n_tokens] =
         (struct token_reference){id, (uint32_t)g->n_token_texts, (uint32_t)n, negated};
@@ -75,21 +56,14 @@ void builder_put_token(struct builder *b, int32_t id, const char *text, size_t n
 
 static void append_element(struct builder *b, struct element e) {
     struct grammar *g = b->g;
-    void *array = g->elements;
-    const bool grown =
-        builder_grow(b, &array, &g->cap_elements, g->n_elements + 1, sizeof *g->elements);
-    g->elements = array;
-    if (grown)
+    if (builder_grow(b, &g->elements, &g->cap_elements, g->n_elements + 1, sizeof *g->elements))
         g->elements[g->n_elements++] = e;
 }
 
 /* The alternative of rule that begins at position. */
 static void add_alternative(struct builder *b, uint32_t rule, uint32_t position) {
-    void *array = b->alternatives;
-    const bool grown = builder_grow(b, &array, &b->cap_alternatives, b->n_alternatives + 1,
-                                    sizeof *b->alternatives);
-    b->alternatives = array;
-    if (grown)
+    if (builder_grow(b, &b->alternatives, &b->cap_alternatives, b->n_alternatives + 1,
+                     sizeof *b->alternatives))
         b->alternatives[b->n_alternatives++] = (struct alternative){rule, position};
 }
 
@@ -105,11 +79,7 @@ void builder_alternative(struct builder *b, uint32_t rule, size_t mark) {
 
 static void put_repeat(struct builder *b, struct repeat r) {
     struct grammar *g = b->g;
-    void *array = g->repeats;
-    const bool grown =
-        builder_grow(b, &array, &g->cap_repeats, g->n_repeats + 1, sizeof *g->repeats);
-    g->repeats = array;
-    if (!grown)
+    if (!builder_grow(b, &g->repeats, &g->cap_repeats, g->n_repeats + 1, sizeof *g->repeats))
         return;
     g->repeats[g->n_repeats] = r;
     builder_put(b, ELEMENT_REPEAT, (uint32_t)g->n_repeats++);
@@ -185,10 +155,7 @@ static uint32_t put_set(struct builder *b, const struct byte_set *set) {
     for (; b->set_slots[slot]; slot = (slot + 1) & (b->n_set_slots - 1))
         if (memcmp(&g->sets[b->set_slots[slot] - 1], set, sizeof *set) == 0)
             return b->set_slots[slot] - 1;
-    void *array = g->sets;
-    const bool grown = builder_grow(b, &array, &g->cap_sets, g->n_sets + 1, sizeof *g->sets);
-    g->sets = array;
-    if (!grown)
+    if (!builder_grow(b, &g->sets, &g->cap_sets, g->n_sets + 1, sizeof *g->sets))
         return 0;
     g->sets[g->n_sets] = *set;
     b->set_slots[slot] = (uint32_t)g->n_sets + 1;
@@ -318,12 +285,9 @@ static void exchange(struct builder *b, uint32_t root) {
 /* Each rule's alternatives one after the other, in the order they came. */
 static bool order(struct builder *b) {
     struct grammar *g = b->g;
-    void *array = g->alternatives;
-    const bool grown = builder_grow(b, &array, &g->cap_alternatives, b->n_alternatives + 1,
-                                    sizeof *g->alternatives);
     uint32_t first = 0;
-    g->alternatives = array;
-    if (!grown)
+    if (!builder_grow(b, &g->alternatives, &g->cap_alternatives, b->n_alternatives + 1,
+                      sizeof *g->alternatives))
         return false;
     for (size_t r = 0; r < g->n_rules; r++)
         g->rules[r].n = 0;

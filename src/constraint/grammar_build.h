@@ -35,8 +35,8 @@ struct builder {
     struct bise_error *err;
 };
 
-/* realloc of a growing array; false, with the builder's status set, without memory. */
-bool builder_grow(struct builder *b, void **array, size_t *cap, size_t need, size_t element);
+/* array_grow; false, with the builder's status set, without memory. */
+bool builder_grow(struct builder *b, void *array, size_t *cap, size_t need, size_t element);
 /* A new rule without alternatives. */
 uint32_t builder_rule(struct builder *b);
 /* Where the next element of the alternative being made will lie. */

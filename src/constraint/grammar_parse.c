@@ -105,10 +105,7 @@ static bool parse_name(struct parser *p, uint32_t *index) {
             *index = i - 1;
             return true;
         }
-    void *array = p->names;
-    const bool grown = builder_grow(&p->b, &array, &p->cap_names, p->n_names + 1, sizeof *p->names);
-    p->names = array;
-    if (!grown)
+    if (!builder_grow(&p->b, &p->names, &p->cap_names, p->n_names + 1, sizeof *p->names))
         return false;
     *index = (uint32_t)p->n_names++;
     p->names[*index] = (struct name){.text = p->text + begin,

@@ -1,4 +1,5 @@
 /* Automata over characters become tables over bytes: UTF-8, and the escapes of JSON strings. */
+#include "src/base/array.h"
 #include "src/base/error.h"
 #include "src/constraint/grammar_build.h"
 
@@ -30,22 +31,14 @@ static uint32_t state_of(const struct rows *r, uint32_t s) {
 }
 
 static bool grow_rows(struct rows *r) {
-    if (r->n < r->cap)
+    const bool may = r->n < r->cap || r->cap <= MAX_TABLE_STATES;
+    size_t cap = r->cap;
+    if (may && array_grow(&r->next, &cap, r->n + 1, 256 * sizeof *r->next) &&
+        array_grow(&r->accepts, &r->cap, r->n + 1, 1))
         return true;
-    const size_t cap = 2 * r->cap + 64;
-    uint32_t *next =
-        cap <= 2 * MAX_TABLE_STATES + 64 ? realloc(r->next, cap * 256 * sizeof *next) : NULL;
-    if (next)
-        r->next = next;
-    uint8_t *accepts = next ? realloc(r->accepts, cap) : NULL;
-    if (!accepts) {
-        r->budget->left = 0;
-        r->budget->no_memory |= cap <= 2 * MAX_TABLE_STATES + 64;
-        return false;
-    }
-    r->accepts = accepts;
-    r->cap = cap;
-    return true;
+    r->budget->left = 0;
+    r->budget->no_memory |= may;
+    return false;
 }
 
 static uint64_t hash_row(const uint32_t *row) {
@@ -406,9 +399,8 @@ static bool make_table(struct rows *r, struct table *t, enum lexeme_form form,
 uint32_t builder_table(struct builder *b, const struct automaton *a, enum lexeme_form form,
                        struct budget *budget) {
     struct grammar *g = b->g;
-    void *array = g->tables;
-    const bool grown = builder_grow(b, &array, &g->cap_tables, g->n_tables + 1, sizeof *g->tables);
-    g->tables = array;
+    const bool grown =
+        builder_grow(b, &g->tables, &g->cap_tables, g->n_tables + 1, sizeof *g->tables);
     uint8_t *live = malloc(a->n_states);
     struct rows r = {.a = a, .live = live, .budget = budget};
     budget->no_memory |= !live || b->status == BISE_ERR_MEMORY;
@@ -478,10 +470,8 @@ static uint32_t *exact_lengths(const struct table *t, uint32_t max, struct budge
 uint32_t builder_lexeme(struct builder *b, uint32_t table, uint32_t min, uint32_t max,
                         bool *possible, struct budget *budget) {
     struct grammar *g = b->g;
-    void *array = g->lexemes;
     const bool grown =
-        builder_grow(b, &array, &g->cap_lexemes, g->n_lexemes + 1, sizeof *g->lexemes);
-    g->lexemes = array;
+        builder_grow(b, &g->lexemes, &g->cap_lexemes, g->n_lexemes + 1, sizeof *g->lexemes);
     *possible = false;
     if (!grown || budget->left <= 0)
         return 0;

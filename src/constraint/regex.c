@@ -2,6 +2,8 @@
  * deterministic by sets of their states. */
 #include "src/constraint/regex.h"
 
+#include "src/base/array.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -208,12 +210,10 @@ static bool subset_index(struct layout *l, struct subsets *t, const uint32_t *li
         !regex_grow(l->r, &t->starts, &t->cap_starts, t->n + 2, sizeof *t->starts))
         return false;
     if (used + n > t->cap_words) { /* sets may hold far more states than there are */
-        uint32_t *grown = realloc(t->words, (2 * (used + n) + 64) * sizeof *grown);
+        const bool grown = array_grow(&t->words, &t->cap_words, used + n, sizeof *t->words);
         l->r->budget->no_memory |= !grown;
         if (!grown || !budget_take(l->r->budget, n))
             return false;
-        t->words = grown;
-        t->cap_words = 2 * (used + n) + 64;
     }
     t->starts[t->n] = (uint32_t)used;
     memcpy(t->words + used, list, n * sizeof *list);

@@ -1,6 +1,7 @@
 /* ECMA-262's regular expressions, read to a tree. */
 #include "src/constraint/regex.h"
 
+#include "src/base/array.h"
 #include "src/base/utf8.h"
 
 #include <stdlib.h>
@@ -28,18 +29,12 @@ static const struct regex_range letters[] = {
 /* ---- nodes ---- */
 
 bool regex_grow(struct regex *r, void *array, size_t *cap, size_t need, size_t size) {
-    void **p = array;
-    if (need <= *cap)
+    const bool may = need <= 4 * (size_t)REGEX_MAX_NODES;
+    if (need <= *cap || (may && array_grow(array, cap, need, size)))
         return true;
-    void *grown = need <= 4 * (size_t)REGEX_MAX_NODES ? realloc(*p, (2 * need + 16) * size) : NULL;
-    if (!grown) {
-        r->budget->no_memory |= need <= 4 * (size_t)REGEX_MAX_NODES;
-        r->budget->left = 0;
-        return false;
-    }
-    *p = grown;
-    *cap = 2 * need + 16;
-    return true;
+    r->budget->no_memory |= may;
+    r->budget->left = 0;
+    return false;
 }
 
 static uint32_t fail(struct regex *r, const char *what) {

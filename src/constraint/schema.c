@@ -1,5 +1,6 @@
 #include "src/constraint/schema.h"
 
+#include "src/base/array.h"
 #include "src/base/utf8.h"
 
 #include <math.h>
@@ -78,19 +79,12 @@ void schema_too_much(struct schema *s, const struct json_value *at) {
 }
 
 bool schema_grow(struct schema *s, void *array, size_t *cap, size_t n, size_t size) {
-    void **p = array;
     if (!schema_ok(s))
         return false;
-    if (n <= *cap)
-        return true;
-    void *grown = realloc(*p, (2 * n + 8) * size);
-    if (!grown) {
+    const bool grown = array_grow(array, cap, n, size);
+    if (!grown)
         schema_no_memory(s);
-        return false;
-    }
-    *p = grown;
-    *cap = 2 * n + 8;
-    return true;
+    return grown;
 }
 
 void schema_note(struct schema *s, const char *name, bool format) {

@@ -1,3 +1,4 @@
+#include "src/base/array.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/base/utf8.h"
@@ -67,20 +68,6 @@ void chat_close(struct chat **chat) {
 
 /* ---- messages ---- */
 
-bool chat_grow(void **array, size_t *cap, size_t need, size_t element) {
-    if (need <= *cap)
-        return true;
-    const size_t want = need + need / 2 + 16;
-    if (want > SIZE_MAX / 2 / element)
-        return false;
-    void *p = realloc(*array, want * element);
-    if (!p)
-        return false;
-    *array = p;
-    *cap = want;
-    return true;
-}
-
 static enum bise_status no_memory(struct bise_error *err) {
     return bise_fail(err, BISE_ERR_MEMORY, "no memory for the conversation");
 }
@@ -123,10 +110,8 @@ static enum bise_status append(struct chat *c, enum chat_role role, struct messa
                                struct bise_error *err) {
     if ((c->n_messages % 2 == 0) != (role == CHAT_USER))
         return bise_fail(err, BISE_ERR_ARG, "chat: user and assistant must take turns");
-    void *array = c->messages;
-    if (!chat_grow(&array, &c->cap_messages, c->n_messages + 1, sizeof *c->messages))
+    if (!array_grow(&c->messages, &c->cap_messages, c->n_messages + 1, sizeof *c->messages))
         return no_memory(err);
-    c->messages = array;
     if (c->format == CHAT_V3 && c->system && role == CHAT_USER && c->n_messages >= 2 &&
         c->n_rendered > c->n_messages - 2)
         c->n_rendered = c->n_messages - 2; /* the system prompt leaves the last user's text */

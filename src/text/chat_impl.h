@@ -44,7 +44,4 @@ static inline void chat_told(const struct chat *c, enum chat_event event, const 
         c->watch(c->watch_arg, event, data, len);
 }
 
-/* Room for need elements of a growing array; on failure it stays as it was. */
-bool chat_grow(void **array, size_t *cap, size_t need, size_t element);
-
 #endif

@@ -1,4 +1,5 @@
 /* From messages to ids: one function for each format. Templates as the models' cards give them. */
+#include "src/base/array.h"
 #include "src/base/error.h"
 #include "src/text/chat_impl.h"
 #include "src/text/tokenizer.h"
@@ -19,12 +20,10 @@ static void no_memory(struct render *r) {
 
 static bool reserve_ids(struct render *r, size_t n) {
     struct chat *c = r->c;
-    void *array = c->ids;
-    if (!chat_grow(&array, &c->cap_ids, c->n_ids + n, sizeof *c->ids)) {
+    if (!array_grow(&c->ids, &c->cap_ids, c->n_ids + n, sizeof *c->ids)) {
         no_memory(r);
         return false;
     }
-    c->ids = array;
     return true;
 }
 
@@ -32,12 +31,10 @@ static void put_text(struct render *r, const char *text, size_t len) {
     struct chat *c = r->c;
     if (r->status || !len)
         return;
-    void *array = c->pending;
-    if (!chat_grow(&array, &c->cap_pending, c->n_pending + len, 1)) {
+    if (!array_grow(&c->pending, &c->cap_pending, c->n_pending + len, 1)) {
         no_memory(r);
         return;
     }
-    c->pending = array;
     memcpy(c->pending + c->n_pending, text, len);
     c->n_pending += len;
 }

@@ -1,5 +1,6 @@
 #include "src/text/chat_tools.h"
 
+#include "src/base/array.h"
 #include "src/base/utf8.h"
 #include "src/text/tokenizer.h"
 
@@ -11,18 +12,10 @@
 /* ---- texts ---- */
 
 void tool_text_put(struct tool_text *t, const char *bytes, size_t n) {
+    t->failed =
+        t->failed || n > SIZE_MAX / 2 - t->len || !array_grow(&t->text, &t->cap, t->len + n + 1, 1);
     if (t->failed)
         return;
-    if (n >= t->cap - t->len) {
-        const size_t cap = (t->len + n) * 2 + 64;
-        char *grown = n > SIZE_MAX / 8 - t->len ? NULL : realloc(t->text, cap);
-        if (!grown) {
-            t->failed = true;
-            return;
-        }
-        t->text = grown;
-        t->cap = cap;
-    }
     if (n)
         memcpy(t->text + t->len, bytes, n);
     t->len += n;
@@ -199,17 +192,10 @@ struct rendering {
 static bool reserve(struct rendering *r, size_t more) {
     if (r->status)
         return false;
-    if (more <= r->cap - r->n)
+    if (more <= SIZE_MAX / 2 - r->n && array_grow(&r->ids, &r->cap, r->n + more, sizeof *r->ids))
         return true;
-    const size_t cap = (r->n + more) * 2 + 16;
-    int32_t *grown = more > SIZE_MAX / 16 - r->n ? NULL : realloc(r->ids, cap * sizeof *r->ids);
-    if (!grown) {
-        r->status = bise_fail(r->err, BISE_ERR_MEMORY, "no memory for the conversation's tokens");
-        return false;
-    }
-    r->ids = grown;
-    r->cap = cap;
-    return true;
+    r->status = bise_fail(r->err, BISE_ERR_MEMORY, "no memory for the conversation's tokens");
+    return false;
 }
 
 /* An id that the model may lack (-1) is left out. */

@@ -1,5 +1,6 @@
 #include "tools/chat/journal.h"
 
+#include "src/base/array.h"
 #include "src/base/bytes.h"
 #include "src/os/file.h"
 #include "src/os/lock.h"
@@ -69,14 +70,8 @@ static enum bise_status read_records(struct journal *j, struct buffered *b,
     if (known != BISE_OK)
         return known;
     while (more && got == PORTION) {
-        if (b->cap - b->n < PORTION) {
-            const size_t cap = b->cap * 2 + PORTION;
-            uint8_t *const grown = realloc(b->data, cap);
-            if (!grown)
-                return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for it", j->path);
-            b->data = grown;
-            b->cap = cap;
-        }
+        if (!array_grow(&b->data, &b->cap, b->n + PORTION, 1))
+            return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for it", j->path);
         const enum bise_status s =
             file_read_upto(j->fd, j->path, b->n, b->data + b->n, PORTION, &got, err);
         if (s != BISE_OK)

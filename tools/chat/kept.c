@@ -59,10 +59,8 @@ static void add_kept(struct kept_chats *all, const char *name, const struct time
     size_t i = 0;
     while (i < all->n && strcmp(all->items[i].name, name) != 0)
         i++;
-    void *const grown = array_grow(all->items, &all->cap, i + 1, sizeof *all->items);
-    if (!grown)
+    if (!array_grow(&all->items, &all->cap, i + 1, sizeof *all->items))
         return;
-    all->items = grown;
     struct kept *const k = &all->items[i];
     const bool newer = i == all->n || used->tv_sec > k->used.tv_sec ||
                        (used->tv_sec == k->used.tv_sec && used->tv_nsec > k->used.tv_nsec);

@@ -1,4 +1,5 @@
 /* bise list, bise rm: the models in their home. */
+#include "src/base/array.h"
 #include "src/bise.h"
 #include "tools/common/model_path.h"
 #include "tools/common/output.h"
@@ -30,14 +31,8 @@ static size_t find_models(const char *folder, char ***names) {
     for (const struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir)) {
         if (!is_model_name(e->d_name))
             continue;
-        if (n == cap) {
-            cap = 2 * cap + 16;
-            char **grown = realloc(*names, cap * sizeof *grown);
-            if (!grown)
-                break;
-            *names = grown;
-        }
-        char *const name = strdup(e->d_name);
+        char *const name =
+            array_grow(names, &cap, n + 1, sizeof **names) ? strdup(e->d_name) : NULL;
         if (name)
             (*names)[n++] = name;
     }

@@ -16,10 +16,9 @@ bool buffer_reserve(struct buffer *b, size_t n) {
         b->failed = true;
         return false;
     }
-    char *const bytes = array_grow(b->bytes, &b->cap, b->len + n + 1, 1);
-    b->bytes = bytes ? bytes : b->bytes;
-    b->failed = b->failed || !bytes;
-    return bytes != NULL;
+    const bool grown = array_grow(&b->bytes, &b->cap, b->len + n + 1, 1);
+    b->failed = b->failed || !grown;
+    return grown;
 }
 
 void buffer_put(struct buffer *b, const char *bytes, size_t n) {

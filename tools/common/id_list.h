@@ -2,7 +2,8 @@
 #ifndef BISE_TOOLS_COMMON_ID_LIST_H
 #define BISE_TOOLS_COMMON_ID_LIST_H
 
-#include <stdbool.h>
+#include "src/base/array.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -14,15 +15,7 @@ struct id_list {
 
 /* Room for n ids in all; false without memory. */
 static inline bool id_list_reserve(struct id_list *list, size_t n) {
-    if (n <= list->cap)
-        return true;
-    const size_t cap = n + n / 2 + 256;
-    int32_t *const ids = realloc(list->ids, cap * sizeof *ids);
-    if (!ids)
-        return false;
-    list->ids = ids;
-    list->cap = cap;
-    return true;
+    return array_grow(&list->ids, &list->cap, n, sizeof *list->ids);
 }
 
 static inline bool id_list_add(struct id_list *list, int32_t id) {

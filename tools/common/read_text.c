@@ -1,5 +1,7 @@
 #include "tools/common/read_text.h"
 
+#include "src/base/array.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +18,10 @@ int read_text(const char *path, char **text, size_t *len) {
         return refuse(EXIT_INPUT, "%s: %s", name, strerror(errno));
     }
     do {
-        if (cap - *len < 4096) {
-            cap = cap * 2 + 65536;
-            char *grown = realloc(*text, cap);
-            if (!grown) {
-                complain("%s: no memory for its text", name);
-                code = EXIT_MEMORY;
-                goto done;
-            }
-            *text = grown;
+        if (!array_grow(text, &cap, *len + 65536, 1)) {
+            complain("%s: no memory for its text", name);
+            code = EXIT_MEMORY;
+            goto done;
         }
         *len += fread(*text + *len, 1, cap - *len - 1, f);
     } while (!feof(f) && !ferror(f));

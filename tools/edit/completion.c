@@ -11,11 +11,8 @@
 #include <sys/stat.h>
 
 void completion_add(struct completion *c, const char *item) {
-    void *const grown = array_grow(c->items, &c->cap, c->n + 1, sizeof *c->items);
-    if (!grown)
-        return;
-    c->items = grown;
-    char *copy = strdup(item);
+    char *const copy =
+        array_grow(&c->items, &c->cap, c->n + 1, sizeof *c->items) ? strdup(item) : NULL;
     if (copy)
         c->items[c->n++] = copy;
 }

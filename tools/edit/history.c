@@ -32,11 +32,8 @@ static void clear_lines(struct history *h) {
 }
 
 static void append_line(struct history *h, const char *text, size_t len) {
-    void *const grown = array_grow(h->lines, &h->cap, h->n + 1, sizeof *h->lines);
-    if (!grown)
-        return;
-    h->lines = grown;
-    char *copy = strndup(text, len);
+    char *const copy =
+        array_grow(&h->lines, &h->cap, h->n + 1, sizeof *h->lines) ? strndup(text, len) : NULL;
     if (copy)
         h->lines[h->n++] = copy;
 }
