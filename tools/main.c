@@ -1,4 +1,5 @@
 /* The bise program: picks the subcommand. */
+#include "tools/common/mapping.h"
 #include "tools/common/nearest.h"
 #include "tools/common/output.h"
 #include "tools/common/tools.h"
@@ -72,9 +73,8 @@ static size_t find_command(const char *name) {
     return N_COMMANDS;
 }
 
-static int run_command(size_t i, int argc, char **argv) {
-    errors_of_command(commands[i].name);
-    const int code = commands[i].run(argc, argv);
+/* The exit status, unless what was printed did not arrive. */
+static int ended(int code) {
     if (fflush(stdout) == 0 && !ferror(stdout))
         return code;
     const bool full = errno == ENOSPC || errno == EDQUOT;
@@ -82,8 +82,14 @@ static int run_command(size_t i, int argc, char **argv) {
     return code != EXIT_DONE ? code : full ? EXIT_MEMORY : EXIT_FAILED;
 }
 
+static int run_command(size_t i, int argc, char **argv) {
+    errors_of_command(commands[i].name);
+    return ended(commands[i].run(argc, argv));
+}
+
 int main(int argc, char **argv) {
     fill_standard_descriptors();
+    mapping_watch_all();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error, said as one */
     signal(SIGXFSZ, SIG_IGN); /* and so is a file beyond the limit of ulimit -f */
     if (argc < 2) {
@@ -92,10 +98,10 @@ int main(int argc, char **argv) {
     }
     const bool help = strcmp(argv[1], "help") == 0;
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
-        return cmd_version(argc - 1, argv + 1);
+        return ended(cmd_version(argc - 1, argv + 1));
     if ((help && argc == 2) || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_usage(stdout);
-        return EXIT_DONE;
+        return ended(EXIT_DONE);
     }
     const size_t i = find_command(argv[help ? 2 : 1]);
     if (i == N_COMMANDS)

@@ -18,10 +18,23 @@ printf 'And you?\n' >&3
 exec 3>&-
 wait $chat
 same "a model cut short ends it with 3" 3 $?
-same "with one line" 1 "$(grep -c 'became shorter while it was in use' "$T/err")"
+same "with one line" 1 "$(grep -c 'became shorter, or unreadable, while it was in use' "$T/err")"
 cp $M "$T/cut.bise"
 "$BISE" chat -m "$T/cut.bise" --session "$T/talk" -n 1 </dev/null >"$T/again" 2>"$T/err"
 expect "and loses no message" grep -q "going on after 3 messages" "$T/err"
+
+# ---- and one that is cut short before anything was read of it
+if [ -z "$SANITIZER" ] && $CC -shared -fPIC -o "$T/cut.so" tests/cli/cut_mapped.c -ldl 2>/dev/null; then
+    for command in verify inspect tokenize plan "quantize -o $T/x.bise" "diff $M"; do
+        cp $M "$T/cut.bise"
+        # shellcheck disable=SC2086
+        CUT="$T/cut.bise" LD_PRELOAD="$T/cut.so" "$BISE" $command "$T/cut.bise" </dev/null >/dev/null 2>"$T/err"
+        same "$command: cut short while it is read: 3" 3 $?
+        same "$command: and one line" 1 "$(grep -c 'became shorter, or unreadable' "$T/err")"
+    done
+else
+    skipped "files cut while they are opened" "no library can be preloaded"
+fi
 
 # ---- what is no file is refused, not waited for
 mkfifo "$T/fifo"

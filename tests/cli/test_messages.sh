@@ -120,7 +120,7 @@ printf 'a\377' >"$T/latin"
 expect_exit "no text in it" 2 "standard input: expected text in UTF-8" "$BISE" chat -p a <"$T/latin"
 expect_exit "not with lines of JSON" 2 "expected one of --jsonl" chat -p a --jsonl
 if [ -w /dev/full ]; then
-    for command in "chat -p a" "run -p a -q" "run -p a -q --json" "inspect models/demo.bise"; do
+    for command in "chat -p a" "run -p a -q" "run -p a -q --json" "inspect models/demo.bise" help --version; do
         # shellcheck disable=SC2086
         "$BISE" $command >/dev/full 2>"$T/err" </dev/null
         same "a full disk: $command" 4 $?

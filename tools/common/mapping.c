@@ -13,9 +13,13 @@
 #define MAX_MAPPINGS 8
 #define LINE_BYTES   1024
 
+static const char head[] = "\nbise: ";
 static const char cut_short[] =
-    " became shorter while it was in use: a model that is in use must not be "
+    " became shorter, or unreadable, while it was in use: a model that is in use must not be "
     "truncated or written over (replace it by mv, or use --mem huge)\n";
+static const char any_cut_short[] =
+    "\nbise: a file became shorter, or unreadable, while it was read: is it being written to, or "
+    "the disk damaged?\n";
 
 /* Filled in before `model` is set, which the handler reads first. */
 static struct mapping {
@@ -38,7 +42,9 @@ static const struct mapping *find(const void *at) {
 static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
     (void)context;
     const struct mapping *const m = find(info->si_addr);
-    if (m == NULL) { /* none of ours: as if there were no handler */
+    const char *const line = m ? m->line : any_cut_short;
+    const size_t n = m ? m->n : sizeof any_cut_short - 1;
+    if (m == NULL && info->si_code != BUS_ADRERR) { /* no file: as if there were no handler */
         signal(signal_number, SIG_DFL);
         raise(signal_number);
         return;
@@ -46,14 +52,18 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
     void (*const restore)(void) = atomic_load(&restore_terminal);
     if (restore != NULL)
         restore();
-    if (write(STDERR_FILENO, m->line, m->n) < 0) /* nothing more can be said */
+    if (write(STDERR_FILENO, line, n) < 0) /* nothing more can be said */
         _exit(EXIT_INPUT);
     _exit(EXIT_INPUT);
 }
 
-void mapping_watch(const struct bise_model *model, const char *path) {
-    static const char head[] = "\nbise: ";
+void mapping_watch_all(void) {
     struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGBUS, &action, NULL);
+}
+
+void mapping_watch(const struct bise_model *model, const char *path) {
     if (model == NULL || model->map_is_copy)
         return;
     for (int i = 0; i < MAX_MAPPINGS; i++) {
@@ -70,8 +80,6 @@ void mapping_watch(const struct bise_model *model, const char *path) {
         atomic_store(&m->model, model);
         break;
     }
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGBUS, &action, NULL);
 }
 
 void mapping_forget(const struct bise_model *model) {
