@@ -28,8 +28,12 @@ static void draw(const char *what, unsigned short cols, const char *item, char t
     progress_show(&p, 198000000, 200000000);
     fflush(stderr);
     dup2(before, STDERR_FILENO);
-    const ssize_t n = read(master, text, 511);
-    text[n > 0 ? n : 0] = 0;
+    text[0] = 0;
+    for (ssize_t n, at = 0; !strstr(text, "\033[K"); at += n) { /* it may come in pieces */
+        n = read(master, text + at, (size_t)(511 - at));
+        cr_assert(n > 0, "%s", text);
+        text[at + n] = 0;
+    }
     close(before);
     close(terminal);
     close(master);
