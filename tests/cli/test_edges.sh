@@ -92,6 +92,12 @@ if [ -z "$SANITIZER" ]; then
     expect "a hole of 3 GB is no conversation" bash -c \
         "ulimit -v 1000000; '$BISE' chat -m $M -q -n 1 --session '$T/hole' </dev/null 2>'$T/err'"
     expect "which is said" grep -q "holds no whole record" "$T/err"
+    truncate -s 3G "$T/hole"
+    for option in "--grammar-file $T/hole" "--json-schema @$T/hole"; do
+        # shellcheck disable=SC2086
+        expect_exit "nor is one a grammar (${option%% *})" 3 "expected at most 16777216 bytes" \
+            bash -c "ulimit -v 1000000; exec '$BISE' run -m $M -p a -n 1 $option"
+    done
 fi
 "$BISE" chat -m $M -q </ >"$T/out" 2>"$T/err"
 same "an input that cannot be read is no end" 3 $?

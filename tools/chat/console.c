@@ -135,7 +135,7 @@ static int read_files(struct console *t) {
     for (size_t i = 0; i < files->n && !code; i++) {
         char *text = NULL;
         size_t len = 0;
-        code = read_text(files->items[i], &text, &len);
+        code = read_text(files->items[i], ANY_LENGTH, &text, &len);
         const size_t invalid = code ? len : utf8_invalid_at(text, len);
         if (invalid < len)
             code = refuse(EXIT_USAGE, "%s: expected text in UTF-8, found byte 0x%02x at offset %zu",

@@ -233,7 +233,7 @@ bool console_input_edit(struct console_input *in, const char **text, size_t *len
     interrupt_clear(); /* Ctrl-C was the editor's */
     if (!good)
         complain("the editor failed; $EDITOR names it");
-    else if (read_text(file, &written, &n) == EXIT_DONE) {
+    else if (read_text(file, ANY_LENGTH, &written, &n) == EXIT_DONE) {
         while (n && (written[n - 1] == '\n' || written[n - 1] == ' '))
             n--;
         buffer_clear(&in->message);

@@ -113,7 +113,7 @@ enum command_result do_read(struct console *t, const char *arg) {
         buffer_clear(&t->read);
         return COMMAND_DONE;
     }
-    if (strcmp(arg, "-") == 0 || read_text(arg, &text, &len) != EXIT_DONE)
+    if (strcmp(arg, "-") == 0 || read_text(arg, ANY_LENGTH, &text, &len) != EXIT_DONE)
         return result;
     const size_t invalid = utf8_invalid_at(text, len);
     if (invalid < len) {

@@ -62,7 +62,7 @@ static int get_tokens(const struct options *o, struct runtime *e, const struct l
             text_write(t, e->session, e->info, (size_t)o->self, listener, &err);
         return s ? failed(s, &err) : EXIT_DONE;
     }
-    code = read_text(o->text, &text, &len);
+    code = read_text(o->text, ANY_LENGTH, &text, &len);
     if (!code)
         code = runtime_tokenize(e, text, len, false, &t->ids, &t->n);
     free(text);

@@ -118,7 +118,7 @@ static int read_input(struct work *w) {
     const struct moderate_options *o = w->options;
     const char *const file = o->file ? o->file : o->transcript;
     w->len = o->text ? strlen(o->text) : 0;
-    const int code = file ? read_text(file, &w->from_file, &w->len) : EXIT_DONE;
+    const int code = file ? read_text(file, ANY_LENGTH, &w->from_file, &w->len) : EXIT_DONE;
     w->text = o->text ? o->text : w->from_file;
     if (code)
         return code;

@@ -184,7 +184,7 @@ static int prepare(struct perplexity_options *o, struct work *w) {
         const enum bise_status s = kl_base_open(&w->base, o->kl, &err);
         code = s ? report(s, &err) : EXIT_DONE;
     } else {
-        code = read_text(path, &text, &len);
+        code = read_text(path, ANY_LENGTH, &text, &len);
     }
     if (!code && o->ids && text)
         code = parse_ids(path, text, w);

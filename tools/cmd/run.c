@@ -131,7 +131,7 @@ static int read_prompt(const struct run_options *o, const struct runtime *e, int
                        size_t *n) {
     char *file_text = NULL;
     size_t len = o->prompt ? strlen(o->prompt) : 0;
-    int code = o->file ? read_text(o->file, &file_text, &len) : EXIT_DONE;
+    int code = o->file ? read_text(o->file, ANY_LENGTH, &file_text, &len) : EXIT_DONE;
     if (!code && !o->ids && !e->info->has_tokenizer)
         code = refuse(EXIT_USAGE, "%s: the model file has no tokenizer: give the prompt as --ids",
                       e->path);

@@ -45,7 +45,7 @@ static int read_ids(struct study *s) {
     if (s->prompt)
         len = strlen(s->prompt);
     else
-        code = read_text(s->file, &text, &len);
+        code = read_text(s->file, ANY_LENGTH, &text, &len);
     if (!code)
         code = runtime_tokenize(&s->e, s->prompt ? s->prompt : text, len, true, &s->ids, &s->n);
     free(text);

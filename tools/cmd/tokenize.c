@@ -221,7 +221,7 @@ static int convert_lines(const struct tokenize_options *o, const struct source_t
 static int convert_text(const struct tokenize_options *o, const struct source_tokenizer *s) {
     char *text;
     size_t len;
-    int code = read_text("-", &text, &len);
+    int code = read_text("-", ANY_LENGTH, &text, &len);
     if (code)
         return code;
     code = o->decode ? decode_text(s->t, text) : encode_text(s, text, len);

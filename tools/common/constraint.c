@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CONSTRAINT_MAX_BYTES                                                                       \
+    ((size_t)16 << 20) /* of a file; what is compiled has limits of its own */
+
 int constraint_open(struct constraint *c, const struct runtime *e,
                     const struct constraint_source *from) {
     const char *const schema = from->json_schema;
@@ -20,7 +23,7 @@ int constraint_open(struct constraint *c, const struct runtime *e,
     if ((from->grammar != NULL) + (from->grammar_file != NULL) + (schema != NULL) > 1) {
         return refuse(EXIT_USAGE, "expected one of --grammar, --grammar-file and --json-schema");
     }
-    const int code = file ? read_text(file, &from_file, &len) : EXIT_DONE;
+    const int code = file ? read_text(file, CONSTRAINT_MAX_BYTES, &from_file, &len) : EXIT_DONE;
     if (code)
         return code;
     text = file ? from_file : text;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int read_text(const char *path, char **text, size_t *len) {
+int read_text(const char *path, size_t max, char **text, size_t *len) {
     const bool from_stdin = strcmp(path, "-") == 0;
     const char *name = from_stdin ? "standard input" : path;
     size_t cap = 0;
@@ -24,7 +24,12 @@ int read_text(const char *path, char **text, size_t *len) {
             goto done;
         }
         *len += fread(*text + *len, 1, cap - *len - 1, f);
-    } while (!feof(f) && !ferror(f));
+    } while (!feof(f) && !ferror(f) && *len <= max);
+    if (*len > max) {
+        complain("%s: expected at most %zu bytes", name, max);
+        code = EXIT_INPUT;
+        goto done;
+    }
     if (ferror(f)) {
         complain("%s: reading failed: %s", name, strerror(errno));
         code = EXIT_INPUT;

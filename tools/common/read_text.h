@@ -4,8 +4,12 @@
 
 #include "tools/common/tools.h"
 
-/* Reads all of a file ("-": standard input) into *text, malloc'd and NUL-terminated. Returns an
- * exit code, the fault said on stderr. */
-int read_text(const char *path, char **text, size_t *len);
+#include <stdint.h>
+
+#define ANY_LENGTH SIZE_MAX
+
+/* Reads all of a file ("-": standard input) of at most max bytes into *text, malloc'd and
+ * NUL-terminated. Returns an exit code, the fault said on stderr. */
+int read_text(const char *path, size_t max, char **text, size_t *len);
 
 #endif
