@@ -44,4 +44,24 @@ for overflow in sink drop; do
     same_files "a chat in a full context: --overflow $overflow" "$T/0" "$T/9"
 done
 expect_exit "drafts too long" 2 "--lookup: expected 0 to 14" "$BISE" run -m $M -p a --lookup 15
+
+# Many lines at once: drafts change neither what comes out nor its order.
+for i in 1 2 3 4 5 6 7; do
+    printf '{"prompt": "%s", "n_predict": %d, "seed": %d, "temp": %s}\n' "$(cat "$T/prompt")" $((30 * i)) $i 0.$((i % 3))
+done >"$T/lines"
+lines() { # lines OPTION...: results without their timings
+    "$BISE" run -m $M --jsonl "$T/lines" --ignore-eos "$@" 2>"$T/err" | sed 's/"timings": {[^}]*}//'
+}
+n_line_drafts=0
+for options in "" "--window 0 -c 150" "--stop king" "--chunk 3"; do
+    # shellcheck disable=SC2086 # options
+    lines $options >"$T/plain"
+    for b in 1 3 7; do
+        # shellcheck disable=SC2086 # options
+        lines $options -b $b --lookup 5 >"$T/out"
+        same_files "lines, $b at once, with drafts${options:+, }$options" "$T/plain" "$T/out"
+        n_line_drafts=$((n_line_drafts + (b > 1 ? $(grep -c '^lookup: ' "$T/err") : 0)))
+    done
+done
+expect "some were made beside others" test $n_line_drafts -gt 0
 finish

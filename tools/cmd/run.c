@@ -54,8 +54,6 @@ static bool parse(struct run_options *o, int argc, char **argv, int *code) {
         *code = EXIT_USAGE;
         return false;
     }
-    if (o->runtime.n_seqs > 1 && o->sampling.lookup && !o->quiet)
-        say("note: --lookup drafts with -b 1 alone\n");
     if (o->logprobs >= 0 && !o->json && !o->lines) {
         complain("--logprobs goes with --json or --jsonl");
         *code = EXIT_USAGE;

@@ -32,6 +32,7 @@ struct slot {
     struct line *line; /* NULL: free */
     struct generator generator;
     struct constraint constraint;
+    struct speculation speculation;
 };
 
 struct lines {
@@ -43,9 +44,12 @@ struct lines {
     size_t n_waiting;
     struct slot *slots; /* [n_slots]: one for each sequence */
     size_t n_slots;
+    double *plain; /* [n_slots + 1]: what a step of so many writers takes without drafts, or 0 */
+    size_t n_steps;
     bool at_end, any_faulty, failed; /* failed: standard output cannot be written */
 };
 
+#define PLAIN_STEPS 16 /* one of so many is made without drafts, to measure those with them by */
 #define MAX_WAITING 64 /* lines for each slot that may wait for one before them */
 
 static enum bise_status fault(const struct json_value *v, const char *expected,
@@ -264,38 +268,39 @@ static void begin_line(struct lines *all, struct slot *slot, struct line *l) {
     memcpy(l->text.ids, l->job.ids, l->job.n * sizeof *l->text.ids);
     l->text.n = l->job.n;
     l->out = (struct text_out){.stop = &l->stop, .hold = &l->result.text};
-    slot->generator = (struct generator){
-        .engine = e->engine,
-        .seq = seq,
-        .model = e->model,
-        .sampler = l->job.sampler,
-        .speculation = r->speculation.max && all->n_slots == 1 ? &r->speculation : NULL,
-        .grammar = slot->constraint.grammar,
-        .allowed = slot->constraint.allowed,
-        .ids = &l->text,
-        .end_ids = info->eos_ids,
-        .n_end = r->options.ignore_eos && !constrained ? 0 : info->n_eos,
-        .max_tokens = l->job.n_predict,
-        .on_id = run_result_id,
-        .arg = &l->result,
-        .out = &l->out,
-        .print_ids = !info->has_tokenizer};
+    slot->generator =
+        (struct generator){.engine = e->engine,
+                           .seq = seq,
+                           .model = e->model,
+                           .sampler = l->job.sampler,
+                           .speculation = slot->speculation.max ? &slot->speculation : NULL,
+                           .grammar = slot->constraint.grammar,
+                           .allowed = slot->constraint.allowed,
+                           .ids = &l->text,
+                           .end_ids = info->eos_ids,
+                           .n_end = r->options.ignore_eos && !constrained ? 0 : info->n_eos,
+                           .max_tokens = l->job.n_predict,
+                           .on_id = run_result_id,
+                           .arg = &l->result,
+                           .out = &l->out,
+                           .print_ids = !info->has_tokenizer};
     bise_seq_reset(e->engine, seq);
     l->status = generator_begin(&slot->generator, 0, &l->err);
     if (slot->generator.finish != FINISH_NONE)
         finish_line(all, slot);
 }
 
-/* What came of a slot's run, which took so long. */
+/* What came of a slot's run, in a step that took so long; cost: what its drafts are judged by. */
 static void take_run(struct lines *all, struct slot *slot, const struct bise_run *run,
-                     enum bise_status status, double seconds, const struct bise_error *err) {
+                     enum bise_status status, double seconds, double cost,
+                     const struct bise_error *err) {
     struct runtime *const e = &all->run->runtime;
     struct generator *const g = &slot->generator;
     struct line *const l = slot->line;
     const bool reads = generator_reads(g);
     const size_t held = g->held;
     l->err = *err;
-    l->status = generator_take(g, run, status, seconds, &l->err);
+    l->status = generator_take(g, run, status, cost, &l->err);
     *(reads ? &l->result.prompt_seconds : &l->result.answer_seconds) += seconds;
     *(reads ? &e->n_prompt : &e->n_decoded) += g->held - held;
     l->result.n_decoded += reads ? 0 : g->held - held;
@@ -305,6 +310,20 @@ static void take_run(struct lines *all, struct slot *slot, const struct bise_run
         finish_line(all, slot);
 }
 
+/* What a run's drafts have cost, as a step in which it is alone would show it: what they made the
+ * step longer, its share of that, once for each of the writers who waited for it. 0: not known. */
+static double draft_cost(struct lines *all, size_t writers, size_t drafted, size_t drafted_in_all,
+                         double seconds) {
+    double *const plain = &all->plain[writers];
+    if (drafted_in_all == 0 && *plain > 0 && seconds > 2 * *plain) /* something else was at work */
+        seconds = 2 * *plain;
+    if (drafted_in_all == 0)
+        *plain += (seconds - *plain) * (*plain > 0 ? 0.25 : 1);
+    if (drafted_in_all == 0 || *plain == 0 || seconds < *plain)
+        return *plain;
+    return *plain + (double)writers * (seconds - *plain) * (double)drafted / (double)drafted_in_all;
+}
+
 /* One step of all that are answered: those that write, and of what is read as much as is planned.
  * False: it was stopped. */
 static bool step(struct lines *all) {
@@ -312,25 +331,37 @@ static bool step(struct lines *all) {
     struct bise_run *const runs = all->run->runs;
     struct slot *slots[MAX_SEQUENCES];
     struct bise_error err = {0};
-    size_t n = 0, room = e->plan.columns;
-    bool reads = false;
+    size_t n = 0, n_writers = 0, drafted = 0, room = e->plan.columns;
+    for (size_t i = 0; i < all->n_slots; i++)
+        n_writers += all->slots[i].line && !generator_reads(&all->slots[i].generator);
+    const bool plainly = all->n_steps++ % PLAIN_STEPS == 0;
+    size_t waiting = n_writers; /* each of them gets a column, whatever others draft */
     for (int writers = 1; writers >= 0; writers--)
         for (size_t i = 0; i < all->n_slots; i++) {
             struct slot *const slot = &all->slots[i];
-            const size_t most = room < e->plan.chunk ? room : e->plan.chunk;
-            if (!slot->line || most == 0 || generator_reads(&slot->generator) == writers)
+            if (!slot->line || generator_reads(&slot->generator) == writers)
                 continue;
+            waiting -= writers && waiting;
+            const size_t free_columns = room > waiting ? room - waiting : 0;
+            const size_t most = free_columns < e->plan.chunk ? free_columns : e->plan.chunk;
+            if (most == 0)
+                continue;
+            slot->generator.no_draft = slot->generator.no_draft || plainly;
             (void)generator_next(&slot->generator, most, &runs[n]);
             room -= runs[n].n;
+            drafted += runs[n].n - slot->generator.n_own;
             slots[n++] = slot;
-            reads = reads || !writers;
         }
+    const bool reads = n > n_writers;
     const double start = seconds_now();
     const enum bise_status status = bise_step(e->engine, runs, n, interrupt_word(), &err);
     const double seconds = seconds_now() - start;
     *(reads ? &e->prompt_seconds : &e->answer_seconds) += seconds;
-    for (size_t i = 0; i < n; i++)
-        take_run(all, slots[i], &runs[i], status, seconds, &err);
+    for (size_t i = 0; i < n; i++) {
+        const size_t own = runs[i].n - slots[i]->generator.n_own;
+        const double cost = reads ? 0 : draft_cost(all, n, own, drafted, seconds);
+        take_run(all, slots[i], &runs[i], status, seconds, cost, &err);
+    }
     return status == BISE_OK;
 }
 
@@ -384,18 +415,27 @@ static int open_slots(struct lines *all) {
     int code = EXIT_DONE;
     all->n_slots = r->runtime.plan.n_seqs;
     all->slots = calloc(all->n_slots, sizeof *all->slots);
+    all->plain = calloc(all->n_slots + 1, sizeof *all->plain);
     r->runs = calloc(all->n_slots, sizeof *r->runs);
-    if (!all->slots || !r->runs)
+    if (!all->slots || !all->plain || !r->runs)
         return report(BISE_ERR_MEMORY, NULL);
-    for (size_t i = 0; i < all->n_slots && !code; i++)
-        code = constraint_open(&all->slots[i].constraint, &r->runtime,
-                               &r->options.sampling.constraint);
+    for (size_t i = 0; i < all->n_slots && !code; i++) {
+        struct slot *const slot = &all->slots[i];
+        code = constraint_open(&slot->constraint, &r->runtime, &r->options.sampling.constraint);
+        if (!code)
+            code = speculation_open(&slot->speculation, &r->runtime,
+                                    (size_t)r->options.sampling.lookup);
+    }
     return code;
 }
 
 static void close_lines(struct lines *all) {
-    for (size_t i = 0; all->slots && i < all->n_slots; i++)
+    for (size_t i = 0; all->slots && i < all->n_slots; i++) {
         constraint_close(&all->slots[i].constraint);
+        speculation_add(&all->run->speculation, &all->slots[i].speculation);
+        speculation_close(&all->slots[i].speculation);
+    }
+    free(all->plain);
     while (all->first) {
         struct line *const l = all->first;
         all->first = l->next;

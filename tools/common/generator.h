@@ -81,7 +81,8 @@ void generator_resume(struct generator *g, size_t held);
 bool generator_reads(const struct generator *g);
 /* The next run, of at most max ids. False: it has finished. */
 bool generator_next(struct generator *g, size_t max, struct bise_run *run);
-/* What came of it: status is the step's, seconds what it took (drafts are measured by it). Errors:
+/* What came of it: status is the step's, seconds what it took (drafts are measured
+ * by it; 0: not this time). Errors:
  * what the step or the run failed with, but that a full context is FINISH_CONTEXT and a stop
  * FINISH_INTERRUPTED; ARG, MEMORY: a grammar that cannot be gone on with. finish is then
  * FINISH_ERROR. */

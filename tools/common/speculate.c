@@ -59,9 +59,16 @@ void speculation_draft(struct speculation *s, const struct id_list *text, struct
 }
 
 void speculation_timed(struct speculation *s, size_t n, double seconds) {
-    lookup_timed(&s->lookup, n, seconds);
+    if (seconds > 0)
+        lookup_timed(&s->lookup, n, seconds);
     s->n_calls++;
     s->n_drafted += n - 1;
+}
+
+void speculation_add(struct speculation *s, const struct speculation *other) {
+    s->n_calls += other->n_calls;
+    s->n_drafted += other->n_drafted;
+    s->n_taken += other->n_taken;
 }
 
 void speculation_print(const struct speculation *s, FILE *to) {

@@ -26,11 +26,13 @@ void speculation_begin(struct speculation *s);
 /* Adds a draft to a run of the text's last id, if one is worth it; at most max ids in all. */
 void speculation_draft(struct speculation *s, const struct id_list *text, struct bise_run *run,
                        size_t max);
-/* A run of n ids took so long. */
+/* A run of n ids took so long; 0: that is not known. */
 void speculation_timed(struct speculation *s, size_t n, double seconds);
 /* Judges what was expected by the id that came. */
 void speculation_judge(struct speculation *s, int32_t id);
 
+/* What another one has drafted counts here too. */
+void speculation_add(struct speculation *s, const struct speculation *other);
 /* One line, if there were drafts. */
 void speculation_print(const struct speculation *s, FILE *to);
 
