@@ -83,7 +83,8 @@ static inline struct act_q128 act_q128_from(const struct act_q128 *x, size_t c, 
 /* Bytes of scratch, 64-byte aligned, that a matrix slot may use. */
 #define KERNEL_SCRATCH_BYTES ((size_t)128 << 10)
 
-#define ATTN_GROUP 16 /* positions in a group of the key cache; rings are multiples of it */
+#define ATTN_GROUP 16  /* positions in a group of the cache; rings are multiples of it */
+#define WEIGHT_MAX 254 /* of the codes that int8 values are multiplied with */
 
 /* The types of the slots, of which each folder declares its functions: one line a function. */
 
@@ -136,19 +137,25 @@ typedef void scores_f16_fn(float *s, size_t lds, const float *q, float scale, si
                            const uint16_t *k, size_t hd, size_t n_groups);
 /* s [n], n a multiple of 16, s[0] at an absolute position that is a multiple of 16. Entries
  * lo <= i < hi (lo < hi <= n) become exp(s - max), max over them; all others become +0. Returns
- * the sum (16 lanes and tree), or a NaN if a score in [lo, hi) is not finite. */
-typedef float softmax_fn(float *s, size_t lo, size_t hi, size_t n);
-/* out[q][0..hd) accumulated over n_pos positions, ascending: out = fma(w, v, out), where
- *   i8:  v [n_pos][ldv] codes, vd [n_pos] scales, w = p * vd (rounded)
- *   f32, f16: w = p.
- * out [n_q] rows of stride ldo is read and written; p [n_q] rows of stride ldp. Of the ldv
- * elements from one position to the next the first hd are read: hd is a multiple of 16. */
-typedef void values_i8_fn(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                          const int8_t *v, const float *vd, size_t ldv, size_t hd, size_t n_pos);
+ * the sum (16 lanes and tree), or a NaN, s undefined, if a score in [lo, hi) is not finite. */
+typedef float softmax_fn(float *s, size_t lo, size_t hi, size_t n, float *max);
+/* What values of an int8 cache are multiplied with: for each of n_groups groups of 16 positions
+ * w = p * vd (rounded, neither negative), m = max w; if m < 1e-30f c and cd are zero, else
+ * cd = m / WEIGHT_MAX, c = rne(w * (WEIGHT_MAX / m)), at most WEIGHT_MAX. c [n_groups][16], cd
+ * [n_groups]. */
+typedef void weigh_i8_fn(uint8_t *c, float *cd, const float *p, const float *vd, size_t n_groups);
+/* out [n_q][hd], stride ldo, is added to over positions, ascending.
+ *   i8:  v [n_groups][4][hd][4]: four positions side by side; c [n_q] rows of 16 ldc codes, cd
+ *        [n_q] rows of ldc scales: isum = exact sum of c * v over a group's positions,
+ *        out = out + (float)isum * cd, both rounded
+ *   f32, f16: v [n_pos][hd], p [n_q] rows of stride ldp: out = fma(p, v, out)
+ * hd is a multiple of 32. */
+typedef void values_i8_fn(float *out, size_t ldo, const uint8_t *c, const float *cd, size_t ldc,
+                          size_t n_q, const int8_t *v, size_t hd, size_t n_groups);
 typedef void values_f32_fn(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                           const float *v, size_t ldv, size_t hd, size_t n_pos);
+                           const float *v, size_t hd, size_t n_pos);
 typedef void values_f16_fn(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                           const uint16_t *v, size_t ldv, size_t hd, size_t n_pos);
+                           const uint16_t *v, size_t hd, size_t n_pos);
 
 struct kernels {
     enum isa isa;
@@ -170,6 +177,7 @@ struct kernels {
     scores_f32_fn *scores_f32;
     scores_f16_fn *scores_f16;
     softmax_fn *softmax;
+    weigh_i8_fn *weigh_i8;
     values_i8_fn *values_i8;
     values_f32_fn *values_f32;
     values_f16_fn *values_f16;

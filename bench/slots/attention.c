@@ -81,22 +81,39 @@ void scores_run(const struct scores_call *c, const struct kernels *k) {
         k->scores_f16(c->s, c->lds, c->q, c->scale, c->n_q, c->keys.data, c->hd, c->n_groups);
 }
 
+/* Codes 0..WEIGHT_MAX. */
+static uint8_t *weight_codes(struct inputs *in, size_t n, enum codes kind) {
+    uint8_t *c = in->alloc(in, n);
+    for (size_t i = 0; i < n; i++)
+        c[i] = kind == CODES_MAX || kind == CODES_MIN ? WEIGHT_MAX
+               : kind == CODES_ZERO                   ? 0
+               : kind == CODES_EXTREMES               ? (uint8_t)(random_u64(in) % 2 * WEIGHT_MAX)
+                                                      : (uint8_t)random_size(in, 0, WEIGHT_MAX);
+    in->seal(in, c);
+    return c;
+}
+
 struct values_call values_make(struct inputs *in, size_t n_q, size_t hd, size_t n_pos, size_t ldp,
                                const struct attention_content *c) {
-    struct values_call v = {.ldp = ldp, .n_q = n_q, .ldv = hd, .hd = hd, .n_pos = n_pos};
+    struct values_call v = {.ldp = ldp, .n_q = n_q, .hd = hd, .n_pos = n_pos};
     v.v = stored_make(in, n_pos * hd, hd, c);
-    v.p = make_floats(in, (n_q - 1) * ldp + n_pos, c->floats);
+    if (v.v.cache == CACHE_I8) {
+        v.codes = weight_codes(in, (n_q - 1) * ldp + n_pos, c->codes);
+        v.scales = make_magnitudes(in, (n_q - 1) * ldp / 16 + n_pos / 16, c->floats);
+    } else {
+        v.p = make_floats(in, (n_q - 1) * ldp + n_pos, c->floats);
+    }
     return v;
 }
 
 void values_run(const struct values_call *c, const struct kernels *k) {
     if (c->v.cache == CACHE_I8)
-        k->values_i8(c->out, c->ldo, c->p, c->ldp, c->n_q, c->v.data, c->v.scale, c->ldv, c->hd,
-                     c->n_pos);
+        k->values_i8(c->out, c->ldo, c->codes, c->scales, c->ldp / 16, c->n_q, c->v.data, c->hd,
+                     c->n_pos / 16);
     else if (c->v.cache == CACHE_F32)
-        k->values_f32(c->out, c->ldo, c->p, c->ldp, c->n_q, c->v.data, c->ldv, c->hd, c->n_pos);
+        k->values_f32(c->out, c->ldo, c->p, c->ldp, c->n_q, c->v.data, c->hd, c->n_pos);
     else
-        k->values_f16(c->out, c->ldo, c->p, c->ldp, c->n_q, c->v.data, c->ldv, c->hd, c->n_pos);
+        k->values_f16(c->out, c->ldo, c->p, c->ldp, c->n_q, c->v.data, c->hd, c->n_pos);
 }
 
 /* ---- shapes of a 7B model: KV heads of 128, 4096 positions --------------------------------- */
@@ -166,25 +183,20 @@ bool values_case(struct inputs *in, size_t i, bool brief, struct slot_case *c) {
     (void)brief;
     if (!shape_of(in, i, c, &n_q))
         return false;
-    c->values =
-        (struct values_call){.v = stored_make(in, c->n_heads * HEAD_ELEMS, HEAD_DIM, &usual),
-                             .p = make_floats(in, n_q * POSITIONS, FLOATS_UNIT),
-                             .ldo = HEAD_DIM,
-                             .ldp = POSITIONS,
-                             .n_q = n_q,
-                             .ldv = HEAD_DIM,
-                             .hd = HEAD_DIM,
-                             .n_pos = POSITIONS};
+    c->values = values_make(in, n_q, HEAD_DIM, POSITIONS, POSITIONS + 64, &usual);
+    c->values.v = stored_make(in, c->n_heads * HEAD_ELEMS, HEAD_DIM, &usual);
+    c->values.ldo = HEAD_DIM;
     c->values.out = in->alloc(in, n_q * HEAD_DIM * 4);
     memset(c->values.out, 0, n_q * HEAD_DIM * 4);
-    c->op = PEAK_FMA;
+    c->op = c->values.v.cache == CACHE_I8 ? PEAK_DOT8 : PEAK_FMA;
     c->call = call_values;
     return true;
 }
 
 /* Over and over: what comes of the first is a score as good as any. */
 static void call_softmax(const struct slot_case *c, const struct kernels *k) {
-    (void)k->softmax(c->scores.s, 0, POSITIONS, POSITIONS);
+    float max;
+    (void)k->softmax(c->scores.s, 0, POSITIONS, POSITIONS, &max);
 }
 
 bool softmax_case(struct inputs *in, size_t i, bool brief, struct slot_case *c) {
@@ -194,6 +206,24 @@ bool softmax_case(struct inputs *in, size_t i, bool brief, struct slot_case *c) 
     c->bytes = 4.0 * POSITIONS;
     c->op = PEAK_READ;
     c->call = call_softmax;
+    (void)snprintf(c->shape, sizeof c->shape, "%d", POSITIONS);
+    return i == 0;
+}
+
+static void call_weigh(const struct slot_case *c, const struct kernels *k) {
+    k->weigh_i8((uint8_t *)c->vector.q, c->vector.d, c->vector.x, c->vector.w,
+                POSITIONS / ATTN_GROUP);
+}
+
+bool weigh_case(struct inputs *in, size_t i, bool brief, struct slot_case *c) {
+    (void)brief;
+    c->vector.q = in->alloc(in, POSITIONS);
+    c->vector.d = in->alloc(in, POSITIONS / ATTN_GROUP * sizeof(float));
+    c->vector.x = make_magnitudes(in, POSITIONS, FLOATS_UNIT);
+    c->vector.w = make_magnitudes(in, POSITIONS, FLOATS_UNIT);
+    c->bytes = 8.0 * POSITIONS;
+    c->op = PEAK_READ;
+    c->call = call_weigh;
     (void)snprintf(c->shape, sizeof c->shape, "%d", POSITIONS);
     return i == 0;
 }

@@ -51,6 +51,7 @@ void fill_codes(struct inputs *in, int8_t *q, size_t n, int limit, enum codes ki
 
 /* n of them in sealed memory. */
 float *make_floats(struct inputs *in, size_t n, enum floats kind);
+float *make_magnitudes(struct inputs *in, size_t n, enum floats kind); /* none negative */
 
 /* ---- matrix slots ------------------------------------------------------------------------ */
 
@@ -125,11 +126,14 @@ void scores_run(const struct scores_call *c, const struct kernels *k);
 
 struct values_call {
     struct stored v;
-    const float *p;
-    size_t ldo, ldp, n_q, ldv, hd, n_pos;
+    const float *p;       /* f32, f16: [n_q][ldp] */
+    const uint8_t *codes; /* i8: [n_q][ldp], */
+    const float *scales;  /* [n_q][ldp / 16] */
+    size_t ldo, ldp, n_q, hd, n_pos;
     float *out; /* [n_q][ldo], left out by values_make, as is ldo */
 };
-/* Rows of p end with the last position of the last row: nothing may be read beyond. */
+/* Rows of p, or of codes, end with the last position of the last row: nothing may be read beyond.
+ * i8: n_pos and ldp are multiples of 16. */
 struct values_call values_make(struct inputs *in, size_t n_q, size_t hd, size_t n_pos, size_t ldp,
                                const struct attention_content *c);
 void values_run(const struct values_call *c, const struct kernels *k);

@@ -34,6 +34,7 @@ const struct slot slots[] = {
     {SLOT(scores_f32), scores_case},
     {SLOT(scores_f16), scores_case},
     {SLOT(softmax), softmax_case},
+    {SLOT(weigh_i8), weigh_case},
     {SLOT(values_i8), values_case},
     {SLOT(values_f32), values_case},
     {SLOT(values_f16), values_case},

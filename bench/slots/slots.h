@@ -34,7 +34,7 @@ struct slot_case {
 
 /* Makes case i of in->slot; brief: the fewer that tell most. false: there is none. */
 typedef bool slot_case_fn(struct inputs *in, size_t i, bool brief, struct slot_case *c);
-slot_case_fn matmul_case, vector_case, scores_case, values_case, softmax_case;
+slot_case_fn matmul_case, vector_case, scores_case, values_case, softmax_case, weigh_case;
 
 struct slot {
     const char *name;

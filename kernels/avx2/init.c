@@ -19,6 +19,7 @@ void kernels_init_avx2(struct kernels *k) {
     k->scores_f32 = scores_f32_avx2;
     k->scores_f16 = scores_f16_avx2;
     k->softmax = softmax_avx2;
+    k->weigh_i8 = weigh_i8_avx2;
     k->values_i8 = values_i8_avx2;
     k->values_f32 = values_f32_avx2;
     k->values_f16 = values_f16_avx2;

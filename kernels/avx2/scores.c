@@ -138,13 +138,14 @@ static float max_of(const float *s, size_t n, bool *finite) {
     return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
 }
 
-float softmax_avx2(float *s, size_t lo, size_t hi, size_t n) {
+float softmax_avx2(float *s, size_t lo, size_t hi, size_t n, float *top) {
     const size_t first = lo / 16 * 16, end = (hi + 15) / 16 * 16;
     bool finite;
     set_edges(s, lo, hi, s[lo]);
-    const __m256 max = _mm256_set1_ps(max_of(s + first, end - first, &finite));
+    *top = max_of(s + first, end - first, &finite);
     if (!finite)
         return f32_from_bits(0x7fc00000u);
+    const __m256 max = _mm256_set1_ps(*top);
     set_edges(s, lo, hi, f32_from_bits(0xff800000u)); /* exp of -inf is +0 */
     __m256 sum_lo = _mm256_setzero_ps(), sum_hi = _mm256_setzero_ps();
     for (size_t i = first; i < end; i += 16) {

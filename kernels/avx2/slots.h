@@ -21,6 +21,7 @@ scores_i8_fn scores_i8_avx2;
 scores_f32_fn scores_f32_avx2;
 scores_f16_fn scores_f16_avx2;
 softmax_fn softmax_avx2;
+weigh_i8_fn weigh_i8_avx2;
 values_i8_fn values_i8_avx2;
 values_f32_fn values_f32_avx2;
 values_f16_fn values_f16_avx2;

@@ -21,17 +21,15 @@ static inline void store_first(float *p, __m256 v, size_t n) {
 }
 
 /* What a cache may hold; a constant where the helpers are inlined. */
-enum cached { CACHED_I8, CACHED_F16, CACHED_F32 };
+enum cached { CACHED_F16, CACHED_F32 };
 
 static inline size_t cached_bytes(enum cached type) {
-    return type == CACHED_I8 ? 1 : type == CACHED_F16 ? 2 : 4;
+    return type == CACHED_F16 ? 2 : 4;
 }
 
 /* Elements i .. i + 7 as floats, exactly. */
 static inline __m256 load_cached(const uint8_t *v, enum cached type, size_t i) {
     const uint8_t *p = v + i * cached_bytes(type);
-    if (type == CACHED_I8)
-        return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p)));
     if (type == CACHED_F16)
         return _mm256_cvtph_ps(_mm_loadu_si128((const void *)p));
     return _mm256_loadu_ps((const float *)(const void *)p);

@@ -56,6 +56,10 @@ TILE_HELPER vfloat mul(vfloat a, vfloat b) {
     return _mm256_mul_ps(a, b);
 }
 
+TILE_HELPER vfloat add(vfloat a, vfloat b) {
+    return _mm256_add_ps(a, b);
+}
+
 TILE_HELPER vfloat fused_mul_add(vfloat a, vfloat b, vfloat c) {
     return _mm256_fmadd_ps(a, b, c);
 }

@@ -148,7 +148,7 @@ static inline __mmask16 lanes_within(size_t i, size_t lo, size_t hi) {
 
 #define NOT_FINITE 0x99 /* fpclass: NaN of both kinds, infinities of both signs */
 
-float softmax_avx512(float *s, size_t lo, size_t hi, size_t n) {
+float softmax_avx512(float *s, size_t lo, size_t hi, size_t n, float *most) {
     const size_t first = lo / 16 * 16, end = (hi + 15) / 16 * 16;
     __m512 top = _mm512_set1_ps(s[lo]);
     __mmask16 bad = 0;
@@ -160,7 +160,8 @@ float softmax_avx512(float *s, size_t lo, size_t hi, size_t n) {
     }
     if (bad != 0)
         return f32_from_bits(0x7fc00000u);
-    const __m512 max = _mm512_set1_ps(_mm512_reduce_max_ps(top));
+    *most = _mm512_reduce_max_ps(top);
+    const __m512 max = _mm512_set1_ps(*most);
     __m512 sum = _mm512_setzero_ps();
     for (size_t i = 0; i < first; i += 16)
         _mm512_storeu_ps(s + i, sum);

@@ -20,6 +20,7 @@ scores_i8_fn scores_i8_avx512;
 scores_f32_fn scores_f32_avx512;
 scores_f16_fn scores_f16_avx512;
 softmax_fn softmax_avx512;
+weigh_i8_fn weigh_i8_avx512;
 values_i8_fn values_i8_avx512;
 values_f32_fn values_f32_avx512;
 values_f16_fn values_f16_avx512;

@@ -1,10 +1,9 @@
-/* Attention's weighted sums of values. Positions are taken in runs that stay in L1; within a run a
- * register tile of queries x dimensions goes through them in ascending order. */
+/* Attention's weighted sums of f32 and f16 values. Positions are taken in runs that stay in L1;
+ * within a run a register tile of queries x dimensions goes through them in ascending order. */
 #include "kernels/avx512/common.h"
 #include "kernels/avx512/vector.h"
 
 #define RUN  64 /* positions */
-#define PASS 32 /* queries whose weights of a run are held at a time: 8 KiB */
 #define WIDE 64 /* dimensions of a run that are converted at a time: 16 KiB */
 
 /* Values of one run as a tile reads them: type [n][stride]. */
@@ -12,7 +11,6 @@ struct run_values {
     const void *v;
     size_t stride, n;
     const uint8_t *next; /* as many bytes that are read next; v itself at the end */
-    bool whole;          /* all of a position is read: [n][stride] as they lie */
 };
 
 /* Asks for what of the next run corresponds to position t, 16 nd dimensions from d. In the order of
@@ -20,8 +18,7 @@ struct run_values {
 TILE_HELPER void prefetch_next(const struct run_values *r, const enum cached type, size_t d,
                                size_t t, const size_t nd) {
     const size_t share = 16 * nd * cached_bytes(type);
-    const uint8_t *p = r->whole ? r->next + d * r->n * cached_bytes(type) + t * share
-                                : r->next + (t * r->stride + d) * cached_bytes(type);
+    const uint8_t *p = r->next + d * r->n * cached_bytes(type) + t * share;
     UNROLL
     for (size_t i = 0; i < share; i += 64)
         prefetch(p + i);
@@ -75,7 +72,7 @@ TILE_HELPER void convert(float *to, const struct run_values *r, const enum cache
     }
 }
 
-/* One run for up to PASS queries, 16 nd dimensions from d. Where several tiles would convert the
+/* One run, 16 nd dimensions from d. Where several tiles would convert the
  * same values, that is done once. */
 TILE_HELPER void values_run(float *out, size_t ldo, const float *w, size_t ldw, size_t n_q,
                             const struct run_values *r, const enum cached type, size_t d,
@@ -89,59 +86,32 @@ TILE_HELPER void values_run(float *out, size_t ldo, const float *w, size_t ldw, 
         return;
     }
     _Alignas(64) float floats[RUN * WIDE];
-    const struct run_values converted = {floats, 16 * nd, r->n, NULL, true};
+    const struct run_values converted = {floats, 16 * nd, r->n, NULL};
     convert(floats, r, type, d, nd);
     values_columns(out + d, ldo, w, ldw, n_q, &converted, CACHED_F32, 0, false, nd);
 }
 
-/* w[i][t] = p[i][t] * vd[t] */
-static void weights(float *w, const float *p, size_t ldp, const float *vd, size_t n_q, size_t n) {
-    for (size_t i = 0; i < n_q; i++)
-        for (size_t t = 0; t < n; t += 16) {
-            const __mmask16 m = first_lanes(n - t);
-            const __m512 pv = _mm512_maskz_loadu_ps(m, p + i * ldp + t);
-            _mm512_store_ps(w + i * RUN + t, _mm512_mul_ps(pv, _mm512_maskz_loadu_ps(m, vd + t)));
-        }
-}
-
 TILE_HELPER void values(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                        const void *v, const enum cached type, const float *vd, size_t ldv,
-                        size_t hd, size_t n_pos) {
-    _Alignas(64) float scaled[PASS * RUN];
+                        const void *v, const enum cached type, size_t hd, size_t n_pos) {
     for (size_t t = 0; t < n_pos; t += RUN) {
-        const uint8_t *run = (const uint8_t *)v + t * ldv * cached_bytes(type);
+        const uint8_t *run = (const uint8_t *)v + t * hd * cached_bytes(type);
         const size_t left = n_pos - t;
-        const struct run_values r = {run, ldv, left < RUN ? left : RUN,
-                                     left < 2 * RUN ? run : run + RUN * ldv * cached_bytes(type),
-                                     ldv == hd};
-        for (size_t i = 0; i < n_q; i += PASS) {
-            const size_t n = n_q - i < PASS ? n_q - i : PASS;
-            const float *w = type == CACHED_I8 ? scaled : p + i * ldp + t;
-            const size_t ldw = type == CACHED_I8 ? RUN : ldp;
-            if (type == CACHED_I8)
-                weights(scaled, p + i * ldp + t, ldp, vd + t, n, r.n);
-            size_t d = 0;
-            for (; d + WIDE <= hd; d += WIDE)
-                values_run(out + i * ldo, ldo, w, ldw, n, &r, type, d, 4);
-            for (; d + 32 <= hd; d += 32)
-                values_run(out + i * ldo, ldo, w, ldw, n, &r, type, d, 2);
-            if (d < hd)
-                values_run(out + i * ldo, ldo, w, ldw, n, &r, type, d, 1);
-        }
+        const struct run_values r = {run, hd, left < RUN ? left : RUN,
+                                     left < 2 * RUN ? run : run + RUN * hd * cached_bytes(type)};
+        size_t d = 0;
+        for (; d + WIDE <= hd; d += WIDE)
+            values_run(out, ldo, p + t, ldp, n_q, &r, type, d, 4);
+        if (d < hd)
+            values_run(out, ldo, p + t, ldp, n_q, &r, type, d, 2);
     }
 }
 
-void values_i8_avx512(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                      const int8_t *v, const float *vd, size_t ldv, size_t hd, size_t n_pos) {
-    values(out, ldo, p, ldp, n_q, v, CACHED_I8, vd, ldv, hd, n_pos);
-}
-
 void values_f32_avx512(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                       const float *v, size_t ldv, size_t hd, size_t n_pos) {
-    values(out, ldo, p, ldp, n_q, v, CACHED_F32, NULL, ldv, hd, n_pos);
+                       const float *v, size_t hd, size_t n_pos) {
+    values(out, ldo, p, ldp, n_q, v, CACHED_F32, hd, n_pos);
 }
 
 void values_f16_avx512(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                       const uint16_t *v, size_t ldv, size_t hd, size_t n_pos) {
-    values(out, ldo, p, ldp, n_q, v, CACHED_F16, NULL, ldv, hd, n_pos);
+                       const uint16_t *v, size_t hd, size_t n_pos) {
+    values(out, ldo, p, ldp, n_q, v, CACHED_F16, hd, n_pos);
 }

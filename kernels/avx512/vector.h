@@ -13,17 +13,15 @@ static inline __mmask16 first_lanes(size_t n) {
 }
 
 /* What a cache may hold; a constant where the helpers are inlined. */
-enum cached { CACHED_I8, CACHED_F16, CACHED_F32 };
+enum cached { CACHED_F16, CACHED_F32 };
 
 static inline size_t cached_bytes(enum cached type) {
-    return type == CACHED_I8 ? 1 : type == CACHED_F16 ? 2 : 4;
+    return type == CACHED_F16 ? 2 : 4;
 }
 
 /* Elements i .. i + 15 as floats, exactly. */
 static inline __m512 load_cached(const void *v, enum cached type, size_t i) {
     const uint8_t *p = (const uint8_t *)v + i * cached_bytes(type);
-    if (type == CACHED_I8)
-        return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p)));
     if (type == CACHED_F16)
         return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)p));
     return _mm512_loadu_ps(p);

@@ -24,15 +24,11 @@ TILE_HELPER void order_scores(int32x4_t isum[][4], int n_cols) {
 
 #include "kernels/neon/scores_tmpl.h"
 
-enum cache_kind { CACHE_I8, CACHE_F16, CACHE_F32 };
+enum cache_kind { CACHE_F16, CACHE_F32 };
 
 /* 16 cached values from index i on; kind is a constant. */
 TILE_HELPER void load_cached(float32x4_t v[4], const void *cache, size_t i, enum cache_kind kind) {
-    if (kind == CACHE_I8) {
-        int32x4_t wide[4];
-        widen_scales(wide, vld1q_s8((const int8_t *)cache + i));
-        UNROLL for (int g = 0; g < 4; g++) v[g] = vcvtq_f32_s32(wide[g]);
-    } else if (kind == CACHE_F16) {
+    if (kind == CACHE_F16) {
         const uint16_t *halves = (const uint16_t *)cache + i;
         UNROLL for (int g = 0; g < 4; g++) v[g] =
             vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(halves + 4 * g)));
@@ -90,7 +86,7 @@ TILE_HELPER uint32x4_t inside(size_t first, size_t lo, size_t hi) {
     return vcltq_u32(i, vdupq_n_u32((uint32_t)(hi - lo)));
 }
 
-float softmax_neon(float *s, size_t lo, size_t hi, size_t n) {
+float softmax_neon(float *s, size_t lo, size_t hi, size_t n, float *top) {
     const size_t begin = lo / 4 * 4, end = (hi + 3) / 4 * 4;
     float32x4_t maxs = vdupq_n_f32(s[lo]);
     uint32x4_t max_bits = vdupq_n_u32(0);
@@ -102,7 +98,8 @@ float softmax_neon(float *s, size_t lo, size_t hi, size_t n) {
     }
     if (f32_nonfinite(f32_from_bits(vmaxvq_u32(max_bits))))
         return f32_from_bits(0x7fc00000u);
-    const float32x4_t max = vdupq_n_f32(vmaxvq_f32(maxs));
+    *top = vmaxvq_f32(maxs);
+    const float32x4_t max = vdupq_n_f32(*top);
     float lane[16] = {0};
     memset(s, 0, begin * sizeof *s);
     for (size_t i = begin; i < end; i += 4) {
@@ -118,56 +115,46 @@ float softmax_neon(float *s, size_t lo, size_t hi, size_t n) {
 /* Positions whose values stay in the first-level cache while all dimensions and heads pass. */
 #define POSITIONS 64
 
-/* out[c][0..15] += w * v over n_pos positions, for n_cols (a constant) query heads; ldv: distance
- * of positions in v. vd: scales of int8 values. */
-TILE_HELPER void value_columns(float *out, size_t ldo, const float *p, size_t ldp, const void *v,
-                               size_t first, const float *vd, size_t ldv, size_t n_pos, int n_cols,
-                               enum cache_kind kind) {
+/* out[c][0..15] += p * v over n_pos positions, for n_cols (a constant) query heads. */
+TILE_HELPER void value_columns_float(float *out, size_t ldo, const float *p, size_t ldp,
+                                     const void *v, size_t first, size_t hd, size_t n_pos,
+                                     int n_cols, enum cache_kind kind) {
     float32x4_t acc[4][4];
     UNROLL for (int c = 0; c < n_cols; c++) UNROLL for (int g = 0; g < 4; g++) acc[c][g] =
         vld1q_f32(out + c * ldo + 4 * g);
     for (size_t t = 0; t < n_pos; t++) {
         float32x4_t values[4];
-        load_cached(values, v, first + t * ldv, kind);
-        UNROLL for (int c = 0; c < n_cols; c++) {
-            const float w = kind == CACHE_I8 ? p[c * ldp + t] * vd[t] : p[c * ldp + t];
-            UNROLL for (int g = 0; g < 4; g++) acc[c][g] = vfmaq_n_f32(acc[c][g], values[g], w);
-        }
+        load_cached(values, v, first + t * hd, kind);
+        UNROLL for (int c = 0; c < n_cols; c++) UNROLL for (int g = 0; g < 4; g++) acc[c][g] =
+            vfmaq_n_f32(acc[c][g], values[g], p[c * ldp + t]);
     }
     UNROLL for (int c = 0; c < n_cols; c++) UNROLL for (int g = 0; g < 4; g++)
         vst1q_f32(out + c * ldo + 4 * g, acc[c][g]);
 }
 
-TILE_HELPER void values(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                        const void *v, const float *vd, size_t ldv, size_t hd, size_t n_pos,
-                        enum cache_kind kind) {
+TILE_HELPER void values_float(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
+                              const void *v, size_t hd, size_t n_pos, enum cache_kind kind) {
     for (size_t t = 0; t < n_pos; t += POSITIONS) {
         const size_t n = n_pos - t < POSITIONS ? n_pos - t : POSITIONS;
-        const float *scales = kind == CACHE_I8 ? vd + t : NULL;
         for (size_t d = 0; d < hd; d += 16) {
-            const size_t first = t * ldv + d;
+            const size_t first = t * hd + d;
             size_t i = 0;
             for (; i + 4 <= n_q; i += 4)
-                value_columns(out + i * ldo + d, ldo, p + i * ldp + t, ldp, v, first, scales, ldv,
-                              n, 4, kind);
+                value_columns_float(out + i * ldo + d, ldo, p + i * ldp + t, ldp, v, first, hd, n,
+                                    4, kind);
             for (; i < n_q; i++)
-                value_columns(out + i * ldo + d, ldo, p + i * ldp + t, ldp, v, first, scales, ldv,
-                              n, 1, kind);
+                value_columns_float(out + i * ldo + d, ldo, p + i * ldp + t, ldp, v, first, hd, n,
+                                    1, kind);
         }
     }
 }
 
-void values_i8_neon(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q, const int8_t *v,
-                    const float *vd, size_t ldv, size_t hd, size_t n_pos) {
-    values(out, ldo, p, ldp, n_q, v, vd, ldv, hd, n_pos, CACHE_I8);
-}
-
 void values_f32_neon(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q, const float *v,
-                     size_t ldv, size_t hd, size_t n_pos) {
-    values(out, ldo, p, ldp, n_q, v, NULL, ldv, hd, n_pos, CACHE_F32);
+                     size_t hd, size_t n_pos) {
+    values_float(out, ldo, p, ldp, n_q, v, hd, n_pos, CACHE_F32);
 }
 
 void values_f16_neon(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                     const uint16_t *v, size_t ldv, size_t hd, size_t n_pos) {
-    values(out, ldo, p, ldp, n_q, v, NULL, ldv, hd, n_pos, CACHE_F16);
+                     const uint16_t *v, size_t hd, size_t n_pos) {
+    values_float(out, ldo, p, ldp, n_q, v, hd, n_pos, CACHE_F16);
 }

@@ -20,6 +20,7 @@ void kernels_init_neon(struct kernels *k) {
     k->scores_f32 = scores_f32_neon;
     k->scores_f16 = scores_f16_neon;
     k->softmax = softmax_neon;
+    k->weigh_i8 = weigh_i8_neon;
     k->values_i8 = values_i8_neon;
     k->values_f32 = values_f32_neon;
     k->values_f16 = values_f16_neon;

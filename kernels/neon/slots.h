@@ -21,6 +21,7 @@ scores_i8_fn scores_i8_neon;
 scores_f32_fn scores_f32_neon;
 scores_f16_fn scores_f16_neon;
 softmax_fn softmax_neon;
+weigh_i8_fn weigh_i8_neon;
 values_i8_fn values_i8_neon;
 values_f32_fn values_f32_neon;
 values_f16_fn values_f16_neon;

@@ -20,6 +20,7 @@ void kernels_init_scalar(struct kernels *k) {
     k->scores_f32 = scores_f32_scalar;
     k->scores_f16 = scores_f16_scalar;
     k->softmax = softmax_scalar;
+    k->weigh_i8 = weigh_i8_scalar;
     k->values_i8 = values_i8_scalar;
     k->values_f32 = values_f32_scalar;
     k->values_f16 = values_f16_scalar;

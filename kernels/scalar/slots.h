@@ -21,6 +21,7 @@ scores_i8_fn scores_i8_scalar;
 scores_f32_fn scores_f32_scalar;
 scores_f16_fn scores_f16_scalar;
 softmax_fn softmax_scalar;
+weigh_i8_fn weigh_i8_scalar;
 values_i8_fn values_i8_scalar;
 values_f32_fn values_f32_scalar;
 values_f16_fn values_f16_scalar;

@@ -4,12 +4,10 @@
 #include "kernels/sse41/common.h"
 #include "kernels/sse41/slots.h"
 
-enum cached { CACHED_I8, CACHED_F16, CACHED_F32 };
+enum cached { CACHED_F16, CACHED_F32 };
 
 /* Elements i .. i + 3 as floats, exactly; type is a constant. */
 TILE_HELPER __m128 load_cached(const void *cache, enum cached type, size_t i) {
-    if (type == CACHED_I8)
-        return _mm_cvtepi32_ps(_mm_cvtepi8_epi32(broadcast4((const int8_t *)cache + i)));
     if (type == CACHED_F32)
         return _mm_loadu_ps((const float *)cache + i);
     const uint16_t *const h = (const uint16_t *)cache + i;
@@ -71,7 +69,7 @@ void scores_f16_sse41(float *s, size_t lds, const float *q, float scale, size_t 
 
 /* ---- softmax ----------------------------------------------------------------------------- */
 
-float softmax_sse41(float *s, size_t lo, size_t hi, size_t n) {
+float softmax_sse41(float *s, size_t lo, size_t hi, size_t n, float *most) {
     const size_t first = lo / 4 * 4, end = (hi + 3) / 4 * 4;
     float max = s[lo], lane[16] = {0};
     uint32_t top = 0;
@@ -82,6 +80,7 @@ float softmax_sse41(float *s, size_t lo, size_t hi, size_t n) {
     }
     if (f32_nonfinite(f32_from_bits(top)))
         return f32_from_bits(0x7fc00000u);
+    *most = max;
     for (size_t i = first; i < lo; i++)
         s[i] = f32_from_bits(0xff800000u); /* exp of -inf is +0 */
     for (size_t i = hi; i < end; i++)
@@ -101,43 +100,33 @@ float softmax_sse41(float *s, size_t lo, size_t hi, size_t n) {
 /* Positions whose values stay in the first-level cache while all dimensions and heads pass. */
 #define POSITIONS 64
 
-/* 16 dimensions of out += w * v. vd: scales of int8 values. */
-TILE_HELPER void values_tile(float *out, const float *p, const void *v, size_t from,
-                             const float *vd, size_t ldv, size_t n_pos, enum cached type) {
+/* 16 dimensions of out += p * v. */
+TILE_HELPER void values_tile(float *out, const float *p, const void *v, size_t from, size_t hd,
+                             size_t n_pos, enum cached type) {
     __m128 acc[4];
     UNROLL for (size_t g = 0; g < 4; g++) acc[g] = _mm_loadu_ps(out + 4 * g);
-    for (size_t t = 0; t < n_pos; t++, from += ldv) {
-        const __m128 w = _mm_set1_ps(type == CACHED_I8 ? p[t] * vd[t] : p[t]);
+    for (size_t t = 0; t < n_pos; t++, from += hd)
         UNROLL for (size_t g = 0; g < 4; g++) acc[g] =
-            fma4(w, load_cached(v, type, from + 4 * g), acc[g]);
-    }
+            fma4(_mm_set1_ps(p[t]), load_cached(v, type, from + 4 * g), acc[g]);
     UNROLL for (size_t g = 0; g < 4; g++) _mm_storeu_ps(out + 4 * g, acc[g]);
 }
 
 TILE_HELPER void values(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                        const void *v, const float *vd, size_t ldv, size_t hd, size_t n_pos,
-                        enum cached type) {
+                        const void *v, size_t hd, size_t n_pos, enum cached type) {
     for (size_t t = 0; t < n_pos; t += POSITIONS) {
         const size_t n = n_pos - t < POSITIONS ? n_pos - t : POSITIONS;
-        const float *const scales = type == CACHED_I8 ? vd + t : NULL;
         for (size_t i = 0; i < n_q; i++)
             for (size_t d = 0; d < hd; d += 16)
-                values_tile(out + i * ldo + d, p + i * ldp + t, v, t * ldv + d, scales, ldv, n,
-                            type);
+                values_tile(out + i * ldo + d, p + i * ldp + t, v, t * hd + d, hd, n, type);
     }
 }
 
-void values_i8_sse41(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                     const int8_t *v, const float *vd, size_t ldv, size_t hd, size_t n_pos) {
-    values(out, ldo, p, ldp, n_q, v, vd, ldv, hd, n_pos, CACHED_I8);
-}
-
 void values_f32_sse41(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                      const float *v, size_t ldv, size_t hd, size_t n_pos) {
-    values(out, ldo, p, ldp, n_q, v, NULL, ldv, hd, n_pos, CACHED_F32);
+                      const float *v, size_t hd, size_t n_pos) {
+    values(out, ldo, p, ldp, n_q, v, hd, n_pos, CACHED_F32);
 }
 
 void values_f16_sse41(float *out, size_t ldo, const float *p, size_t ldp, size_t n_q,
-                      const uint16_t *v, size_t ldv, size_t hd, size_t n_pos) {
-    values(out, ldo, p, ldp, n_q, v, NULL, ldv, hd, n_pos, CACHED_F16);
+                      const uint16_t *v, size_t hd, size_t n_pos) {
+    values(out, ldo, p, ldp, n_q, v, hd, n_pos, CACHED_F16);
 }

@@ -19,6 +19,7 @@ void kernels_init_sse41(struct kernels *k) {
     k->scores_f32 = scores_f32_sse41;
     k->scores_f16 = scores_f16_sse41;
     k->softmax = softmax_sse41;
+    k->weigh_i8 = weigh_i8_sse41;
     k->values_i8 = values_i8_sse41;
     k->values_f32 = values_f32_sse41;
     k->values_f16 = values_f16_sse41;

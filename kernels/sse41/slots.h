@@ -21,6 +21,7 @@ scores_i8_fn scores_i8_sse41;
 scores_f32_fn scores_f32_sse41;
 scores_f16_fn scores_f16_sse41;
 softmax_fn softmax_sse41;
+weigh_i8_fn weigh_i8_sse41;
 values_i8_fn values_i8_sse41;
 values_f32_fn values_f32_sse41;
 values_f16_fn values_f16_sse41;

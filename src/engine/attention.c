@@ -1,13 +1,12 @@
 #include "src/engine/attention.h"
 
+#include "kernels/fmath.h"
 #include "src/engine/engine.h"
 
 #include <string.h>
 
-#define UNSEEN    -1e30f /* a score whose exp, less that of any score there is, is zero */
-#define DEEP      1024   /* positions from which on a token's heads may be cut */
-#define PIECE     512    /* positions of a cut head's scores that one task computes */
-#define DIM_BYTES 64     /* of a position's values that one task weighs: a line */
+#define UNSEEN -1e30f /* a score whose exp, less that of any score there is, is zero */
+#define DEEP   1024   /* positions from which on a token's heads may be cut */
 
 /* ---- tasks ---------------------------------------------------------------------------------- */
 
@@ -138,136 +137,229 @@ static void gather_queries(struct pass *p, const struct attn_task *t, struct thr
     }
 }
 
-/* A run of positions that are contiguous in memory. Scores of a vector: the sinks', then those of
- * the positions from the task's lo on. */
-struct segment {
-    struct kv_view view;
-    size_t at, len; /* of its scores in a row */
+/* ---- blocks --------------------------------------------------------------------------------- */
+
+/* Positions [from, to) of those that a task sees, or the sinks alone do, within a block. */
+struct block {
+    uint64_t from, to; /* of the ring; from a multiple of ATTN_GROUP; none: equal */
+    uint64_t at;       /* first position of the block, */
+    size_t sinks;      /* of which so many, from the first on, are sinks, */
+    size_t len;        /* and what is looked at ends with this one, rounded up to ATTN_GROUP */
 };
 
-static struct segment sinks_segment(const struct pass *p, const struct attn_task *t) {
-    const struct kv_cache *const sinks = &p->runs[t->run].seq->sinks;
-    return (struct segment){.view = kv_at(sinks, p->layer, t->kv_head, 0), .len = sinks->ring};
+/* Blocks of the sinks that none of the window's is. */
+static size_t sink_blocks(const struct pass *p, const struct attn_task *t) {
+    const size_t n = (p->e->plan.n_sinks + ATTN_BLOCK - 1) / ATTN_BLOCK;
+    const uint64_t first = t->lo / ATTN_BLOCK;
+    return t->hi == t->lo || n < first ? n : (size_t)first;
 }
 
-/* The next segment of positions [t->lo + seg->at + seg->len - sinks, to). False at the end. */
-static bool next_segment(const struct pass *p, const struct attn_task *t, uint64_t to,
-                         struct segment *seg) {
-    const struct kv_cache *const kv = &p->runs[t->run].seq->kv;
-    seg->at += seg->len;
-    const uint64_t pos = t->lo + seg->at - p->e->plan.n_sinks;
-    if (pos >= to)
-        return false;
-    const size_t slot = (size_t)(pos % kv->ring), left = (size_t)(to - pos);
-    seg->len = left < kv->ring - slot ? left : kv->ring - slot;
-    seg->view = kv_at(kv, p->layer, t->kv_head, slot);
-    return true;
+static size_t n_blocks(const struct pass *p, const struct attn_task *t) {
+    const size_t windows =
+        t->hi == t->lo ? 0 : (size_t)((t->hi - 1) / ATTN_BLOCK - t->lo / ATTN_BLOCK) + 1;
+    return sink_blocks(p, t) + windows;
 }
 
-/* Scores of a segment; rows: of the task's first vector. */
+static struct block block_at(const struct pass *p, const struct attn_task *t, size_t i) {
+    const size_t before = sink_blocks(p, t);
+    const uint64_t index = i < before ? i : t->lo / ATTN_BLOCK + (i - before);
+    const uint64_t at = index * ATTN_BLOCK, end = at + ATTN_BLOCK, sinks = p->e->plan.n_sinks;
+    struct block b = {.at = at};
+    b.sinks = sinks <= at ? 0 : (size_t)((sinks < end ? sinks : end) - at);
+    b.from = t->lo > at ? t->lo : at;
+    b.to = t->hi < end ? t->hi : end;
+    if (b.from >= b.to)
+        b.from = b.to = at + b.sinks;
+    b.len = round_up((size_t)(b.to - at), ATTN_GROUP);
+    return b;
+}
+
+/* Positions that are contiguous in memory. */
+struct segment {
+    struct kv_view view;
+    size_t at, len; /* of its scores in a row of a block */
+};
+
+/* Those of a block: sinks first, then what the ring holds in one piece or two. Returns how many. */
+static size_t segments_of(const struct pass *p, const struct attn_task *t, const struct block *b,
+                          struct segment segs[3]) {
+    const struct sequence *const seq = p->runs[t->run].seq;
+    size_t n = 0;
+    if (b->sinks > 0)
+        segs[n++] =
+            (struct segment){kv_at(&seq->sinks, p->layer, t->kv_head, (size_t)b->at), 0, b->sinks};
+    for (uint64_t pos = b->from; pos < b->to; n++) {
+        const size_t slot = (size_t)(pos % seq->kv.ring), room = seq->kv.ring - slot;
+        const size_t left = (size_t)(b->to - pos), len = left < room ? left : room;
+        segs[n] = (struct segment){kv_at(&seq->kv, p->layer, t->kv_head, slot),
+                                   (size_t)(pos - b->at), len};
+        pos += len;
+    }
+    return n;
+}
+
+/* Scores of a segment. */
 static void scores(const struct pass *p, const struct attn_task *t, const struct thread_scratch *ts,
-                   const struct segment *seg, float *rows) {
+                   const struct segment *seg) {
     const struct kernels *const k = &p->e->kernels;
     const struct kv_cache *const kv = &p->runs[t->run].seq->kv;
-    const size_t ld = p->e->b.scores_ld, n_q = (size_t)t->n * t->n_heads;
+    const size_t n_q = (size_t)t->n * t->n_heads;
     const size_t n_groups = (seg->len + ATTN_GROUP - 1) / ATTN_GROUP;
     const float scale = p->e->query_scale;
-    float *const out = rows + seg->at;
+    float *const out = ts->scores + seg->at;
     if (kv->type == BISE_KV_I8)
-        k->scores_i8(out, ld, ts->q8, ts->qd, n_q, seg->view.keys, seg->view.key_scales, kv->hd,
-                     n_groups);
+        k->scores_i8(out, SCORES_LD, ts->q8, ts->qd, n_q, seg->view.keys, seg->view.key_scales,
+                     kv->hd, n_groups);
     else if (kv->type == BISE_KV_F16)
-        k->scores_f16(out, ld, ts->q, scale, n_q, seg->view.keys, kv->hd, n_groups);
+        k->scores_f16(out, SCORES_LD, ts->q, scale, n_q, seg->view.keys, kv->hd, n_groups);
     else
-        k->scores_f32(out, ld, ts->q, scale, n_q, seg->view.keys, kv->hd, n_groups);
+        k->scores_f32(out, SCORES_LD, ts->q, scale, n_q, seg->view.keys, kv->hd, n_groups);
 }
 
-/* Adds dimensions d .. d + n_d - 1 of a segment's values to ts->out [n_q][n_d]. */
+/* Adds a segment's values, weighed by the probabilities in ts->scores, to ts->part. */
 static void values(const struct pass *p, const struct attn_task *t, const struct thread_scratch *ts,
-                   const struct segment *seg, const float *rows, size_t d, size_t n_d) {
+                   const struct segment *seg) {
     const struct kernels *const k = &p->e->kernels;
     const struct kv_cache *const kv = &p->runs[t->run].seq->kv;
-    const size_t ld = p->e->b.scores_ld, n_q = (size_t)t->n * t->n_heads;
-    const float *const w = rows + seg->at;
-    const void *const v = (const uint8_t *)seg->view.values + d * kv->elem_bytes;
-    if (kv->type == BISE_KV_I8)
-        k->values_i8(ts->out, n_d, w, ld, n_q, v, seg->view.value_scales, kv->hd, n_d, seg->len);
-    else if (kv->type == BISE_KV_F16)
-        k->values_f16(ts->out, n_d, w, ld, n_q, v, kv->hd, n_d, seg->len);
-    else
-        k->values_f32(ts->out, n_d, w, ld, n_q, v, kv->hd, n_d, seg->len);
+    const size_t n_q = (size_t)t->n * t->n_heads;
+    const size_t n_groups = (seg->len + ATTN_GROUP - 1) / ATTN_GROUP;
+    const float *const w = ts->scores + seg->at;
+    if (kv->type == BISE_KV_I8) {
+        uint8_t *const codes = ts->codes + seg->at;
+        float *const scales = ts->code_scales + seg->at / ATTN_GROUP;
+        for (size_t c = 0; c < n_q; c++)
+            k->weigh_i8(codes + c * CODES_LD * ATTN_GROUP, scales + c * CODES_LD, w + c * SCORES_LD,
+                        seg->view.value_scales, n_groups);
+        k->values_i8(ts->part, kv->hd, codes, scales, CODES_LD, n_q, seg->view.values, kv->hd,
+                     n_groups);
+    } else if (kv->type == BISE_KV_F16) {
+        k->values_f16(ts->part, kv->hd, w, SCORES_LD, n_q, seg->view.values, kv->hd, seg->len);
+    } else {
+        k->values_f32(ts->part, kv->hd, w, SCORES_LD, n_q, seg->view.values, kv->hd, seg->len);
+    }
 }
 
-/* Part [*lo, *hi) of a row of scores that the query at pos sees. */
-static void seen_by(const struct pass *p, const struct attn_task *t, uint64_t pos, float *row,
-                    size_t *lo, size_t *hi) {
-    const size_t sinks = p->e->plan.n_sinks;
-    const size_t first = sinks + (size_t)(first_seen(p, p->runs[t->run].seq, pos) - t->lo);
-    *lo = sinks > 0 ? 0 : first;
-    *hi = pos < sinks ? (size_t)pos + 1 : sinks + (size_t)(pos + 1 - t->lo);
-    for (size_t i = sinks; i < first && sinks > 0; i++)
+/* Part [*lo, *hi) of a row of a block's scores that the query at pos sees; none: equal. */
+static void seen_by(const struct pass *p, const struct attn_task *t, const struct block *b,
+                    uint64_t pos, float *row, size_t *lo, size_t *hi) {
+    const uint64_t first = first_seen(p, p->runs[t->run].seq, pos), end = pos + 1;
+    const size_t from = first > b->from ? (size_t)(first - b->at) : (size_t)(b->from - b->at);
+    const size_t to =
+        end < b->to ? (size_t)(end > b->at ? end - b->at : 0) : (size_t)(b->to - b->at);
+    const size_t sinks = end < b->at + b->sinks ? (size_t)(end - b->at) : b->sinks;
+    *lo = b->sinks > 0 ? 0 : from;
+    *hi = from < to ? to : b->sinks > 0 ? sinks : from;
+    for (size_t i = b->sinks; b->sinks > 0 && i < from && from < to; i++)
         row[i] = UNSEEN; /* between the sinks and the window */
 }
 
-/* Scores of vector c to probabilities, not yet divided by their sum, which is returned. */
-static float softmax(struct pass *p, const struct attn_task *t, size_t c, float *row) {
+/* Scores of vector c to probabilities, not yet divided by their sum. A vector that sees nothing of
+ * the block has a sum of zero. */
+static void softmax(struct pass *p, const struct attn_task *t, const struct thread_scratch *ts,
+                    const struct block *b, size_t c) {
     const size_t column = t->t0 + c / t->n_heads;
-    const size_t n = p->e->plan.n_sinks + round_up((size_t)(t->hi - t->lo), ATTN_GROUP);
+    float *const row = ts->scores + c * SCORES_LD;
     size_t lo, hi;
-    seen_by(p, t, p->columns[column].pos, row, &lo, &hi);
-    const float sum = p->e->kernels.softmax(row, lo, hi, n);
-    if (sum != sum)
+    seen_by(p, t, b, p->columns[column].pos, row, &lo, &hi);
+    ts->part_sum[c] = ts->part_max[c] = 0;
+    if (lo < hi)
+        ts->part_sum[c] = p->e->kernels.softmax(row, lo, hi, b->len, &ts->part_max[c]);
+    const bool bad = ts->part_sum[c] != ts->part_sum[c];
+    if (bad)
         pass_bad(p, column);
-    return sum;
+    if (lo >= hi || bad) {
+        memset(row, 0, b->len * sizeof *row);
+        ts->part_sum[c] = 0;
+    }
 }
 
-/* What came out for vector c, dimensions d .. d + n_d - 1, into attention's output. */
-static void put_out(const struct pass *p, const struct attn_task *t, size_t c, const float *from,
-                    float sum, size_t d, size_t n_d) {
+/* ts->part, part_sum and part_max of block i. Queries have been gathered. */
+static void attend_block(struct pass *p, const struct attn_task *t, struct thread_scratch *ts,
+                         size_t i) {
+    const size_t n_q = (size_t)t->n * t->n_heads, hd = p->runs[t->run].seq->kv.hd;
+    const struct block b = block_at(p, t, i);
+    struct segment segs[3];
+    const size_t n = segments_of(p, t, &b, segs);
+    if (b.sinks > 0)
+        gather_queries(p, t, ts, p->e->b.q_sinks);
+    for (size_t j = 0; j < n; j++) {
+        scores(p, t, ts, &segs[j]);
+        if (j == 0 && b.sinks > 0)
+            gather_queries(p, t, ts, p->e->b.q);
+    }
+    for (size_t c = 0; c < n_q; c++)
+        softmax(p, t, ts, &b, c);
+    memset(ts->part, 0, n_q * hd * sizeof *ts->part);
+    for (size_t j = 0; j < n; j++)
+        values(p, t, ts, &segs[j]);
+}
+
+/* What a vector has seen so far: its sum and out [hd] by the largest score, max. */
+struct seen {
+    float *out, sum, max;
+};
+
+/* Takes in a block, in ascending order: whichever maximum is less than the other, what was made by
+ * it is scaled down (arXiv 1805.02867). */
+static void take_block(const struct kernels *k, struct seen *s, const float *part, float sum,
+                       float max, size_t hd) {
+    if (sum == 0)
+        return;
+    if (s->sum == 0) {
+        memcpy(s->out, part, hd * sizeof *part);
+        s->sum = sum;
+        s->max = max;
+        return;
+    }
+    const float top = max > s->max ? max : s->max;
+    const float before = exp32(s->max - top), now = exp32(max - top);
+    k->scale(s->out, before, hd);
+    k->madd(s->out, part, now, hd);
+    s->sum = s->sum * before + sum * now;
+    s->max = top;
+}
+
+/* What came out for vector c into attention's output. */
+static void put_out(const struct pass *p, const struct attn_task *t, size_t c,
+                    const struct seen *s) {
     const size_t head_dim = p->e->model->config.head_dim;
     const size_t column = t->t0 + c / t->n_heads, head = t->h0 + c % t->n_heads;
-    float *const out = p->e->b.att.f + column * p->e->b.att.k + head * head_dim + d;
-    const size_t n = head_dim - d < n_d ? head_dim - d : n_d;
-    memcpy(out, from, n * sizeof *out);
-    p->e->kernels.scale(out, 1.0f / sum, n);
+    float *const out = p->e->b.att.f + column * p->e->b.att.k + head * head_dim;
+    if (s->sum == 0) { /* scores that are no numbers */
+        memset(out, 0, head_dim * sizeof *out);
+        return;
+    }
+    memcpy(out, s->out, head_dim * sizeof *out);
+    p->e->kernels.scale(out, 1.0f / s->sum, head_dim);
 }
 
-static struct segment sinks_or_none(const struct pass *p, const struct attn_task *t) {
-    return p->e->plan.n_sinks > 0 ? sinks_segment(p, t) : (struct segment){.at = 0};
-}
-
-/* ---- a task of its own ---------------------------------------------------------------------- */
+/* ---- a task: a KV head's query heads of some columns ---------------------------------------- */
 
 static void attention_task(void *arg, size_t i, int thread) {
     struct pass *const p = arg;
     const struct buffers *const b = &p->e->b;
-    struct thread_scratch *const ts = &b->threads[thread];
     const struct attn_task *const t = &b->attn_tasks[b->attn_order[i]];
+    struct thread_scratch *const ts = &b->threads[thread];
     const size_t n_q = (size_t)t->n * t->n_heads, hd = p->runs[t->run].seq->kv.hd;
-    const struct segment sinks = sinks_or_none(p, t);
-    if (sinks.len > 0) {
-        gather_queries(p, t, ts, b->q_sinks);
-        scores(p, t, ts, &sinks, ts->scores);
-    }
+    struct seen seen[ATTN_COLUMNS];
+    for (size_t c = 0; c < n_q; c++)
+        seen[c] = (struct seen){.out = ts->out + c * hd};
     gather_queries(p, t, ts, b->q);
-    for (struct segment seg = sinks; next_segment(p, t, t->hi, &seg);)
-        scores(p, t, ts, &seg, ts->scores);
+    for (size_t block = 0; block < n_blocks(p, t); block++) {
+        attend_block(p, t, ts, block);
+        for (size_t c = 0; c < n_q; c++)
+            take_block(&p->e->kernels, &seen[c], ts->part + c * hd, ts->part_sum[c],
+                       ts->part_max[c], hd);
+    }
     for (size_t c = 0; c < n_q; c++)
-        ts->sum[c] = softmax(p, t, c, ts->scores + c * b->scores_ld);
-    memset(ts->out, 0, n_q * hd * sizeof *ts->out);
-    if (sinks.len > 0)
-        values(p, t, ts, &sinks, ts->scores, 0, hd);
-    for (struct segment seg = sinks; next_segment(p, t, t->hi, &seg);)
-        values(p, t, ts, &seg, ts->scores, 0, hd);
-    for (size_t c = 0; c < n_q; c++)
-        put_out(p, t, c, ts->out + c * hd, ts->sum[c], 0, hd);
+        put_out(p, t, c, &seen[c]);
 }
 
-/* ---- one token that sees much: cut by positions, by heads, by dimensions --------------------- */
+/* ---- one token that sees much: cut by blocks ------------------------------------------------ */
 
 struct deep {
     struct pass *p;
-    size_t run, n_subs, n_pieces;
+    size_t run, n_subs, n_blocks;
 };
 
 /* Task i of those that a KV head's (or a part of its) query heads would be. */
@@ -280,71 +372,45 @@ static struct attn_task deep_task(const struct deep *a, size_t i) {
                    group - sub < heads ? group - sub : heads, p->runs[a->run].first, 1);
 }
 
-static float *deep_rows(const struct pass *p, const struct attn_task *t) {
-    return p->e->b.deep_scores + t->h0 * p->e->b.scores_ld;
-}
-
-/* Piece 0 begins with the sinks. */
-static void deep_scores_task(void *arg, size_t i, int thread) {
+static void deep_block_task(void *arg, size_t i, int thread) {
     const struct deep *const a = arg;
     struct pass *const p = a->p;
     const struct buffers *const b = &p->e->b;
     struct thread_scratch *const ts = &b->threads[thread];
-    const struct attn_task t = deep_task(a, i / a->n_pieces);
-    const uint64_t from = t.lo + i % a->n_pieces * PIECE, left = t.hi - from;
-    const struct segment sinks = sinks_or_none(p, &t);
-    struct segment seg = {.at = sinks.len + (size_t)(from - t.lo)};
-    if (from == t.lo && sinks.len > 0) {
-        gather_queries(p, &t, ts, b->q_sinks);
-        scores(p, &t, ts, &sinks, deep_rows(p, &t));
-    }
+    const struct attn_task t = deep_task(a, i / a->n_blocks);
+    const size_t hd = p->runs[t.run].seq->kv.hd, block = i % a->n_blocks;
+    const size_t at = block * p->e->model->config.n_heads + t.h0;
     gather_queries(p, &t, ts, b->q);
-    while (next_segment(p, &t, from + (left < PIECE ? left : PIECE), &seg))
-        scores(p, &t, ts, &seg, deep_rows(p, &t));
+    attend_block(p, &t, ts, block);
+    memcpy(b->deep_parts + at * hd, ts->part, t.n_heads * hd * sizeof *ts->part);
+    memcpy(b->deep_sums + at, ts->part_sum, t.n_heads * sizeof *ts->part_sum);
+    memcpy(b->deep_max + at, ts->part_max, t.n_heads * sizeof *ts->part_max);
 }
 
-static void deep_softmax_task(void *arg, size_t head, int thread) {
-    (void)thread;
+static void deep_head_task(void *arg, size_t head, int thread) {
     const struct deep *const a = arg;
-    const struct model_config *const c = &a->p->e->model->config;
-    const struct buffers *const b = &a->p->e->b;
-    const size_t group = c->n_heads / c->n_kv_heads;
-    const struct attn_task t =
-        task_of(a->p, a->run, head / group, head, 1, a->p->runs[a->run].first, 1);
-    b->deep_sums[head] = softmax(a->p, &t, 0, deep_rows(a->p, &t));
-}
-
-static void deep_values_task(void *arg, size_t i, int thread) {
-    const struct deep *const a = arg;
-    struct pass *const p = a->p;
+    const struct pass *const p = a->p;
+    const struct model_config *const c = &p->e->model->config;
     const struct buffers *const b = &p->e->b;
-    struct thread_scratch *const ts = &b->threads[thread];
-    const struct attn_task t = deep_task(a, i / a->n_pieces);
-    const struct kv_cache *const kv = &p->runs[t.run].seq->kv;
-    const size_t wide = DIM_BYTES / kv->elem_bytes, d = i % a->n_pieces * wide;
-    const size_t n_d = kv->hd - d < wide ? kv->hd - d : wide;
-    const struct segment sinks = sinks_or_none(p, &t);
-    memset(ts->out, 0, t.n_heads * n_d * sizeof *ts->out);
-    if (sinks.len > 0)
-        values(p, &t, ts, &sinks, deep_rows(p, &t), d, n_d);
-    for (struct segment seg = sinks; next_segment(p, &t, t.hi, &seg);)
-        values(p, &t, ts, &seg, deep_rows(p, &t), d, n_d);
-    for (size_t c = 0; c < t.n_heads && d < kv->head_dim; c++)
-        put_out(p, &t, c, ts->out + c * n_d, b->deep_sums[t.h0 + c], d, n_d);
+    const size_t hd = p->runs[a->run].seq->kv.hd, group = c->n_heads / c->n_kv_heads;
+    const struct attn_task t = task_of(p, a->run, head / group, head, 1, p->runs[a->run].first, 1);
+    struct seen seen = {.out = b->threads[thread].out};
+    for (size_t block = 0; block < a->n_blocks; block++) {
+        const size_t at = block * c->n_heads + head;
+        take_block(&p->e->kernels, &seen, b->deep_parts + at * hd, b->deep_sums[at],
+                   b->deep_max[at], hd);
+    }
+    put_out(p, &t, 0, &seen);
 }
 
 static void attend_deep(struct pass *p, size_t r) {
     const struct model_config *const c = &p->e->model->config;
-    const struct kv_cache *const kv = &p->runs[r].seq->kv;
     const size_t group = c->n_heads / c->n_kv_heads, heads = attention_heads(group);
     struct deep a = {.p = p, .run = r, .n_subs = (group + heads - 1) / heads};
-    const size_t n_parts = c->n_kv_heads * a.n_subs;
     const struct attn_task any = deep_task(&a, 0);
-    a.n_pieces = (size_t)((any.hi - any.lo + PIECE - 1) / PIECE);
-    pool_run(p->e->pool, deep_scores_task, &a, n_parts * a.n_pieces);
-    pool_run(p->e->pool, deep_softmax_task, &a, c->n_heads);
-    a.n_pieces = (kv->hd * kv->elem_bytes + DIM_BYTES - 1) / DIM_BYTES;
-    pool_run(p->e->pool, deep_values_task, &a, n_parts * a.n_pieces);
+    a.n_blocks = n_blocks(p, &any);
+    pool_run(p->e->pool, deep_block_task, &a, c->n_kv_heads * a.n_subs * a.n_blocks);
+    pool_run(p->e->pool, deep_head_task, &a, c->n_heads);
 }
 
 void attention(struct pass *p) {

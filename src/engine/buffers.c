@@ -68,26 +68,27 @@ static struct wanted wanted_forms(const struct bise_model *model) {
     return w;
 }
 
-static void take_thread(struct arena *a, struct thread_scratch *t, const struct buffers *b,
-                        size_t columns, size_t hd) {
+static void take_thread(struct arena *a, struct thread_scratch *t, size_t columns, size_t hd) {
     *t = (struct thread_scratch){.matmul = take(a, 1, KERNEL_SCRATCH_BYTES, 1)};
     t->tile[0] = take(a, columns, TILE_ROWS, sizeof(float));
     t->tile[1] = take(a, columns, TILE_ROWS, sizeof(float));
     t->acc = take(a, columns, TILE_ROWS, sizeof(float));
-    t->scores = take(a, ATTN_COLUMNS, b->scores_ld, sizeof(float));
     t->q = take(a, ATTN_COLUMNS, hd, sizeof(float));
     t->out = take(a, ATTN_COLUMNS, hd, sizeof(float));
     t->q8 = take(a, ATTN_COLUMNS, hd, 1);
     t->qd = take(a, ATTN_COLUMNS, 1, sizeof(float));
-    t->sum = take(a, ATTN_COLUMNS, 1, sizeof(float));
+    t->scores = take(a, ATTN_COLUMNS, SCORES_LD, sizeof(float));
+    t->codes = take(a, ATTN_COLUMNS, CODES_LD, ATTN_GROUP);
+    t->code_scales = take(a, ATTN_COLUMNS, CODES_LD, sizeof(float));
+    t->part = take(a, ATTN_COLUMNS, hd, sizeof(float));
+    t->part_sum = take(a, ATTN_COLUMNS, 1, sizeof(float));
+    t->part_max = take(a, ATTN_COLUMNS, 1, sizeof(float));
 }
 
-/* Row stride of scores: what one task may see, in an odd number of lines, so that columns do not
- * fall on the same cache sets. */
-static size_t scores_stride(const struct bise_plan *plan) {
-    const size_t ends = 2 * ATTN_GROUP;
-    const size_t span = plan->window > 0 ? (size_t)plan->window + ATTN_COLUMNS + ends : plan->ring;
-    return (round_up(span, ATTN_GROUP) + plan->n_sinks) | ATTN_GROUP;
+/* Blocks of positions that one token sees at most. */
+static size_t most_blocks(const struct bise_plan *plan) {
+    const size_t seen = plan->window > 0 ? plan->window : plan->ring;
+    return seen / ATTN_BLOCK + plan->n_sinks / ATTN_BLOCK + 3; /* with those cut at the ends */
 }
 
 /* What attention of a pass is cut into, and what a single deep column needs. */
@@ -99,8 +100,10 @@ static void take_attention(struct arena *a, struct buffers *b, const struct mode
     b->attn_tasks = take(a, blocks, c->n_kv_heads * n_subs, sizeof *b->attn_tasks);
     b->attn_order = take(a, blocks, c->n_kv_heads * n_subs, sizeof *b->attn_order);
     b->deep_runs = take(a, plan->n_seqs, 1, sizeof *b->deep_runs);
-    b->deep_scores = take(a, c->n_heads, b->scores_ld, sizeof *b->deep_scores);
-    b->deep_sums = take(a, c->n_heads, 1, sizeof *b->deep_sums);
+    b->deep_parts =
+        take(a, most_blocks(plan) * c->n_heads, round_up(c->head_dim, 32), sizeof *b->deep_parts);
+    b->deep_sums = take(a, most_blocks(plan), c->n_heads, sizeof *b->deep_sums);
+    b->deep_max = take(a, most_blocks(plan), c->n_heads, sizeof *b->deep_max);
 }
 
 bool buffers_layout(struct buffers *b, uint8_t *base, size_t *bytes, const struct bise_model *model,
@@ -113,8 +116,7 @@ bool buffers_layout(struct buffers *b, uint8_t *base, size_t *bytes, const struc
     struct arena a = {.base = base, .ok = true};
 
     *b = (struct buffers){.ldq = round_up(heads, PANEL_ROWS),
-                          .ldk = round_up((size_t)c->n_kv_heads * c->head_dim, PANEL_ROWS),
-                          .scores_ld = scores_stride(plan)};
+                          .ldk = round_up((size_t)c->n_kv_heads * c->head_dim, PANEL_ROWS)};
     b->threads = take(&a, (size_t)plan->n_threads, 1, sizeof *b->threads);
     b->runs = take(&a, plan->n_seqs, 1, sizeof *b->runs);
     b->pass_columns = take(&a, n, 1, sizeof *b->pass_columns);
@@ -145,7 +147,7 @@ bool buffers_layout(struct buffers *b, uint8_t *base, size_t *bytes, const struc
     }
     for (int i = 0; i < plan->n_threads; i++) {
         struct thread_scratch t;
-        take_thread(&a, &t, b, n, round_up(c->head_dim, 32));
+        take_thread(&a, &t, n, round_up(c->head_dim, 32));
         if (base != NULL)
             b->threads[i] = t;
     }

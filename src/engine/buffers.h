@@ -32,38 +32,47 @@ static inline size_t act_stride(size_t n) {
     return n | 1;
 }
 
+/* Row stride of scores: an odd number of lines, so that rows do not fall on the same cache sets. */
+#define SCORES_LD (ATTN_BLOCK + 16)
+#define CODES_LD  (ATTN_BLOCK / ATTN_GROUP + 4) /* the same of codes, in groups */
+
 /* What one thread needs for itself. */
 struct thread_scratch {
     void *matmul;         /* KERNEL_SCRATCH_BYTES */
     float *tile[2], *acc; /* [c][TILE_ROWS] */
-    float *scores;        /* [ATTN_COLUMNS][scores_ld] */
     float *q, *out;       /* [ATTN_COLUMNS][hd] */
-    int8_t *q8;           /* [ATTN_COLUMNS][hd] */
-    float *qd, *sum;      /* [ATTN_COLUMNS] */
+    int8_t *q8;           /* [ATTN_COLUMNS][hd], */
+    float *qd;            /* [ATTN_COLUMNS] */
+    /* Of a block of positions: */
+    float *scores;      /* [ATTN_COLUMNS][SCORES_LD], */
+    uint8_t *codes;     /* [ATTN_COLUMNS][CODES_LD][ATTN_GROUP]: what int8 values are weighed */
+    float *code_scales; /* [ATTN_COLUMNS][CODES_LD]: with, */
+    float *part;        /* [ATTN_COLUMNS][hd]: sums of values, */
+    float *part_sum;    /* [ATTN_COLUMNS]: of what they were weighed with; 0: nothing is seen, */
+    float *part_max;    /* [ATTN_COLUMNS]: the largest score */
 };
 
 struct buffers {
-    struct pass_run *runs;       /* [s], */
-    struct column *pass_columns; /* [n]: of the pass */
-    float *x;                    /* [n][dim padded]: the residual stream */
-    struct act in;               /* of dim: what the norms give */
-    struct act att;              /* of n_heads * head_dim: what attention gives */
-    struct act hidden;           /* c of ffn_dim: what SwiGLU gives */
-    struct act gathered;         /* c of dim: in, sorted by expert (mixtures only) */
-    float *q, *k, *v;            /* [n][ldq], [n][ldk], [n][ldk] */
-    size_t ldq, ldk;             /* heads * head_dim, padded to PANEL_ROWS */
-    float *rope;                 /* [n][2][head_dim / 2] */
-    float *q_sinks;              /* [n][ldq]: queries as the sinks see them; only with these */
-    float *rope_sinks;           /* [n][2][head_dim / 2] */
-    double *inv_freq;            /* [head_dim / 2] */
-    float *logits, *new_logits;  /* [s][vocab_size]: of the sequences, and what a pass writes */
-    int32_t *ids;                /* [s][n_ctx]: rings of the last ids */
-    size_t scores_ld;
+    struct pass_run *runs;          /* [s], */
+    struct column *pass_columns;    /* [n]: of the pass */
+    float *x;                       /* [n][dim padded]: the residual stream */
+    struct act in;                  /* of dim: what the norms give */
+    struct act att;                 /* of n_heads * head_dim: what attention gives */
+    struct act hidden;              /* c of ffn_dim: what SwiGLU gives */
+    struct act gathered;            /* c of dim: in, sorted by expert (mixtures only) */
+    float *q, *k, *v;               /* [n][ldq], [n][ldk], [n][ldk] */
+    size_t ldq, ldk;                /* heads * head_dim, padded to PANEL_ROWS */
+    float *rope;                    /* [n][2][head_dim / 2] */
+    float *q_sinks;                 /* [n][ldq]: queries as the sinks see them; only with these */
+    float *rope_sinks;              /* [n][2][head_dim / 2] */
+    double *inv_freq;               /* [head_dim / 2] */
+    float *logits, *new_logits;     /* [s][vocab_size]: of the sequences, and what a pass writes */
+    int32_t *ids;                   /* [s][n_ctx]: rings of the last ids */
     struct attn_task *attn_tasks;   /* [most of a pass], */
     uint32_t *attn_order;           /* [the same]: in which they are run */
     uint32_t *deep_runs;            /* [s]: runs whose one column is cut into pieces, */
-    float *deep_scores;             /* [n_heads][scores_ld]: its scores, */
-    float *deep_sums;               /* [n_heads] */
+    float *deep_parts;              /* [blocks][n_heads][hd], */
+    float *deep_sums, *deep_max;    /* [blocks][n_heads]: as of thread_scratch */
     float *router;                  /* [n][experts padded]: router logits */
     uint32_t *chosen;               /* [n][experts used], ascending */
     float *chosen_weight;           /* [n][experts used] */

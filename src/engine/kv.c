@@ -69,6 +69,16 @@ struct kv_view kv_at(const struct kv_cache *kv, size_t layer, size_t head, size_
     return view;
 }
 
+struct kv_lines kv_key_lines(const struct kv_cache *kv) {
+    const size_t side = kv->type == BISE_KV_I8 ? 4 : 1; /* dimensions side by side */
+    return (struct kv_lines){ATTN_GROUP, kv->hd / side, side * kv->elem_bytes};
+}
+
+struct kv_lines kv_value_lines(const struct kv_cache *kv) {
+    return kv->type == BISE_KV_I8 ? (struct kv_lines){4, kv->hd, 1}
+                                  : (struct kv_lines){1, 1, kv->hd * kv->elem_bytes};
+}
+
 static bool write_i8(struct kv_cache *kv, const struct kernels *kernels, size_t layer, size_t head,
                      size_t slot, const float *key, const float *value) {
     _Alignas(64) float x[MAX_HEAD_DIM]; /* padded copy of key, then of value */
@@ -76,7 +86,7 @@ static bool write_i8(struct kv_cache *kv, const struct kernels *kernels, size_t 
     const size_t hd = kv->hd, n = kv->head_dim, lane = slot % ATTN_GROUP;
     float d = 0, *const scales = scales_at(kv, layer, head);
     int8_t *const keys = (int8_t *)head_at(kv, layer, head) + (slot - lane) * hd;
-    int8_t *const values = (int8_t *)head_at(kv, layer, head) + keys_bytes(kv) + slot * hd;
+    int8_t *const values = (int8_t *)head_at(kv, layer, head) + keys_bytes(kv) + slot / 4 * 4 * hd;
 
     memset(x + n, 0, (hd - n) * sizeof *x);
     memcpy(x, key, n * sizeof *x);
@@ -88,9 +98,11 @@ static bool write_i8(struct kv_cache *kv, const struct kernels *kernels, size_t 
     scales[slot] = key_ok ? d : 0;
 
     memcpy(x, value, n * sizeof *x);
-    const bool value_ok = kernels->quantize_block(values, &d, x, hd);
+    const bool value_ok = kernels->quantize_block(q, &d, x, hd);
     if (!value_ok)
-        memset(values, 0, hd);
+        memset(q, 0, hd);
+    for (size_t i = 0; i < hd; i++)
+        values[4 * i + slot % 4] = q[i];
     scales[kv->ring + slot] = value_ok ? d : 0;
     return key_ok && value_ok;
 }

@@ -4,7 +4,7 @@
  * order:
  *
  *   keys    [ring/16] groups: i8 [hd/4][16][4], f16 and f32 [hd][16]
- *   values  [ring][hd]
+ *   values  i8 [ring/4][hd][4], f16 and f32 [ring][hd]
  *   i8 only: key scales [ring], value scales [ring] (float)
  *
  * hd: head_dim padded to 32 with zeros. Memory is zeroed and touched at opening, and only finite
@@ -48,6 +48,19 @@ struct kv_view {
     const float *key_scales, *value_scales; /* i8 only */
 };
 struct kv_view kv_at(const struct kv_cache *kv, size_t layer, size_t head, size_t slot);
+
+/* How a part of the cache lies in a group of ATTN_GROUP positions: [ATTN_GROUP / span][lines][span]
+ * pieces of so many bytes. */
+struct kv_lines {
+    size_t span, lines, bytes;
+};
+struct kv_lines kv_key_lines(const struct kv_cache *kv);
+struct kv_lines kv_value_lines(const struct kv_cache *kv);
+
+/* Where in its group line i of a position lies; lane: the position mod ATTN_GROUP. */
+static inline size_t kv_line_at(const struct kv_lines *l, size_t lane, size_t i) {
+    return ((lane / l->span * l->lines + i) * l->span + lane % l->span) * l->bytes;
+}
 
 /* Copies positions first .. end - 1 of one layer and head between caches of the same layout; first:
  * a multiple of ATTN_GROUP; to the end of its group, no more than the ring has. */

@@ -52,6 +52,11 @@ struct pass {
 
 #define ATTN_COLUMNS 32 /* query vectors that one attention task serves at most */
 
+/* Positions (from a multiple of it on) whose softmax and values are summed by themselves, to be
+ * added up in ascending order: part of the arithmetic, whatever call, thread or task computes a
+ * block, and few enough that a task's scores stay in the second-level cache. */
+#define ATTN_BLOCK 512
+
 /* Query heads of one KV head, of which there are `group`, that one attention task serves. */
 static inline size_t attention_heads(size_t group) {
     return group < ATTN_COLUMNS ? group : ATTN_COLUMNS;

@@ -22,7 +22,7 @@
 #define SESSION_HEADER     192u
 #define SESSION_NAME       64u
 #define SESSION_NOTE_MAX   ((uint64_t)1 << 32)
-#define SESSION_ARITHMETIC 1u /* another number: the bits of a cache would not be ours */
+#define SESSION_ARITHMETIC 2u /* another number: the bits of a cache would not be ours */
 
 /* Offsets in the header; u32 where no type is given. What is said of format 1 in brackets. */
 enum session_field {

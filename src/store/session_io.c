@@ -71,13 +71,15 @@ static void put_group(struct out *o, const struct kv_cache *kv, enum kv_part par
                       const uint8_t *group, size_t lo, size_t hi) {
     uint8_t bytes[ATTN_GROUP * MAX_HEAD_DIM * sizeof(float)];
     const size_t all = ATTN_GROUP * part_bytes(kv, part);
-    /* Keys lie in lines of all 16 positions, a few dimensions of each (kv.h). */
-    const size_t lines = part != PART_KEYS ? 1 : kv->type == BISE_KV_I8 ? kv->hd / 4 : kv->hd;
-    const size_t line = all / lines, per_pos = line / ATTN_GROUP;
+    const struct kv_lines l = part == PART_KEYS     ? kv_key_lines(kv)
+                              : part == PART_VALUES ? kv_value_lines(kv)
+                                                    : (struct kv_lines){1, 1, sizeof(float)};
     memset(bytes, 0, all);
-    for (size_t i = 0; i < lines && lo < hi; i++)
-        memcpy(bytes + i * line + lo * per_pos, group + i * line + lo * per_pos,
-               (hi - lo) * per_pos);
+    for (size_t lane = lo; lane < hi; lane++)
+        for (size_t i = 0; i < l.lines; i++) {
+            const size_t at = kv_line_at(&l, lane, i);
+            memcpy(bytes + at, group + at, l.bytes);
+        }
     put(o, bytes, all);
 }
 

@@ -1,4 +1,4 @@
-/* Checks of the attention slots: scores, softmax, values. */
+/* Checks of the attention slots: scores, softmax, weights, values. */
 #include "kernels/float_formats.h"
 #include "tests/checkkernels/checkkernels.h"
 
@@ -107,12 +107,15 @@ static void compare_softmax(struct run *r) {
         fill_scores(r, s, lo, hi, n, kind);
         case_begin(r, "%zu..%zu of %zu, inputs of kind %d", lo, hi, n, kind);
         float *found = case_copy(r, s, n * 4), *want = case_copy(r, s, n * 4);
-        const float sum = r->k->softmax(found, lo, hi, n);
-        const float want_sum = r->ref->softmax(want, lo, hi, n);
+        float max = 0, want_max = 0;
+        const float sum = r->k->softmax(found, lo, hi, n, &max);
+        const float want_sum = r->ref->softmax(want, lo, hi, n, &want_max);
         case_same_f32(r, "sum", &sum, &want_sum, 1);
         case_true(r, isnan(sum) == (kind == SM_NONFINITE), "not finite, or taken for it");
-        if (!isnan(want_sum))
+        if (!isnan(want_sum)) {
             case_same_f32(r, "s", found, want, n);
+            case_true(r, max == want_max, "another maximum"); /* zeros of either sign */
+        }
         case_end(r);
     }
 }
@@ -124,7 +127,8 @@ static void oracle_softmax(struct run *r) {
         case_begin(r, "%zu..%zu of %zu, inputs of kind %d", lo, hi, n, kind);
         fill_scores(r, in, lo, hi, n, kind);
         memcpy(s, in, sizeof s);
-        const float sum = r->k->softmax(s, lo, hi, n);
+        float top = 0;
+        const float sum = r->k->softmax(s, lo, hi, n, &top);
         double max = (double)in[lo], want_sum = 0.0;
         for (size_t i = lo; i < hi; i++)
             max = fmax(max, (double)in[i]);
@@ -135,19 +139,64 @@ static void oracle_softmax(struct run *r) {
             case_near(r, "s", i, (double)s[i], want, want * 1e-5 + 0x1p-149);
         }
         case_near(r, "sum", 0, (double)sum, want_sum, want_sum * 1e-5);
+        case_near(r, "max", 0, (double)top, max, 0);
         case_end(r);
     }
 }
 
+/* ---- weights ----------------------------------------------------------------------------- */
+
+static void compare_weigh(struct run *r) {
+    for (size_t i = 0; i < 10 * FLOATS_COUNT; i++) {
+        const enum floats kind = (enum floats)(i % FLOATS_COUNT);
+        const size_t n_groups = i < FLOATS_COUNT ? 0 : random_size(&r->in, 1, 40);
+        case_begin(r, "%zu groups, floats %d", n_groups, (int)kind);
+        const float *p =
+            make_magnitudes(&r->in, n_groups * 16, i % 3 == 0 ? FLOATS_SPREAD : FLOATS_UNIT);
+        const float *vd = make_magnitudes(&r->in, n_groups * 16, kind);
+        uint8_t *found = case_alloc(r, n_groups * 16), *want = case_alloc(r, n_groups * 16);
+        float *d = case_alloc(r, n_groups * 4), *want_d = case_alloc(r, n_groups * 4);
+        r->k->weigh_i8(found, d, p, vd, n_groups);
+        r->ref->weigh_i8(want, want_d, p, vd, n_groups);
+        case_same_i8(r, "c", (int8_t *)found, (int8_t *)want, n_groups * 16);
+        case_same_f32(r, "cd", d, want_d, n_groups);
+        case_end(r);
+    }
+}
+
+static void oracle_weigh(struct run *r) {
+    const size_t n_groups = 19, n = n_groups * 16;
+    case_begin(r, "%zu groups", n_groups);
+    const float *p = make_magnitudes(&r->in, n, FLOATS_UNIT),
+                *vd = make_magnitudes(&r->in, n, FLOATS_UNIT);
+    uint8_t *c = case_alloc(r, n);
+    float *cd = case_alloc(r, n_groups * 4);
+    r->k->weigh_i8(c, cd, p, vd, n_groups);
+    for (size_t i = 0; i < n; i++) {
+        const double w = (double)p[i] * (double)vd[i], d = (double)cd[i / 16];
+        case_near(r, "c", i, c[i] * d, w, d * 0.5001);
+    }
+    for (size_t g = 0; g < n_groups; g++) {
+        uint8_t most = 0;
+        for (size_t t = 0; t < 16; t++)
+            most = c[16 * g + t] > most ? c[16 * g + t] : most;
+        case_true(r, most == WEIGHT_MAX, "no code of a group is the largest");
+    }
+    case_end(r);
+}
+
 /* ---- values ------------------------------------------------------------------------------ */
 
-static void compare_values_case(struct run *r, size_t n_q, size_t hd, size_t n_pos,
+/* About n positions. */
+static void compare_values_case(struct run *r, size_t n_q, size_t hd, size_t n,
                                 const struct attention_content *c) {
+    const size_t unit = cache_of(r->in.slot) == CACHE_I8 ? 16 : 1;
+    const size_t n_pos = round_up(n, unit),
+                 ldp = n_pos + round_up(random_size(&r->in, 0, 20), unit);
     const size_t ldo = hd + random_size(&r->in, 0, 20), n_out = (n_q - 1) * ldo + hd;
     case_begin(r, "%zu queries of %zu, %zu positions, stride %zu, codes %d, floats %d", n_q, hd,
                n_pos, ldo, (int)c->codes, (int)c->floats);
-    struct values_call v =
-        values_make(&r->in, n_q, hd, n_pos, n_pos + random_size(&r->in, 0, 20), c);
+    struct values_call v = values_make(&r->in, n_q, hd, n_pos, ldp, c);
     float *found = case_alloc(r, n_out * 4), *want = case_alloc(r, n_out * 4);
     for (size_t q = 0; q < n_q; q++) {
         fill_floats(&r->in, found + q * ldo, hd, FLOATS_UNIT);
@@ -155,18 +204,7 @@ static void compare_values_case(struct run *r, size_t n_q, size_t hd, size_t n_p
     }
     v.ldo = ldo;
     v.out = found;
-    /* All dimensions at once, or cut in two as attention may cut them. */
-    const size_t cut = n_pos > 0 ? random_size(&r->in, 0, hd / 16 - 1) * 16 : 0;
-    const struct stored all = v.v;
-    v.hd = cut;
-    if (cut > 0)
-        values_run(&v, r->k);
-    v.hd = hd - cut;
-    v.out = found + cut;
-    v.v.data = (const uint8_t *)all.data + cut * cache_bytes_of(all.cache);
     values_run(&v, r->k);
-    v.hd = hd;
-    v.v = all;
     v.out = want;
     values_run(&v, r->ref);
     case_same_f32(r, "out", found, want, n_out);
@@ -178,15 +216,16 @@ static void compare_values(struct run *r) {
     for (size_t c = 0; c < N_CONTENTS; c++)
         for (size_t h = 0; h < sizeof head_dims / sizeof *head_dims; h++)
             compare_values_case(r, random_size(&r->in, 1, 20), head_dims[h],
-                                random_size(&r->in, 1, 40), &contents[c]);
+                                random_size(&r->in, 1, 180), &contents[c]);
     for (size_t n_q = 1; n_q <= 17; n_q++)
-        compare_values_case(r, n_q, 96, n_q * 3, &contents[0]);
+        compare_values_case(r, n_q, 96, n_q * 8, &contents[n_q % N_CONTENTS]);
+    compare_values_case(r, 40, 64, 100, &contents[0]);
     compare_values_case(r, 5, 1024, 7, &contents[0]);
     compare_values_case(r, 3, 32, 0, &contents[0]);
 }
 
 static void oracle_values(struct run *r) {
-    const size_t n_q = 3, hd = 64, n_pos = 50;
+    const size_t n_q = 3, hd = 64, n_pos = 80;
     case_begin(r, "%zu queries of %zu, %zu positions", n_q, hd, n_pos);
     struct values_call v = values_make(&r->in, n_q, hd, n_pos, n_pos, &contents[0]);
     v.ldo = hd;
@@ -194,11 +233,13 @@ static void oracle_values(struct run *r) {
     memset(v.out, 0, n_q * hd * 4);
     values_run(&v, r->k);
     for (size_t j = 0; j < n_q * hd; j++) {
+        const size_t d = j % hd;
         double sum = 0.0, norm = 0.0;
         for (size_t t = 0; t < n_pos; t++) {
-            const double scale = v.v.cache == CACHE_I8 ? (double)v.v.scale[t] : 1.0;
-            const double x =
-                (double)v.p[j / hd * n_pos + t] * scale * element(&v.v, t * hd + j % hd);
+            const size_t i = j / hd * n_pos + t;
+            const bool i8 = v.v.cache == CACHE_I8;
+            const double w = i8 ? v.codes[i] * (double)v.scales[i / 16] : (double)v.p[i];
+            const double x = w * element(&v.v, i8 ? (t / 4 * hd + d) * 4 + t % 4 : t * hd + d);
             sum += x;
             norm += fabs(x);
         }
@@ -214,6 +255,7 @@ const struct check checks_attention[] = {
     {SLOT(scores_f32), compare_scores, oracle_scores},
     {SLOT(scores_f16), compare_scores, oracle_scores},
     {SLOT(softmax), compare_softmax, oracle_softmax},
+    {SLOT(weigh_i8), compare_weigh, oracle_weigh},
     {SLOT(values_i8), compare_values, oracle_values},
     {SLOT(values_f32), compare_values, oracle_values},
     {SLOT(values_f16), compare_values, oracle_values},

@@ -67,25 +67,30 @@ __attribute__((format(printf, 3, 4))) static void fault(struct cache_study *c, e
 
 /* ---- looking at memory ---------------------------------------------------------------------- */
 
+static bool lane_changed(const struct kv_lines *l, const void *before, const void *after,
+                         size_t lane) {
+    for (size_t i = 0; i < l->lines; i++) {
+        const size_t at = kv_line_at(l, lane, i);
+        if (memcmp((const uint8_t *)before + at, (const uint8_t *)after + at, l->bytes) != 0)
+            return true;
+    }
+    return false;
+}
+
 /* Whether the key or value of a slot differs in two copies of the cache. */
 static bool slot_changed(const struct cache_study *c, size_t layer, size_t head, size_t slot) {
     struct kv_cache a = *c->kv, b = *c->kv;
     a.memory = c->before;
     b.memory = c->after;
-    const size_t elem = a.elem_bytes, lane = slot % ATTN_GROUP;
+    const size_t lane = slot % ATTN_GROUP;
     const struct kv_view x = kv_at(&a, layer, head, slot - lane);
     const struct kv_view y = kv_at(&b, layer, head, slot - lane);
-    const size_t line = a.type == BISE_KV_I8 ? 4 : 1; /* dimensions side by side (kv.h) */
-    for (size_t d = 0; d < a.hd; d += line) {
-        const size_t at = (d * ATTN_GROUP + lane * line) * elem;
-        if (memcmp((const uint8_t *)x.keys + at, (const uint8_t *)y.keys + at, line * elem) != 0)
-            return true;
-    }
+    const struct kv_lines keys = kv_key_lines(&a), values = kv_value_lines(&a);
     if (a.type == BISE_KV_I8 &&
         (x.key_scales[lane] != y.key_scales[lane] || x.value_scales[lane] != y.value_scales[lane]))
         return true;
-    const size_t at = lane * a.hd * elem;
-    return memcmp((const uint8_t *)x.values + at, (const uint8_t *)y.values + at, a.hd * elem) != 0;
+    return lane_changed(&keys, x.keys, y.keys, lane) ||
+           lane_changed(&values, x.values, y.values, lane);
 }
 
 /* The slot that the last step changed in all layers and heads; NONE where none did. */
@@ -119,18 +124,20 @@ static void disturb(struct kv_cache *kv, size_t slot) {
     const float single = 1024;
     for (size_t layer = 0; layer < kv->n_layers; layer++)
         for (size_t head = 0; head < kv->n_heads; head++) {
-            const struct kv_view v = kv_at(kv, layer, head, slot);
-            uint8_t *const values = (uint8_t *)(uintptr_t)v.values;
+            const size_t lane = slot % ATTN_GROUP;
+            const struct kv_view v = kv_at(kv, layer, head, slot - lane);
+            const struct kv_lines l = kv_value_lines(kv);
+            uint8_t *const values = (uint8_t *)(uintptr_t)v.values + kv_line_at(&l, lane, 0);
             for (size_t d = 0; d < kv->head_dim; d++) {
                 if (kv->type == BISE_KV_I8)
-                    values[d] = 64;
+                    values[4 * d] = 64;
                 else if (kv->type == BISE_KV_F16)
                     memcpy(values + 2 * d, &half, 2);
                 else
                     memcpy(values + 4 * d, &single, 4);
             }
             if (kv->type == BISE_KV_I8)
-                *(float *)(uintptr_t)v.value_scales = 16;
+                ((float *)(uintptr_t)v.value_scales)[lane] = 16;
         }
 }
 
