@@ -5,7 +5,8 @@
 
 expect synth "$BISE" synth --shape dim=128,ffn=256,layers=2,heads=4,kv=2,vocab=256,window=64 \
     --type i4 -o "$T/tiny.bise"
-expect bench "$BISE" bench -m "$T/tiny.bise" -p 8 -n 4 -r 7 -t 1 --isa all -d 0,16 -b 1,2 -o "$T/a.json"
+expect bench "$BISE" bench -m "$T/tiny.bise" -p 8 -n 4 -r 7 -t 1 --isa all -d 0,16 -b 1,2 \
+    --kernels --slot quantize_b -o "$T/a.json"
 expect report_html "$BISE" report "$T/a.json" -o "$T/a.html"
 expect report_md "$BISE" report "$T/a.json" -o "$T/a.md"
 expect report_svg "$BISE" report "$T/a.json" -o "$T/a.svg"
@@ -92,8 +93,8 @@ class Reader(html.parser.HTMLParser):
 r = Reader(page)
 assert json.loads("".join(r.runs)) == data
 tables = {"prefill": [], "decode": []}
-for row in (row for row in r.rows if len(row) == 12):
-    tables["decode" if row[7].endswith("GB/s") else "prefill"].append(row)
+for row in (row for row in r.rows if len(row) in (12, 13)):
+    tables["decode" if len(row) == 13 else "prefill"].append(row)
 for name, table in tables.items():
     seen, expected = set(), []
     for row in data["rows"]:
@@ -104,15 +105,37 @@ for name, table in tables.items():
     assert len(table) == len(expected) > 0
     for shown, row in zip(table, expected):
         speed = row[name]
-        assert shown[0] == row["isa"] and [int(x) for x in shown[1:5]] == [row[k] for k in ("threads", "sequences", "depth", "prompt")]
-        assert float(shown[5]) == float("%.6g" % speed["tokens_per_second"])
+        decode = name == "decode"
+        assert shown[0] == row["isa"] and [int(x) for x in shown[1:5]] == [
+            row["model"], row["threads"], row["depth"] + (row["prompt"] if decode else 0),
+            row["sequences"] if decode else row["prompt"]]
+        rate = speed["tokens_per_second"]
+        assert float(shown[5]) == float("%.6g" % rate)
+        if decode:
+            assert float(shown.pop(6)) == float("%.6g" % (rate / row["sequences"]))
         low, high = speed["interval"]
-        assert abs(float(shown[6]) - 50 * (high - low) / speed["tokens_per_second"]) < 0.06
+        assert abs(float(shown[6]) - 50 * (high - low) / rate) < 0.06
+        assert shown[7] == "%.4g %s" % (speed["gbs" if decode else "gmacs"], "GB/s" if decode else "GMAC/s")
         assert shown[9] == ("-" if speed["share"] is None else "%.0f %%" % (100 * speed["share"]))
+        base = next(b for b in data["rows"] if b["depth"] == row["depth"] and b["isa"] == data["settings"]["baseline"])
+        assert abs(float(shown[10]) - rate / base[name]["tokens_per_second"]) <= 6e-3 * float(shown[10])
         assert ("~" in shown[11]) == speed["noisy"]
+kernels = [row for row in r.rows if row[:1] == ["quantize_block"]]
+assert len(kernels) == len(data["kernels"]) == len(data["machine"]["isas"])
+for shown, k in zip(kernels, data["kernels"]):
+    assert shown[1:3] == [k["shape"], k["isa"]] and float(shown[3]) == float("%.4g" % (k["seconds"] * 1e6))
+    assert shown[5] == ("-" if k["share"] is None else "%.0f %%" % (100 * k["share"]))
+    assert shown[6] == "%.3gx" % k["over_scalar"]
+heat = re.search(r"<svg[^>]*><title>Kernels.*?</svg>", page, re.S).group(0)
+assert heat.count("<rect") == len(data["machine"]["isas"])
 labels = [m.group(1) for m in re.finditer(r"at once, after \d+: ([\d.e+]+)</text>", page)]
 assert labels == ["%.6g" % row["decode"]["tokens_per_second"] for row in data["rows"]]
-for svg in re.findall(r"<svg.*?</svg>", page + hostile, re.S):
+marked = open(sys.argv[4]).read()
+ringed = [float(x) for x in re.findall(r"<title>throttled: ([\d.]+) at 3<", marked)]
+assert ringed == [2203, 63] and marked.count('class="mark"') == 4 and "~ noisy" in marked
+cells = ["t4.bise", "i4", "4.25", "5.1", "5.6", "0.1", "5.5", "0.013", "0.002", "97.5 %"]
+assert any(row[:1] == cells[:1] and row[4:10] == cells[4:] for row in Reader(marked).rows), cells
+for svg in re.findall(r"<svg.*?</svg>", page + hostile + marked, re.S):
     root = xml.dom.minidom.parseString(svg).documentElement
     assert root.getAttribute("role") == "img" and root.getElementsByTagName("title") and root.getElementsByTagName("desc")
     assert "nan" not in svg.lower() and "inf" not in svg.replace("information", "")
@@ -120,5 +143,25 @@ r = Reader(hostile)
 assert r.tags.count("script") == 1 and "b" not in r.tags and "alert" not in "".join(t for t in r.tags)
 assert "\u202e" not in re.sub(r"<script.*?</script>", "", hostile, flags=re.S) and len(hostile) < 1 << 20
 P
-expect report_figures python3 "$T/check.py" "$T/a.html" "$T/a.json" "$T/hostile.html"
+# A machine that tells its clock, was throttled in one row's third round, and a file that was evaluated.
+cat >"$T/marked.py" <<'P'
+import json, sys
+j = json.load(open(sys.argv[1]))
+for row in j["rows"]:
+    row.update(clock_mhz=[3000] * 7, celsius=[50] * 7)
+row = j["rows"][1]
+row["clock_mhz"][2], row["celsius"][2], row["throttled"][2] = 2203, 63, True
+row["decode"]["noisy"] = True
+j["models"][0].update(name="t4.bise", evaluation={
+    "text": "book.txt, 3 windows of 512", "perplexity_before": [5.5, 0.1], "perplexity": [5.6, 0.1],
+    "kl": [0.013, 0.002], "same_top_percent": 97.5})
+json.dump(j, open(sys.argv[2], "w"))
+P
+expect marked_is_made python3 "$T/marked.py" "$T/a.json" "$T/marked.json"
+expect report_marked "$BISE" report "$T/marked.json" -o "$T/marked.html"
+expect report_figures python3 "$T/check.py" "$T/a.html" "$T/a.json" "$T/hostile.html" "$T/marked.html"
+# Three machines.
+for i in 1 2 3; do cp docs/example-bench.json "$T/$i.json"; done
+expect report_three "$BISE" report "$T/1.json" "$T/2.json" "$T/3.json" -o "$T/three.html"
+if [ "$(wc -c <"$T/three.html")" -lt 400000 ]; then ok report_size; else not_ok report_size "$(wc -c <"$T/three.html") bytes"; fi
 finish

@@ -135,6 +135,84 @@ fi
 expect_exit "a text without end needs a window" 2 "has no window: expected --window N" \
     "$BISE" study long -m $demo -f "$T/text" --window 0
 
+## One object each, by a schema, and shown by bise report
+
+"$BISE" study cache -m $demo -p "$text" --json >"$T/cache.json"
+"$BISE" study gqa --shape $shape -n 1 --budget 2 --json >"$T/gqa.json"
+"$BISE" study window -m $demo -f "$T/text" --windows 16,0 --tokens 300 --json >"$T/window.json"
+"$BISE" study chunk -m $demo -f "$T/text" --tokens 100 --json >"$T/chunk.json"
+"$BISE" study long -m $demo -f "$T/text" --tokens 400 --json >"$T/long.json"
+studies=("$T"/{gqa,window,cache,chunk,long}.json)
+expect "a page of all" "$BISE" report "${studies[@]}" -o "$T/all.html"
+expect "their tables" "$BISE" report "${studies[@]}" -o "$T/all.md"
+expect "the page again" "$BISE" report "$T/all.html" -o "$T/again.html"
+same_files "the page again is the same" "$T/all.html" "$T/again.html"
+expect "the cache's picture" "$BISE" report "$T/cache.json" -o "$T/again.svg"
+"$BISE" study cache -m $demo -p "$text" --svg "$T/cache.svg" >/dev/null
+same_files "the cache's picture is the same" "$T/cache.svg" "$T/again.svg"
+expect_exit "no picture of others" 3 "no picture of it" "$BISE" report "$T/long.json" -o "$T/x.svg"
+sed 's/"version": 1/"version": 9/' "$T/long.json" >"$T/nine.json"
+expect_exit "another version" 3 "bise study --json, version 1" "$BISE" report "$T/nine.json" -o "$T/x.html"
+if python3 -c 'import jsonschema' 2>/dev/null; then
+    expect "by the schema" python3 - "${studies[@]}" <<'END'
+import json, jsonschema, sys
+schema = json.load(open("docs/study-schema.json"))
+jsonschema.Draft7Validator.check_schema(schema)
+for path in sys.argv[1:]:
+    found = json.load(open(path))
+    jsonschema.validate(found, schema)
+    del found["study"]
+    try:
+        jsonschema.validate(found, schema)
+        sys.exit(path + ": the schema lets everything pass")
+    except jsonschema.ValidationError:
+        pass
+END
+else
+    skipped "by the schema" "python3's jsonschema is not installed"
+fi
+if command -v python3 >/dev/null; then
+    # Every figure of the tables, and the number of points of the plots.
+    expect "figures of the page" python3 - "$T/all.html" "${studies[@]}" <<'END'
+import html.parser, json, re, sys, xml.dom.minidom
+page, studies = open(sys.argv[1]).read(), {}
+for path in sys.argv[2:]:
+    studies.setdefault(json.load(open(path))["study"], json.load(open(path)))
+shown = re.sub(r"<script.*?</script>", "", page, flags=re.S)
+rows = [[html.unescape(c) for c in re.findall(r"<td>(.*?)</td>", row)] for row in re.findall(r"<tr>(<td>.*?)</tr>", shown)]
+g = lambda x: "%.6g" % x
+mib = lambda x: "%.2f" % (x / 2 ** 20)
+gqa = studies["gqa"]["kinds"]
+for k in gqa:
+    least = k["token_bytes"]
+    assert [str(k["kv_heads"]), str(least), "%.2fx" % (gqa[0]["token_bytes"] / least), "%.3f" % (least * 8192 / 2 ** 30),
+            "%.3f" % (least * 32768 / 2 ** 30), str(k["longest_context"]), str(k["conversations"])] in rows
+    assert [str(k["kv_heads"]), g(k["read"])] + [g(w["tokens_per_second"]) for w in k["write"] + k["together"]] in rows
+assert "longest in 2 GiB" in shown and studies["gqa"]["budget_bytes"] == 2 << 30
+for w in studies["window"]["windows"]:
+    assert [str(w["window"] or "none"), g(w["perplexity"])] in [row[:2] for row in rows]
+for member in "loss_by_position", "recall_by_distance":
+    for row in studies["window"][member]:
+        cells = ["%.3f +- %.3f" % x for x in zip(row["nats"], row["error"])]
+        assert any(r[0] == "%d .. %d" % (row["from"], row["to"]) and [c.rstrip(" *~") for c in r[1:-1]] == cells for r in rows), row
+for c in studies["chunk"]["chunks"]:
+    assert [str(c["chunk"]), g(c["tokens_per_second"]), mib(c["cache_bytes"]), mib(c["scratch_bytes"]), c["logits"]] in rows
+for p in studies["long"]["points"]:
+    assert [str(p["position"]), mib(p["resident_bytes"]), g(p["read_tokens_per_second"]), g(p["write_tokens_per_second"])] in rows
+svgs = [xml.dom.minidom.parseString(s) for s in re.findall(r"<svg.*?</svg>", shown, re.S)]
+title = lambda s: s.getElementsByTagName("title")[0].firstChild.data
+found = {title(s): s for s in svgs}
+assert len(found) == len(svgs) == 12, sorted(found)
+dots = lambda name: len([c for c in found[name].getElementsByTagName("circle") if c.getAttribute("r") == "3"])
+assert dots("Writing by depth") == 3 * len(gqa) and dots("Writing side by side") == 5 * len(gqa)
+assert dots("Memory over the text") == 20 and dots("Speed over the text") == 40
+assert dots("Recall by distance") == 2 * len(studies["window"]["recall_by_distance"])
+assert "nan" not in shown.lower() and "href" not in shown
+END
+else
+    skipped "figures of the page" "no python3"
+fi
+
 ## What is refused
 
 expect_exit "no experiment" 2 "expected one of gqa, window, cache, chunk, long" "$BISE" study

@@ -1,15 +1,18 @@
 /* bise study: which experiment, on which model, on which text. */
 #include "tools/cmd/study.h"
+#include "tools/cmd/bench.h"
 
+#include "src/os/file.h"
 #include "tools/common/interrupt.h"
 #include "tools/common/model_path.h"
 #include "tools/common/output.h"
 #include "tools/common/read_text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define OWN_OPTIONS 8
+#define OWN_OPTIONS 9
 
 static const struct {
     const char *name;
@@ -52,6 +55,23 @@ static int read_ids(struct study *s) {
     return code;
 }
 
+void study_begin_json(struct buffer *b, const char *name, const char *model) {
+    buffer_text(b, "{\n  \"format\": \"bise-study\",\n  \"version\": 1,\n");
+    bench_print_facts(b);
+    buffer_print(b, "  \"study\": \"%s\"", name);
+    if (model) {
+        buffer_text(b, ",\"model\":");
+        buffer_json(b, file_base(model), strlen(file_base(model)));
+    }
+}
+
+void study_end_json(struct buffer *b) {
+    buffer_text(b, "}\n");
+    if (!b->failed)
+        fwrite(b->bytes, 1, b->len, stdout);
+    buffer_free(b);
+}
+
 int cmd_study(int argc, char **argv) {
     struct study s = {.runtime = RUNTIME_DEFAULTS};
     struct option_def defs[RUNTIME_OPTIONS + OWN_OPTIONS] = {
@@ -67,6 +87,8 @@ int cmd_study(int argc, char **argv) {
          "window, chunk, long: tokens of the text at most (2048, 4096, 100000)", 64, 1e9},
         {"--shape", OPT_STRING, &s.shape, "SHAPE",
          "gqa: of the models, as bise synth has it (mistral-7b,layers=4)", 0, 0},
+        {"--budget", OPT_INT, &s.budget, "GIB",
+         "gqa: memory that contexts and conversations are to fit in (16)", 1, 1 << 20},
         {"--svg", OPT_STRING, &s.svg, "FILE", "cache: draw it, too", 0, 0},
         {"--json", OPT_FLAG, &s.json, NULL, "print one JSON object", 0, 0},
     };

@@ -2,12 +2,13 @@
 #ifndef BISE_TOOLS_CMD_STUDY_H
 #define BISE_TOOLS_CMD_STUDY_H
 
+#include "tools/common/buffer.h"
 #include "tools/common/runtime.h"
 
 struct study {
     struct runtime_options runtime;
     const char *prompt, *file, *windows, *svg, *shape;
-    int64_t steps, tokens;
+    int64_t steps, tokens, budget; /* GiB */
     bool json;
 
     struct runtime e; /* the model alone: no session */
@@ -15,6 +16,12 @@ struct study {
     int32_t *ids; /* [n] of the text, BOS in front */
     size_t n;
 };
+
+/* Begins a study's object in b: format, version, machine, build, name, model (NULL: none).
+ * docs/bench-format.md. */
+void study_begin_json(struct buffer *b, const char *name, const char *model);
+/* Closes it, prints and frees it. */
+void study_end_json(struct buffer *b);
 
 /* Each returns an exit code, faults said on stderr, the result printed on stdout. */
 

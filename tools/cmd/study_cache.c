@@ -12,13 +12,14 @@
  */
 #include "tools/cmd/study.h"
 
+#include "src/base/error.h"
 #include "src/engine/kv.h"
 #include "src/engine/session.h"
 #include "src/os/mem.h"
-#include "tools/common/buffer.h"
 #include "tools/common/interrupt.h"
 #include "tools/common/output.h"
 #include "tools/common/write_file.h"
+#include "tools/report/page.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -300,9 +301,10 @@ static void print_table(const struct cache_study *c) {
               c->faults[i][0] ? ": " : "", c->faults[i]);
 }
 
-static void print_json(const struct cache_study *c, struct buffer *b) {
+static void put_json(const struct cache_study *c, struct buffer *b) {
+    study_begin_json(b, "cache", c->s->e.path);
     buffer_print(b,
-                 "{\"study\":\"cache\",\"window\":%llu,\"ring\":%zu,\"kv\":\"%s\",\"layers\":%zu,"
+                 ",\"window\":%llu,\"ring\":%zu,\"kv\":\"%s\",\"layers\":%zu,"
                  "\"kv_heads\":%zu,\"cache_bytes\":%zu,\"steps\":[",
                  (unsigned long long)c->window, c->kv->ring, bise_kv_name(c->kv->type),
                  c->kv->n_layers, c->kv->n_heads, c->kv->bytes);
@@ -328,72 +330,25 @@ static void print_json(const struct cache_study *c, struct buffer *b) {
         buffer_json(b, c->faults[i], strlen(c->faults[i]));
         buffer_text(b, "}");
     }
-    buffer_text(b, "]}\n");
+    buffer_text(b, "]");
 }
 
-/* Text between tags. */
-static void svg_text(struct buffer *b, const char *text) {
-    for (; *text; text++) {
-        const unsigned char ch = (unsigned char)*text;
-        if (ch == '<' || ch == '>' || ch == '&')
-            buffer_print(b, "&#%d;", ch);
-        else if (ch == '\n')
-            buffer_text(b, "\\n");
-        else if (ch >= 0x20 && ch != 0x7F)
-            buffer_put(b, text, 1);
-    }
-}
-
-/* A row for each step, a cell for each slot with the token that lies there. Colours and borders say
- * what the table's marks do: neither alone is needed to tell them apart. */
-static void draw_svg(const struct cache_study *c, struct buffer *b) {
-    enum { CELL = 56, ROW = 20, LEFT = 120, TOP = 40 };
-    const size_t ring = c->kv->ring, width = LEFT + ring * CELL + 8, height = TOP + c->n * ROW + 8;
-    buffer_print(b,
-                 "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %zu %zu\" role=\"img\" "
-                 "font-family=\"sans-serif\" font-size=\"10\">\n"
-                 "<title>Rolling cache: window %llu, %zu slots, %zu tokens</title>\n"
-                 "<style>rect{stroke:#888}.o{fill:#eee}.s{fill:#9ecae1;stroke:#000}"
-                 ".w{fill:#fdae6b;stroke:#000;stroke-width:2}.n{fill:none}text{fill:#000}"
-                 "</style>\n<rect class=\"n\" width=\"100%%\" height=\"100%%\" style=\"fill:#fff;"
-                 "stroke:none\"/>\n",
-                 width, height, (unsigned long long)c->window, ring, c->n);
-    for (size_t slot = 0; slot < ring; slot++)
-        buffer_print(b, "<text x=\"%zu\" y=\"%d\" text-anchor=\"middle\">%zu</text>\n",
-                     LEFT + slot * CELL + CELL / 2, TOP - 8, slot);
-    for (size_t i = 0; i < c->n; i++) {
-        const size_t y = TOP + i * ROW;
-        char token[64];
-        token_text(c, c->steps[i].id, token, sizeof token);
-        buffer_print(b, "<text x=\"4\" y=\"%zu\">%zu  ", y + 14, i);
-        svg_text(b, token);
-        buffer_text(b, "</text>\n");
-        for (size_t slot = 0; slot < ring; slot++) {
-            uint64_t pos;
-            const char mark = slot_mark(c, i, slot, &pos);
-            const char *const kind = mark == '@'   ? "w"
-                                     : mark == '#' ? "s"
-                                     : mark == 'o' ? "o"
-                                                   : "n";
-            buffer_print(b, "<rect class=\"%s\" x=\"%zu\" y=\"%zu\" width=\"%d\" height=\"%d\"/>\n",
-                         kind, LEFT + slot * CELL + 1, y + 1, CELL - 2, ROW - 2);
-            if (mark == '.')
-                continue;
-            token_text(c, c->steps[pos].id, token, 12);
-            buffer_print(b, "<text x=\"%zu\" y=\"%zu\" text-anchor=\"middle\">",
-                         LEFT + slot * CELL + CELL / 2, y + 14);
-            svg_text(b, token);
-            buffer_text(b, "</text>\n");
-        }
-    }
-    buffer_text(b, "</svg>\n");
-}
-
+/* From the object, as a report draws it. */
 static enum bise_status write_svg(const struct cache_study *c, struct bise_error *err) {
-    struct buffer b = {0};
-    draw_svg(c, &b);
-    const enum bise_status s = write_file(c->s->svg, &b, err);
-    buffer_free(&b);
+    struct buffer json = {0}, svg = {0};
+    struct runs runs = {0};
+    put_json(c, &json);
+    buffer_text(&json, "}\n");
+    enum bise_status s = json.failed ? bise_fail(err, BISE_ERR_MEMORY, "no memory for a picture")
+                                     : runs_read_text(&runs, json.bytes, json.len, c->s->svg, err);
+    if (s == BISE_OK && !report_svg(&svg, &runs))
+        s = bise_fail(err, BISE_ERR_ARG, "--svg: %zu tokens by %zu slots are too much to be drawn",
+                      c->n, c->kv->ring);
+    if (s == BISE_OK)
+        s = write_file(c->s->svg, &svg, err);
+    runs_free(&runs);
+    buffer_free(&svg);
+    buffer_free(&json);
     return s;
 }
 
@@ -456,15 +411,13 @@ int study_cache(struct study *s) {
         status = write_svg(&c, &err);
     int code = status ? report(status, &err) : EXIT_DONE;
     if (!code && s->json) {
-        print_json(&c, &json);
-        if (!json.failed)
-            fwrite(json.bytes, 1, json.len, stdout);
+        put_json(&c, &json);
+        study_end_json(&json);
     } else if (!code) {
         print_table(&c);
     }
     for (size_t i = 0; i < N_CHECKS && !code; i++)
         code = c.faults[i][0] ? EXIT_FAILED : EXIT_DONE;
-    buffer_free(&json);
     free(disturbed);
     close_cache(&c);
     return code;

@@ -62,8 +62,7 @@ static void print_table(const struct study *s, size_t n_tokens, const struct chu
 static void print_json(const struct study *s, size_t n_tokens, const struct chunk_figures *f,
                        size_t n, bool same) {
     struct buffer b = {0};
-    buffer_text(&b, "{\"study\":\"chunk\",\"model\":");
-    buffer_json(&b, s->e.path, strlen(s->e.path));
+    study_begin_json(&b, "chunk", s->e.path);
     buffer_print(&b, ",\"tokens\":%zu,\"same_bits\":%s,\"chunks\":[", n_tokens,
                  same ? "true" : "false");
     for (size_t i = 0; i < n; i++)
@@ -72,10 +71,8 @@ static void print_json(const struct study *s, size_t n_tokens, const struct chun
                      "\"scratch_bytes\":%llu,\"logits\":\"%08x\"}",
                      i ? "," : "", f[i].chunk, f[i].rate, (unsigned long long)f[i].plan.cache,
                      (unsigned long long)f[i].plan.scratch, f[i].bits);
-    buffer_text(&b, "]}\n");
-    if (!b.failed)
-        fwrite(b.bytes, 1, b.len, stdout);
-    buffer_free(&b);
+    buffer_text(&b, "]");
+    study_end_json(&b);
 }
 
 int study_chunk(struct study *s) {

@@ -3,7 +3,7 @@
  * heads as heads, a quarter, an eighth, and one.
  *
  * - memory: bytes of cache for a token, at 8k and 32k; the longest context, and the most
- *   conversations of 4096 tokens, that 16 GiB hold beside the weights
+ *   conversations of 4096 tokens, that so much memory (16 GiB) holds beside the weights
  * - speed: reading, writing at depths, conversations side by side. The tokens before a depth are
  *   not read: the cache is taken as it opens, full of zeros, which takes the same time
  *
@@ -23,13 +23,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUDGET    ((uint64_t)16 << 30)
+#define BUDGET    16   /* GiB */
 #define PART      4096 /* tokens of one conversation */
 #define READ      256  /* tokens */
 #define MAX_KINDS 4
 
 static const uint64_t depths[] = {0, 4096, 16384};
-static const uint32_t sequences[] = {1, 4, 16};
+static const uint32_t sequences[] = {1, 2, 4, 8, 16};
 #define N_DEPTHS    (sizeof depths / sizeof *depths)
 #define N_SEQUENCES (sizeof sequences / sizeof *sequences)
 
@@ -46,6 +46,7 @@ struct gqa_study {
     struct synth *synth;
     struct kind kinds[MAX_KINDS];
     size_t n;
+    uint64_t budget; /* bytes */
 };
 
 /* Puts all sequences at a depth, as if so many tokens had been read. */
@@ -132,7 +133,7 @@ static void plan_kind(const struct gqa_study *g, const struct bise_model *model,
     (void)bise_plan(model, &params, &plan, NULL);
     k->token_bytes = plan.cache / plan.ring;
     k->beside = plan.weights + plan.scratch;
-    const uint64_t left = BUDGET > k->beside ? BUDGET - k->beside : 0;
+    const uint64_t left = g->budget > k->beside ? g->budget - k->beside : 0;
     k->longest = left / k->token_bytes;
     k->conversations = left / (k->token_bytes * PART);
 }
@@ -159,16 +160,20 @@ static enum bise_status study_kind(struct gqa_study *g, uint32_t n_kv_heads,
 
 /* ---- what is shown -------------------------------------------------------------------------- */
 
+static enum bise_kv kv_of(const struct gqa_study *g) {
+    return g->s->params.kv ? g->s->params.kv : BISE_KV_I8;
+}
+
 static void print_tables(const struct gqa_study *g) {
     const struct model_config *const c = &g->synth->config;
     const struct kind *const all = g->kinds;
     const double gib = (double)((uint64_t)1 << 30);
     print("%u layers, dim %u, %u heads of %u, %s weights, cache in %s, %d threads\n\n", c->n_layers,
-          c->dim, c->n_heads, c->head_dim, tensor_type_name(g->synth->type),
-          bise_kv_name(g->s->params.kv ? g->s->params.kv : BISE_KV_I8), g->synth->n_threads);
-    print("KV heads  bytes a token    less  at 8k       at 32k      longest in 16 GiB  of %d "
+          c->dim, c->n_heads, c->head_dim, tensor_type_name(g->synth->type), bise_kv_name(kv_of(g)),
+          g->synth->n_threads);
+    print("KV heads  bytes a token    less  at 8k       at 32k      longest in %llu GiB  of %d "
           "tokens\n",
-          PART);
+          (unsigned long long)(g->budget >> 30), PART);
     for (size_t i = 0; i < g->n; i++)
         print("%8u  %13llu  %5.2fx  %6.3f GiB  %6.3f GiB  %17llu  %11llu\n", all[i].n_kv_heads,
               (unsigned long long)all[i].token_bytes,
@@ -178,15 +183,21 @@ static void print_tables(const struct gqa_study *g) {
     print("\ntokens/s  reading");
     for (size_t i = 0; i < N_DEPTHS; i++)
         print("  at %6llu", (unsigned long long)depths[i]);
-    for (size_t i = 0; i < N_SEQUENCES; i++)
-        print("  %2u x %d", sequences[i], PART);
     print("\n");
     for (size_t i = 0; i < g->n; i++) {
         print("%8u  %7.1f", all[i].n_kv_heads, all[i].read);
         for (size_t d = 0; d < N_DEPTHS; d++)
             print("  %9.2f", all[i].write[d]);
+        print("\n");
+    }
+    print("\ntokens/s of all together, each at %d\n%8s", PART, "");
+    for (size_t q = 0; q < N_SEQUENCES; q++)
+        print("  %6u at once", sequences[q]);
+    print("\n");
+    for (size_t i = 0; i < g->n; i++) {
+        print("%8u", all[i].n_kv_heads);
         for (size_t q = 0; q < N_SEQUENCES; q++)
-            print("  %9.2f", all[i].together[q]);
+            print("  %14.2f", all[i].together[q]);
         print("\n");
     }
 }
@@ -194,11 +205,13 @@ static void print_tables(const struct gqa_study *g) {
 static void print_json(const struct gqa_study *g) {
     const struct model_config *const c = &g->synth->config;
     struct buffer b = {0};
-    buffer_print(&b,
-                 "{\"study\":\"gqa\",\"layers\":%u,\"dim\":%u,\"heads\":%u,\"head_dim\":%u,"
-                 "\"weights\":\"%s\",\"budget_bytes\":%llu,\"kinds\":[",
-                 c->n_layers, c->dim, c->n_heads, c->head_dim, tensor_type_name(g->synth->type),
-                 (unsigned long long)BUDGET);
+    study_begin_json(&b, "gqa", NULL);
+    buffer_print(
+        &b,
+        ",\"threads\":%d,\"kv\":\"%s\",\"layers\":%u,\"dim\":%u,\"heads\":%u,\"head_dim\":%u,"
+        "\"weights\":\"%s\",\"budget_bytes\":%llu,\"kinds\":[",
+        g->synth->n_threads, bise_kv_name(kv_of(g)), c->n_layers, c->dim, c->n_heads, c->head_dim,
+        tensor_type_name(g->synth->type), (unsigned long long)g->budget);
     for (size_t i = 0; i < g->n; i++) {
         const struct kind *const k = &g->kinds[i];
         buffer_print(&b,
@@ -216,15 +229,14 @@ static void print_json(const struct gqa_study *g) {
                          q ? "," : "", sequences[q], PART, k->together[q]);
         buffer_text(&b, "]}");
     }
-    buffer_text(&b, "]}\n");
-    if (!b.failed)
-        fwrite(b.bytes, 1, b.len, stdout);
-    buffer_free(&b);
+    buffer_text(&b, "]");
+    study_end_json(&b);
 }
 
 int study_gqa(struct study *s) {
     struct synth *const synth = calloc(1, sizeof *synth);
     struct gqa_study g = {.s = s, .synth = synth};
+    g.budget = (uint64_t)(s->budget ? s->budget : BUDGET) << 30;
     struct bise_error err = {0};
     if (!synth)
         return report(BISE_ERR_MEMORY, NULL);

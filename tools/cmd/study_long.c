@@ -78,8 +78,7 @@ static void print_table(const struct long_study *l) {
 static void print_json(const struct long_study *l) {
     const struct bise_plan *const plan = bise_session_plan(l->session);
     struct buffer b = {0};
-    buffer_text(&b, "{\"study\":\"long\",\"model\":");
-    buffer_json(&b, l->s->e.path, strlen(l->s->e.path));
+    study_begin_json(&b, "long", l->s->e.path);
     buffer_print(&b, ",\"window\":%u,\"ring\":%u,\"cache_bytes\":%llu,\"points\":[", plan->window,
                  plan->ring, (unsigned long long)plan->cache);
     for (size_t i = 0; i < l->n; i++)
@@ -89,10 +88,8 @@ static void print_json(const struct long_study *l) {
                      i ? "," : "", (unsigned long long)l->points[i].position,
                      (unsigned long long)l->points[i].resident, l->points[i].read,
                      l->points[i].write);
-    buffer_text(&b, "]}\n");
-    if (!b.failed)
-        fwrite(b.bytes, 1, b.len, stdout);
-    buffer_free(&b);
+    buffer_text(&b, "]");
+    study_end_json(&b);
 }
 
 int study_long(struct study *s) {

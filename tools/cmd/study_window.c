@@ -275,8 +275,7 @@ static void json_buckets(const struct window_study *w, struct buffer *b, bool re
 
 static void print_json(const struct window_study *w) {
     struct buffer b = {0};
-    buffer_text(&b, "{\"study\":\"window\",\"model\":");
-    buffer_json(&b, w->s->e.path, strlen(w->s->e.path));
+    study_begin_json(&b, "window", w->s->e.path);
     buffer_print(&b, ",\"layers\":%u,\"tokens\":%zu,\"windows\":[", w->s->e.info->n_layers, w->n);
     for (size_t i = 0; i < w->n_widths; i++) {
         const struct width *const width = &w->widths[i];
@@ -293,10 +292,8 @@ static void print_json(const struct window_study *w) {
     json_buckets(w, &b, false);
     buffer_text(&b, "],\"recall_by_distance\":[");
     json_buckets(w, &b, true);
-    buffer_text(&b, "]}\n");
-    if (!b.failed)
-        fwrite(b.bytes, 1, b.len, stdout);
-    buffer_free(&b);
+    buffer_text(&b, "]");
+    study_end_json(&b);
 }
 
 /* ---- the experiment ------------------------------------------------------------------------- */

@@ -28,12 +28,37 @@ struct plot_series {
     const char *name;
     const double *x, *y; /* [n] */
     size_t n;
-    bool points; /* no line between them */
+    bool points;        /* no line between them */
+    const bool *marked; /* [n] drawn with a ring around them; NULL: none */
 };
 
-/* Series over one x. Linear axes begin at zero; logarithmic ones (both; values above 0) say what
- * they are. */
-void plot_lines(struct buffer *b, const char *title, const char *x_name, const char *y_name,
-                const struct plot_series *series, size_t n, bool logarithmic);
+struct plot_axes {
+    const char *x, *y;
+    bool log_x, log_y; /* of values above 0 alone */
+    bool y_from_least; /* begins below the least value instead of at 0, and says so */
+    const char *mark;  /* what a ring means */
+};
+
+/* Series over one x. Linear axes begin at zero, or below it where values are negative; others say
+ * what they are. */
+void plot_lines(struct buffer *b, const char *title, const struct plot_axes *axes,
+                const struct plot_series *series, size_t n);
+
+struct plot_cell {
+    char kind[4]; /* its class: h0 to h5 for shares, w, s, o, n for slots of a cache */
+    char text[20];
+};
+
+struct plot_grid {
+    const char *title, *what; /* what: the description, and a line below the title */
+    const char *const *columns, *const *rows; /* names [n_columns], [n_rows] */
+    size_t n_columns, n_rows;
+    const struct plot_cell *cells; /* [n_rows][n_columns] */
+    bool wide; /* rows' names at the left and cells of a fixed width; else above, as wide as fits */
+};
+
+void plot_grid(struct buffer *b, const struct plot_grid *g, bool alone);
+/* The class of a share, 0 to 1; below 0: unknown. */
+const char *plot_share_kind(double share);
 
 #endif

@@ -1,4 +1,4 @@
-/* Files of bise bench, read for a report. Nothing in them is trusted: sizes are bounded, numbers
+/* Files of bise bench and bise study, read for a report. Nothing in them is trusted: sizes are bounded, numbers
  * checked, and texts are kept as they are, to be escaped where they are shown. */
 #ifndef BISE_TOOLS_REPORT_RUNS_H
 #define BISE_TOOLS_REPORT_RUNS_H
@@ -51,13 +51,20 @@ struct run_kernel {
     double seconds, gbs, gmacs, share, over_scalar; /* 0: none */
 };
 
+/* Of machine and build. */
+struct run_facts {
+    char cpu[RUN_TEXT], architecture[RUN_TEXT], kernel[RUN_TEXT], compiler[RUN_TEXT],
+        version[RUN_TEXT], commit[RUN_TEXT], governor[RUN_TEXT], pages[RUN_TEXT];
+    double cores, threads, memory;
+    bool is_virtual;
+};
+
 struct run {
     char *text; /* [len]: the JSON as it was */
     size_t len;
-    char cpu[RUN_TEXT], architecture[RUN_TEXT], kernel[RUN_TEXT], compiler[RUN_TEXT],
-        version[RUN_TEXT], commit[RUN_TEXT], governor[RUN_TEXT], pages[RUN_TEXT];
-    double cores, threads, memory, rounds;
-    bool is_virtual;
+    struct run_facts facts;
+    char baseline[24];
+    double rounds;
     struct run_model models[RUN_MAX_MODELS];
     size_t n_models;
     struct run_row rows[RUN_MAX_ROWS];
@@ -66,18 +73,37 @@ struct run {
     size_t n_kernels;
 };
 
+/* A file of bise study --json: looked into where it is shown. */
+struct study_file {
+    char *text; /* [len]: as it was */
+    size_t len;
+    struct run_facts facts;
+    struct json *json;
+};
+
 struct runs {
     struct run *run[RUNS_MAX]; /* [n], in memory of their own */
     size_t n;
+    struct study_file study[RUNS_MAX]; /* [n_studies] */
+    size_t n_studies;
 };
 
-/* What stands around a run in a page. */
-#define RUN_OPEN  "<script type=\"application/json\" class=\"bise-bench\">"
+/* Members of an object that may be missing. A number that is none or beyond all measure is 0; so is
+ * one below 0, but for run_signed. Text is cut to cap - 1 bytes. */
+double run_number(const struct json_value *of, const char *key);
+double run_signed(const struct json_value *v);
+void run_text(char *out, size_t cap, const struct json_value *of, const char *key);
+
+/* What stands around a file in a page. */
+#define RUN_OPEN  "<script type=\"application/json\" class=\"bise\">"
 #define RUN_CLOSE "</script>"
 
-/* Adds what path holds: a file of bise bench, or the runs inside a page that was made before.
- * Errors: IO, FORMAT (no such file; member and what was expected are named), MEMORY. */
+/* Adds what path holds: a file of bise bench or bise study, or those inside a page that was made
+ * before. Errors: IO, FORMAT (no such file; member and what was expected are named), MEMORY. */
 enum bise_status runs_read(struct runs *all, const char *path, struct bise_error *err);
+/* The same of text [len], NUL behind it, called name in messages. */
+enum bise_status runs_read_text(struct runs *all, const char *text, size_t len, const char *name,
+                                struct bise_error *err);
 void runs_free(struct runs *r);
 
 #endif
