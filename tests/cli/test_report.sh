@@ -123,7 +123,7 @@ for name, table in tables.items():
 kernels = [row for row in r.rows if row[:1] == ["quantize_block"]]
 assert len(kernels) == len(data["kernels"]) == len(data["machine"]["isas"])
 for shown, k in zip(kernels, data["kernels"]):
-    assert shown[1:3] == [k["shape"], k["isa"]] and float(shown[3]) == float("%.4g" % (k["seconds"] * 1e6))
+    assert shown[1:3] == [k["shape"], k["isa"]] and float(shown[3]) == float("%.6g" % (k["seconds"] * 1e6))
     assert shown[5] == ("-" if k["share"] is None else "%.0f %%" % (100 * k["share"]))
     assert shown[6] == "%.3gx" % k["over_scalar"]
 heat = re.search(r"<svg[^>]*><title>Kernels.*?</svg>", page, re.S).group(0)

@@ -26,11 +26,14 @@ const char plot_style[] =
     ".h0,.h1,.h2,.h3,.h4,.h5,.w,.s,.o,.n{stroke:#888;stroke-width:.5}"
     ".h0{fill:#f2f7fc}.h1{fill:#d0e1f2}.h2{fill:#9cc4e4}.h3{fill:#5c9fce}.h4{fill:#2a6fae}"
     ".h5{fill:#08417c}.w{fill:#fdae6b;stroke:#000;stroke-width:2}"
-    ".s{fill:#9ecae1;stroke:#000}.o{fill:#eee}.n{fill:none}"
+    ".s{fill:#9ecae1;stroke:#000;stroke-width:1}.o{fill:#eee}.n{fill:none}"
+    ".line.d1{stroke-dasharray:6 3}.line.d2{stroke-dasharray:2 3}"
+    ".dot.d1,.dot.d2{fill:none;stroke:var(--c);stroke-width:2}"
     "svg text.on0{fill:#111}svg text.on1{fill:#fff}"
     "@media(prefers-color-scheme:dark){svg text{fill:#eee}.limit{fill:#444}"
     ".whisker,.mark{stroke:#fff}.c0{--c:#4aa8e0}.c1{--c:#f28a3c}.c2{--c:#2fc79b}}"
-    "@media print{svg text{fill:#000}.limit{fill:#d9d9d9}.whisker,.mark{stroke:#000}"
+    "@media print{svg.grid{width:100%;height:auto}svg "
+    "text{fill:#000}.limit{fill:#d9d9d9}.whisker,.mark{stroke:#000}"
     ".c0{--c:#0072b2}.c1{--c:#d55e00}.c2{--c:#009e73}}";
 
 void plot_text(struct buffer *b, const char *text) {
@@ -162,7 +165,7 @@ static void close_axis(struct axis *a) {
     if (a->logarithmic) {
         const double below = round_up(a->low);
         a->high = round_up(a->high);
-        a->low = below > a->low ? below / 10 : below / 2;
+        a->low = below <= a->low || below / 2 <= a->low ? below / 2 : below / 2.5;
         if (!(a->low > a->high * 1e-12 && a->low < a->high))
             a->low = a->high / (below < a->high ? 1e12 : 10); /* nobody measures more than that */
         return;
@@ -196,15 +199,21 @@ static void draw_ticks(struct buffer *b, const struct axis *x, const struct axis
     buffer_text(b, "\n");
 }
 
+/* Colours that come again are told apart by dashes and hollow points. */
+static size_t kind_of(size_t index) {
+    const size_t kind = index / N_COLORS;
+    return kind < 2 ? kind : 2;
+}
+
 static void draw_series(struct buffer *b, const struct plot_series *s, size_t index,
                         const struct plot_axes *axes, const struct axis *x, const struct axis *y) {
-    const size_t color = index % N_COLORS;
+    const size_t color = index % N_COLORS, kind = kind_of(index);
     bool begun = false;
     for (size_t k = 0; k < s->n && !s->points; k++) {
         if (!has_place(x, s->x[k]) || !has_place(y, s->y[k]))
             continue;
         if (!begun)
-            buffer_print(b, "<path class=\"line c%zu\" d=\"", color);
+            buffer_print(b, "<path class=\"line c%zu d%zu\" d=\"", color, kind);
         buffer_print(b, "%s%.1f %.1f", begun ? "L" : "M", place(x, s->x[k]), place(y, s->y[k]));
         begun = true;
     }
@@ -213,8 +222,8 @@ static void draw_series(struct buffer *b, const struct plot_series *s, size_t in
         if (!has_place(x, s->x[k]) || !has_place(y, s->y[k]))
             continue;
         const double px = place(x, s->x[k]), py = place(y, s->y[k]);
-        buffer_print(b, "<circle class=\"dot c%zu\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>", color, px,
-                     py);
+        buffer_print(b, "<circle class=\"dot c%zu d%zu\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>", color,
+                     kind, px, py);
         if (s->marked && s->marked[k])
             buffer_print(
                 b,
@@ -227,9 +236,9 @@ static void draw_series(struct buffer *b, const struct plot_series *s, size_t in
 
 static void draw_legend(struct buffer *b, const struct plot_series *s, size_t index, double at) {
     buffer_print(b,
-                 "<circle class=\"dot c%zu\" cx=\"%d\" cy=\"%.0f\" r=\"4\"/>"
+                 "<circle class=\"dot c%zu d%zu\" cx=\"%d\" cy=\"%.0f\" r=\"4\"/>"
                  "<text x=\"%d\" y=\"%.0f\">",
-                 index % N_COLORS, LEFT, at - 3, LEFT + 10, at);
+                 index % N_COLORS, kind_of(index), LEFT, at - 3, LEFT + 10, at);
     plot_text(b, s->name);
     buffer_text(b, "</text>\n");
 }
@@ -342,7 +351,7 @@ void plot_grid(struct buffer *b, const struct plot_grid *g, bool alone) {
     }
     for (size_t i = 0; i < g->n_rows; i++) {
         const double y = HEAD + row * (double)i;
-        buffer_print(b, "<text x=\"4\" y=\"%.1f\">", y + (g->wide ? 14 : 10));
+        buffer_print(b, "<text x=\"4\" y=\"%.1f\">", y + (g->wide ? 14 : 9));
         plot_text(b, g->rows[i]);
         buffer_text(b, "</text>\n");
         for (size_t k = 0; k < g->n_columns; k++)

@@ -1,5 +1,5 @@
-/* Files of bise bench and bise study, read for a report. Nothing in them is trusted: sizes are bounded, numbers
- * checked, and texts are kept as they are, to be escaped where they are shown. */
+/* Files of bise bench and bise study, read for a report. Nothing in them is trusted: sizes are
+ * bounded, numbers checked, and texts are kept as they are, to be escaped where they are shown. */
 #ifndef BISE_TOOLS_REPORT_RUNS_H
 #define BISE_TOOLS_REPORT_RUNS_H
 

@@ -13,7 +13,7 @@
 #define MOST_CELLS (1u << 21) /* and alone */
 #define MEBIBYTE   1048576.0
 
-/* ---- series of a study's arrays ---------------------------------------------------------------- */
+/* ---- series of a study's arrays ------------------------------------------------------------- */
 
 struct curves {
     struct plot_series series[PLOT_MAX_SERIES];
@@ -63,7 +63,7 @@ static const struct json_value *element(const struct json_value *array, size_t i
     return v;
 }
 
-/* ---- grouped queries --------------------------------------------------------------------------- */
+/* ---- grouped queries ------------------------------------------------------------------------ */
 
 static void gqa_memory(struct buffer *b, const struct json_value *kinds, double budget, bool html) {
     char longest[64], conversations[64];
@@ -156,7 +156,7 @@ static void put_gqa(struct buffer *b, const struct json_value *root, bool html) 
     gqa_speeds(b, kinds, html);
 }
 
-/* ---- windows ----------------------------------------------------------------------------------- */
+/* ---- windows -------------------------------------------------------------------------------- */
 
 static void window_name(char out[24], const struct json_value *window) {
     const double w = run_number(window, "window");
@@ -281,7 +281,7 @@ static void put_window(struct buffer *b, const struct json_value *root, bool htm
     put_buckets(b, root, "recall_by_distance", true, html);
 }
 
-/* ---- the rolling cache ---------------------------------------------------------------------------- */
+/* ---- the rolling cache ---------------------------------------------------------------------- */
 
 struct drawn {
     char (*rows)[48], (*columns)[24], (*tokens)[12];
@@ -400,7 +400,7 @@ static void put_cache(struct buffer *b, const struct json_value *root, bool html
     part_end(b, html);
 }
 
-/* ---- chunks, a text without end -------------------------------------------------------------------- */
+/* ---- chunks, a text without end ------------------------------------------------------------- */
 
 static void put_chunk(struct buffer *b, const struct json_value *root, bool html) {
     static struct curves c;
@@ -463,7 +463,7 @@ static void put_long(struct buffer *b, const struct json_value *root, bool html)
     part_end(b, html);
 }
 
-/* ---- the five ---------------------------------------------------------------------------------- */
+/* ---- the five ------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name, *title;

@@ -215,7 +215,7 @@ void part_kernels(struct buffer *b, const struct run *r, bool html) {
         part_first(b, k->kernel, html);
         part_cell(b, html, "%s", k->shape);
         part_cell(b, html, "%s", k->isa);
-        part_cell(b, html, "%.4g", k->seconds * 1e6);
+        part_cell(b, html, "%.6g", k->seconds * 1e6);
         part_cell(b, html, "%.4g %s", k->gmacs > 0 ? k->gmacs : k->gbs,
                   k->gmacs > 0 ? "GMAC/s" : "GB/s");
         if (k->share > 0)
