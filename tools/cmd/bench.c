@@ -208,6 +208,8 @@ static bool parse_options(int argc, char **argv, struct bench_options *o, struct
     if (!parse_suite(o) || !parse_form(o, form) || !parse_kv(o->kv, &r->kv))
         return false;
     r->suite = o->suite;
+    r->memory = o->memory;
+    r->slot = o->slot;
     r->repeats = o->repeats;
     r->max_seconds = o->max_seconds;
     r->chunk = o->chunk;

@@ -68,9 +68,9 @@ struct bench_run {
     size_t n_models;
     struct bench_row rows[BENCH_MAX_ROWS];
     size_t n_rows;
-    size_t n_rounds;   /* that count */
-    enum isa baseline; /* ISA_COUNT: the first row's */
-    const char *suite; /* NULL: none */
+    size_t n_rounds;                   /* that count */
+    enum isa baseline;                 /* ISA_COUNT: the first row's */
+    const char *suite, *memory, *slot; /* as given; NULL: none */
     enum bise_kv kv;
     int64_t repeats; /* 0: until all have settled */
     double max_seconds, seconds;

@@ -14,6 +14,15 @@ static void put_string(struct buffer *b, const char *name, const char *text) {
     buffer_json(b, text, strlen(text));
 }
 
+/* Text or null, and a comma. */
+static void put_given(struct buffer *b, const char *name, const char *text) {
+    if (text)
+        put_string(b, name, text);
+    else
+        buffer_print(b, "\"%s\": null", name);
+    buffer_text(b, ", ");
+}
+
 /* What was measured when the file was made. */
 static void put_evaluation(struct buffer *b, const struct bench_model *m) {
     const struct bench_evaluation *const e = &m->evaluation;
@@ -135,13 +144,12 @@ void bench_print_json(struct buffer *b, const struct bench_run *r) {
     buffer_text(b, "{\n  \"format\": \"bise-bench\",\n  \"version\": 2,\n");
     bench_print_facts(b);
     put_models(b, r);
-    buffer_print(b, "  \"settings\": {\"suite\": ");
-    if (r->suite)
-        buffer_json(b, r->suite, strlen(r->suite));
-    else
-        buffer_text(b, "null");
+    buffer_text(b, "  \"settings\": {");
+    put_given(b, "suite", r->suite);
+    put_given(b, "mem", r->memory);
+    put_given(b, "slot", r->slot);
     buffer_print(b,
-                 ", \"kv\": \"%s\", \"chunk\": %lld, \"repeats\": %lld, \"max_seconds\": %.6g, "
+                 "\"kv\": \"%s\", \"chunk\": %lld, \"repeats\": %lld, \"max_seconds\": %.6g, "
                  "\"baseline\": \"%s\", \"kernels\": %s},\n",
                  bise_kv_name(r->kv), (long long)r->chunk, (long long)r->repeats, r->max_seconds,
                  isa_name(r->baseline == ISA_COUNT ? r->rows[0].isa : r->baseline),
