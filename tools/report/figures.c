@@ -176,21 +176,15 @@ void part_heat(struct buffer *b, const struct run *r) {
     const size_t most = r->n_kernels;
     char(*const names)[72] = calloc(most + 1, sizeof *names);
     const char **const rows = calloc(most + 1, sizeof *rows);
-    const char *isas[8];
-    struct plot_cell *const cells = calloc(8 * most + 1, sizeof *cells);
+    const char *isas[RUN_MAX_ISAS];
+    struct plot_cell *const cells = calloc(RUN_MAX_ISAS * most + 1, sizeof *cells);
     struct plot_grid g = {.title = "Kernels by instruction set",
                           .what = "Share of the limit (the darker, the more), and times scalar",
                           .columns = isas,
                           .rows = rows,
                           .cells = cells};
     b->failed = b->failed || !names || !rows || !cells;
-    for (size_t i = 0; i < r->n_kernels && !b->failed; i++) {
-        size_t k = 0;
-        while (k < g.n_columns && strcmp(isas[k], r->kernels[i].isa) != 0)
-            k++;
-        if (k == g.n_columns && k < sizeof isas / sizeof *isas)
-            isas[g.n_columns++] = r->kernels[i].isa;
-    }
+    g.n_columns = part_isas(r, isas);
     for (size_t i = 0; i < r->n_kernels && !b->failed; i++) {
         const struct run_kernel *const kernel = &r->kernels[i];
         char name[72];

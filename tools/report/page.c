@@ -40,13 +40,25 @@ void part_sentence(struct buffer *b, const struct run_facts *r) {
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-/* '<' can stand in strings alone, where it may be written so: nothing in it ends the element. */
+/* Whether an odd number of backslashes stands in front of text[i]. */
+static bool is_escaped(const char *text, size_t i) {
+    size_t n = 0;
+    while (n < i && text[i - 1 - n] == '\\')
+        n++;
+    return n % 2 == 1;
+}
+
+/* Without what stands between values. '<' can stand in strings alone, where it may be written so:
+ * nothing in it ends the element. */
 static void put_json(struct buffer *b, const char *text, size_t len) {
     buffer_text(b, RUN_OPEN);
+    bool in_string = false;
     for (size_t i = 0; i < len; i++) {
+        if (text[i] == '"' && (i == 0 || !in_string || !is_escaped(text, i)))
+            in_string = !in_string;
         if (text[i] == '<')
             buffer_text(b, "\\u003c");
-        else
+        else if (in_string || !strchr(" \t\r\n", text[i]))
             buffer_put(b, text + i, 1);
     }
     buffer_text(b, RUN_CLOSE "\n");

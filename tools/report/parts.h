@@ -37,6 +37,9 @@ void part_memory(struct buffer *b, const struct run *r, bool html);
 /* Whether a model's file says what was measured when it was made. */
 bool part_has_quality(const struct run *r);
 void part_quality(struct buffer *b, const struct run *r, bool html);
+/* Names of the instruction sets of a run's kernels [RUN_MAX_ISAS]; how many. */
+size_t part_isas(const struct run *r, const char **isas);
+bool part_same_kernel(const struct run_kernel *a, const struct run_kernel *b);
 void part_kernels(struct buffer *b, const struct run *r, bool html);
 void part_hashes(struct buffer *b, const struct runs *r, bool html);
 

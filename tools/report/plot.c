@@ -29,9 +29,12 @@ const char plot_style[] =
     ".s{fill:#9ecae1;stroke:#000;stroke-width:1}.o{fill:#eee}.n{fill:none}"
     ".line.d1{stroke-dasharray:6 3}.line.d2{stroke-dasharray:2 3}"
     ".dot.d1,.dot.d2{fill:none;stroke:var(--c);stroke-width:2}"
-    "svg text.on0{fill:#111}svg text.on1{fill:#fff}"
+    ".h0+text,.h1+text,.h2+text,.h3+text,.h4+text,.h5+text,.n+text,.w+text,.s+text,.o+text"
+    "{text-anchor:middle}"
     "@media(prefers-color-scheme:dark){svg text{fill:#eee}.limit{fill:#444}"
     ".whisker,.mark{stroke:#fff}.c0{--c:#4aa8e0}.c1{--c:#f28a3c}.c2{--c:#2fc79b}}"
+    ".h0+text,.h1+text,.h2+text,.h3+text,.w+text,.s+text,.o+text{fill:#111!important}"
+    ".h4+text,.h5+text{fill:#fff!important}"
     "@media print{svg.grid{width:100%;height:auto}svg "
     "text{fill:#000}.limit{fill:#d9d9d9}.whisker,.mark{stroke:#000}"
     ".c0{--c:#0072b2}.c1{--c:#d55e00}.c2{--c:#009e73}}";
@@ -316,18 +319,14 @@ const char *plot_share_kind(double share) {
     return kinds[k < 5 ? k : 5];
 }
 
+/* The text's place and colour follow from the rectangle's class, by plot_style. */
 static void draw_cell(struct buffer *b, const struct plot_cell *c, double x, double y, double width,
                       double height) {
-    const bool dark = c->kind[0] == 'h' && c->kind[1] >= '4';
-    buffer_print(b, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
+    buffer_print(b, "<rect class=\"%s\" x=\"%.4g\" y=\"%.6g\" width=\"%.3g\" height=\"%.3g\"/>",
                  c->kind, x + 1, y + 1, width - 2, height - 2);
     if (!*c->text)
         return;
-    buffer_print(b, "<text%s x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">",
-                 strcmp(c->kind, "n") == 0 ? ""
-                 : dark                    ? " class=\"on1\""
-                                           : " class=\"on0\"",
-                 x + width / 2, y + height - 5);
+    buffer_print(b, "<text x=\"%.5g\" y=\"%.6g\">", x + width / 2, y + height - 5);
     plot_text(b, c->text);
     buffer_text(b, "</text>\n");
 }

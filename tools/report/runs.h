@@ -11,6 +11,7 @@
 #define RUN_MAX_ROUNDS  50
 #define RUN_MAX_MODELS  8
 #define RUN_MAX_KERNELS 512
+#define RUN_MAX_ISAS    8
 #define RUN_TEXT        128 /* bytes of a text that are kept */
 
 struct run_speed {          /* all 0: not measured */

@@ -168,6 +168,22 @@ const struct run_row *part_fastest(const struct run *r, size_t model, bool decod
     return best;
 }
 
+bool part_same_kernel(const struct run_kernel *a, const struct run_kernel *b) {
+    return strcmp(a->kernel, b->kernel) == 0 && strcmp(a->shape, b->shape) == 0;
+}
+
+size_t part_isas(const struct run *r, const char **isas) {
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_kernels; i++) {
+        size_t k = 0;
+        while (k < n && strcmp(isas[k], r->kernels[i].isa) != 0)
+            k++;
+        if (k == n && k < RUN_MAX_ISAS)
+            isas[n++] = r->kernels[i].isa;
+    }
+    return n;
+}
+
 bool part_has_quality(const struct run *r) {
     bool any = false;
     for (size_t i = 0; i < r->n_models; i++)
@@ -206,28 +222,37 @@ void part_quality(struct buffer *b, const struct run *r, bool html) {
     part_end(b, html);
 }
 
+/* A row for each kernel and shape, a column for each instruction set: time and rate. (Shares and
+ * what is gained on scalar stand in the heat map, and here where there is none.) */
 void part_kernels(struct buffer *b, const struct run *r, bool html) {
-    static const char *const names[] = {"kernel", "shape", "ISA",           "us",
-                                        "rate",   "share", "beside scalar", ""};
-    part_head(b, names, sizeof names / sizeof *names, html);
-    for (size_t i = 0; i < r->n_kernels; i++) {
-        const struct run_kernel *const k = &r->kernels[i];
-        part_first(b, k->kernel, html);
-        part_cell(b, html, "%s", k->shape);
-        part_cell(b, html, "%s", k->isa);
-        part_cell(b, html, "%.6g", k->seconds * 1e6);
-        part_cell(b, html, "%.4g %s", k->gmacs > 0 ? k->gmacs : k->gbs,
-                  k->gmacs > 0 ? "GMAC/s" : "GB/s");
-        if (k->share > 0)
-            part_cell(b, html, "%.0f %%", 100 * k->share);
-        else
-            part_cell(b, html, "-");
-        if (k->over_scalar > 0)
-            part_cell(b, html, "%.3gx", k->over_scalar);
-        else
-            part_cell(b, html, "-");
-        part_cell(b, html, "%s%s", strcmp(k->of, k->isa) == 0 ? "" : "= ",
-                  strcmp(k->of, k->isa) == 0 ? "" : k->of);
+    const char *names[RUN_MAX_ISAS + 1] = {"kernel"};
+    const size_t n = part_isas(r, names + 1);
+    part_head(b, names, n + 1, html);
+    for (size_t i = 0, next; i < r->n_kernels; i = next) {
+        const struct run_kernel *const first = &r->kernels[i];
+        char name[96];
+        snprintf(name, sizeof name, "%s, %s (us, %s)", first->kernel, first->shape,
+                 first->gmacs > 0 ? "GMAC/s" : "GB/s");
+        part_first(b, name, html);
+        for (next = i; next < r->n_kernels && part_same_kernel(first, &r->kernels[next]);)
+            next++;
+        for (size_t c = 0; c < n; c++) {
+            const struct run_kernel *k = first;
+            while (k < &r->kernels[next] && strcmp(k->isa, names[c + 1]) != 0)
+                k++;
+            if (k == &r->kernels[next]) {
+                part_cell(b, html, "-");
+                continue;
+            }
+            const double us = k->seconds * 1e6, rate = k->gmacs > 0 ? k->gmacs : k->gbs;
+            if (strcmp(k->of, k->isa) != 0)
+                part_cell(b, html, "= %s", k->of);
+            else if (html)
+                part_cell(b, html, us < 1000 ? "%.4g, %.3g" : "%.0f, %.3g", us, rate);
+            else
+                part_cell(b, html, "%.6g, %.3g, %.0f %%, %.3gx", us, rate, 100 * k->share,
+                          k->over_scalar);
+        }
         part_last(b, html);
     }
     part_end(b, html);
