@@ -81,6 +81,15 @@ static enum bise_status settle_memory(struct bise_model *m, int fd,
     return BISE_OK;
 }
 
+/* Says how much of a mapped file comes from the disk yet, so that a slow first prompt is no riddle. */
+static void note_cold(struct bise_model *m) {
+    const size_t at = strlen(m->memory_phrase);
+    const int cold = m->map_is_copy ? 0 : file_map_cold(m->map, m->map_len);
+    if (cold > 0)
+        snprintf(m->memory_phrase + at, sizeof m->memory_phrase - at,
+                 "; %d %% of it is still on the disk: the first prompt reads that", cold);
+}
+
 static void bind_data(struct bise_model *m) {
     for (size_t i = 0; i < m->n_tensors; i++) {
         struct tensor *t = &m->tensors[i];
@@ -188,6 +197,8 @@ enum bise_status bise_model_open(struct bise_model **model, const char *path,
         s = read_header(m, file_bytes, path, err);
     if (s == BISE_OK && !params->no_tensors)
         s = settle_memory(m, fd, params, path, err);
+    if (s == BISE_OK && !params->no_tensors)
+        note_cold(m);
     if (s == BISE_OK)
         s = open_tokenizer(m, path, err);
     file_close(&fd);

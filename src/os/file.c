@@ -220,6 +220,17 @@ void file_unmap(uint8_t *map, size_t len) {
         (void)munmap(map, len);
 }
 
+int file_map_cold(const uint8_t *map, size_t len) {
+    const size_t step = (size_t)4 << 20;
+    size_t n = 0, n_cold = 0;
+    for (size_t at = 0; at < len; at += step, n++) {
+        unsigned char in_memory = 1;
+        (void)mincore((void *)(uintptr_t)(map + at), 1, &in_memory);
+        n_cold += !(in_memory & 1);
+    }
+    return n > 0 ? (int)(100 * n_cold / n) : 0;
+}
+
 /* ---- names ------------------------------------------------------------------------------- */
 
 bool file_exists(const char *path) {

@@ -60,6 +60,9 @@ void file_read_ahead(int fd);
 enum bise_status file_map(int fd, const char *path, size_t len, uint8_t **map,
                           struct bise_error *err);
 void file_unmap(uint8_t *map, size_t len);
+/* Percent of a mapping that is read from the disk when it is touched, as the page cache has it not:
+ * one page of every 4 MiB is asked about. 0 where the system does not tell. */
+int file_map_cold(const uint8_t *map, size_t len);
 
 /* ---- names ---- */
 

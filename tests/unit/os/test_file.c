@@ -99,3 +99,24 @@ Test(file, stale_temporary_files) {
     unlink(other);
     rmdir(folder);
 }
+
+/* How much of a mapping is on the disk alone: after touching it, nothing. */
+Test(file, cold) {
+    enum { PIECES = 3, PIECE = 4 << 20 };
+    char path[] = "/tmp/bise-test-file-XXXXXX";
+    uint8_t *map = NULL;
+    int fd = mkstemp(path);
+    cr_assert_eq(ftruncate(fd, PIECES * PIECE), 0);
+    cr_assert_eq(file_map(fd, path, PIECES * PIECE, &map, &err), BISE_OK, "%s", err.detail);
+    const int before = file_map_cold(map, PIECES * PIECE);
+    cr_assert(before >= 0 && before <= 100, "%d", before);
+    volatile uint8_t sum = 0;
+    for (size_t at = 0; at < PIECES * PIECE; at += PIECE)
+        sum += map[at];
+    cr_assert_eq(sum, 0);
+    cr_assert_eq(file_map_cold(map, PIECES * PIECE), 0);
+    cr_assert_eq(file_map_cold(map, 0), 0);
+    file_unmap(map, PIECES * PIECE);
+    file_close(&fd);
+    unlink(path);
+}
