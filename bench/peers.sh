@@ -9,11 +9,12 @@
 #            (haswell: AVX2, alderlake: AVX-VNNI, icelake or zen4: AVX-512)
 #   ISA      bise's instruction set (avx2)      THREADS  (2)
 #   PROMPTS  (128,512)      GEN  tokens generated (32)      REPEATS  (5)
+#   DEPTH    tokens in the cache before GEN more are generated, besides none (a llama-bench must know -d)
 # MODEL: bise synth --shape mistral-7b --type i4 -o 7b.bise.  GGUF: the same shape in Q4_0.
 set -eu
 BISE=${BISE:-build/bise} MODEL=${MODEL:-} GGUF=${GGUF:-} PEER=${PEER:-} FLAGS=${FLAGS:-}
 PEER_CPU=${PEER_CPU:-} ISA=${ISA:-avx2} THREADS=${THREADS:-2} PROMPTS=${PROMPTS:-128,512}
-GEN=${GEN:-32} REPEATS=${REPEATS:-5}
+GEN=${GEN:-32} REPEATS=${REPEATS:-5} DEPTH=${DEPTH:-}
 export LC_ALL=C
 
 for file in "$MODEL" "$GGUF" "$PEER"; do
@@ -43,24 +44,36 @@ if [ -d "$PEER" ] && [ -n "$PEER_CPU" ]; then
     done
 fi
 
-# Both append lines "prefill|decode PROMPT tokens/s" to a file of their own.
+# Both append lines "prefill PROMPT tokens/s" and "decode DEPTH tokens/s" to a file of their own.
+bise_rows() { # bise_rows OPTION...: the columns that are wanted of bise bench, found by their names
+    "$BISE" bench -m "$MODEL" -n "$GEN" -t "$THREADS" -r 1 --isa "$ISA" --format csv "$@" 2>/dev/null |
+        awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+                 { print $at["prompt"], $at["depth"], $at["prefill_tps"], $at["decode_tps"], $at["share"] }'
+}
 run_bise() {
-    "$BISE" bench -m "$MODEL" -p "$PROMPTS" -n "$GEN" -t "$THREADS" -r 1 --isa "$ISA" -o csv |
-        awk -F, 'NR > 1 { print "prefill", $3, $5; print "decode", 0, $9; print "share", 0, $13 }' >>"$out/bise"
+    bise_rows -p "$PROMPTS" |
+        awk '{ print "prefill", $1, $3; print "decode", 0, $4; print "share", 0, $5 }' >>"$out/bise"
+    [ -z "$DEPTH" ] || bise_rows -p 0 -d "$DEPTH" | awk '{ print "decode", $2, $4 }' >>"$out/bise"
 }
 run_peer() {
     local prompt
     if [ -d "$PEER" ]; then
         for prompt in ${PROMPTS//,/ }; do
             node "$(dirname "$0")/peer_node.mjs" "$PEER" "$GGUF" "$THREADS" "$prompt" "$GEN" |
-                awk -v p="$prompt" '{ print "prefill", p, $1; print "decode", 0, $2 }' >>"$out/peer"
+                awk -v p="$prompt" '{ print "prefill", p, $1; if (p <= 128) print "decode", 0, $2 }' >>"$out/peer"
         done
+        [ -z "$DEPTH" ] || node "$(dirname "$0")/peer_node.mjs" "$PEER" "$GGUF" "$THREADS" "$DEPTH" "$GEN" |
+            awk -v d="$DEPTH" '{ print "decode", d, $2 }' >>"$out/peer"
     else # llama-bench's csv: names without quotes, then values with them (and commas inside)
         # shellcheck disable=SC2086
         "$PEER" -m "$GGUF" -t "$THREADS" -p "$PROMPTS" -n "$GEN" -r 1 -o csv $FLAGS 2>/dev/null |
             awk 'NR == 1 { n = split($0, name, ","); for (i = 1; i <= n; i++) at[name[i]] = i; next }
                  { gsub(/^"|"$/, ""); split($0, x, "\",\""); p = x[at["n_prompt"]]
                    print (p > 0 ? "prefill" : "decode"), p, x[at["avg_ts"]] }' >>"$out/peer"
+        # shellcheck disable=SC2086
+        [ -z "$DEPTH" ] || "$PEER" -m "$GGUF" -t "$THREADS" -p 0 -n "$GEN" -d "$DEPTH" -r 1 -o csv $FLAGS 2>/dev/null |
+            awk -v d="$DEPTH" 'NR == 1 { n = split($0, name, ","); for (i = 1; i <= n; i++) at[name[i]] = i; next }
+                 { gsub(/^"|"$/, ""); split($0, x, "\",\""); print "decode", d, x[at["avg_ts"]] }' >>"$out/peer"
     fi
 }
 
@@ -86,4 +99,5 @@ for prompt in ${PROMPTS//,/ }; do
     row "prefill $prompt" prefill "$prompt"
 done
 row "decode $GEN" decode 0
+[ -z "$DEPTH" ] || row "decode $GEN at depth $DEPTH" decode "$DEPTH"
 awk -v s="$(median bise share 0)" 'BEGIN { printf "\nbise decode: %.0f %% of the read bandwidth\n", 100 * s }'
