@@ -51,7 +51,7 @@ LIB_SRC   := $(wildcard kernels/*.c kernels/scalar/*.c src/*/*.c) \
 QUANT_SRC := $(wildcard quant/*.c quant/*/*.c)
 TOOL_SRC  := $(wildcard tools/*.c tools/*/*.c)
 BENCH    := $(BUILD)/membw $(BUILD)/peak $(BUILD)/load $(BUILD)/verify $(BUILD)/lookup \
-            $(BUILD)/regions $(BUILD)/window $(BUILD)/stop $(BUILD)/cold
+            $(BUILD)/regions $(BUILD)/window $(BUILD)/stop $(BUILD)/cold $(BUILD)/columns
 LIMIT_OBJ := $(BUILD)/bench/limits/bandwidth.o $(BUILD)/bench/limits/peak_rate.o \
              $(ISAS:%=$(BUILD)/bench/limits/peak_%.o)
 SLOT_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard bench/slots/*.c))
