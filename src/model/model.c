@@ -81,7 +81,7 @@ static enum bise_status settle_memory(struct bise_model *m, int fd,
     return BISE_OK;
 }
 
-/* Says how much of a mapped file comes from the disk yet, so that a slow first prompt is no riddle. */
+/* Says how much of a mapped file is on the disk yet, so that a slow first prompt is no riddle. */
 static void note_cold(struct bise_model *m) {
     const size_t at = strlen(m->memory_phrase);
     const int cold = m->map_is_copy ? 0 : file_map_cold(m->map, m->map_len);
