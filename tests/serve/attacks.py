@@ -107,6 +107,10 @@ def bodies(s):
     fault("bad_grammar", {**QUESTION, "grammar": "root ::= root"})
     fault("tools_without_format", {**QUESTION, "tools": [{"type": "function", "function": {"name": "f"}}]}, text="tools")
     fault("too_long", {"messages": [{"role": "user", "content": "the old king " * 20000}]}, text="context")
+    fault("a_turn_that_never_fits", {"messages": [{"role": "user", "content": "a" * 3000000}], "overflow": "drop"}, text="context")
+    turn = [{"role": "user", "content": "the old king " * 5000}, {"role": "assistant", "content": "No."}]
+    fault("too_much_to_tokenize", {"messages": turn * 40 + turn[:1], "overflow": "drop"}, 413, "2 MB")
+    same("too_much_of_one_text", 413, s.post("/tokenize", {"content": "a b" * 1000000})[0])
     status, _, data = s.request("POST", "/v1/chat/completions", message % '"a\\u0000b"')
     same("nul_in_text", 200, status)
     status, answer = s.chat(**{**QUESTION, "user": "me", "store": False, "some_new_field": {"a": 1}})

@@ -83,7 +83,7 @@ class Server:
 
     def request(self, method, path, body=None, headers=None):
         """(status, headers, bytes)"""
-        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=3600)
         all_headers = {"Content-Type": "application/json"} if body is not None else {}
         all_headers.update(headers or {})
         if isinstance(body, (dict, list)):

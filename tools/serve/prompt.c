@@ -201,17 +201,33 @@ static bool too_long(const struct prompter *by, size_t n, struct fault *f) {
                      n, by->limit, n - by->limit + 1);
 }
 
-static bool check_bytes(const struct prompter *by, const struct request *r, struct fault *f) {
-    size_t bytes = r->system.len + r->text.len, most;
-    for (size_t i = 0; i < r->n_parts; i++)
+static size_t bytes_of(const struct request *r, size_t from, size_t to) {
+    size_t bytes = 0;
+    for (size_t i = from; i < to; i++)
         bytes += r->parts[i].len;
-    if (r->full != FULL_STOP || __builtin_mul_overflow(by->limit, by->longest_piece, &most) ||
-        bytes <= most)
-        return true;
-    return fault_set(f, 400, r->endpoint == ENDPOINT_CHAT ? "messages" : "prompt",
-                     "context_length_exceeded",
-                     "the text has %zu bytes, more than the %zu tokens of the context can hold",
-                     bytes, by->limit);
+    return bytes;
+}
+
+/* Before anything is tokenized: what cannot fit, and what would take long. Where the oldest turns
+ * may leave, each of them must have fitted when it was the newest. */
+static bool check_bytes(const struct prompter *by, const struct request *r, struct fault *f) {
+    const size_t bytes = r->system.len + r->text.len + bytes_of(r, 0, r->n_parts);
+    size_t most, longest = r->full == FULL_STOP ? bytes : 0;
+    if (r->full == FULL_DROP)
+        for (size_t i = 0, next; i < r->n_parts; i = next) {
+            next = next_turn(r, i);
+            const size_t turn = r->system.len + bytes_of(r, i, next);
+            longest = turn > longest ? turn : longest;
+        }
+    if (__builtin_mul_overflow(by->limit, by->longest_piece, &most))
+        most = SIZE_MAX;
+    if (longest > most)
+        return fault_set(f, 400, r->endpoint == ENDPOINT_CHAT ? "messages" : "prompt",
+                         "context_length_exceeded",
+                         "the text has %zu bytes, more than the %zu tokens of the context can hold",
+                         longest, by->limit);
+    return bytes <= REQUEST_MAX_TEXT ||
+           fault_set(f, 413, NULL, NULL, "the text: expected at most 2 MB, found %zu bytes", bytes);
 }
 
 static bool check_format(const struct prompter *by, const struct request *r, struct fault *f) {

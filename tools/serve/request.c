@@ -349,7 +349,10 @@ static bool read_endpoint(struct request *r, const struct json_value *root,
                read_prompt(r, root, facts->vocab_size, f);
     case ENDPOINT_TOKENIZE:
         return read_bool(root, "add_special", &r->add_special, f) &&
-               read_text(r, request_get(root, "content"), "content", f);
+               read_text(r, request_get(root, "content"), "content", f) &&
+               (r->text.len <= REQUEST_MAX_TEXT ||
+                fault_set(f, 413, "content", NULL,
+                          "content: expected at most 2 MB, found %zu bytes", r->text.len));
     case ENDPOINT_DETOKENIZE:
         tokens = request_get(root, "tokens");
         if (!tokens || tokens->kind != JSON_ARRAY)

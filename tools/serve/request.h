@@ -23,8 +23,9 @@ enum endpoint {
 #define REQUEST_MAX_DEPTH   64
 #define REQUEST_MAX_VALUES  100000u
 #define REQUEST_MAX_CHOICES 64
-#define REQUEST_MAX_TOP     20     /* logprobs of alternatives */
-#define REQUEST_MAX_SOURCE  65536u /* bytes of a schema or grammar */
+#define REQUEST_MAX_TOP     20         /* logprobs of alternatives */
+#define REQUEST_MAX_SOURCE  65536u     /* bytes of a schema or grammar */
+#define REQUEST_MAX_TEXT    (2u << 20) /* bytes that are tokenized */
 #define REQUEST_MAX_TOOLS   128
 #define REQUEST_MAX_BIAS    1024
 #define REQUEST_MAX_UNKNOWN 8
