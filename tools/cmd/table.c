@@ -1,19 +1,15 @@
 #include "tools/cmd/table.h"
 
+#include "src/base/array.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 table_cell *table_row(struct table *t) {
     static table_cell spare[TABLE_COLUMNS];
-    if (t->n_rows == t->cap) {
-        const size_t cap = t->cap ? 2 * t->cap : 64;
-        table_cell *const more = realloc(t->cells, cap * TABLE_COLUMNS * sizeof *more);
-        if (!more) {
-            t->failed = true;
-            return spare;
-        }
-        t->cells = more;
-        t->cap = cap;
+    if (!array_grow(&t->cells, &t->cap, t->n_rows + 1, TABLE_COLUMNS * sizeof *t->cells)) {
+        t->failed = true;
+        return spare;
     }
     table_cell *const row = t->cells + t->n_rows++ * TABLE_COLUMNS;
     memset(row, 0, TABLE_COLUMNS * sizeof *row);
