@@ -250,8 +250,8 @@ TILE_HELPER void multiply_tile(float *y, size_t ldy, const struct unpacked *u,
     UNROLL for (size_t c = 0; c < cols; c++) s[c][0] = s[c][1] = all_floats(0.0f);
     for (size_t b = 0; b < 4; b++) {
         const int8_t *const q = x->q + b / 2 * x->step + b % 2 * BLOCK_K;
-        UNROLL for (size_t c = b % 2; c < cols; c += 2) /* the columns behind these */
-            prefetch_later(x->q + b / 2 * x->step + (cols + c) * PACK_K);
+        UNROLL for (size_t c = 0; c < cols; c += 2) /* the columns behind these */
+            prefetch_later(x->q + b / 2 * x->step + (cols + c + b % 2) * PACK_K);
         vint acc[BLOCK_COLS][2];
         UNROLL for (size_t c = 0; c < cols; c++) acc[c][0] = acc[c][1] =
             set_all(x->sum[c * x->ldsum + b]);
