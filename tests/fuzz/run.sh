@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes each target for $FUZZ_SECONDS, starting from its committed corpus, as many at once as there
-# are CPUs. New inputs stay under $BUILD; a crash is kept there and named.
+# are CPUs. New inputs stay under $BUILD; a crash is kept there and named. $FUZZ_SEED, if given, makes
+# the same inputs each time (CI: a change is judged by what it changes); without, they are new ones.
 # usage: tests/fuzz/run.sh NAME...      ends with "N passed, N failed"
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -12,7 +13,7 @@ fuzz_one() { # fuzz_one NAME
     local name=$1
     mkdir -p "$out/$name.new"
     "$build/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-        -max_len=65536 -print_final_stats=1 -artifact_prefix="$out/$name." \
+        -max_len=65536 -seed="${FUZZ_SEED:-0}" -print_final_stats=1 -artifact_prefix="$out/$name." \
         "$out/$name.new" "tests/fuzz/corpus/$name" >"$out/$name.log" 2>&1 </dev/null
     echo $? >"$out/$name.status"
 }
