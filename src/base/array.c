@@ -15,10 +15,10 @@ bool array_grow(void *array, size_t *cap, size_t need, size_t item_bytes) {
     wanted = wanted < need ? need : wanted;
     if (wanted > SIZE_MAX / item_bytes)
         return false;
-    items = realloc(items, wanted * item_bytes);
-    if (!items)
+    void *grown = realloc(items, wanted * item_bytes);
+    if (!grown)
         return false;
-    memcpy(array, &items, sizeof items);
+    memcpy(array, &grown, sizeof grown);
     *cap = wanted;
     return true;
 }
