@@ -1,6 +1,6 @@
 /* Writes a .bise file: the tensor list is fixed first, so that threads may write tensors in any
  * order at their final offsets. The file appears under its name only when finished: it is written
- * as PATH.tmp-PID in the same folder, synced, renamed. */
+ * as PATH.bise-tmp-PID in the same folder, synced, renamed. */
 #ifndef BISE_QUANT_WRITE_WRITER_H
 #define BISE_QUANT_WRITE_WRITER_H
 

@@ -57,7 +57,7 @@ static bool remove_stale(void *arg, const char *name) {
 static void sweep(const struct new_file *f) {
     char begin[NAME_MAX + 8];
     char *const folder = file_folder(f->path);
-    const int n = snprintf(begin, sizeof begin, "%s.tmp-", file_base(f->path));
+    const int n = snprintf(begin, sizeof begin, "%s.bise-tmp-", file_base(f->path));
     if (folder && n > 0 && (size_t)n < sizeof begin)
         (void)folder_list(folder, remove_stale, &(struct stale){folder, begin}, NULL);
     free(folder);
@@ -88,7 +88,7 @@ static int create_locked(char *path) {
 enum bise_status new_file_create(struct new_file *f, const char *path,
                                  enum new_file_readers readers, struct bise_error *err) {
     *f = (struct new_file){.fd = -1, .readers = readers};
-    const enum bise_status s = name_file(f, path, ".tmp-" NUMBER, err);
+    const enum bise_status s = name_file(f, path, ".bise-tmp-" NUMBER, err);
     if (s != BISE_OK)
         return s;
     sweep(f);

@@ -19,7 +19,7 @@ struct new_file {
     bool kept; /* new_file_abort leaves it where it is */
 };
 
-/* An empty file, PATH.tmp-PID, locked, after those that killed runs have left are removed.
+/* An empty file, PATH.bise-tmp-PID, locked, after those that killed runs have left are removed.
  * Errors: IO (a place that cannot be written to; the path is no regular file), DISK, MEMORY. *f
  * is to be given to new_file_abort whatever happened. */
 enum bise_status new_file_create(struct new_file *f, const char *path,

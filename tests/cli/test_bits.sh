@@ -40,7 +40,7 @@ same_files "the same file with one thread" "$T/m.bise" "$T/first.bise"
 expect "floats as the source" "$BISE" quantize "$T/ck" -o "$T/f32.bise" --type f32
 expect "need no temporary file" "$BISE" quantize "$T/f32.bise" -o "$T/m.bise" --bits 8.25 --sensitivity README.md
 cp "$T/.err" "$T/measured"
-left=$(find "$T" -name '*reference*' -o -name '*.tmp-*')
+left=$(find "$T" -name '*reference*' -o -name '*.bise-tmp-*')
 [ -z "$left" ] && ok "nothing is left behind" || not_ok "nothing is left behind" "$left"
 
 # A matrix measured in place loses what the same loses in a file of its own.

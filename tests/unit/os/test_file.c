@@ -76,13 +76,13 @@ Test(file, not_a_file) {
 
 /* What a killed run has left goes; what another is writing stays. */
 Test(file, stale_temporary_files) {
-    char folder[] = "/tmp/bise-test-file-XXXXXX", path[64], stale[80], held[80], other[80];
+    char folder[] = "/tmp/bise-test-file-XXXXXX", path[64], stale[100], held[100], other[100];
     struct new_file f, busy;
     cr_assert_not_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/a", folder);
-    snprintf(stale, sizeof stale, "%s.tmp-1234567890", path);
-    snprintf(held, sizeof held, "%s.tmp-1234567891", path);
-    snprintf(other, sizeof other, "%s.tmp-12x", path);
+    snprintf(stale, sizeof stale, "%s.bise-tmp-1234567890", path);
+    snprintf(held, sizeof held, "%s.bise-tmp-1234567891", path);
+    snprintf(other, sizeof other, "%s.bise-tmp-12x", path);
     const char *const made[] = {stale, held, other};
     for (int i = 0; i < 3; i++)
         fclose(fopen(made[i], "w"));

@@ -70,7 +70,7 @@ Test(new_file, of_two_processes_with_one_number) {
     struct new_file f;
     char theirs[160];
     int fd;
-    snprintf(theirs, sizeof theirs, "%s.tmp-%ld", path, process_id());
+    snprintf(theirs, sizeof theirs, "%s.bise-tmp-%ld", path, process_id());
     cr_assert_eq(file_open_own(theirs, &fd, &err), BISE_OK);
     cr_assert_eq(lock_file(fd, false, 0), LOCK_HELD);
     cr_assert_eq(new_file_create(&f, path, NEW_FILE_SHARED, &err), BISE_OK, "%s", err.detail);

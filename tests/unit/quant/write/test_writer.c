@@ -271,7 +271,7 @@ Test(writer, killed_in_the_middle_leaves_nothing_that_looks_finished) {
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
     cr_assert_neq(access(path, F_OK), 0);
-    snprintf(temp, sizeof temp, "%s.tmp-%ld", path, (long)child);
+    snprintf(temp, sizeof temp, "%s.bise-tmp-%ld", path, (long)child);
     struct bise_model *m = NULL;
     cr_assert_eq(bise_model_open(&m, temp, NULL, &err), BISE_ERR_FORMAT);
     cr_assert_not_null(strstr(err.detail, "never finished"), "%s", err.detail);
