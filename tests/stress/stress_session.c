@@ -16,6 +16,9 @@
 #define N_PROMPT 70 /* past the window and the ring */
 #define N_DECODE 20
 
+#define MIN_STOPS 10      /* steps go on until so many were stopped, however seldom */
+#define MAX_STEPS 1000000 /* the other thread gets to run */
+
 static struct bise_model *model;
 
 struct work {
@@ -117,13 +120,15 @@ static bool same_when_stopped(void) {
     bool good = bise_engine_open(&e[0], model, &params, NULL) == BISE_OK &&
                 bise_engine_open(&e[1], model, &params, NULL) == BISE_OK &&
                 pthread_create(&id, NULL, stop_often, &s[0]) == 0;
-    for (int i = 0; i < 40 && good; i++) {
+    for (int i = 0; (i < 40 || (s[0].n_stops < MIN_STOPS && i < MAX_STEPS)) && good; i++) {
         int32_t ids[12];
         for (int j = 0; j < 12; j++)
             ids[j] = (i * 31 + j * 7) % VOCAB;
         for (int k = 0; k < 2 && good; k++) {
             if (i % 8 == 0)
                 bise_seq_reset(e[k], 0);
+            if (i % 100 == 99)
+                bise_seq_reset(e[k], 1);
             struct bise_run runs[] = {{.seq = 0, .ids = ids, .n = 12, .want = BISE_WANT_LAST},
                                       {.seq = 1, .ids = ids, .n = 1, .want = BISE_WANT_LAST}};
             good = step_through(e[k], runs, &s[k]);
