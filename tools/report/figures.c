@@ -174,7 +174,9 @@ void part_quality_plot(struct buffer *b, const struct run *r) {
 /* Kernels and shapes from above, instruction sets from the left. */
 void part_heat(struct buffer *b, const struct run *r) {
     const size_t most = r->n_kernels;
-    char(*const names)[72] = calloc(most + 1, sizeof *names);
+    struct {
+        char text[72];
+    } *const names = calloc(most + 1, sizeof *names), name;
     const char **const rows = calloc(most + 1, sizeof *rows);
     const char *isas[RUN_MAX_ISAS];
     struct plot_cell *const cells = calloc(RUN_MAX_ISAS * most + 1, sizeof *cells);
@@ -187,12 +189,11 @@ void part_heat(struct buffer *b, const struct run *r) {
     g.n_columns = part_isas(r, isas);
     for (size_t i = 0; i < r->n_kernels && !b->failed; i++) {
         const struct run_kernel *const kernel = &r->kernels[i];
-        char name[72];
         size_t k = 0;
-        snprintf(name, sizeof name, "%s, %s", kernel->kernel, kernel->shape);
-        if (g.n_rows == 0 || strcmp(names[g.n_rows - 1], name) != 0) {
-            memcpy(names[g.n_rows], name, sizeof name);
-            rows[g.n_rows] = names[g.n_rows];
+        snprintf(name.text, sizeof name.text, "%s, %s", kernel->kernel, kernel->shape);
+        if (g.n_rows == 0 || strcmp(names[g.n_rows - 1].text, name.text) != 0) {
+            names[g.n_rows] = name;
+            rows[g.n_rows] = names[g.n_rows].text;
             for (size_t c = 0; c < g.n_columns; c++)
                 cells[g.n_rows * g.n_columns + c] = (struct plot_cell){.kind = "n"};
             g.n_rows++;

@@ -7,7 +7,7 @@
 /* ---- words ------------------------------------------------------------------------------- */
 
 /* Machine and build, for both forms. */
-void part_sentence(struct buffer *b, const struct run_facts *f);
+void part_sentence(struct buffer *b, const struct run_facts *r);
 /* What is asked for where text is empty. */
 const char *part_known(const char *text, const char *instead);
 /* "avx2, 2 threads, 1 at once, after 64", or with the prompt where decode is not asked for. */
