@@ -23,6 +23,7 @@ struct parser {
     size_t len, at;      /* at: next byte of text */
     size_t strings_used; /* of j->strings */
     unsigned depth;
+    char number[NUMBER_MAX + 1 + POINT_MAX]; /* not on the stack of values inside values */
     struct bise_error *err;
 };
 
@@ -165,7 +166,7 @@ static double read_double(char *text) {
 
 static enum bise_status parse_number(struct parser *p, struct json_value *v) {
     const size_t start = p->at;
-    char copy[NUMBER_MAX + 1 + POINT_MAX];
+    char *const copy = p->number;
     bool whole = true;
     p->at += peek(p) == '-';
     if (peek(p) == '0')
