@@ -2,6 +2,10 @@
 # The commands of docs/experiments.md and docs/bench-format.md as they stand there, on small models and
 # short texts. (What they find is tested in test_study.sh, test_bench.sh and test_report.sh.)
 . tests/cli/common.sh
+[ "${TEST_SIZE:-}" = full ] || {
+    skipped experiments "a part of make check-all (TEST_SIZE=full)"
+    exit
+}
 
 mkdir "$T/bin" "$T/models"
 ln -s "$BISE" "$T/bin/bise"

@@ -30,6 +30,7 @@ static struct mapping {
 } mappings[MAX_MAPPINGS];
 
 static void (*_Atomic restore_terminal)(void);
+static atomic_flag told = ATOMIC_FLAG_INIT;
 
 static const struct mapping *find(const void *at) {
     for (int i = 0; i < MAX_MAPPINGS; i++)
@@ -49,6 +50,8 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
         raise(signal_number);
         return;
     }
+    while (atomic_flag_test_and_set(&told)) /* another thread met it first: it ends the process */
+        pause();
     void (*const restore)(void) = atomic_load(&restore_terminal);
     if (restore != NULL)
         restore();
