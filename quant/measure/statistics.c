@@ -29,8 +29,26 @@ struct softmax softmax_of(const float *logits, size_t vocab) {
     return (struct softmax){logits, vocab, top, max + log64(sum)};
 }
 
+double softmax_log(const struct softmax *s, int32_t id) {
+    return (double)s->logits[id] - s->log_sum;
+}
+
 double softmax_nll(const struct softmax *s, int32_t id) {
     return s->log_sum - (double)s->logits[id];
+}
+
+size_t softmax_likeliest(const struct softmax *s, size_t n, int32_t *ids) {
+    const float *const logits = s->logits;
+    size_t found = 0;
+    for (size_t i = 0; i < s->vocab && n > 0; i++) {
+        if (found == n && logits[i] <= logits[ids[n - 1]])
+            continue;
+        size_t at = found < n ? found++ : n - 1;
+        for (; at > 0 && logits[i] > logits[ids[at - 1]]; at--)
+            ids[at] = ids[at - 1];
+        ids[at] = (int32_t)i;
+    }
+    return found;
 }
 
 bool divergence_init(struct divergence *d, size_t n) {

@@ -27,8 +27,11 @@ struct softmax {
 };
 
 struct softmax softmax_of(const float *logits, size_t vocab);
-/* -log of the probability of id. */
+/* Log of the probability of id; and its negative. */
+double softmax_log(const struct softmax *s, int32_t id);
 double softmax_nll(const struct softmax *s, int32_t id);
+/* The n likeliest ids, the lowest of equals first, into ids [n]; returns how many there are. */
+size_t softmax_likeliest(const struct softmax *s, size_t n, int32_t *ids);
 
 /* Divergences of position after position. */
 struct divergence {

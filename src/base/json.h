@@ -41,6 +41,8 @@ const struct json_value *json_root(const struct json *j);
 /* Member of an object, the last one where a key comes twice. NULL if absent, or v is NULL or no
  * object. */
 const struct json_value *json_get(const struct json_value *v, const char *key);
+/* The same by a key of any bytes. */
+const struct json_value *json_member(const struct json_value *v, const char *key, size_t len);
 /* Children in order: json_first, then json_next of the last, until NULL. v may be anything. */
 const struct json_value *json_first(const struct json_value *v);
 const struct json_value *json_next(const struct json_value *parent, const struct json_value *child);

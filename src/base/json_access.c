@@ -17,7 +17,10 @@ const struct json_value *json_next(const struct json_value *parent,
 }
 
 const struct json_value *json_get(const struct json_value *v, const char *key) {
-    const size_t len = strlen(key);
+    return json_member(v, key, strlen(key));
+}
+
+const struct json_value *json_member(const struct json_value *v, const char *key, size_t len) {
     const struct json_value *found = NULL;
     if (!v || v->kind != JSON_OBJECT)
         return NULL;

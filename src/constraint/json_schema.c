@@ -277,7 +277,7 @@ static bool are_plainly_disjoint(struct schema *s, const struct json_value *a,
     const struct json_value *properties = json_get(a, "properties");
     for (const struct json_value *p = json_first(properties); p && types == TYPE_OBJECT;
          p = json_next(properties, p)) {
-        const struct json_value *q = schema_member(json_get(b, "properties"), p->key, p->key_len);
+        const struct json_value *q = json_member(json_get(b, "properties"), p->key, p->key_len);
         bool list;
         if (q && values_of(p, &list) && values_of(q, &list) && !have_common_value(p, q) &&
             (requires(a, p) || requires(b, p)))

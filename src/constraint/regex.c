@@ -346,20 +346,28 @@ static struct automaton *compile(struct regex *r) {
     return a;
 }
 
-/* Where the group that is open at from is closed; len if nowhere. */
-static size_t group_end(const char *text, size_t from, size_t len) {
-    unsigned depth = 1;
-    bool in_class = false;
-    for (size_t i = from; i < len; i++) {
+/* The first character from i on that is neither escaped nor of a class; len if there is none. */
+static size_t next_bare(const char *text, size_t i, size_t len) {
+    for (bool in_class = false; i < len; i++) {
         if (text[i] == '\\')
             i++;
         else if (in_class)
             in_class = text[i] != ']';
         else if (text[i] == '[')
             in_class = true;
-        else if (text[i] == '(')
-            depth++;
-        else if (text[i] == ')' && !--depth)
+        else
+            return i;
+    }
+    return len;
+}
+
+/* Where the group that is open at from is closed; len if nowhere. */
+static size_t group_end(const char *text, size_t from, size_t len) {
+    unsigned depth = 1;
+    for (size_t i = from; (i = next_bare(text, i, len)) < len; i++) {
+        depth += text[i] == '(';
+        depth -= text[i] == ')';
+        if (depth == 0)
             return i;
     }
     return len;
@@ -367,21 +375,11 @@ static size_t group_end(const char *text, size_t from, size_t len) {
 
 /* Whether | stands outside of all groups. */
 static bool has_outer_choice(const char *text, size_t len) {
-    bool in_class = false;
-    unsigned depth = 0;
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] == '\\')
-            i++;
-        else if (in_class)
-            in_class = text[i] != ']';
-        else if (text[i] == '[')
-            in_class = true;
-        else if (text[i] == '(')
-            depth++;
-        else if (text[i] == ')' && depth)
-            depth--;
-        else if (text[i] == '|' && !depth)
+    for (size_t i = 0; (i = next_bare(text, i, len)) < len; i++) {
+        if (text[i] == '|')
             return true;
+        if (text[i] == '(')
+            i = group_end(text, i + 1, len);
     }
     return false;
 }

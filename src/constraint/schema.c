@@ -102,16 +102,6 @@ void schema_note(struct schema *s, const char *name, bool format) {
 
 /* ---- reading ---- */
 
-const struct json_value *schema_member(const struct json_value *v, const char *key, size_t len) {
-    const struct json_value *found = NULL;
-    if (!v || v->kind != JSON_OBJECT)
-        return NULL;
-    for (const struct json_value *m = json_first(v); m; m = json_next(v, m))
-        if (m->key_len == len && memcmp(m->key, key, len) == 0)
-            found = m;
-    return found;
-}
-
 uint32_t schema_count(struct schema *s, const struct json_value *count) {
     if (count->kind == JSON_NUMBER && count->number >= 0 && count->number <= 1e15 &&
         count->number == (double)(int64_t)count->number)
@@ -224,7 +214,7 @@ static const struct json_value *follow_pointer(const struct json_value *v, const
                 c = json_next(v, c);
             v = *end || !len ? NULL : c;
         } else {
-            v = schema_member(v, key, len);
+            v = json_member(v, key, len);
         }
     }
     return *pointer ? NULL : v;

@@ -110,8 +110,6 @@ bool schema_grow(struct schema *s, void *array, size_t *cap, size_t n, size_t si
 /* A keyword that says nothing about values, or a format that nobody knows, was passed over. */
 void schema_note(struct schema *s, const char *name, bool format);
 
-/* Member of an object by a key of any bytes. */
-const struct json_value *schema_member(const struct json_value *v, const char *key, size_t len);
 static inline need need_of(const struct schema *s, const struct json_value *v, bool negated) {
     return (need)(2 * (size_t)(v - s->doc->root) + negated);
 }

@@ -44,7 +44,7 @@ bool schema_values_equal(const struct json_value *a, const struct json_value *b)
     const struct json_value *y = json_first(b);
     for (const struct json_value *x = json_first(a); x; x = json_next(a, x)) {
         const struct json_value *other =
-            a->kind == JSON_OBJECT ? schema_member(b, x->key, x->key_len) : y;
+            a->kind == JSON_OBJECT ? json_member(b, x->key, x->key_len) : y;
         if (!other || !schema_values_equal(x, other))
             return false;
         if (a->kind == JSON_ARRAY)
@@ -122,7 +122,7 @@ static enum verdict check_properties(struct schema *s, const struct json_value *
     const struct json_value *names = json_get(v, "propertyNames");
     enum verdict good = json_get(v, "unevaluatedProperties") ? VERDICT_UNKNOWN : VERDICT_YES;
     for (const struct json_value *m = json_first(x); m && good; m = json_next(x, m)) {
-        const struct json_value *p = schema_member(properties, m->key, m->key_len);
+        const struct json_value *p = json_member(properties, m->key, m->key_len);
         bool matched = p != NULL;
         if (p)
             good = both(good, allows(s, p, m, depth));
@@ -199,8 +199,8 @@ static bool is_unique(struct schema *s, const struct json_value *x) {
 }
 
 static const struct json_value *named(const struct fact *f, const struct json_value *x) {
-    return f->by_key ? schema_member(x, f->v->key, f->v->key_len)
-                     : schema_member(x, f->v->string, f->v->len);
+    return f->by_key ? json_member(x, f->v->key, f->v->key_len)
+                     : json_member(x, f->v->string, f->v->len);
 }
 
 static enum verdict check_need(struct schema *s, need n, const struct json_value *x, int depth) {
@@ -226,7 +226,7 @@ static enum verdict check_fact(struct schema *s, const struct fact *f, const str
     case FACT_ABSENT:
         return verdict(!object || !named(f, x));
     case FACT_PROPERTY:
-        p = object ? schema_member(x, f->v->key, f->v->key_len) : NULL;
+        p = object ? json_member(x, f->v->key, f->v->key_len) : NULL;
         return p ? check_need(s, f->need, p, depth) : good;
     case FACT_ARRAY:
         return array ? check_items(s, f->v, x, depth) : good;

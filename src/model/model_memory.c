@@ -19,9 +19,8 @@
 #define SLOW_RATE    1e9 /* bytes per second; zeroing pages by itself runs at several times that */
 
 bool memory_have_huge_pages(void) {
-    char text[128];
-    return sysfile_read("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof text) &&
-           strstr(text, "[never]") == NULL;
+    char how[16];
+    return sysfile_huge_pages(how, sizeof how) && strcmp(how, "never") != 0;
 }
 
 bool memory_prefers_huge(enum bise_memory asked, uint64_t file_bytes, const struct mem_facts *facts,

@@ -27,6 +27,14 @@ bool sysfile_read(const char *path, char *buf, size_t cap) {
     return n >= 0;
 }
 
+bool sysfile_huge_pages(char *word, size_t cap) {
+    char text[128]; /* the choices; what is chosen is in brackets */
+    (void)sysfile_read("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof text);
+    const char *const from = strchr(text, '[');
+    snprintf(word, cap, "%.*s", from ? (int)strcspn(from + 1, "]") : 0, from ? from + 1 : "");
+    return word[0] != 0;
+}
+
 /* Unsigned decimal at s, blanks before it skipped. */
 static bool parse_u64(const char *s, uint64_t *value) {
     s += strspn(s, " \t");

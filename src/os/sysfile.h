@@ -14,6 +14,10 @@ bool sysfile_read_u64(const char *path, uint64_t *value);
 /* Number that follows key (at the start of a line) in text, e.g. "MemTotal:". False if absent. */
 bool sysfile_find_u64(const char *text, const char *key, uint64_t *value);
 
+/* How huge pages are given: "always", "madvise" or "never" into word; false, word "", where this
+ * cannot be read. */
+bool sysfile_huge_pages(char *word, size_t cap);
+
 /* Control groups, versions 1 and 2, this process's group and all above it. */
 
 /* Bytes that may still be taken: the least of (limit - use), page cache not counted as use, since

@@ -3,6 +3,7 @@
 #include "src/os/mem.h"
 #include "src/os/sysfile.h"
 #include "tools/cmd/bench.h"
+#include "tools/cmd/build.h"
 #include "tools/common/isa.h"
 
 #include <stdio.h>
@@ -10,12 +11,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#ifndef BISE_VERSION
-#define BISE_VERSION "0.2.0"
-#endif
-#ifndef BISE_COMMIT
-#define BISE_COMMIT "unknown"
-#endif
 #ifndef BISE_FLAGS
 #define BISE_FLAGS "unknown"
 #endif
@@ -67,17 +62,6 @@ static void put_caches(struct buffer *b) {
     buffer_text(b, "],\n");
 }
 
-/* The word in brackets: how huge pages are given. */
-static void put_pages(struct buffer *b) {
-    char text[128];
-    char *from = NULL;
-    if (sysfile_read("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof text))
-        from = strchr(text, '[');
-    if (from)
-        from[strcspn(from, "]")] = 0;
-    put_text(b, "huge_pages", from ? from + 1 : NULL);
-}
-
 static void put_clock(struct buffer *b) {
     uint64_t low, high;
     if (sysfile_read_u64(CPU0 "cpufreq/cpuinfo_min_freq", &low) &&
@@ -89,7 +73,7 @@ static void put_clock(struct buffer *b) {
 }
 
 void bench_print_facts(struct buffer *b) {
-    char text[8192];
+    char text[8192], pages[16];
     struct utsname system;
     struct mem_facts memory;
     const char *name, *isa;
@@ -111,7 +95,7 @@ void bench_print_facts(struct buffer *b) {
         }
     buffer_text(b, "],\n");
     put_caches(b);
-    put_pages(b);
+    put_text(b, "huge_pages", sysfile_huge_pages(pages, sizeof pages) ? pages : NULL);
     put_file(b, "governor", CPU0 "cpufreq/scaling_governor");
     put_clock(b);
     buffer_print(b, "    \"virtual\": %s,\n    \"memory_bytes\": %llu\n  },\n",
@@ -120,9 +104,5 @@ void bench_print_facts(struct buffer *b) {
     put_text(b, "version", BISE_VERSION);
     put_text(b, "commit", BISE_COMMIT);
     put_text(b, "flags", BISE_FLAGS);
-#ifdef __clang__
-    buffer_text(b, "    \"compiler\": \"clang " __clang_version__ "\"\n  },\n");
-#else
-    buffer_text(b, "    \"compiler\": \"gcc " __VERSION__ "\"\n  },\n");
-#endif
+    buffer_text(b, "    \"compiler\": \"" BISE_COMPILER "\"\n  },\n");
 }

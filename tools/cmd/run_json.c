@@ -16,34 +16,19 @@ static void put_token(struct buffer *b, const struct bise_model *model, int32_t 
     buffer_print(b, ", \"logprob\": %.6f", logprob);
 }
 
-/* The n likeliest ids, the lowest of equals first; returns how many there are. */
-static size_t likeliest(const float *logits, size_t vocab, int32_t *ids, size_t n) {
-    size_t found = 0;
-    for (size_t i = 0; i < vocab && n; i++) {
-        if (found == n && logits[i] <= logits[ids[n - 1]])
-            continue;
-        size_t at = found < n ? found++ : n - 1;
-        for (; at && logits[i] > logits[ids[at - 1]]; at--)
-            ids[at] = ids[at - 1];
-        ids[at] = (int32_t)i;
-    }
-    return found;
-}
-
 /* Logarithms of the model's own probabilities, before penalties and temperature. */
 static void put_logprobs(struct run_result *r, int32_t id, const float *logits) {
     const struct runtime *e = &r->run->runtime;
     int32_t top[MAX_LOGPROBS];
-    const size_t vocab = e->info->vocab_size;
-    const size_t n = likeliest(logits, vocab, top, (size_t)r->run->options.logprobs);
-    const struct softmax all = softmax_of(logits, vocab);
+    const struct softmax all = softmax_of(logits, e->info->vocab_size);
+    const size_t n = softmax_likeliest(&all, (size_t)r->run->options.logprobs, top);
     if (r->logprobs.len)
         buffer_text(&r->logprobs, ", ");
-    put_token(&r->logprobs, e->model, id, -softmax_nll(&all, id));
+    put_token(&r->logprobs, e->model, id, softmax_log(&all, id));
     buffer_text(&r->logprobs, ", \"top\": [");
     for (size_t i = 0; i < n; i++) {
         buffer_text(&r->logprobs, i ? ", " : "");
-        put_token(&r->logprobs, e->model, top[i], -softmax_nll(&all, top[i]));
+        put_token(&r->logprobs, e->model, top[i], softmax_log(&all, top[i]));
         buffer_text(&r->logprobs, "}");
     }
     buffer_text(&r->logprobs, "]}");

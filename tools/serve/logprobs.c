@@ -1,36 +1,11 @@
 #include "tools/serve/logprobs.h"
 
-#include "kernels/dmath.h"
+#include "quant/measure/statistics.h"
 
 #include <assert.h>
 #include <string.h>
 
 #define MAX_TOP 20
-
-/* log of the sum of exp(logits). */
-static double log_sum(const float *logits, uint32_t n) {
-    float most = logits[0];
-    double sum = 0;
-    for (uint32_t i = 1; i < n; i++)
-        most = logits[i] > most ? logits[i] : most;
-    for (uint32_t i = 0; i < n; i++)
-        sum += exp64((double)logits[i] - (double)most);
-    return log64(sum) + (double)most;
-}
-
-/* The n likeliest ids, ties to the lower; returns how many there are. */
-static size_t likeliest(const float *logits, uint32_t vocab, uint32_t n, int32_t *ids) {
-    size_t found = 0;
-    for (uint32_t i = 0; i < vocab && n; i++) {
-        if (found == n && logits[i] <= logits[ids[n - 1]])
-            continue;
-        size_t at = found < n ? found++ : n - 1;
-        for (; at && logits[i] > logits[ids[at - 1]]; at--)
-            ids[at] = ids[at - 1];
-        ids[at] = (int32_t)i;
-    }
-    return found;
-}
 
 static const char *piece_of(const struct bise_model *model, int32_t id, size_t *len) {
     const char *piece = bise_token_piece(model, id, len);
@@ -54,31 +29,31 @@ static void put_comma(struct buffer *out) {
         buffer_text(out, ",");
 }
 
-static void put_chat(struct logprobs *l, const struct bise_model *model, const float *logits,
-                     double sum, int32_t id, const int32_t *top, size_t n_top) {
-    assert(logits);
+static void put_chat(struct logprobs *l, const struct bise_model *model, const struct softmax *p,
+                     int32_t id, const int32_t *top, size_t n_top) {
+    assert(p);
     put_comma(&l->list);
     buffer_text(&l->list, "{");
-    put_token(&l->list, model, id, (double)logits[id] - sum);
+    put_token(&l->list, model, id, softmax_log(p, id));
     buffer_text(&l->list, ",\"top_logprobs\":[");
     for (size_t i = 0; i < n_top; i++) {
         buffer_text(&l->list, i ? ",{" : "{");
-        put_token(&l->list, model, top[i], (double)logits[top[i]] - sum);
+        put_token(&l->list, model, top[i], softmax_log(p, top[i]));
         buffer_text(&l->list, "}");
     }
     buffer_text(&l->list, "]}");
 }
 
-static void put_completion(struct logprobs *l, const struct bise_model *model, const float *logits,
-                           double sum, int32_t id, const int32_t *top, size_t n_top) {
+static void put_completion(struct logprobs *l, const struct bise_model *model,
+                           const struct softmax *p, int32_t id, const int32_t *top, size_t n_top) {
     size_t len;
     const char *piece = piece_of(model, id, &len);
     put_comma(&l->list);
     buffer_json(&l->list, piece, len);
     put_comma(&l->values);
     put_comma(&l->tops);
-    if (logits) {
-        buffer_print(&l->values, "%.9g", (double)logits[id] - sum);
+    if (p) {
+        buffer_print(&l->values, "%.9g", softmax_log(p, id));
         buffer_text(&l->tops, "{");
     } else {
         buffer_text(&l->values, "null");
@@ -89,9 +64,9 @@ static void put_completion(struct logprobs *l, const struct bise_model *model, c
         const char *other = piece_of(model, top[i], &n);
         buffer_text(&l->tops, i ? "," : "");
         buffer_json(&l->tops, other, n);
-        buffer_print(&l->tops, ":%.9g", (double)logits[top[i]] - sum);
+        buffer_print(&l->tops, ":%.9g", softmax_log(p, top[i]));
     }
-    buffer_text(&l->tops, logits ? "}" : "");
+    buffer_text(&l->tops, p ? "}" : "");
     put_comma(&l->offsets);
     buffer_print(&l->offsets, "%zu", l->offset);
     for (size_t i = l->n_hidden; i < len; i++)
@@ -101,14 +76,17 @@ static void put_completion(struct logprobs *l, const struct bise_model *model, c
 
 void logprobs_put(struct logprobs *l, const struct bise_model *model, const float *logits,
                   int32_t id, uint32_t n_top) {
-    const uint32_t vocab = bise_model_info(model)->vocab_size;
     int32_t top[MAX_TOP];
-    const double sum = logits ? log_sum(logits, vocab) : 0;
-    const size_t n = logits ? likeliest(logits, vocab, n_top < MAX_TOP ? n_top : MAX_TOP, top) : 0;
+    struct softmax all;
+    size_t n = 0;
+    if (logits) {
+        all = softmax_of(logits, bise_model_info(model)->vocab_size);
+        n = softmax_likeliest(&all, n_top < MAX_TOP ? n_top : MAX_TOP, top);
+    }
     if (l->of_completions)
-        put_completion(l, model, logits, sum, id, top, n);
+        put_completion(l, model, logits ? &all : NULL, id, top, n);
     else
-        put_chat(l, model, logits, sum, id, top, n);
+        put_chat(l, model, logits ? &all : NULL, id, top, n);
 }
 
 static void take(struct buffer *from, struct buffer *out) {
