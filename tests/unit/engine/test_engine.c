@@ -192,6 +192,37 @@ Test(engine, deep_tokens_have_the_bits_of_chunks) {
     }
 }
 
+/* Positions turn queries and keys alike, so that a text means the same wherever it begins: in one
+ * block of attention's, or cut by a border of two, where what each made by its own maximum is added
+ * up. */
+Test(engine, where_blocks_are_cut_does_not_matter) {
+    enum { N = 400 };
+    bise_model_close(&model);
+    model = synth_model(path, "dim=64,ffn=32,layers=2,heads=4,kv=1,vocab=96", TYPE_F32);
+    static const struct {
+        enum bise_kv kv;
+        float near;
+    } kinds[] = {{BISE_KV_F32, 1e-5f}, {BISE_KV_F16, 1e-3f}, {BISE_KV_I8, 2e-2f}};
+    static const uint64_t starts[] = {0, 112, 300, 500, 511}; /* the first two: one block */
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        float want[VOCAB];
+        for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
+            struct bise_engine *e = open_engine(
+                (struct bise_engine_params){.n_ctx = N, .kv = kinds[k].kv, .start_pos = starts[i]});
+            float most = 0;
+            feed(e, 0, 1, 0, N);
+            const float *const logits = bise_seq_logits(e, 0);
+            if (i == 0)
+                memcpy(want, logits, sizeof want);
+            for (size_t v = 0; v < VOCAB; v++)
+                most = fmaxf(most, fabsf(logits[v] - want[v]));
+            cr_expect_leq(most, kinds[k].near, "cache %zu from %d: %g off", k, (int)starts[i],
+                          (double)most);
+            bise_engine_close(&e);
+        }
+    }
+}
+
 Test(engine, runs_fail_alone) {
     struct bise_engine *e = open_engine((struct bise_engine_params){.n_ctx = 30, .n_seqs = 3}), *f;
     struct bise_error err = {0};
