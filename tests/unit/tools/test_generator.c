@@ -1,4 +1,5 @@
 #include "tools/common/generator.h"
+#include "tools/common/speculate.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -135,5 +136,36 @@ Test(generator, reads_alone_where_nothing_is_to_be_written) {
     cr_expect(b.n_read == n_prompt && g.held == n_prompt && b.ids.n == n_prompt);
     cr_expect_eq(b.n_told, 0u);
     free(g.read_logits);
+    end(&b);
+}
+
+/* Drafts that come true are run once: each id of the text but the last is in one run. */
+Test(generator, drafts_that_are_taken_are_not_run_again) {
+    enum { N = 60, ALWAYS = 300 };
+    static const struct bise_logit_bias bias = {ALWAYS, 1000};
+    const struct bise_sampler_params greedy = {.bias = &bias, .n_bias = 1, .repeat_penalty = 1};
+    struct bench b;
+    struct generator g = begin(&b, CALLS_NEVER, N);
+    struct runtime e = {.info = bise_model_info(b.model), .plan = {.chunk = 32}};
+    struct speculation drafts;
+    struct bise_run run;
+    size_t n_own = 0, n_runs = 0;
+    bise_sampler_close(&b.sampler);
+    cr_assert_eq(bise_sampler_open(&b.sampler, e.info->vocab_size, &greedy, NULL), BISE_OK);
+    cr_assert_eq(speculation_open(&drafts, &e, 8), EXIT_DONE);
+    g.sampler = b.sampler;
+    g.speculation = &drafts;
+    g.calls = NULL;
+    cr_assert_eq(generator_begin(&g, 0, NULL), BISE_OK);
+    for (; generator_next(&g, 9, &run); n_runs++) {
+        const enum bise_status status = bise_step(g.engine, &run, 1, NULL, NULL);
+        n_own += g.n_own;
+        cr_assert_eq(generator_take(&g, &run, status, 1, NULL), BISE_OK); /* any n takes as long */
+    }
+    cr_assert_eq(b.n_told, N);
+    cr_assert_gt(drafts.n_taken, N / 2);
+    cr_assert_eq(n_own + drafts.n_taken, b.ids.n - 1);
+    cr_assert_lt(n_runs, N / 2);
+    speculation_close(&drafts);
     end(&b);
 }
