@@ -127,8 +127,10 @@ static bool spin_region(const struct share *own, uint32_t seen) {
     return false;
 }
 
-/* Waits until the region's number is no longer `seen`; returns the new one. Where there are more
- * threads than CPUs only as many wait awake as there are CPUs: others would keep them from work. */
+/* Waits until the region of the thread's share is no longer `seen`; returns the new one, once. It
+ * may come before the region is published: the caller may lose its CPU between two shares. Where
+ * there are more threads than CPUs only as many wait awake as there are CPUs: others would keep
+ * them from work. */
 static uint32_t wait_region(struct pool *pool, const struct share *own, uint32_t seen) {
     bool changed = false;
     if (!pool->crowded) {
@@ -140,8 +142,12 @@ static uint32_t wait_region(struct pool *pool, const struct share *own, uint32_t
     }
     if (!changed) {
         atomic_fetch_add(&pool->sleepers, 1);
-        while (atomic_load(&pool->region) == seen)
-            futex_wait(&pool->region, seen);
+        for (;;) {
+            const uint32_t published = atomic_load(&pool->region); /* after the shares' words */
+            if (region_of(own) != seen)
+                break;
+            futex_wait(&pool->region, published);
+        }
         atomic_fetch_sub(&pool->sleepers, 1);
     }
     return region_of(own);
@@ -285,9 +291,10 @@ void pool_close(struct pool **p) {
     if (pool == NULL)
         return;
     atomic_store(&pool->closing, true);
-    const uint32_t region = atomic_fetch_add(&pool->region, 1) + 1;
+    const uint32_t region = atomic_load(&pool->region) + 1;
     for (int i = 1; i <= pool->n_workers; i++)
         atomic_store(&pool->shares[i].word, (uint64_t)region << 32);
+    atomic_store(&pool->region, region);
     futex_wake(&pool->region, POOL_MAX_THREADS);
     for (int i = 0; i < pool->n_workers; i++)
         pthread_join(pool->workers[i].id, NULL);
