@@ -100,7 +100,8 @@ tsan:
 	    $(STRESS_BIN:$(BUILD)/%=$(BUILD)-tsan/%)
 	@SANITIZER=tsan BUILD=$(BUILD)-tsan CC='$(CC)' bash tests/run.sh stress
 
-# make fuzz FUZZ_SECONDS=N: every target for N seconds, as many at once as there are CPUs.
+# make fuzz FUZZ_SECONDS=N: every target for N seconds, as many at once as there are CPUs;
+# with FUZZ_CPU_SECONDS=M again and again, until it has had M seconds of a CPU.
 FUZZ_SECONDS ?= 60
 FUZZ_CC ?= clang
 fuzz:

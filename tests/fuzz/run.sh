@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fuzzes each target for $FUZZ_SECONDS, starting from its committed corpus, as many at once as there
-# are CPUs. New inputs stay under $BUILD; a crash is kept there and named. $FUZZ_SEED, if given, makes
-# the same inputs each time (CI: a change is judged by what it changes); without, they are new ones.
+# are CPUs; with $FUZZ_CPU_SECONDS in rounds of that length until it has had so much of a CPU. New
+# inputs stay under $BUILD; a crash is kept there and named. $FUZZ_SEED, if given, makes the same
+# inputs each time (CI: a change is judged by what it changes); without, they are new ones.
 # usage: tests/fuzz/run.sh NAME...      ends with "N passed, N failed"
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -9,13 +10,23 @@ build=${BUILD:-build-fuzz} seconds=${FUZZ_SECONDS:-60}
 out=$build/fuzz
 mkdir -p "$out"
 
-fuzz_one() { # fuzz_one NAME
-    local name=$1
+fuzz_one() { # fuzz_one NAME: leaves NAME.log of the last round, NAME.result (status, inputs, CPU s)
+    local name=$1 status executed runs=0 cpu=0 user system
+    local TIMEFORMAT='%0U %0S'
     mkdir -p "$out/$name.new"
-    "$build/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-        -max_len=65536 -seed="${FUZZ_SEED:-0}" -print_final_stats=1 -artifact_prefix="$out/$name." \
-        "$out/$name.new" "tests/fuzz/corpus/$name" >"$out/$name.log" 2>&1 </dev/null
-    echo $? >"$out/$name.status"
+    while :; do
+        { time "$build/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=10 \
+            -rss_limit_mb=2048 -max_len=65536 -seed="${FUZZ_SEED:-0}" -print_final_stats=1 \
+            -artifact_prefix="$out/$name." "$out/$name.new" "tests/fuzz/corpus/$name" \
+            >"$out/$name.log" 2>&1 </dev/null; } 2>"$out/$name.time"
+        status=$?
+        read -r user system <"$out/$name.time"
+        cpu=$((cpu + user + system))
+        executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out/$name.log")
+        runs=$((runs + ${executed:-0}))
+        echo "$status $runs $cpu" >"$out/$name.result"
+        [ $status = 0 ] && [ $cpu -lt "${FUZZ_CPU_SECONDS:-0}" ] || break
+    done
 }
 
 cpus=$(getconf _NPROCESSORS_ONLN)
@@ -27,9 +38,9 @@ wait
 
 passed=0 failed=0
 for name in "$@"; do
-    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out/$name.log")
-    if [ "$(cat "$out/$name.status")" = 0 ] && [ -n "$runs" ]; then
-        echo "ok fuzz_$name: $runs inputs in $seconds s"
+    read -r status runs cpu <"$out/$name.result"
+    if [ "$status" = 0 ] && [ "$runs" -gt 0 ]; then
+        echo "ok fuzz_$name: $runs inputs, $cpu s of a CPU"
         passed=$((passed + 1))
     else
         echo "not ok fuzz_$name: see $out/$name.*"
