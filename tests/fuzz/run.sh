@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Fuzzes each target for $FUZZ_SECONDS, starting from its committed corpus, as many at once as there
-# are CPUs; with $FUZZ_CPU_SECONDS in rounds of that length until it has had so much of a CPU. New
-# inputs stay under $BUILD; a crash is kept there and named. $FUZZ_SEED, if given, makes the same
-# inputs each time (CI: a change is judged by what it changes); without, they are new ones.
+# are CPUs; with $FUZZ_CPU_SECONDS in rounds of that length until it has had so much of a CPU. An
+# input may take $FUZZ_TIMEOUT seconds (10; more on a machine that is not free). New inputs stay
+# under $BUILD; a crash is kept there and named. $FUZZ_SEED, if given, makes the same inputs each
+# time (CI: a change is judged by what it changes); without, they are new ones.
 # usage: tests/fuzz/run.sh NAME...      ends with "N passed, N failed"
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -15,8 +16,9 @@ fuzz_one() { # fuzz_one NAME: leaves NAME.log of the last round, NAME.result (st
     local TIMEFORMAT='%0U %0S'
     mkdir -p "$out/$name.new"
     while :; do
-        { time "$build/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=10 \
-            -rss_limit_mb=2048 -max_len=65536 -seed="${FUZZ_SEED:-0}" -print_final_stats=1 \
+        { time "$build/tests/fuzz/fuzz_$name" -max_total_time="$seconds" \
+            -timeout="${FUZZ_TIMEOUT:-10}" -rss_limit_mb=2048 -max_len=65536 \
+            -seed="${FUZZ_SEED:-0}" -print_final_stats=1 \
             -artifact_prefix="$out/$name." "$out/$name.new" "tests/fuzz/corpus/$name" \
             >"$out/$name.log" 2>&1 </dev/null; } 2>"$out/$name.time"
         status=$?
