@@ -27,9 +27,8 @@ static const char *const settings[] = {"temp",
 static void setting_defs(struct sampling_options *o, int64_t *n_predict, struct option_def *defs) {
     struct option_def all[SAMPLING_OPTIONS + 1];
     sampling_option_defs(o, all);
-    all[SAMPLING_OPTIONS] = (struct option_def){
-        "--n-predict", OPT_INT, n_predict, "N", "tokens an answer may have, -1: no limit", -1,
-        1e15};
+    all[SAMPLING_OPTIONS] = (struct option_def){"--n-predict", OPT_INT(n_predict, -1, 1e15), "N",
+                                                "tokens an answer may have, -1: no limit"};
     for (size_t i = 0; i < N_SETTINGS; i++) {
         char name[32];
         const int n = snprintf(name, sizeof name, "--%s", settings[i]);
@@ -41,7 +40,7 @@ static void setting_defs(struct sampling_options *o, int64_t *n_predict, struct 
 
 static void print_setting(const char *name, const struct option_def *d) {
     char value[32];
-    if (d->kind == OPT_INT)
+    if (d->kind == OPTION_INT)
         snprintf(value, sizeof value, "%lld", (long long)*(const int64_t *)d->out);
     else
         snprintf(value, sizeof value, "%g", *(const double *)d->out);

@@ -169,40 +169,33 @@ static bool parse_suite(struct bench_options *o) {
 static bool parse_options(int argc, char **argv, struct bench_options *o, struct bench_axes *a,
                           struct bench_run *r, enum form *form, const char **argument, int *code) {
     const struct option_def defs[] = {
-        {"-m|--model", OPT_LIST, &o->models, "FILE", "a .bise file (the demo model); again: more",
-         0, 0},
-        {"-p|--prompt", OPT_STRING, &o->prompts, "LIST", "prompt lengths (128,512; with -b: 0)", 0,
-         0},
-        {"-n|--gen", OPT_INT, &o->n_gen, "N", "tokens generated after each (32)", 0, MAX_GEN},
-        {"-d|--depth", OPT_STRING, &o->depths, "LIST", "tokens in the cache before the prompt (0)",
-         0, 0},
-        {"-b|--batch", OPT_STRING, &o->batches, "LIST", "conversations side by side (1)", 0, 0},
-        {"-t|--threads", OPT_STRING, &o->threads, "LIST", "thread counts (the default one)", 0, 0},
-        {"-r|--repeats", OPT_INT, &o->repeats, "N", "rounds (until +- 2 % is known)", 1,
-         BENCH_MAX_ROUNDS},
-        {"--max-seconds", OPT_FLOAT, &o->max_seconds, "S", "no round begins after that (60)", 1,
-         1e6},
-        {"--suite", OPT_STRING, &o->suite, "NAME", "quick or full: a comparison of 2 or 15 minutes",
-         0, 0},
-        {"--kernels", OPT_FLAG, &o->kernels, NULL, "every kernel on every instruction set, too", 0,
-         0},
-        {"--slot", OPT_STRING, &o->slot, "PART", "--kernels: those with that in their names", 0, 0},
-        {"--isa", OPT_STRING, &o->isa, "LIST", "instruction sets, best or all (best)", 0, 0},
-        {"--baseline", OPT_STRING, &o->baseline, "ISA", "speeds are shown against (the first)", 0,
-         0},
-        {"--kv", OPT_STRING, &o->kv, "TYPE", "type of the cache: i8, f16 or f32", 0, 0},
-        {"--mem", OPT_STRING, &o->memory, "HOW", "auto, huge or mmap", 0, 0},
-        {"--chunk", OPT_INT, &o->chunk, "N", "tokens per pass of prefill", 1, 65536},
-        {"--format", OPT_STRING, &o->format, "FORM", "md, table, csv or json (md)", 0, 0},
-        {"-o|--output", OPT_STRING, &o->output, "FILE", "write it there, in its ending's form", 0,
-         0},
+        {"-m|--model", OPT_LIST(&o->models), "FILE", "a .bise file (the demo model); again: more"},
+        {"-p|--prompt", OPT_STRING(&o->prompts), "LIST", "prompt lengths (128,512; with -b: 0)"},
+        {"-n|--gen", OPT_INT(&o->n_gen, 0, MAX_GEN), "N", "tokens generated after each (32)"},
+        {"-d|--depth", OPT_STRING(&o->depths), "LIST", "tokens in the cache before the prompt (0)"},
+        {"-b|--batch", OPT_STRING(&o->batches), "LIST", "conversations side by side (1)"},
+        {"-t|--threads", OPT_STRING(&o->threads), "LIST", "thread counts (the default one)"},
+        {"-r|--repeats", OPT_INT(&o->repeats, 1, BENCH_MAX_ROUNDS), "N",
+         "rounds (until +- 2 % is known)"},
+        {"--max-seconds", OPT_FLOAT(&o->max_seconds, 1, 1e6), "S",
+         "no round begins after that (60)"},
+        {"--suite", OPT_STRING(&o->suite), "NAME",
+         "quick or full: a comparison of 2 or 15 minutes"},
+        {"--kernels", OPT_FLAG(&o->kernels), "every kernel on every instruction set, too"},
+        {"--slot", OPT_STRING(&o->slot), "PART", "--kernels: those with that in their names"},
+        {"--isa", OPT_STRING(&o->isa), "LIST", "instruction sets, best or all (best)"},
+        {"--baseline", OPT_STRING(&o->baseline), "ISA", "speeds are shown against (the first)"},
+        {"--kv", OPT_STRING(&o->kv), "TYPE", "type of the cache: i8, f16 or f32"},
+        {"--mem", OPT_STRING(&o->memory), "HOW", "auto, huge or mmap"},
+        {"--chunk", OPT_INT(&o->chunk, 1, 65536), "N", "tokens per pass of prefill"},
+        {"--format", OPT_STRING(&o->format), "FORM", "md, table, csv or json (md)"},
+        {"-o|--output", OPT_STRING(&o->output), "FILE", "write it there, in its ending's form"},
     };
     char default_threads[16];
-    size_t n_positional;
     snprintf(default_threads, sizeof default_threads, "%d", cpu_default_threads());
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
                        "bise bench [MODEL] [-p 128,512] [-n 32] [-t 1,2] [--isa all] [-o FILE]",
-                       argument, 1, &n_positional, code))
+                       argument, 1, code))
         return false;
     *code = EXIT_USAGE;
     if (!parse_suite(o) || !parse_form(o, form) || !parse_kv(o->kv, &r->kv))

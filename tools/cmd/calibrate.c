@@ -21,21 +21,19 @@ struct options {
 
 static bool parse(struct options *o, int argc, char **argv, int *code) {
     struct option_def defs[RUNTIME_OPTIONS + OWN_OPTIONS] = {
-        {"-f|--file", OPT_STRING, &o->text, "FILE", "the text, - for stdin", 0, 0},
-        {"--self", OPT_INT, &o->self, "N", "N tokens that the model writes instead", 1024, 1 << 24},
-        {"-o|--output", OPT_STRING, &o->out, "FILE", "the statistics, for bise quantize --calib", 0,
-         0},
-        {"--tokens", OPT_INT, &o->tokens, "N", "read at most this many of the text (65536)", 1024,
-         1 << 24},
+        {"-f|--file", OPT_STRING(&o->text), "FILE", "the text, - for stdin"},
+        {"--self", OPT_INT(&o->self, 1024, 1 << 24), "N", "N tokens that the model writes instead"},
+        {"-o|--output", OPT_STRING(&o->out), "FILE", "the statistics, for bise quantize --calib"},
+        {"--tokens", OPT_INT(&o->tokens, 1024, 1 << 24), "N",
+         "read at most this many of the text (65536)"},
     };
     const char *argument = NULL;
-    size_t n_positional;
     runtime_option_defs(&o->runtime, defs + OWN_OPTIONS);
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
                        "bise calibrate [MODEL] -f TEXT | --self N -o STATS [options]\n\n"
                        "MODEL: f32, bf16 or i8. -c N is the length of the sequences that the\n"
                        "text is cut into (512, or what the model was trained for)",
-                       &argument, 1, &n_positional, code) ||
+                       &argument, 1, code) ||
         !runtime_argument(&o->runtime, argument, code))
         return false;
     if (!o->text == !o->self || !o->out || !*o->out) {

@@ -17,50 +17,44 @@
 
 static bool parse_options(struct chat_options *o, int argc, char **argv, int *code) {
     const struct option_def mine[CHAT_OPTIONS] = {
-        {"-p|--prompt", OPT_STRING, &o->prompt, "TEXT",
-         "answer this one message, and end; a text that is piped in goes in front of it", 0, 0},
-        {"-f|--file", OPT_LIST, &o->files, "FILE",
-         "the same with a file's text in front, - for stdin; may come again", 0, 0},
-        {"--chat-format", OPT_STRING, &o->format, "NAME",
-         "v1, v3, chatml, zephyr, llama2 or none (default: the model's)", 0, 0},
-        {"-sys|--system", OPT_STRING, &o->system, "TEXT", "system prompt", 0, 0},
-        {"--guard", OPT_FLAG, &o->guard, NULL, "the paper's system prompt against harm, in front",
-         0, 0},
-        {"--threshold", OPT_FLOAT, &o->threshold, "P",
-         "with --moderate: where all categories together have P (default: one is likeliest)", 0, 1},
-        {"--moderate", OPT_FLAG, &o->moderate, NULL,
-         "let the model judge messages and answers; what it moderates is not shown", 0, 0},
-        {"-n|--n-predict", OPT_INT, &o->n_predict, "N",
-         "tokens an answer may have, -1: no limit (default: until the model ends it)", -1, 1e15},
-        {"--dump-tokens", OPT_FLAG, &o->dump_tokens, NULL, "token ids of every turn on stderr", 0,
-         0},
-        {"--color", OPT_STRING, &o->color, "WHEN", "auto, always or never (auto; NO_COLOR)", 0, 0},
-        {"--session", OPT_STRING, &o->session, "FILE",
+        {"-p|--prompt", OPT_STRING(&o->prompt), "TEXT",
+         "answer this one message, and end; a text that is piped in goes in front of it"},
+        {"-f|--file", OPT_LIST(&o->files), "FILE",
+         "the same with a file's text in front, - for stdin; may come again"},
+        {"--chat-format", OPT_STRING(&o->format), "NAME",
+         "v1, v3, chatml, zephyr, llama2 or none (default: the model's)"},
+        {"-sys|--system", OPT_STRING(&o->system), "TEXT", "system prompt"},
+        {"--guard", OPT_FLAG(&o->guard), "the paper's system prompt against harm, in front"},
+        {"--threshold", OPT_FLOAT(&o->threshold, 0, 1), "P",
+         "with --moderate: where all categories together have P (default: one is likeliest)"},
+        {"--moderate", OPT_FLAG(&o->moderate),
+         "let the model judge messages and answers; what it moderates is not shown"},
+        {"-n|--n-predict", OPT_INT(&o->n_predict, -1, 1e15), "N",
+         "tokens an answer may have, -1: no limit (default: until the model ends it)"},
+        {"--dump-tokens", OPT_FLAG(&o->dump_tokens), "token ids of every turn on stderr"},
+        {"--color", OPT_STRING(&o->color), "WHEN", "auto, always or never (auto; NO_COLOR)"},
+        {"--session", OPT_STRING(&o->session), "FILE",
          "go on with the conversation in FILE, or begin one there; saved on leaving; a NAME: among "
-         "the chats that are kept",
-         0, 0},
-        {"--continue", OPT_FLAG, &o->go_on, NULL, "go on with the last chat", 0, 0},
-        {"--list", OPT_FLAG, &o->list, NULL, "show which chats are kept", 0, 0},
-        {"--no-save", OPT_FLAG, &o->no_save, NULL, "do not keep what is said at the terminal", 0,
-         0},
-        {"--no-history", OPT_FLAG, &o->no_history, NULL,
-         "do not keep messages for the up arrow in later chats", 0, 0},
-        {"--overflow", OPT_STRING, &o->overflow, "HOW",
+         "the chats that are kept"},
+        {"--continue", OPT_FLAG(&o->go_on), "go on with the last chat"},
+        {"--list", OPT_FLAG(&o->list), "show which chats are kept"},
+        {"--no-save", OPT_FLAG(&o->no_save), "do not keep what is said at the terminal"},
+        {"--no-history", OPT_FLAG(&o->no_history),
+         "do not keep messages for the up arrow in later chats"},
+        {"--overflow", OPT_STRING(&o->overflow), "HOW",
          "where a context without a window is full: drop the oldest turns, stop, or sink: keep the "
-         "beginning and a window (default: ask)",
-         0, 0},
-        {"--jsonl", OPT_FLAG, &o->jsonl, NULL,
-         "for programs: a JSON object a line in, {\"content\": ...}, and one out", 0, 0},
-        {"-q|--quiet", OPT_FLAG, &o->quiet, NULL, "no greeting", 0, 0},
+         "beginning and a window (default: ask)"},
+        {"--jsonl", OPT_FLAG(&o->jsonl),
+         "for programs: a JSON object a line in, {\"content\": ...}, and one out"},
+        {"-q|--quiet", OPT_FLAG(&o->quiet), "no greeting"},
     };
     struct option_def defs[CHAT_OPTIONS + RUNTIME_OPTIONS + SAMPLING_OPTIONS];
     const char *argument = NULL;
-    size_t n_positional;
     memcpy(defs, mine, sizeof mine);
     runtime_option_defs(&o->runtime, defs + CHAT_OPTIONS);
     sampling_option_defs(&o->sampling, defs + CHAT_OPTIONS + RUNTIME_OPTIONS);
     return options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
-                         "bise chat [MODEL] [options]", &argument, 1, &n_positional, code) &&
+                         "bise chat [MODEL] [options]", &argument, 1, code) &&
            runtime_argument(&o->runtime, argument, code);
 }
 

@@ -320,21 +320,19 @@ int cmd_diff(int argc, char **argv) {
     struct diff d = {.n_faults = 0};
     struct bise_error err = {0};
     int64_t threads = 0;
-    size_t n_paths;
     int code;
     const struct option_def defs[] = {
-        {"--json", OPT_FLAG, &d.json, NULL, "print one JSON object", 0, 0},
-        {"-t|--threads", OPT_INT, &threads, "N", "threads (default: all that are fast)", 1, 1024},
+        {"--json", OPT_FLAG(&d.json), "print one JSON object"},
+        {"-t|--threads", OPT_INT(&threads, 1, 1024), "N", "threads (default: all that are fast)"},
     };
     if (!options_parse(argc, argv, defs, 2,
                        "bise diff A B [options]\n\n"
                        "A, B: .bise files or names of them, checkpoints or GGUF files; errors are "
                        "relative to A",
-                       d.path, 2, &n_paths, &code))
+                       d.path, 2, &code))
         return code;
-    if (n_paths != 2) {
+    if (!d.path[1])
         return refuse(EXIT_USAGE, "expected two models (see bise diff --help)");
-    }
     interrupt_catch();
     d.n_threads = threads ? (int)threads : cpu_default_threads();
     const enum bise_status s = run(&d, &err);

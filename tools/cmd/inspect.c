@@ -309,18 +309,17 @@ static void print_json(const struct bise_model *m) {
 int cmd_inspect(int argc, char **argv) {
     const char *path = NULL, *given = NULL;
     bool json = false, each = false;
-    size_t n_positional;
     int code;
     struct bise_error err = {0};
     struct bise_model *model = NULL;
     const struct bise_model_params params = {.no_tensors = true};
     const struct option_def defs[] = {
-        {"-m|--model", OPT_STRING, &given, "FILE", "the .bise file, which may stand alone", 0, 0},
-        {"--json", OPT_FLAG, &json, NULL, "print one JSON object, every tensor in it", 0, 0},
-        {"--tensors", OPT_FLAG, &each, NULL, "list every tensor, not kinds of tensors", 0, 0},
+        {"-m|--model", OPT_STRING(&given), "FILE", "the .bise file, which may stand alone"},
+        {"--json", OPT_FLAG(&json), "print one JSON object, every tensor in it"},
+        {"--tensors", OPT_FLAG(&each), "list every tensor, not kinds of tensors"},
     };
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
-                       "bise inspect MODEL [options]", &path, 1, &n_positional, &code))
+                       "bise inspect MODEL [options]", &path, 1, &code))
         return code;
     if (!given && !path)
         return refuse(EXIT_USAGE, "expected one MODEL (see bise inspect --help)");

@@ -96,12 +96,12 @@ static void print_listed(const struct listed *l, int width, bool json, bool firs
 int cmd_list(int argc, char **argv) {
     char folder[PATH_MAX];
     bool json = false;
-    size_t n_positional, n_shown = 0;
+    size_t n_shown = 0;
     int code;
     const struct option_def defs[] = {
-        {"--json", OPT_FLAG, &json, NULL, "print a JSON array", 0, 0},
+        {"--json", OPT_FLAG(&json), "print a JSON array"},
     };
-    if (!options_parse(argc, argv, defs, 1, "bise list [--json]", NULL, 0, &n_positional, &code))
+    if (!options_parse(argc, argv, defs, 1, "bise list [--json]", NULL, 0, &code))
         return code;
     if (!models_home(folder))
         return refuse(EXIT_USAGE, "no home for models: neither HOME nor BISE_MODELS is set");
@@ -136,13 +136,12 @@ int cmd_rm(int argc, char **argv) {
     const char *name = NULL;
     char path[PATH_MAX], line[16], size[SIZE_TEXT];
     bool force = false;
-    size_t n_positional;
     struct stat st;
     int code;
     const struct option_def defs[] = {
-        {"-f|--force", OPT_FLAG, &force, NULL, "do not ask", 0, 0},
+        {"-f|--force", OPT_FLAG(&force), "do not ask"},
     };
-    if (!options_parse(argc, argv, defs, 1, "bise rm NAME [-f]", &name, 1, &n_positional, &code))
+    if (!options_parse(argc, argv, defs, 1, "bise rm NAME [-f]", &name, 1, &code))
         return code;
     if (!name)
         return refuse(EXIT_USAGE, "expected the NAME of a model (bise list shows them)");

@@ -26,24 +26,23 @@ static const char *const usage =
 
 static bool parse(struct moderate_options *o, int argc, char **argv, int *code) {
     const struct option_def mine[OWN_OPTIONS] = {
-        {"-f|--file", OPT_STRING, &o->file, "FILE", "the text from a file, - for stdin", 0, 0},
-        {"--transcript", OPT_STRING, &o->transcript, "FILE",
-         "a conversation as JSON: [{\"role\": ..., \"content\": ...}, ...]", 0, 0},
-        {"--chat-format", OPT_STRING, &o->format, "NAME",
-         "v1, v3, chatml, zephyr, llama2 or none (default: the model's)", 0, 0},
-        {"--threshold", OPT_FLOAT, &o->threshold, "P",
-         "moderate where all categories together have P (default: one is the likeliest)", 0, 1},
-        {"--json", OPT_FLAG, &o->json, NULL, "probabilities of all categories, as JSON", 0, 0},
-        {"-q|--quiet", OPT_FLAG, &o->quiet, NULL, "no facts on stderr", 0, 0},
+        {"-f|--file", OPT_STRING(&o->file), "FILE", "the text from a file, - for stdin"},
+        {"--transcript", OPT_STRING(&o->transcript), "FILE",
+         "a conversation as JSON: [{\"role\": ..., \"content\": ...}, ...]"},
+        {"--chat-format", OPT_STRING(&o->format), "NAME",
+         "v1, v3, chatml, zephyr, llama2 or none (default: the model's)"},
+        {"--threshold", OPT_FLOAT(&o->threshold, 0, 1), "P",
+         "moderate where all categories together have P (default: one is the likeliest)"},
+        {"--json", OPT_FLAG(&o->json), "probabilities of all categories, as JSON"},
+        {"-q|--quiet", OPT_FLAG(&o->quiet), "no facts on stderr"},
     };
     struct option_def defs[RUNTIME_OPTIONS + OWN_OPTIONS];
     const char *arguments[2] = {NULL, NULL}; /* a model, if need be, and the text */
-    size_t n;
     memcpy(defs, mine, sizeof mine);
     runtime_option_defs(&o->runtime, defs + OWN_OPTIONS);
-    if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0], usage, arguments, 2, &n,
-                       code))
+    if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0], usage, arguments, 2, code))
         return false;
+    const size_t n = (arguments[0] != NULL) + (arguments[1] != NULL);
     const bool has_text = n == 2 || (n == 1 && !o->file && !o->transcript);
     o->text = has_text ? arguments[n - 1] : NULL;
     if (!o->text + !o->file + !o->transcript == 2)

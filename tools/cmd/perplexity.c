@@ -66,28 +66,25 @@ static int check_options(const struct perplexity_options *o) {
 
 static bool parse(struct perplexity_options *o, int argc, char **argv, int *code) {
     struct option_def defs[RUNTIME_OPTIONS + OWN_OPTIONS] = {
-        {"-f|--file|--text", OPT_STRING, &o->text, "FILE",
-         "a text, in windows of -c tokens (default 512)", 0, 0},
-        {"--sequences", OPT_INT, &o->sequences, "N",
-         "predict all of the text, N tokens after every BOS", 1, 1 << 24},
-        {"--ids", OPT_STRING, &o->ids, "FILE", "token ids, as one sequence", 0, 0},
-        {"--tokens", OPT_INT, &o->tokens, "N", "only the first N tokens of it", 2, 1e12},
-        {"--start-pos", OPT_INT, &o->start_pos, "N", "position of the first token (0)", 0, 1e14},
-        {"--kl-base", OPT_STRING, &o->kl_base, "FILE", "write what is predicted, as a baseline", 0,
-         0},
-        {"--kl", OPT_STRING, &o->kl, "FILE",
-         "KL divergence from the baseline in FILE, on its tokens", 0, 0},
-        {"--logits", OPT_STRING, &o->logits, "FILE", "write all logits as float32 [n][vocab]", 0,
-         0},
-        {"--json", OPT_FLAG, &o->json, NULL, "the result as JSON", 0, 0},
+        {"-f|--file|--text", OPT_STRING(&o->text), "FILE",
+         "a text, in windows of -c tokens (default 512)"},
+        {"--sequences", OPT_INT(&o->sequences, 1, 1 << 24), "N",
+         "predict all of the text, N tokens after every BOS"},
+        {"--ids", OPT_STRING(&o->ids), "FILE", "token ids, as one sequence"},
+        {"--tokens", OPT_INT(&o->tokens, 2, 1e12), "N", "only the first N tokens of it"},
+        {"--start-pos", OPT_INT(&o->start_pos, 0, 1e14), "N", "position of the first token (0)"},
+        {"--kl-base", OPT_STRING(&o->kl_base), "FILE", "write what is predicted, as a baseline"},
+        {"--kl", OPT_STRING(&o->kl), "FILE",
+         "KL divergence from the baseline in FILE, on its tokens"},
+        {"--logits", OPT_STRING(&o->logits), "FILE", "write all logits as float32 [n][vocab]"},
+        {"--json", OPT_FLAG(&o->json), "the result as JSON"},
     };
     const char *argument = NULL;
-    size_t n_positional;
     runtime_option_defs(&o->runtime, defs + OWN_OPTIONS);
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
                        "bise perplexity [MODEL] -f FILE | --ids FILE | --kl FILE [options]\n\n"
                        "--chunk N is the length of each call to the model (256)",
-                       &argument, 1, &n_positional, code) ||
+                       &argument, 1, code) ||
         !runtime_argument(&o->runtime, argument, code))
         return false;
     *code = check_options(o);

@@ -69,16 +69,15 @@ int cmd_plan(int argc, char **argv) {
     struct runtime_options o = RUNTIME_DEFAULTS;
     bool json = false;
     int code;
-    size_t n_positional;
     struct option_def defs[RUNTIME_OPTIONS + 2];
     runtime_option_defs(&o, defs);
     defs[RUNTIME_OPTIONS] =
-        (struct option_def){"--json", OPT_FLAG, &json, NULL, "print the numbers as JSON", 0, 0};
-    defs[RUNTIME_OPTIONS + 1] = (struct option_def){
-        "-b|--batch", OPT_INT, &o.n_seqs, "N", "with N conversations at once (1)", 1, 1024};
+        (struct option_def){"--json", OPT_FLAG(&json), "print the numbers as JSON"};
+    defs[RUNTIME_OPTIONS + 1] = (struct option_def){"-b|--batch", OPT_INT(&o.n_seqs, 1, 1024), "N",
+                                                    "with N conversations at once (1)"};
     const char *positional = NULL;
     if (!options_parse(argc, argv, defs, RUNTIME_OPTIONS + 2, "bise plan [MODEL] [options]",
-                       &positional, 1, &n_positional, &code))
+                       &positional, 1, &code))
         return code;
     struct bise_engine_params params;
     enum bise_memory memory;

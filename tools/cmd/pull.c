@@ -578,18 +578,16 @@ static int finish_pull(const struct pull *p) {
 
 int cmd_pull(int argc, char **argv) {
     static struct pull p;
-    size_t n_positional;
     int code;
     const struct option_def defs[] = {
-        {"-o|--output", OPT_STRING, &p.output, "FOLDER",
-         "where the files go (default: sources/NAME in the models' home)", 0, 0},
-        {"--quantize", OPT_STRING, &p.quantize, "TYPE", "then make a .bise file: i4, i8, ...", 0,
-         0},
-        {"--rm", OPT_FLAG, &p.remove_source, NULL, "with --quantize: remove the source then", 0, 0},
+        {"-o|--output", OPT_STRING(&p.output), "FOLDER",
+         "where the files go (default: sources/NAME in the models' home)"},
+        {"--quantize", OPT_STRING(&p.quantize), "TYPE", "then make a .bise file: i4, i8, ..."},
+        {"--rm", OPT_FLAG(&p.remove_source), "with --quantize: remove the source then"},
     };
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
                        "bise pull NAME | OWNER/REPOSITORY [-o FOLDER] [--quantize TYPE [--rm]]",
-                       &p.name, 1, &n_positional, &code))
+                       &p.name, 1, &code))
         return code;
     if (!p.name)
         p.name = "";

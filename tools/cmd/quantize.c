@@ -320,14 +320,14 @@ static int quantize(const struct options *o) {
 
 static void calibration_option_defs(struct calibration_options *o, struct option_def *defs) {
     const struct option_def own[CALIBRATION_OPTIONS] = {
-        {"--calib", OPT_STRING, &o->file, "FILE",
-         "weight errors by the statistics of bise calibrate", 0, 0},
-        {"--calib-text", OPT_STRING, &o->text, "FILE",
-         "run this text through the layers and round i4 with error feedback", 0, 0},
-        {"--calib-self", OPT_INT, &o->self, "N", "the same with N tokens that the model writes",
-         1024, 1 << 20},
-        {"--calib-tokens", OPT_INT, &o->tokens, "N", "read at most N tokens of the text (16384)",
-         1024, 1 << 20},
+        {"--calib", OPT_STRING(&o->file), "FILE",
+         "weight errors by the statistics of bise calibrate"},
+        {"--calib-text", OPT_STRING(&o->text), "FILE",
+         "run this text through the layers and round i4 with error feedback"},
+        {"--calib-self", OPT_INT(&o->self, 1024, 1 << 20), "N",
+         "the same with N tokens that the model writes"},
+        {"--calib-tokens", OPT_INT(&o->tokens, 1024, 1 << 20), "N",
+         "read at most N tokens of the text (16384)"},
     };
     memcpy(defs, own, sizeof own);
 }
@@ -335,19 +335,18 @@ static void calibration_option_defs(struct calibration_options *o, struct option
 static void type_option_defs(struct options *all, struct option_def *defs) {
     struct type_options *const o = &all->types;
     const struct option_def mine[TYPE_OPTIONS] = {
-        {"--type", OPT_STRING, &o->type, "TYPE", "i4 (default), i8, bf16 or f32", 0, 0},
-        {"--head", OPT_STRING, &o->head, "TYPE",
-         "type of the output head (default: i8 with i4, else as --type)", 0, 0},
-        {"--embed", OPT_STRING, &o->embed, "TYPE", "type of the embeddings (default: likewise)", 0,
-         0},
-        {"--attention", OPT_STRING, &o->attention, "TYPE",
-         "type of attention's matrices (default: as --type, but bf16 for a mixture in i8)", 0, 0},
-        {"--tensor", OPT_LIST, &all->rules, "REGEX=TYPE",
-         "type of the matrices with such names; may be repeated, the last one wins", 0, 0},
-        {"--bits", OPT_FLOAT, &o->bits, "X",
-         "bits per weight of the layers: i4, with i8 where it helps most", 4.25, 8.25},
-        {"--sensitivity", OPT_STRING, &all->sensitivity, "FILE",
-         "measure on a text where that is (default: guessed)", 0, 0},
+        {"--type", OPT_STRING(&o->type), "TYPE", "i4 (default), i8, bf16 or f32"},
+        {"--head", OPT_STRING(&o->head), "TYPE",
+         "type of the output head (default: i8 with i4, else as --type)"},
+        {"--embed", OPT_STRING(&o->embed), "TYPE", "type of the embeddings (default: likewise)"},
+        {"--attention", OPT_STRING(&o->attention), "TYPE",
+         "type of attention's matrices (default: as --type, but bf16 for a mixture in i8)"},
+        {"--tensor", OPT_LIST(&all->rules), "REGEX=TYPE",
+         "type of the matrices with such names; may be repeated, the last one wins"},
+        {"--bits", OPT_FLOAT(&o->bits, 4.25, 8.25), "X",
+         "bits per weight of the layers: i4, with i8 where it helps most"},
+        {"--sensitivity", OPT_STRING(&all->sensitivity), "FILE",
+         "measure on a text where that is (default: guessed)"},
     };
     memcpy(defs, mine, sizeof mine);
 }
@@ -355,22 +354,20 @@ static void type_option_defs(struct options *all, struct option_def *defs) {
 int cmd_quantize(int argc, char **argv) {
     struct options o = {0};
     struct option_def defs[TYPE_OPTIONS + CALIBRATION_OPTIONS + OWN_OPTIONS] = {
-        {"-o|--output", OPT_STRING, &o.out, "FILE", "the .bise file to write", 0, 0},
-        {"--tokenizer", OPT_STRING, &o.tokenizer, "FILE",
-         "tokenizer.model or tokenizer.json to bundle (default: the one beside the weights)", 0, 0},
-        {"--no-tokenizer", OPT_FLAG, &o.no_tokenizer, NULL, "bundle none", 0, 0},
-        {"--chat-format", OPT_STRING, &o.chat, "NAME",
-         "v1, v3, chatml, zephyr, llama2 or none (default: guessed where certain)", 0, 0},
-        {"--window", OPT_INT, &o.window, "N",
-         "sliding window, where the source does not say it (GGUF): 4096 for Mistral 7B v0.1", 1,
-         1 << 30},
-        {"--eval", OPT_STRING, &o.eval, "FILE",
-         "measure perplexity on a text before and after, and keep it in the file", 0, 0},
-        {"--dry-run", OPT_FLAG, &o.dry_run, NULL, "say what it will take, and write nothing", 0, 0},
-        {"-t|--threads", OPT_INT, &o.threads, "N", "threads (default: all that are fast)", 1, 1024},
-        {"-q|--quiet", OPT_FLAG, &o.quiet, NULL, "only what is wrong on stderr", 0, 0},
+        {"-o|--output", OPT_STRING(&o.out), "FILE", "the .bise file to write"},
+        {"--tokenizer", OPT_STRING(&o.tokenizer), "FILE",
+         "tokenizer.model or tokenizer.json to bundle (default: the one beside the weights)"},
+        {"--no-tokenizer", OPT_FLAG(&o.no_tokenizer), "bundle none"},
+        {"--chat-format", OPT_STRING(&o.chat), "NAME",
+         "v1, v3, chatml, zephyr, llama2 or none (default: guessed where certain)"},
+        {"--window", OPT_INT(&o.window, 1, 1 << 30), "N",
+         "sliding window, where the source does not say it (GGUF): 4096 for Mistral 7B v0.1"},
+        {"--eval", OPT_STRING(&o.eval), "FILE",
+         "measure perplexity on a text before and after, and keep it in the file"},
+        {"--dry-run", OPT_FLAG(&o.dry_run), "say what it will take, and write nothing"},
+        {"-t|--threads", OPT_INT(&o.threads, 1, 1024), "N", "threads (default: all that are fast)"},
+        {"-q|--quiet", OPT_FLAG(&o.quiet), "only what is wrong on stderr"},
     };
-    size_t n;
     int code;
     type_option_defs(&o, defs + OWN_OPTIONS);
     calibration_option_defs(&o.calib, defs + OWN_OPTIONS + TYPE_OPTIONS);
@@ -381,13 +378,13 @@ int cmd_quantize(int argc, char **argv) {
             "or their shards, or with params.json and consolidated.safetensors or\n"
             "consolidated.00.pth or consolidated.00.pt to .07.pt; or one such file; or a\n"
             ".gguf file; or a .bise file, or the name of one",
-            &o.source, 1, &n, &code))
+            &o.source, 1, &code))
         return code;
-    if (n != 1 || !o.out || !*o.out)
+    if (!o.source || !o.out || !*o.out)
         return refuse(EXIT_USAGE, "%s\nusage: bise quantize SOURCE -o FILE [options]",
-                      n != 1   ? "no checkpoint given"
-                      : !o.out ? "-o FILE is needed"
-                               : "-o: expected the name of a file, found none");
+                      !o.source ? "no checkpoint given"
+                      : !o.out  ? "-o FILE is needed"
+                                : "-o: expected the name of a file, found none");
     o.called = o.out;
     char home[PATH_MAX], source[PATH_MAX]; /* a mere name lies in the models' home */
     o.source = model_or_source(source, o.source);

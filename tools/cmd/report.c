@@ -8,21 +8,20 @@
 #include <string.h>
 
 int cmd_report(int argc, char **argv) {
-    const char *output = NULL, *inputs[RUNS_MAX];
+    const char *output = NULL, *inputs[RUNS_MAX] = {NULL};
     const struct option_def defs[] = {
-        {"-o|--output", OPT_STRING, &output, "FILE",
-         "the page: .html, .md (the tables alone) or .svg (a picture of the first file)", 0, 0},
+        {"-o|--output", OPT_STRING(&output), "FILE",
+         "the page: .html, .md (the tables alone) or .svg (a picture of the first file)"},
     };
     struct runs runs = {0};
     struct buffer b = {0};
     struct bise_error err = {0};
-    size_t n_inputs = 0;
     int code;
     if (!options_parse(argc, argv, defs, 1, "bise report FILE.json [FILE ...] -o report.html",
-                       inputs, RUNS_MAX, &n_inputs, &code))
+                       inputs, RUNS_MAX, &code))
         return code;
     const char *const ending = output ? strrchr(output, '.') : NULL;
-    if (n_inputs == 0)
+    if (!inputs[0])
         return refuse(
             EXIT_USAGE,
             "expected files of bise bench --format json or bise study --json, found none");
@@ -31,7 +30,7 @@ int cmd_report(int argc, char **argv) {
         return refuse(EXIT_USAGE, "-o: expected a file that ends in .html, .md or .svg, found %s",
                       output ? output : "none");
     enum bise_status s = BISE_OK;
-    for (size_t i = 0; i < n_inputs && s == BISE_OK; i++)
+    for (size_t i = 0; i < RUNS_MAX && inputs[i] && s == BISE_OK; i++)
         s = runs_read(&runs, inputs[i], &err);
     bool ok = true;
     if (s == BISE_OK && strcmp(ending, ".svg") == 0)

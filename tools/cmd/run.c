@@ -15,33 +15,31 @@
 
 static bool parse(struct run_options *o, int argc, char **argv, int *code) {
     const struct option_def mine[RUN_OPTIONS] = {
-        {"-p|--prompt", OPT_STRING, &o->prompt, "TEXT", "the text to go on with", 0, 0},
-        {"-f|--file", OPT_STRING, &o->file, "FILE", "the same from a file, - for stdin", 0, 0},
-        {"--special", OPT_FLAG, &o->special, NULL,
-         "read control tokens in the prompt: <s>[INST] ... [/INST]", 0, 0},
-        {"--ids", OPT_STRING, &o->ids, "\"1 2 3\"", "the same as token ids; no BOS is added", 0, 0},
-        {"-n|--n-predict", OPT_INT, &o->n_predict, "N", "tokens to generate, -1: no limit (512)",
-         -1, 1e15},
-        {"--ignore-eos", OPT_FLAG, &o->ignore_eos, NULL, "go on where the model would end", 0, 0},
-        {"--json", OPT_FLAG, &o->json, NULL, "the result as one JSON object", 0, 0},
-        {"--logprobs", OPT_INT, &o->logprobs, "N",
-         "with --json or --jsonl: each token's log probability, and the N likeliest", 0,
-         MAX_LOGPROBS},
-        {"--jsonl", OPT_STRING, &o->lines, "FILE",
-         "a JSON object with a prompt on every line, - for stdin; one result a line", 0, 0},
-        {"-b|--batch", OPT_INT, &o->runtime.n_seqs, "N",
-         "with --jsonl: N lines at once, answered alike (1)", 1, MAX_SEQUENCES},
-        {"-q|--quiet", OPT_FLAG, &o->quiet, NULL, "only the text, no facts on stderr", 0, 0},
+        {"-p|--prompt", OPT_STRING(&o->prompt), "TEXT", "the text to go on with"},
+        {"-f|--file", OPT_STRING(&o->file), "FILE", "the same from a file, - for stdin"},
+        {"--special", OPT_FLAG(&o->special),
+         "read control tokens in the prompt: <s>[INST] ... [/INST]"},
+        {"--ids", OPT_STRING(&o->ids), "\"1 2 3\"", "the same as token ids; no BOS is added"},
+        {"-n|--n-predict", OPT_INT(&o->n_predict, -1, 1e15), "N",
+         "tokens to generate, -1: no limit (512)"},
+        {"--ignore-eos", OPT_FLAG(&o->ignore_eos), "go on where the model would end"},
+        {"--json", OPT_FLAG(&o->json), "the result as one JSON object"},
+        {"--logprobs", OPT_INT(&o->logprobs, 0, MAX_LOGPROBS), "N",
+         "with --json or --jsonl: each token's log probability, and the N likeliest"},
+        {"--jsonl", OPT_STRING(&o->lines), "FILE",
+         "a JSON object with a prompt on every line, - for stdin; one result a line"},
+        {"-b|--batch", OPT_INT(&o->runtime.n_seqs, 1, MAX_SEQUENCES), "N",
+         "with --jsonl: N lines at once, answered alike (1)"},
+        {"-q|--quiet", OPT_FLAG(&o->quiet), "only the text, no facts on stderr"},
     };
     struct option_def defs[RUN_OPTIONS + RUNTIME_OPTIONS + SAMPLING_OPTIONS];
     const char *argument = NULL;
-    size_t n_positional;
     memcpy(defs, mine, sizeof mine);
     runtime_option_defs(&o->runtime, defs + RUN_OPTIONS);
     sampling_option_defs(&o->sampling, defs + RUN_OPTIONS + RUNTIME_OPTIONS);
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
                        "bise run [MODEL] -p TEXT | -f FILE | --ids IDS | --jsonl FILE [options]",
-                       &argument, 1, &n_positional, code) ||
+                       &argument, 1, code) ||
         !runtime_argument(&o->runtime, argument, code))
         return false;
     if (!o->prompt + !o->file + !o->ids + !o->lines != 3) {

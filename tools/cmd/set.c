@@ -192,22 +192,19 @@ int cmd_set(int argc, char **argv) {
     struct change c = {.window = -1, .fd = -1};
     struct bise_error err = {0};
     const char *given = NULL, *argument = NULL;
-    size_t n_positional;
     int code;
     const struct option_def defs[] = {
-        {"-m|--model", OPT_STRING, &given, "FILE", "the .bise file, which may stand alone", 0, 0},
-        {"--chat-format", OPT_STRING, &c.chat, "NAME", "v1, v3, chatml, zephyr, llama2 or none", 0,
-         0},
-        {"--window", OPT_INT, &c.window, "N", "sliding window in tokens, 0: none", 0, 1 << 30},
-        {"--name", OPT_STRING, &c.name, "TEXT",
-         "what it is called, by bise serve too; empty: as its file", 0, 0},
-        {"--tokenizer", OPT_STRING, &c.tokenizer, "FILE", "a tokenizer.model in place of its own",
-         0, 0},
+        {"-m|--model", OPT_STRING(&given), "FILE", "the .bise file, which may stand alone"},
+        {"--chat-format", OPT_STRING(&c.chat), "NAME", "v1, v3, chatml, zephyr, llama2 or none"},
+        {"--window", OPT_INT(&c.window, 0, 1 << 30), "N", "sliding window in tokens, 0: none"},
+        {"--name", OPT_STRING(&c.name), "TEXT",
+         "what it is called, by bise serve too; empty: as its file"},
+        {"--tokenizer", OPT_STRING(&c.tokenizer), "FILE", "a tokenizer.model in place of its own"},
     };
     if (!options_parse(
             argc, argv, defs, sizeof defs / sizeof defs[0],
             "bise set MODEL [--chat-format NAME] [--window N] [--name TEXT] [--tokenizer FILE]",
-            &argument, 1, &n_positional, &code))
+            &argument, 1, &code))
         return code;
     if (!given && !argument)
         return refuse(EXIT_USAGE, "expected one MODEL (see bise set --help)");

@@ -75,25 +75,24 @@ void study_end_json(struct buffer *b) {
 int cmd_study(int argc, char **argv) {
     struct study s = {.runtime = RUNTIME_DEFAULTS};
     struct option_def defs[RUNTIME_OPTIONS + OWN_OPTIONS] = {
-        {"-p|--prompt", OPT_STRING, &s.prompt, "TEXT", "the text", 0, 0},
-        {"-f|--file", OPT_STRING, &s.file, "FILE", "a text in a file, - for stdin", 0, 0},
-        {"-n|--steps", OPT_INT, &s.steps, "N",
+        {"-p|--prompt", OPT_STRING(&s.prompt), "TEXT", "the text"},
+        {"-f|--file", OPT_STRING(&s.file), "FILE", "a text in a file, - for stdin"},
+        {"-n|--steps", OPT_INT(&s.steps, 1, 4000), "N",
          "cache: tokens, the model's own behind the text (default: until the cache has rolled); "
-         "gqa: tokens written for each figure (16)",
-         1, 4000},
-        {"--windows", OPT_STRING, &s.windows, "LIST",
-         "window: widths, 0 for none (default: 16, 32 ... the model's, 0)", 0, 0},
-        {"--tokens", OPT_INT, &s.tokens, "N",
-         "window, chunk, long: tokens of the text at most (2048, 4096, 100000)", 64, 1e9},
-        {"--shape", OPT_STRING, &s.shape, "SHAPE",
-         "gqa: of the models, as bise synth has it (mistral-7b,layers=4)", 0, 0},
-        {"--budget", OPT_INT, &s.budget, "GIB",
-         "gqa: memory that contexts and conversations are to fit in (16)", 1, 1 << 20},
-        {"--svg", OPT_STRING, &s.svg, "FILE", "cache: draw it, too", 0, 0},
-        {"--json", OPT_FLAG, &s.json, NULL, "print one JSON object", 0, 0},
+         "gqa: tokens written for each figure (16)"},
+        {"--windows", OPT_STRING(&s.windows), "LIST",
+         "window: widths, 0 for none (default: 16, 32 ... the model's, 0)"},
+        {"--tokens", OPT_INT(&s.tokens, 64, 1e9), "N",
+         "window, chunk, long: tokens of the text at most (2048, 4096, 100000)"},
+        {"--shape", OPT_STRING(&s.shape), "SHAPE",
+         "gqa: of the models, as bise synth has it (mistral-7b,layers=4)"},
+        {"--budget", OPT_INT(&s.budget, 1, 1 << 20), "GIB",
+         "gqa: memory that contexts and conversations are to fit in (16)"},
+        {"--svg", OPT_STRING(&s.svg), "FILE", "cache: draw it, too"},
+        {"--json", OPT_FLAG(&s.json), "print one JSON object"},
     };
     const char *name = NULL;
-    size_t n_positional, i = 0;
+    size_t i = 0;
     int code;
     runtime_option_defs(&s.runtime, defs + OWN_OPTIONS);
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
@@ -107,7 +106,7 @@ int cmd_study(int argc, char **argv) {
                        "          all that is promised of it holds (--window 4)\n"
                        "  chunk   a long text read in chunks of different lengths: time, memory\n"
                        "  long    100,000 tokens and more: memory and speed that stay the same",
-                       &name, 1, &n_positional, &code))
+                       &name, 1, &code))
         return code;
     while (name && i < N_EXPERIMENTS && strcmp(name, experiments[i].name) != 0)
         i++;

@@ -155,23 +155,21 @@ int cmd_synth(int argc, char **argv) {
     const char *shape = NULL, *type = "i4", *out = NULL, *checkpoint = NULL;
     int64_t seed = 1, threads = 0;
     int code;
-    size_t n_positional;
     struct bise_error err = {0};
     const struct option_def defs[] = {
-        {"--shape", OPT_STRING, &shape, "SHAPE",
+        {"--shape", OPT_STRING(&shape), "SHAPE",
          "mistral-7b, mixtral-8x7b, ... or KEY=VALUE,... or both, of dim, ffn, layers, heads, kv, "
-         "vocab, window, head_dim, experts, top, theta, ctx",
-         0, 0},
-        {"--type", OPT_STRING, &type, "TYPE", "i4, i8, bf16 or f32 (default i4)", 0, 0},
-        {"-o|--output", OPT_STRING, &out, "FILE", "the .bise file to write", 0, 0},
-        {"--checkpoint", OPT_STRING, &checkpoint, "DIR",
-         "write a Hugging Face style bf16 checkpoint instead", 0, 0},
-        {"--seed", OPT_INT, &seed, "N", "seed of the random weights (default 1)", 0, 9e15},
-        {"-t|--threads", OPT_INT, &threads, "N", "threads (default: all that are fast)", 1, 1024},
+         "vocab, window, head_dim, experts, top, theta, ctx"},
+        {"--type", OPT_STRING(&type), "TYPE", "i4, i8, bf16 or f32 (default i4)"},
+        {"-o|--output", OPT_STRING(&out), "FILE", "the .bise file to write"},
+        {"--checkpoint", OPT_STRING(&checkpoint), "DIR",
+         "write a Hugging Face style bf16 checkpoint instead"},
+        {"--seed", OPT_INT(&seed, 0, 9e15), "N", "seed of the random weights (default 1)"},
+        {"-t|--threads", OPT_INT(&threads, 1, 1024), "N", "threads (default: all that are fast)"},
     };
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
                        "bise synth --shape SHAPE (-o FILE [--type TYPE] | --checkpoint DIR)", NULL,
-                       0, &n_positional, &code))
+                       0, &code))
         return code;
     if (!shape || !out == !checkpoint || !*(out ? out : checkpoint)) {
         return refuse(EXIT_USAGE, "--shape and either -o or --checkpoint are needed");

@@ -232,21 +232,19 @@ static int convert_text(const struct tokenize_options *o, const struct source_to
 int cmd_tokenize(int argc, char **argv) {
     struct tokenize_options o = {.model = NULL};
     struct source_tokenizer s = {.model = NULL};
-    size_t n_positional;
     int code;
     const char *argument = NULL;
     const struct option_def defs[] = {
-        {"-m|--model", OPT_STRING, &o.model, "FILE",
-         "a .bise file, a tokenizer.model or tokenizer.json (default: the demo model)", 0, 0},
-        {"--jsonl", OPT_FLAG, &o.jsonl, NULL,
-         "lines {\"text\": \"...\"} in, lines {\"ids\": [...]} out", 0, 0},
-        {"--special", OPT_FLAG, &o.special, NULL,
-         "read control tokens in the text (<s>, [INST]), as run --special does", 0, 0},
-        {"--decode", OPT_FLAG, &o.decode, NULL, "ids to text", 0, 0},
+        {"-m|--model", OPT_STRING(&o.model), "FILE",
+         "a .bise file, a tokenizer.model or tokenizer.json (default: the demo model)"},
+        {"--jsonl", OPT_FLAG(&o.jsonl), "lines {\"text\": \"...\"} in, lines {\"ids\": [...]} out"},
+        {"--special", OPT_FLAG(&o.special),
+         "read control tokens in the text (<s>, [INST]), as run --special does"},
+        {"--decode", OPT_FLAG(&o.decode), "ids to text"},
     };
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
                        "bise tokenize [MODEL] [--jsonl] [--special] [--decode] < TEXT", &argument,
-                       1, &n_positional, &code))
+                       1, &code))
         return code;
     const char *const path = model_given(o.model, argument, &code);
     if (!path)

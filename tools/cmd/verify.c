@@ -208,17 +208,17 @@ static enum bise_status verify(struct check *c, int n_threads, size_t *n_bad,
 int cmd_verify(int argc, char **argv) {
     const char *path = NULL, *given = NULL;
     int64_t threads = 0;
-    size_t n_positional, n_bad = 0;
+    size_t n_bad = 0;
     int code;
     struct bise_error err = {0};
     struct bise_model *model = NULL;
     const struct bise_model_params params = {.no_tensors = true};
     const struct option_def defs[] = {
-        {"-m|--model", OPT_STRING, &given, "FILE", "the .bise file, which may stand alone", 0, 0},
-        {"-t|--threads", OPT_INT, &threads, "N", "threads (default: all that are fast)", 1, 1024},
+        {"-m|--model", OPT_STRING(&given), "FILE", "the .bise file, which may stand alone"},
+        {"-t|--threads", OPT_INT(&threads, 1, 1024), "N", "threads (default: all that are fast)"},
     };
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],
-                       "bise verify MODEL [options]", &path, 1, &n_positional, &code))
+                       "bise verify MODEL [options]", &path, 1, &code))
         return code;
     if (!given && !path)
         return refuse(EXIT_USAGE, "expected one MODEL (see bise verify --help)");

@@ -115,7 +115,7 @@ static bool apply_line(char *line, const char *where, const struct option_def *d
         return false;
     if (!d || given[d - defs] || (has_argument && strcmp(name, "model") == 0))
         return true;
-    if (d->kind == OPT_FLAG)
+    if (d->kind == OPTION_FLAG)
         return set_flag(d, where, name, value);
     const char *const kept = keep_value(value);
     char label[PATH_MAX + 128];

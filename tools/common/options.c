@@ -70,37 +70,37 @@ bool option_set(const struct option_def *d, const char *name, const char *text) 
     double value = 0;
     errno = 0;
     switch (d->kind) {
-    case OPT_STRING:
+    case OPTION_STRING:
         *(const char **)d->out = text;
         return true;
-    case OPT_LIST:
+    case OPTION_LIST:
         return append_value(d->out, name, text);
-    case OPT_INT:
+    case OPTION_INT:
         whole = strtoll(text, &end, 10);
         value = (double)whole;
         break;
-    case OPT_FLOAT:
+    case OPTION_FLOAT:
         value = strtod(text, &end);
         if (!isfinite(value))
             errno = ERANGE;
         break;
-    case OPT_FLAG:
+    case OPTION_FLAG:
         return false;
     }
     const bool ranged = d->min != 0 || d->max != 0;
     if (end == text || *end || (errno && !(ranged && errno == ERANGE))) {
         complain("%s: expected %s, found \"%s\"", name,
-                 d->kind == OPT_INT ? "a whole number" : "a number", text);
+                 d->kind == OPTION_INT ? "a whole number" : "a number", text);
         return false;
     }
     if (ranged && (errno || value < d->min || value > d->max)) {
-        if (d->kind == OPT_INT)
+        if (d->kind == OPTION_INT)
             complain("%s: expected %.0f to %.0f, found %s", name, d->min, d->max, text);
         else
             complain("%s: expected %.10g to %.10g, found %s", name, d->min, d->max, text);
         return false;
     }
-    if (d->kind == OPT_INT)
+    if (d->kind == OPTION_INT)
         *(int64_t *)d->out = whole;
     else
         *(double *)d->out = value;
@@ -138,15 +138,15 @@ static bool takes_prompt(const struct option_def *defs, size_t n_defs) {
 
 bool options_parse(int argc, char **argv, const struct option_def *defs, size_t n_defs,
                    const char *usage, const char **positional, size_t max_positional,
-                   size_t *n_positional, int *exit_code) {
+                   int *exit_code) {
     bool only_positional = false, given[OPTION_DEFS_MAX] = {false};
     assert(n_defs <= OPTION_DEFS_MAX);
-    *n_positional = 0;
+    size_t n_positional = 0;
     *exit_code = EXIT_USAGE;
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];
         if (only_positional || arg[0] != '-' || !arg[1]) {
-            if (*n_positional == max_positional) {
+            if (n_positional == max_positional) {
                 complain("unexpected argument \"%s\"%s", arg,
                          takes_prompt(defs, n_defs) ? "; a text is given by -p" : "");
                 put_text(stderr, "usage: ");
@@ -154,7 +154,7 @@ bool options_parse(int argc, char **argv, const struct option_def *defs, size_t 
                 put_text(stderr, "\n");
                 return false;
             }
-            positional[(*n_positional)++] = arg;
+            positional[n_positional++] = arg;
             continue;
         }
         if (strcmp(arg, "--") == 0) {
@@ -177,7 +177,7 @@ bool options_parse(int argc, char **argv, const struct option_def *defs, size_t 
             return false;
         }
         given[d - defs] = true;
-        if (d->kind == OPT_FLAG) {
+        if (d->kind == OPTION_FLAG) {
             if (equals) {
                 complain("%.*s takes no value", (int)len, arg);
                 return false;
@@ -195,5 +195,5 @@ bool options_parse(int argc, char **argv, const struct option_def *defs, size_t 
         if (!option_set(d, name, value))
             return false;
     }
-    return config_apply(argv[0], defs, n_defs, given, *n_positional > 0);
+    return config_apply(argv[0], defs, n_defs, given, n_positional > 0);
 }

@@ -13,22 +13,19 @@
 
 void runtime_option_defs(struct runtime_options *o, struct option_def *defs) {
     const struct option_def mine[RUNTIME_OPTIONS] = {
-        {"-m|--model", OPT_STRING, &o->model, "FILE", "the .bise file (default: the demo model)", 0,
-         0},
-        {"-t|--threads", OPT_INT, &o->threads, "N", "threads (default: the fast cores allowed)", 1,
-         1024},
-        {"-c|--ctx-size", OPT_INT, &o->n_ctx, "N", "context in tokens (default: up to 8192)", 1,
-         1 << 30},
-        {"--isa", OPT_STRING, &o->isa, "NAME", "instruction set: scalar, avx2, ... (BISE_ISA)", 0,
-         0},
-        {"--kv", OPT_STRING, &o->kv, "TYPE", "type of the cache: i8, f16 or f32", 0, 0},
-        {"--window", OPT_INT, &o->window, "N", "sliding window, 0 for none (default: the model's)",
-         0, 1 << 30},
-        {"--chunk", OPT_INT, &o->chunk, "N", "tokens per pass while reading (default: 256)", 1,
-         1 << 20},
-        {"--mem", OPT_STRING, &o->memory, "HOW", "hold the weights by: auto, huge or mmap", 0, 0},
-        {"-v|--verbose", OPT_FLAG, &o->verbose, NULL, "tell of memory and pages at the start", 0,
-         0},
+        {"-m|--model", OPT_STRING(&o->model), "FILE", "the .bise file (default: the demo model)"},
+        {"-t|--threads", OPT_INT(&o->threads, 1, 1024), "N",
+         "threads (default: the fast cores allowed)"},
+        {"-c|--ctx-size", OPT_INT(&o->n_ctx, 1, 1 << 30), "N",
+         "context in tokens (default: up to 8192)"},
+        {"--isa", OPT_STRING(&o->isa), "NAME", "instruction set: scalar, avx2, ... (BISE_ISA)"},
+        {"--kv", OPT_STRING(&o->kv), "TYPE", "type of the cache: i8, f16 or f32"},
+        {"--window", OPT_INT(&o->window, 0, 1 << 30), "N",
+         "sliding window, 0 for none (default: the model's)"},
+        {"--chunk", OPT_INT(&o->chunk, 1, 1 << 20), "N",
+         "tokens per pass while reading (default: 256)"},
+        {"--mem", OPT_STRING(&o->memory), "HOW", "hold the weights by: auto, huge or mmap"},
+        {"-v|--verbose", OPT_FLAG(&o->verbose), "tell of memory and pages at the start"},
     };
     memcpy(defs, mine, sizeof mine);
 }

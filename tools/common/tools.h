@@ -26,13 +26,7 @@ __attribute__((format(printf, 2, 3))) int refuse(enum exit_code code, const char
 /* Says err's detail, or else what the status means; returns exit_code_of(status). */
 int report(enum bise_status status, const struct bise_error *err);
 
-enum option_kind {
-    OPT_FLAG,   /* bool: present or not */
-    OPT_STRING, /* const char *: points into argv */
-    OPT_INT,    /* int64_t */
-    OPT_FLOAT,  /* double */
-    OPT_LIST,   /* struct option_list: a string for every time the option is given */
-};
+enum option_kind { OPTION_FLAG, OPTION_STRING, OPTION_INT, OPTION_FLOAT, OPTION_LIST };
 
 #define OPTION_LIST_MAX 64
 #define OPTION_DEFS_MAX 96 /* options of a command */
@@ -46,19 +40,28 @@ struct option_def {
     const char *name; /* "-m", "--temp"; alternatives separated by '|': "-n|--n-predict" */
     enum option_kind kind;
     void *out;       /* the variable; keeps its default where the option is absent */
+    double min, max; /* INT and FLOAT: accepted range; both 0: any */
     const char *arg; /* what --help calls the argument: "FILE" */
     const char *help;
-    double min, max; /* INT and FLOAT: accepted range; both 0: any */
 };
 
+/* What follows an option's name: a flag, which is present or not; a text, which points into argv; a
+ * text for every time the option is given; a whole number or any within a range. Behind it stand
+ * what --help calls the argument (but of a flag) and what it says. */
+#define OPT_FLAG(out)            OPTION_FLAG, (bool *){out}, 0, 0, NULL
+#define OPT_STRING(out)          OPTION_STRING, (const char **){out}, 0, 0
+#define OPT_LIST(out)            OPTION_LIST, (struct option_list *){out}, 0, 0
+#define OPT_INT(out, min, max)   OPTION_INT, (int64_t *){out}, min, max
+#define OPT_FLOAT(out, min, max) OPTION_FLOAT, (double *){out}, min, max
+
 /* Parses argv[1..]. Positional arguments (those not options; all after "--") go to positional
- * [max_positional]; *n_positional is their number. "--help" and "-h" print usage and the options
+ * [max_positional], of which those not given stay as they are. "--help" and "-h" print usage and the options
  * and return EXIT_DONE through *exit_code with false. Any fault is said on stderr, naming the
  * option; then false with EXIT_USAGE. "--name=value" and "--name value" are both accepted.
  * usage: the lines after "usage: ", e.g. "bise inspect FILE [options]". */
 bool options_parse(int argc, char **argv, const struct option_def *defs, size_t n_defs,
                    const char *usage, const char **positional, size_t max_positional,
-                   size_t *n_positional, int *exit_code);
+                   int *exit_code);
 
 /* Whether arg (its first len bytes) is one of the option's spellings. */
 bool option_is(const struct option_def *d, const char *arg, size_t len);
@@ -87,8 +90,6 @@ int cmd_report(int argc, char **argv);
 int cmd_study(int argc, char **argv);
 int cmd_synth(int argc, char **argv);
 int cmd_pull(int argc, char **argv);
-int cmd_list(int argc, char **argv);
-int cmd_rm(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_rm(int argc, char **argv);
 /* "--version", and -v behind it. */

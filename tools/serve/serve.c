@@ -22,45 +22,43 @@ static const char *const usage = "bise serve [MODEL] [options]";
 
 static bool parse(struct serve_options *o, int argc, char **argv, int *code) {
     const struct option_def mine[OWN_OPTIONS] = {
-        {"-b|--sequences", OPT_INT, &o->n_lanes, "N",
-         "conversations at once (default: 4, or what fits)", 1, MAX_LANES},
-        {"--host", OPT_STRING, &o->host, "ADDRESS", "where to listen (default: 127.0.0.1)", 0, 0},
-        {"--port", OPT_INT, &o->port, "N", "its port, 0 for any (default: 8080)", 0, 65535},
-        {"--api-key-file", OPT_STRING, &o->key_file, "FILE",
-         "keys, one a line; nobody else may read the file (BISE_API_KEY)", 0, 0},
-        {"--no-key", OPT_FLAG, &o->no_key, NULL, "let everybody who can reach the address ask", 0,
-         0},
-        {"--allow-origin", OPT_LIST, &o->allow_origins, "ORIGIN",
-         "let pages of this origin ask, * for any", 0, 0},
-        {"--allow-host", OPT_LIST, &o->allow_hosts, "NAME",
-         "answer by this name too, as behind a proxy", 0, 0},
-        {"--stall", OPT_INT, &o->stall_ms, "MS",
-         "how long answers may wait for another's prompt (default: 1000)", 1, 600000},
-        {"--queue", OPT_INT, &o->queue, "N", "answers that may wait (default: 64)", 0, 65536},
-        {"--grace", OPT_INT, &o->grace, "S",
-         "how long answers may go on after SIGTERM (default: 30)", 0, 86400},
-        {"--overflow", OPT_STRING, &o->overflow, "HOW",
-         "a full context: stop, drop the oldest turns, or sink", 0, 0},
-        {"--chat-format", OPT_STRING, &o->format, "NAME",
-         "v1, v3, chatml, zephyr, llama2 or none (default: the model's)", 0, 0},
-        {"--moderate", OPT_FLAG, &o->moderate, NULL,
-         "judge prompts and answers; nothing is shown before", 0, 0},
-        {"--threshold", OPT_FLOAT, &o->threshold, "P",
-         "moderate where all categories together have P", 0, 1},
-        {"--log-json", OPT_FLAG, &o->log_json, NULL, "the log as JSON, one object a line", 0, 0},
-        {"--open", OPT_FLAG, &o->open, NULL, "open the page in the browser", 0, 0},
-        {"-q|--quiet", OPT_FLAG, &o->quiet, NULL, "no log", 0, 0},
-        {"--name", OPT_STRING, &o->name, "NAME",
-         "the model's name (default: the one in its file, or the file's)", 0, 0},
+        {"-b|--sequences", OPT_INT(&o->n_lanes, 1, MAX_LANES), "N",
+         "conversations at once (default: 4, or what fits)"},
+        {"--host", OPT_STRING(&o->host), "ADDRESS", "where to listen (default: 127.0.0.1)"},
+        {"--port", OPT_INT(&o->port, 0, 65535), "N", "its port, 0 for any (default: 8080)"},
+        {"--api-key-file", OPT_STRING(&o->key_file), "FILE",
+         "keys, one a line; nobody else may read the file (BISE_API_KEY)"},
+        {"--no-key", OPT_FLAG(&o->no_key), "let everybody who can reach the address ask"},
+        {"--allow-origin", OPT_LIST(&o->allow_origins), "ORIGIN",
+         "let pages of this origin ask, * for any"},
+        {"--allow-host", OPT_LIST(&o->allow_hosts), "NAME",
+         "answer by this name too, as behind a proxy"},
+        {"--stall", OPT_INT(&o->stall_ms, 1, 600000), "MS",
+         "how long answers may wait for another's prompt (default: 1000)"},
+        {"--queue", OPT_INT(&o->queue, 0, 65536), "N", "answers that may wait (default: 64)"},
+        {"--grace", OPT_INT(&o->grace, 0, 86400), "S",
+         "how long answers may go on after SIGTERM (default: 30)"},
+        {"--overflow", OPT_STRING(&o->overflow), "HOW",
+         "a full context: stop, drop the oldest turns, or sink"},
+        {"--chat-format", OPT_STRING(&o->format), "NAME",
+         "v1, v3, chatml, zephyr, llama2 or none (default: the model's)"},
+        {"--moderate", OPT_FLAG(&o->moderate),
+         "judge prompts and answers; nothing is shown before"},
+        {"--threshold", OPT_FLOAT(&o->threshold, 0, 1), "P",
+         "moderate where all categories together have P"},
+        {"--log-json", OPT_FLAG(&o->log_json), "the log as JSON, one object a line"},
+        {"--open", OPT_FLAG(&o->open), "open the page in the browser"},
+        {"-q|--quiet", OPT_FLAG(&o->quiet), "no log"},
+        {"--name", OPT_STRING(&o->name), "NAME",
+         "the model's name (default: the one in its file, or the file's)"},
     };
     struct option_def defs[RUNTIME_OPTIONS + OWN_OPTIONS];
     const char *argument = NULL;
-    size_t n_positional;
     runtime_option_defs(&o->runtime, defs);
     memcpy(defs + RUNTIME_OPTIONS, mine, sizeof mine);
     return options_parse(argc, argv, defs, sizeof defs / sizeof defs[0], usage, &argument, 1,
-                         &n_positional, code) &&
-           runtime_argument(&o->runtime, n_positional ? argument : NULL, code);
+                         code) &&
+           runtime_argument(&o->runtime, argument, code);
 }
 
 /* ---- before anything is loaded ---- */
