@@ -1,6 +1,5 @@
 #include "tools/chat/console.h"
 
-#include "src/base/utf8.h"
 #include "src/os/file.h"
 #include "tools/chat/kept.h"
 #include "tools/common/guard.h"
@@ -135,12 +134,7 @@ static int read_files(struct console *t) {
     for (size_t i = 0; i < files->n && !code; i++) {
         char *text = NULL;
         size_t len = 0;
-        code = read_text(files->items[i], ANY_LENGTH, &text, &len);
-        const size_t invalid = code ? len : utf8_invalid_at(text, len);
-        if (invalid < len)
-            code = refuse(EXIT_USAGE, "%s: expected text in UTF-8, found byte 0x%02x at offset %zu",
-                          strcmp(files->items[i], "-") == 0 ? "standard input" : files->items[i],
-                          (unsigned)(unsigned char)text[invalid], invalid);
+        code = read_utf8(files->items[i], &text, &len);
         if (t->read.len && !code)
             buffer_text(&t->read, t->read.bytes[t->read.len - 1] == '\n' ? "\n" : "\n\n");
         if (!code)
@@ -246,9 +240,8 @@ int console_look(struct console *t) {
     sampling.seed = 0;
     if (!code)
         code = runtime_look(&t->runtime, &o->runtime);
-    if (!code && !t->runtime.info->has_tokenizer)
-        code = refuse(EXIT_USAGE, "%s: the model file has no tokenizer, so it cannot chat",
-                      t->runtime.path);
+    if (!code)
+        code = conversation_possible(&t->runtime);
     if (!code)
         code = console_format(&t->runtime, o->format, &t->format);
     if (!code)

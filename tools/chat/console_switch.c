@@ -28,16 +28,13 @@ static bool could_take_over(const char *path, const char *format) {
     struct runtime e = {.path = path};
     struct bise_error err = {0};
     enum chat_format unused;
-    bool good = false;
     if (bise_model_open(&e.model, path, &params, &err) != BISE_OK) {
         report(BISE_ERR_FORMAT, &err);
         return false;
     }
     e.info = bise_model_info(e.model);
-    if (!e.info->has_tokenizer)
-        complain("%s: the model file has no tokenizer, so it cannot chat", path);
-    else
-        good = console_format(&e, format, &unused) == EXIT_DONE;
+    const bool good =
+        conversation_possible(&e) == EXIT_DONE && console_format(&e, format, &unused) == EXIT_DONE;
     bise_model_close(&e.model);
     return good;
 }

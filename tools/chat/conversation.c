@@ -9,15 +9,20 @@
 #include <string.h>
 #include <unistd.h>
 
+int conversation_possible(const struct runtime *e) {
+    if (e->info->has_tokenizer)
+        return EXIT_DONE;
+    return refuse(EXIT_USAGE, "%s: the model file has no tokenizer, so it cannot chat", e->path);
+}
+
 int conversation_open(struct conversation *c, struct runtime *e, enum chat_format format) {
     const struct bise_model_info *info = e->info;
     struct bise_error err = {0};
     c->runtime = e;
     c->stop.n = 0;
-    if (!e->model->tokenizer) {
-        return refuse(EXIT_USAGE, "%s: the model file has no tokenizer, so it cannot chat",
-                      e->path);
-    }
+    const int code = conversation_possible(e);
+    if (code)
+        return code;
     const enum bise_status status = chat_open(&c->chat, e->model->tokenizer, format, info->bos_id,
                                               info->eos_ids, info->n_eos, &err);
     if (status)

@@ -34,6 +34,8 @@ struct conversation {
     struct id_list answer; /* of the last answer */
 };
 
+/* Whether the model can have one; if not, that is said on stderr. Returns an exit code. */
+int conversation_possible(const struct runtime *e);
 /* The format's name is one of chat_format_from_name's, not CHAT_UNKNOWN. Returns an exit code, the
  * fault said on stderr; conversation_close is due in any case. */
 int conversation_open(struct conversation *c, struct runtime *e, enum chat_format format);

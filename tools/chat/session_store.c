@@ -120,14 +120,6 @@ void session_store_keep_seed(struct session_store *s) {
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
-/* Takes what the history says the model's session holds. */
-static enum bise_status keep_held(struct conversation *c, const struct session_history *h,
-                                  struct bise_error *err) {
-    if (!conversation_set_held(c, h->held, h->n_held))
-        return bise_fail(err, BISE_ERR_MEMORY, "no memory for the conversation");
-    return BISE_OK;
-}
-
 static void keep_seed(struct session_store *s, const struct session_history *h) {
     if (h->has_seed)
         s->seed = h->seed;
@@ -152,6 +144,14 @@ static enum bise_status load_cache(struct session_store *s, struct bise_error *e
     return BISE_OK;
 }
 
+static enum bise_status check_format(const char *path, enum chat_format found,
+                                     enum chat_format format, struct bise_error *err) {
+    return found == format ? BISE_OK
+                           : bise_fail(err, BISE_ERR_ARG,
+                                       "%s was begun with --chat-format %s, this chat has %s", path,
+                                       chat_format_name(found), chat_format_name(format));
+}
+
 /* The file's note: identity and format, which must be this chat's. The caller's: *note. */
 static enum bise_status read_note(const struct conversation *c, enum chat_format format,
                                   const char *path, struct session_identity *identity,
@@ -165,10 +165,7 @@ static enum bise_status read_note(const struct conversation *c, enum chat_format
     if (!records_identity(data, *n, identity, &found))
         return bise_fail(err, BISE_ERR_UNSUPPORTED, "%s is a session, but not one of bise chat",
                          path);
-    if (found != format)
-        return bise_fail(err, BISE_ERR_ARG, "%s was begun with --chat-format %s, this chat has %s",
-                         path, chat_format_name(found), chat_format_name(format));
-    return BISE_OK;
+    return check_format(path, found, format, err);
 }
 
 static enum bise_status load_file(struct session_store *s, struct bise_error *err) {
@@ -181,10 +178,10 @@ static enum bise_status load_file(struct session_store *s, struct bise_error *er
         status = records_replay(&h, c->chat, c->runtime->info->vocab_size, note, n, s->path, err);
     if (!status && h.good != n)
         status = bise_fail(err, BISE_ERR_FORMAT, "%s: a record of its note is damaged", s->path);
-    if (!status) {
+    if (!status)
         keep_seed(s, &h);
-        status = keep_held(c, &h, err);
-    }
+    if (!status && !conversation_set_held(c, h.held, h.n_held))
+        status = bise_fail(err, BISE_ERR_MEMORY, "no memory for the conversation");
     free(note);
     return status ? status : load_cache(s, err);
 }
@@ -236,12 +233,11 @@ static enum bise_status replay(struct session_store *s, const uint8_t *data, siz
     enum bise_status status = match_journal(s, has_file, &found, &stale, err);
     if (status || stale)
         return status;
-    if (format != s->format)
-        return bise_fail(err, BISE_ERR_ARG, "%s was begun with --chat-format %s, this chat has %s",
-                         s->journal.path, chat_format_name(format), chat_format_name(s->format));
+    status = check_format(s->journal.path, format, s->format, err);
     s->identity = found;
-    status =
-        records_replay(&h, c->chat, c->runtime->info->vocab_size, data, n, s->journal.path, err);
+    if (!status)
+        status = records_replay(&h, c->chat, c->runtime->info->vocab_size, data, n, s->journal.path,
+                                err);
     if (status)
         return status;
     keep_seed(s, &h);
@@ -299,29 +295,39 @@ static void tell(const struct session_store *s) {
         say("%s: a new session\n", s->path);
 }
 
+/* Holds the journal of this path. */
+static enum bise_status hold(struct session_store *s, struct conversation *c,
+                             enum chat_format format, const char *path, struct bise_error *err) {
+    *s = (struct session_store){.journal = {.fd = -1}, .conversation = c, .format = format};
+    s->path = strdup(path);
+    return s->path ? journal_open(&s->journal, path, err)
+                   : bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for its name", path);
+}
+
+/* Watches the conversation; where opening failed, closes s. */
+static int opened(struct session_store *s, enum bise_status status, const struct bise_error *err) {
+    if (!status) {
+        chat_watch(s->conversation->chat, on_event, s);
+        return EXIT_DONE;
+    }
+    const int code = report(status, err);
+    session_store_close(s);
+    return code;
+}
+
 int session_store_open(struct session_store *s, struct conversation *c, enum chat_format format,
                        const char *path, bool must_exist, bool seed_given, bool quiet) {
     struct bise_error err = {0};
-    *s = (struct session_store){.journal = {.fd = -1}, .conversation = c, .format = format};
-    s->path = strdup(path);
-    enum bise_status status =
-        s->path ? journal_open(&s->journal, path, &err)
-                : bise_fail(&err, BISE_ERR_MEMORY, "%s: no memory for its name", path);
+    enum bise_status status = hold(s, c, format, path, &err);
     if (!status)
         status = begin(s, must_exist, seed_given, &err);
-    if (status) {
-        const int code = report(status, &err);
-        session_store_close(s);
-        return code;
-    }
-    if (!quiet)
+    if (!status && !quiet)
         tell(s);
-    if (s->journal.unlocked)
+    if (!status && s->journal.unlocked)
         say("bise: %s: this file system has no locks: no other chat may go on with the session "
             "meanwhile\n",
             s->path);
-    chat_watch(c->chat, on_event, s);
-    return EXIT_DONE;
+    return opened(s, status, &err);
 }
 
 bool session_store_changed(const struct session_store *s) {
@@ -334,23 +340,13 @@ int session_store_adopt(struct session_store *s, struct conversation *c, enum ch
     enum chat_format found;
     void *note = NULL;
     size_t n = 0;
-    *s = (struct session_store){.journal = {.fd = -1}, .conversation = c, .format = format};
-    s->path = strdup(path);
-    enum bise_status status =
-        s->path ? journal_open(&s->journal, path, &err)
-                : bise_fail(&err, BISE_ERR_MEMORY, "%s: no memory for its name", path);
+    enum bise_status status = hold(s, c, format, path, &err);
     if (!status)
         status = bise_session_note(c->runtime->model, path, &note, &n, &err);
     if (!status && !records_identity(note, n, &s->identity, &found))
         status = bise_fail(&err, BISE_ERR_FORMAT, "%s: another file has taken its place", path);
     free(note);
-    if (status) {
-        const int code = report(status, &err);
-        session_store_close(s);
-        return code;
-    }
-    chat_watch(c->chat, on_event, s);
-    return EXIT_DONE;
+    return opened(s, status, &err);
 }
 
 void session_store_close(struct session_store *s) {

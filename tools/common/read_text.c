@@ -1,47 +1,55 @@
 #include "tools/common/read_text.h"
 
 #include "src/base/array.h"
+#include "src/base/utf8.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+static const char *name_of(const char *path) {
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
 int read_text(const char *path, size_t max, char **text, size_t *len) {
-    const bool from_stdin = strcmp(path, "-") == 0;
-    const char *name = from_stdin ? "standard input" : path;
+    const char *const name = name_of(path);
+    const bool from_stdin = name != path;
     size_t cap = 0;
     int code = EXIT_DONE;
     *text = NULL;
     *len = 0;
     FILE *f = from_stdin ? stdin : fopen(path, "rb");
-    if (!f) {
+    if (!f)
         return refuse(EXIT_INPUT, "%s: %s", name, strerror(errno));
-    }
     do {
-        if (!array_grow(text, &cap, *len + 65536, 1)) {
-            complain("%s: no memory for its text", name);
-            code = EXIT_MEMORY;
-            goto done;
-        }
-        *len += fread(*text + *len, 1, cap - *len - 1, f);
-    } while (!feof(f) && !ferror(f) && *len <= max);
-    if (*len > max) {
-        complain("%s: expected at most %zu bytes", name, max);
-        code = EXIT_INPUT;
-        goto done;
-    }
-    if (ferror(f)) {
-        complain("%s: reading failed: %s", name, strerror(errno));
-        code = EXIT_INPUT;
-        goto done;
-    }
-    (*text)[*len] = 0;
-done:
+        if (!array_grow(text, &cap, *len + 65536, 1))
+            code = refuse(EXIT_MEMORY, "%s: no memory for its text", name);
+        else
+            *len += fread(*text + *len, 1, cap - *len - 1, f);
+    } while (!code && !feof(f) && !ferror(f) && *len <= max);
+    if (!code && *len > max)
+        code = refuse(EXIT_INPUT, "%s: expected at most %zu bytes", name, max);
+    else if (!code && ferror(f))
+        code = refuse(EXIT_INPUT, "%s: reading failed: %s", name, strerror(errno));
     if (!from_stdin)
         fclose(f);
-    if (code) {
+    if (!code) {
+        (*text)[*len] = 0;
+    } else {
         free(*text);
         *text = NULL;
     }
     return code;
+}
+
+int read_utf8(const char *path, char **text, size_t *len) {
+    const int code = read_text(path, ANY_LENGTH, text, len);
+    const size_t invalid = code ? *len : utf8_invalid_at(*text, *len);
+    if (invalid == *len)
+        return code;
+    refuse(EXIT_USAGE, "%s: expected text in UTF-8, found byte 0x%02x at offset %zu", name_of(path),
+           (unsigned)(unsigned char)(*text)[invalid], invalid);
+    free(*text);
+    *text = NULL;
+    return EXIT_USAGE;
 }

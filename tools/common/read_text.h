@@ -11,5 +11,7 @@
 /* Reads all of a file ("-": standard input) of at most max bytes into *text, malloc'd and
  * NUL-terminated. Returns an exit code, the fault said on stderr. */
 int read_text(const char *path, size_t max, char **text, size_t *len);
+/* The same of any length, which must be UTF-8. */
+int read_utf8(const char *path, char **text, size_t *len);
 
 #endif
