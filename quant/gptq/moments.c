@@ -345,13 +345,7 @@ enum bise_status moments_write(const struct moments *s, const char *path, struct
     uint8_t *const data = encode(s, &len);
     if (!data)
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for %zu bytes", path, len);
-    struct new_file file;
-    enum bise_status status = new_file_create(&file, path, NEW_FILE_SHARED, err);
-    if (status == BISE_OK)
-        status = new_file_write(&file, data, len, err);
-    if (status == BISE_OK)
-        status = new_file_finish(&file, err);
-    new_file_abort(&file);
+    const enum bise_status status = new_file_whole(path, NEW_FILE_SHARED, data, len, err);
     free(data);
     return status;
 }

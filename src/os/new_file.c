@@ -186,6 +186,18 @@ enum bise_status new_file_finish(struct new_file *f, struct bise_error *err) {
     return BISE_OK;
 }
 
+enum bise_status new_file_whole(const char *path, enum new_file_readers readers, const void *data,
+                                size_t len, struct bise_error *err) {
+    struct new_file f;
+    enum bise_status s = new_file_create(&f, path, readers, err);
+    if (s == BISE_OK)
+        s = new_file_write(&f, data, len, err);
+    if (s == BISE_OK)
+        s = new_file_finish(&f, err);
+    new_file_abort(&f);
+    return s;
+}
+
 void new_file_abort(struct new_file *f) {
     if (f->fd >= 0 && !f->kept && file_has_name(f->fd, f->temp_path))
         unlink(f->temp_path);

@@ -232,12 +232,7 @@ void console_keep(struct console *t) {
 
 int console_look(struct console *t) {
     struct chat_options *o = &t->options;
-    struct sampling_options sampling = o->sampling; /* the seed is drawn later */
-    struct constraint constraint = {.grammar = NULL};
-    struct bise_sampler *sampler = NULL;
-    struct stop stop = {.n = 0};
     int code = choose_overflow(t) ? read_files(t) : EXIT_USAGE;
-    sampling.seed = 0;
     if (!code)
         code = runtime_look(&t->runtime, &o->runtime);
     if (!code)
@@ -245,11 +240,7 @@ int console_look(struct console *t) {
     if (!code)
         code = console_format(&t->runtime, o->format, &t->format);
     if (!code)
-        code = sampling_stops(&sampling, &stop);
-    if (!code)
-        code = sampling_open(&sampler, &sampling, t->runtime.info->vocab_size, true);
-    if (!code)
-        code = constraint_open(&constraint, &t->runtime, &sampling.constraint);
+        code = sampling_check(&o->sampling, &t->runtime);
     if (!code)
         code = look_at_message(t);
     t->conversation.runtime = &t->runtime;
@@ -257,8 +248,6 @@ int console_look(struct console *t) {
         code = session_store_check(&t->conversation, t->format, o->session);
     else if (!code && o->session)
         code = write_place(o->session);
-    constraint_close(&constraint);
-    bise_sampler_close(&sampler);
     if (t->runtime.path) {
         char *const path = strdup(t->runtime.path);
         free(t->model_path);

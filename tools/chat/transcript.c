@@ -98,15 +98,10 @@ static void write_message(struct buffer *out, enum export_form form, bool first,
 
 static int write_file(const char *path, const struct buffer *out) {
     struct bise_error err = {0};
-    struct new_file file = {.fd = -1};
     if (file_exists(path))
         return refuse(EXIT_USAGE, "%s exists: it is not written over", path);
-    enum bise_status status = new_file_create(&file, path, NEW_FILE_PRIVATE, &err);
-    if (!status)
-        status = new_file_write(&file, out->bytes, out->len, &err);
-    if (!status)
-        status = new_file_finish(&file, &err);
-    new_file_abort(&file);
+    const enum bise_status status =
+        new_file_whole(path, NEW_FILE_PRIVATE, out->bytes, out->len, &err);
     return status ? report(status, &err) : EXIT_DONE;
 }
 

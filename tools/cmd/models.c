@@ -1,6 +1,6 @@
 /* bise list, bise rm: the models in their home. */
 #include "src/base/array.h"
-#include "src/bise.h"
+#include "src/text/chat_format.h"
 #include "tools/common/model_path.h"
 #include "tools/common/output.h"
 
@@ -68,11 +68,8 @@ static bool look_at(struct listed *l, const char *folder, const char *file) {
     l->n_layers = info->n_layers;
     l->dim = info->dim;
     snprintf(l->type, sizeof l->type, "%s", info->weight_type);
-    l->format = "unknown"; /* names of formats are the program's own, the model's go with it */
-    static const char *const formats[] = {"v1", "v3", "chatml", "zephyr", "llama2", "none"};
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
-        if (strcmp(info->chat_format, formats[i]) == 0)
-            l->format = formats[i];
+    const enum chat_format format = chat_format_from_name(info->chat_format);
+    l->format = format == CHAT_FORMAT_COUNT ? "unknown" : chat_format_name(format);
     bise_model_close(&model);
     struct tm day;
     if (stat(path, &st) == 0 && localtime_r(&st.st_atim.tv_sec, &day))

@@ -17,7 +17,6 @@
 #include "tools/common/runtime.h"
 #include "tools/common/write_file.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,26 +92,19 @@ static bool parse(struct perplexity_options *o, int argc, char **argv, int *code
 
 /* ---- tokens --------------------------------------------------------------------------------- */
 
-/* Ids separated by white space or commas, of any number; vocab checked by the session. */
+/* Ids of any number; vocab checked by the session. */
 static int parse_ids(const char *path, const char *text, struct work *w) {
-    w->ids = malloc((strlen(text) / 2 + 1) * sizeof *w->ids);
-    if (!w->ids) {
+    struct id_list list = {.n = 0};
+    const char *bad;
+    const bool good = ids_from_text(text, INT32_MAX, &list, &bad);
+    w->ids = list.ids;
+    w->n = list.n;
+    if (good)
+        return EXIT_DONE;
+    if (!bad)
         return refuse(EXIT_MEMORY, "%s: no memory for its ids", path);
-    }
-    for (;;) {
-        text += strspn(text, " ,\t\r\n");
-        if (!*text)
-            return EXIT_DONE;
-        char *end;
-        errno = 0;
-        const long long id = strtoll(text, &end, 10);
-        if (end == text || errno || id < 0 || id > INT32_MAX || !strchr(" ,\t\r\n", *end)) {
-            return refuse(EXIT_INPUT, "%s: expected token ids, found \"%.20s\" after %zu of them",
-                          path, text, w->n);
-        }
-        w->ids[w->n++] = (int32_t)id;
-        text = end;
-    }
+    return refuse(EXIT_INPUT, "%s: expected token ids, found \"%.20s\" after %zu of them", path,
+                  bad, w->n);
 }
 
 /* Tokens of a window, BOS among them: the context that is needed. */
@@ -146,9 +138,8 @@ static int make_windows(const struct perplexity_options *o, struct work *w) {
     struct bise_error err = {0};
     enum bise_status s;
     w->n = o->tokens && w->n > (size_t)o->tokens ? (size_t)o->tokens : w->n;
-    if (w->n < least) {
+    if (w->n < least)
         return refuse(EXIT_INPUT, "%s: expected at least %zu tokens, found %zu", path, least, w->n);
-    }
     if (o->sequences)
         s = eval_whole(w->ids, w->n, window, bos, &w->windows, &w->run.shape, &err);
     else

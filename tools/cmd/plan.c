@@ -1,11 +1,8 @@
 /* bise plan: what a model will take of this machine's memory, before any of it is taken. */
-#include "tools/common/model_path.h"
 #include "tools/common/output.h"
 #include "tools/common/runtime.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
 static void print_size(const char *what, uint64_t bytes, const char *note) {
     print("%-24s %10.1f MiB%s%s\n", what, (double)bytes / (1 << 20), note[0] ? "  " : "", note);
@@ -37,16 +34,15 @@ static void print_for_people(const struct bise_model_info *info, const struct bi
     if (largest > 0)
         print("%-24s %10" PRIu32 " tokens%s\n", "largest that fits", largest,
               largest == 1u << 20 ? " or more" : "");
-    if (fits) {
+    if (fits)
         print("It fits.\n");
-    } else if (largest > 0) {
+    else if (largest > 0)
         print("It does not fit; -c %" PRIu32 " would.\n", largest);
-    } else {
+    else
         print(
             "It does not fit, with any context: a smaller model, or --type i4, is needed. Mapped\n"
             "weights (--mem mmap) beyond the memory would be read from the disk for every "
             "token.\n");
-    }
 }
 
 static void print_for_programs(const struct bise_plan *p, bool fits) {
@@ -75,31 +71,26 @@ int cmd_plan(int argc, char **argv) {
         (struct option_def){"--json", OPT_FLAG(&json), "print the numbers as JSON"};
     defs[RUNTIME_OPTIONS + 1] = (struct option_def){"-b|--batch", OPT_INT(&o.n_seqs, 1, 1024), "N",
                                                     "with N conversations at once (1)"};
-    const char *positional = NULL;
+    const char *argument = NULL;
     if (!options_parse(argc, argv, defs, RUNTIME_OPTIONS + 2, "bise plan [MODEL] [options]",
-                       &positional, 1, &code))
+                       &argument, 1, &code) ||
+        !runtime_argument(&o, argument, &code))
         return code;
+    struct runtime e;
     struct bise_engine_params params;
-    enum bise_memory memory;
-    if (!runtime_session_params(&o, &params) || !runtime_parse_memory(o.memory, &memory))
-        return EXIT_USAGE;
-    const char *const path = model_given(o.model, positional, &code);
-    if (!path)
-        return code;
-    struct bise_model *model = NULL;
-    struct bise_plan plan = {0};
     struct bise_error err = {0};
-    const struct bise_model_params mapped = {.memory = BISE_MEMORY_MMAP};
-    enum bise_status status = bise_model_open(&model, path, &mapped, &err);
-    if (status == BISE_OK)
-        status = bise_plan(model, &params, &plan, &err);
-    if (status == BISE_OK || (status == BISE_ERR_MEMORY && model != NULL)) {
+    enum bise_memory memory;
+    code = runtime_choose(&e, &o, &params, &memory);
+    if (code)
+        return code;
+    const enum bise_status status = runtime_peek(&e, &params, &err);
+    if (status == BISE_OK || (status == BISE_ERR_MEMORY && e.model != NULL)) {
         if (json)
-            print_for_programs(&plan, status == BISE_OK);
+            print_for_programs(&e.plan, status == BISE_OK);
         else
-            print_for_people(bise_model_info(model), &plan, status == BISE_OK);
+            print_for_people(e.info, &e.plan, status == BISE_OK);
     }
     code = status == BISE_OK ? EXIT_DONE : report(status, &err);
-    bise_model_close(&model);
+    runtime_close(&e);
     return code;
 }

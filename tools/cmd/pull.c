@@ -532,26 +532,6 @@ static int pull_all(struct pull *p) {
     return code;
 }
 
-/* Makes the file, by this program; its exit code. */
-static int run_quantize(const struct pull *p) {
-    extern char **environ;
-    pid_t child;
-    int status;
-    char *const argv[] = {"bise",
-                          "quantize",
-                          (char *)(uintptr_t)p->folder,
-                          "-o",
-                          (char *)(uintptr_t)p->model_name,
-                          "--type",
-                          (char *)(uintptr_t)p->quantize,
-                          NULL};
-    if (posix_spawn(&child, "/proc/self/exe", NULL, NULL, argv, environ) != 0)
-        return refuse(EXIT_FAILED, "bise quantize cannot be run: %s", strerror(errno));
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
-}
-
 static void remove_source(const struct pull *p) {
     for (size_t i = 0; i < p->n; i++) {
         char path[PATH_MAX + 80];
@@ -567,7 +547,7 @@ static int finish_pull(const struct pull *p) {
         say("next: bise quantize %s -o %s --type i4\n", p->folder, p->model_name);
         return EXIT_DONE;
     }
-    const int code = run_quantize(p);
+    const int code = quantize_to(p->folder, p->model_name, p->quantize);
     if (code)
         return code;
     if (p->remove_source)

@@ -13,6 +13,17 @@
 
 #define RUN_OPTIONS 11
 
+static int check_options(const struct run_options *o) {
+    if (!o->prompt + !o->file + !o->ids + !o->lines != 3)
+        return refuse(EXIT_USAGE, "expected one of -p TEXT, -f FILE (- for stdin), --ids IDS and "
+                                  "--jsonl FILE");
+    if (o->runtime.n_seqs > 1 && !o->lines)
+        return refuse(EXIT_USAGE, "-b goes with --jsonl");
+    if (o->logprobs >= 0 && !o->json && !o->lines)
+        return refuse(EXIT_USAGE, "--logprobs goes with --json or --jsonl");
+    return EXIT_DONE;
+}
+
 static bool parse(struct run_options *o, int argc, char **argv, int *code) {
     const struct option_def mine[RUN_OPTIONS] = {
         {"-p|--prompt", OPT_STRING(&o->prompt), "TEXT", "the text to go on with"},
@@ -42,62 +53,33 @@ static bool parse(struct run_options *o, int argc, char **argv, int *code) {
                        &argument, 1, code) ||
         !runtime_argument(&o->runtime, argument, code))
         return false;
-    if (!o->prompt + !o->file + !o->ids + !o->lines != 3) {
-        complain("expected one of -p TEXT, -f FILE (- for stdin), --ids IDS and --jsonl FILE");
-        *code = EXIT_USAGE;
-        return false;
-    }
-    if (o->runtime.n_seqs > 1 && !o->lines) {
-        complain("-b goes with --jsonl");
-        *code = EXIT_USAGE;
-        return false;
-    }
-    if (o->logprobs >= 0 && !o->json && !o->lines) {
-        complain("--logprobs goes with --json or --jsonl");
-        *code = EXIT_USAGE;
-        return false;
-    }
-    return true;
+    *code = check_options(o);
+    return *code == EXIT_DONE;
 }
 
-/* "1 2 3" or "1,2,3" to ids, malloc'd; each must be in 0..vocab-1. */
-static int parse_ids(const char *text, uint32_t vocab, int32_t **ids, size_t *n) {
-    *n = 0;
-    *ids = malloc((strlen(text) / 2 + 1) * sizeof **ids);
-    if (!*ids) {
+/* "1 2 3" or "1,2,3" to ids; each must be in 0..vocab-1. */
+static int parse_ids(const char *text, uint32_t vocab, struct id_list *ids) {
+    const char *bad;
+    if (ids_from_text(text, (int64_t)vocab - 1, ids, &bad))
+        return EXIT_DONE;
+    if (!bad)
         return refuse(EXIT_MEMORY, "--ids: no memory");
-    }
-    for (;;) {
-        text += strspn(text, " ,\t\r\n");
-        if (!*text)
-            return EXIT_DONE;
-        char *end;
-        errno = 0;
-        const long long id = strtoll(text, &end, 10);
-        const size_t len = strcspn(text, " ,\t\r\n");
-        if (end != text + len || errno || id < 0 || id >= (long long)vocab) {
-            return refuse(EXIT_USAGE, "--ids: expected ids from 0 to %u, found \"%.*s\"", vocab - 1,
-                          (int)(len < 40 ? len : 40), text);
-        }
-        (*ids)[(*n)++] = (int32_t)id;
-        text = end;
-    }
+    const size_t len = strcspn(bad, " ,\t\r\n");
+    return refuse(EXIT_USAGE, "--ids: expected ids from 0 to %u, found \"%.*s\"", vocab - 1,
+                  (int)(len < 40 ? len : 40), bad);
 }
 
 /* Whether the text holds the name of a control token, as prompts from model cards do. */
 static bool has_marks(const struct runtime *e, const char *text, size_t len) {
     enum { MOST = 1 << 16 }; /* longer texts are documents */
-    int32_t *marked = NULL;
-    size_t n_marked = 0;
+    int32_t *marked;
+    size_t n_marked = 0, piece;
     struct bise_error err;
-    if (len > MOST || !(memchr(text, '<', len) || memchr(text, '[', len)) ||
-        !(marked = malloc((4 * len + 8) * sizeof *marked)))
-        return false;
-    const enum bise_status s =
-        bise_tokenize_special(e->model, text, len, marked, 4 * len + 8, &n_marked, &err);
     bool found = false;
+    if (len > MOST || !(memchr(text, '<', len) || memchr(text, '[', len)))
+        return false;
+    const enum bise_status s = runtime_ids(e, text, len, false, true, &marked, &n_marked, &err);
     for (size_t i = 0; !s && i < n_marked && !found; i++) {
-        size_t piece;
         bise_token_piece(e->model, marked[i], &piece);
         found = piece == 0; /* a control piece: its name is no text */
     }
@@ -106,25 +88,26 @@ static bool has_marks(const struct runtime *e, const char *text, size_t len) {
 }
 
 static int tokenize_prompt(const struct run_options *o, const struct runtime *e, const char *text,
-                           size_t len, int32_t **ids, size_t *n) {
-    if (o->special)
-        return runtime_tokenize_special(e, text, len, ids, n);
-    const bool marked = !o->quiet && has_marks(e, text, len);
+                           size_t len, struct id_list *ids) {
+    struct bise_error err = {0};
+    const bool marked = !o->special && !o->quiet && has_marks(e, text, len);
     const char *const format = e->info->chat_format;
-    if (!o->quiet && !marked && format[0] && strcmp(format, "none") != 0 && isatty(STDERR_FILENO))
+    if (!o->special && !o->quiet && !marked && format[0] && strcmp(format, "none") != 0 &&
+        isatty(STDERR_FILENO))
         say("note: this model was trained to answer in chat format %s, and goes on with a text as "
             "it stands here; bise chat -p asks it\n",
             format);
     if (marked)
         say("note: the prompt has names of control tokens in it, which are read as text; --special "
             "reads them as tokens\n");
-    return runtime_tokenize(e, text, len, true, ids, n);
+    const enum bise_status status =
+        runtime_ids(e, text, len, true, o->special, &ids->ids, &ids->n, &err);
+    return status ? report(status, &err) : EXIT_DONE;
 }
 
-/* The prompt as ids, malloc'd, of a runtime that has been looked at. Refused where it is empty or
+/* The prompt as ids, of a runtime that has been looked at. Refused where it is empty or
  * longer than the context. */
-static int read_prompt(const struct run_options *o, const struct runtime *e, int32_t **ids,
-                       size_t *n) {
+static int read_prompt(const struct run_options *o, const struct runtime *e, struct id_list *ids) {
     char *file_text = NULL;
     size_t len = o->prompt ? strlen(o->prompt) : 0;
     int code = o->file ? read_text(o->file, ANY_LENGTH, &file_text, &len) : EXIT_DONE;
@@ -132,23 +115,22 @@ static int read_prompt(const struct run_options *o, const struct runtime *e, int
         code = refuse(EXIT_USAGE, "%s: the model file has no tokenizer: give the prompt as --ids",
                       e->path);
     else if (!code && o->ids)
-        code = parse_ids(o->ids, e->info->vocab_size, ids, n);
+        code = parse_ids(o->ids, e->info->vocab_size, ids);
     else if (!code && len)
-        code = tokenize_prompt(o, e, o->prompt ? o->prompt : file_text, len, ids, n);
+        code = tokenize_prompt(o, e, o->prompt ? o->prompt : file_text, len, ids);
     free(file_text);
     if (code)
         return code;
-    if (!*n) {
+    if (!ids->n)
         return refuse(EXIT_USAGE, "the prompt is empty");
-    }
     const struct bise_plan *plan = &e->plan;
-    if (!plan->window && *n > plan->n_ctx) {
-        return refuse(EXIT_USAGE,
-                      "the prompt has %zu tokens, the context holds %u: %zu too many "
-                      "(-c N for a longer one)",
-                      *n, plan->n_ctx, *n - plan->n_ctx);
-    }
-    return EXIT_DONE;
+    if (plan->window || ids->n <= plan->n_ctx)
+        return EXIT_DONE;
+    return refuse(
+        EXIT_USAGE,
+        "the prompt has %zu tokens, the context holds %u: %zu too many (-c N for a longer "
+        "one)",
+        ids->n, plan->n_ctx, ids->n - plan->n_ctx);
 }
 
 static int exit_code_of_finish(enum finish finish, enum bise_status error) {
@@ -166,6 +148,24 @@ static int exit_code_of_finish(enum finish finish, enum bise_status error) {
     }
 }
 
+struct generator run_generator(const struct run *r, const struct run_job *job,
+                               const struct constraint *constraint, struct speculation *speculation,
+                               struct id_list *ids, struct text_out *out) {
+    const struct bise_model_info *const info = r->runtime.info;
+    return (struct generator){
+        .sampler = job->sampler,
+        .speculation = speculation->max ? speculation : NULL,
+        .grammar = constraint->grammar,
+        .allowed = constraint->allowed,
+        .ids = ids,
+        .end_ids = info->eos_ids,
+        .n_end = r->options.ignore_eos && !constraint->grammar ? 0 : info->n_eos,
+        .max_tokens = job->n_predict,
+        .out = out,
+        .print_ids = !info->has_tokenizer,
+    };
+}
+
 enum bise_status run_complete(struct run *r, const struct run_job *job, struct run_result *result,
                               enum finish *finish, enum bise_status *error,
                               struct bise_error *err) {
@@ -176,27 +176,16 @@ enum bise_status run_complete(struct run *r, const struct run_job *job, struct r
     if (status)
         return status;
     struct id_list ids = {.n = 0};
-    if (!id_list_reserve(&ids, job->n))
+    if (!id_list_put(&ids, job->ids, job->n))
         return bise_fail(err, BISE_ERR_MEMORY, "no memory for the prompt");
-    memcpy(ids.ids, job->ids, job->n * sizeof *ids.ids);
-    ids.n = job->n;
     struct text_out out = {
         .fd = STDOUT_FILENO, .stop = job->stop, .hold = result ? &result->text : NULL};
     struct answer answer = {
-        .generator = {.sampler = job->sampler,
-                      .speculation = r->speculation.max ? &r->speculation : NULL,
-                      .grammar = r->constraint.grammar,
-                      .allowed = r->constraint.allowed,
-                      .ids = &ids,
-                      .end_ids = e->info->eos_ids,
-                      .n_end = r->options.ignore_eos && !r->constraint.grammar ? 0 : e->info->n_eos,
-                      .max_tokens = job->n_predict,
-                      .on_id = result ? run_result_id : NULL,
-                      .arg = result,
-                      .out = &out,
-                      .print_ids = !e->info->has_tokenizer},
+        .generator = run_generator(r, job, &r->constraint, &r->speculation, &ids, &out),
         .runtime = e,
     };
+    answer.generator.on_id = result ? run_result_id : NULL;
+    answer.generator.arg = result;
     *finish = answer_run(&answer, ids.n);
     *error = answer.error;
     free(ids.ids);
@@ -213,12 +202,12 @@ enum bise_status run_complete(struct run *r, const struct run_job *job, struct r
     return BISE_OK;
 }
 
-/* The one prompt of the command line: ids [n]. */
-static int run_one(struct run *r, const int32_t *ids, size_t n) {
+/* The one prompt of the command line. */
+static int run_one(struct run *r, const struct id_list *ids) {
     struct run_options *o = &r->options;
     struct run_result result = {.run = r};
     struct stop stop = {.n = 0};
-    struct run_job job = {.ids = ids, .n = n, .n_predict = o->n_predict, .stop = &stop};
+    struct run_job job = {.ids = ids->ids, .n = ids->n, .n_predict = o->n_predict, .stop = &stop};
     struct bise_error err = {0};
     enum finish finish = FINISH_ERROR;
     enum bise_status error = BISE_OK;
@@ -244,28 +233,17 @@ done:
 }
 
 /* What the arguments and the file's header alone decide is decided before weights are read: the
- * prompt as ids (malloc'd), the grammar, the sampler. */
-static int look_first(struct run *r, int32_t **ids, size_t *n) {
+ * prompt as ids, the grammar, the sampler. */
+static int look_first(struct run *r, struct id_list *ids) {
     struct run_options *o = &r->options;
     struct runtime *e = &r->runtime;
-    struct constraint constraint = {.grammar = NULL};
-    struct stop stop = {.n = 0};
-    struct bise_sampler *sampler = NULL;
-    struct sampling_options sampling = o->sampling; /* the seed is drawn later */
-    sampling.seed = 0;
     int code = runtime_look(e, &o->runtime);
     if (!code && !o->lines)
-        code = read_prompt(o, e, ids, n);
+        code = read_prompt(o, e, ids);
     else if (!code && strcmp(o->lines, "-") != 0 && access(o->lines, R_OK) != 0)
         code = refuse(EXIT_INPUT, "%s: %s", o->lines, strerror(errno));
     if (!code)
-        code = sampling_stops(&sampling, &stop);
-    if (!code)
-        code = sampling_open(&sampler, &sampling, e->info->vocab_size, true);
-    if (!code)
-        code = constraint_open(&constraint, e, &sampling.constraint);
-    constraint_close(&constraint);
-    bise_sampler_close(&sampler);
+        code = sampling_check(&o->sampling, e);
     o->runtime.model = e->path;
     bise_model_close(&e->model);
     return code;
@@ -277,13 +255,12 @@ int cmd_run(int argc, char **argv) {
                                 .n_predict = 512,
                                 .logprobs = -1}};
     struct run_options *o = &r.options;
-    int32_t *ids = NULL;
-    size_t n = 0;
+    struct id_list ids = {.n = 0};
     int code;
     if (!parse(o, argc, argv, &code))
         return code;
     interrupt_catch();
-    code = look_first(&r, &ids, &n);
+    code = look_first(&r, &ids);
     if (!code)
         code = runtime_open(&r.runtime, &o->runtime);
     if (!code)
@@ -295,13 +272,13 @@ int cmd_run(int argc, char **argv) {
     if (!o->quiet)
         runtime_print_plan(&r.runtime, stderr);
     sampling_draw_seed(&o->sampling, o->quiet);
-    code = o->lines ? run_lines(&r) : run_one(&r, ids, n);
+    code = o->lines ? run_lines(&r) : run_one(&r, &ids);
     if (!o->quiet) {
         runtime_print_stats(&r.runtime, stderr);
         speculation_print(&r.speculation, stderr);
     }
 done:
-    free(ids);
+    free(ids.ids);
     constraint_close(&r.constraint);
     speculation_close(&r.speculation);
     runtime_close(&r.runtime);

@@ -43,6 +43,10 @@ struct run_result {
     enum finish finish;
 };
 
+/* What writes the job's text, without an on_id; the others are its own. */
+struct generator run_generator(const struct run *r, const struct run_job *job,
+                               const struct constraint *constraint, struct speculation *speculation,
+                               struct id_list *ids, struct text_out *out);
 /* Reads the prompt in and goes on with it: on standard output, or into result where that is not
  * NULL (zeroed but for run). Errors: the prefill's. *finish says how the answer ended, *error why
  * where that is FINISH_ERROR (said on stderr). */

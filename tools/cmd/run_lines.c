@@ -131,24 +131,11 @@ static enum bise_status read_ids(struct line *l, const struct json_value *v, uin
 
 static enum bise_status read_prompt(struct run *r, struct line *l, const struct json_value *v,
                                     struct bise_error *err) {
-    const struct bise_model_info *info = r->runtime.info;
     if (v->kind != JSON_STRING)
         return fault(v, "a string", err);
-    const size_t cap = 4 * v->len + 9; /* as runtime_tokenize */
-    size_t n = 0, at = 0;
-    l->ids = malloc(cap * sizeof *l->ids);
-    if (!l->ids)
-        return bise_fail(err, BISE_ERR_MEMORY, "no memory for a prompt of %zu bytes", v->len);
-    if (info->text_bos >= 0)
-        l->ids[at++] = info->text_bos;
-    const enum bise_status status =
-        r->options.special
-            ? bise_tokenize_special(r->runtime.model, v->string, v->len, l->ids + at, cap - at, &n,
-                                    err)
-            : bise_tokenize(r->runtime.model, v->string, v->len, l->ids + at, cap - at, &n, err);
-    if (r->options.special && at && n && l->ids[1] == l->ids[0]) /* it begins with BOS itself */
-        memmove(l->ids, l->ids + at, n-- * sizeof *l->ids);
-    l->job.n = v->len ? at + n : 0;
+    const enum bise_status status = runtime_ids(&r->runtime, v->string, v->len, true,
+                                                r->options.special, &l->ids, &l->job.n, err);
+    l->job.n = v->len ? l->job.n : 0;
     return status;
 }
 
@@ -249,41 +236,27 @@ static void finish_line(struct lines *all, struct slot *slot) {
 
 /* The slot's generator answers the line from now on. */
 static void begin_line(struct lines *all, struct slot *slot, struct line *l) {
-    struct run *const r = all->run;
-    const struct runtime *const e = &r->runtime;
-    const struct bise_model_info *const info = e->info;
+    const struct runtime *const e = &all->run->runtime;
     const uint32_t seq = (uint32_t)(slot - all->slots);
-    const bool constrained = slot->constraint.grammar != NULL;
     slot->line = l;
     if (!l->status && !e->plan.window && l->job.n > e->plan.n_ctx)
         l->status = bise_fail(&l->err, BISE_ERR_CONTEXT,
                               "%zu tokens, but the context of %u has room for %u: %zu too many",
                               l->job.n, e->plan.n_ctx, e->plan.n_ctx, l->job.n - e->plan.n_ctx);
-    if (!l->status && !id_list_reserve(&l->text, l->job.n))
+    if (!l->status && !id_list_put(&l->text, l->job.ids, l->job.n))
         l->status = bise_fail(&l->err, BISE_ERR_MEMORY, "no memory for the prompt");
     if (l->status) {
         finish_line(all, slot);
         return;
     }
-    memcpy(l->text.ids, l->job.ids, l->job.n * sizeof *l->text.ids);
-    l->text.n = l->job.n;
     l->out = (struct text_out){.stop = &l->stop, .hold = &l->result.text};
     slot->generator =
-        (struct generator){.engine = e->engine,
-                           .seq = seq,
-                           .model = e->model,
-                           .sampler = l->job.sampler,
-                           .speculation = slot->speculation.max ? &slot->speculation : NULL,
-                           .grammar = slot->constraint.grammar,
-                           .allowed = slot->constraint.allowed,
-                           .ids = &l->text,
-                           .end_ids = info->eos_ids,
-                           .n_end = r->options.ignore_eos && !constrained ? 0 : info->n_eos,
-                           .max_tokens = l->job.n_predict,
-                           .on_id = run_result_id,
-                           .arg = &l->result,
-                           .out = &l->out,
-                           .print_ids = !info->has_tokenizer};
+        run_generator(all->run, &l->job, &slot->constraint, &slot->speculation, &l->text, &l->out);
+    slot->generator.engine = e->engine;
+    slot->generator.seq = seq;
+    slot->generator.model = e->model;
+    slot->generator.on_id = run_result_id;
+    slot->generator.arg = &l->result;
     bise_seq_reset(e->engine, seq);
     l->status = generator_begin(&slot->generator, 0, &l->err);
     if (slot->generator.finish != FINISH_NONE)

@@ -5,12 +5,10 @@
 #include "src/base/error.h"
 #include "src/model/shape.h"
 #include "src/os/file.h"
-#include "src/os/mem.h"
-#include "src/os/pool.h"
+#include "src/os/jobs.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,14 +32,12 @@ struct checkpoint {
     size_t n;
     unsigned n_shards;
     uint64_t total, done;
-    uint16_t *buffers; /* [n_threads][PIECE_VALUES] */
+    struct jobs jobs; /* buffers: PIECE_VALUES of bf16 */
     /* of the tensor at hand */
     size_t index;
     char path[4096]; /* of its shard */
     int fd;
     uint64_t data_at;
-    atomic_bool failed; /* a thread could not write; the first to fail says why */
-    struct bise_error failure;
 };
 
 /* layers.3.attention.wq -> model.layers.3.self_attn.q_proj.weight, and so on. */
@@ -153,23 +149,19 @@ static enum bise_status write_shard_header(struct checkpoint *c, unsigned shard,
     return s;
 }
 
-static void fill_task(void *arg, size_t task, int thread) {
-    struct checkpoint *c = arg;
+static enum bise_status fill_task(void *arg, size_t task, int thread, void *buffer,
+                                  struct bise_error *err) {
+    const struct checkpoint *c = arg;
     const struct hf_tensor *t = &c->tensors[c->index];
-    uint16_t *buffer = c->buffers + (size_t)thread * PIECE_VALUES;
     const size_t first = task * PIECE_VALUES, left = t->bytes / 2 - first;
     const size_t n = left < PIECE_VALUES ? left : PIECE_VALUES;
     struct random_state r = synth_stream(c->synth, c->index, task);
     synth_bf16(buffer, n, c->synth->normal, t->mean, t->std, &r);
-    struct bise_error err = {0};
-    if (file_write_at(c->fd, c->path, c->data_at + t->at + 2 * first, buffer, 2 * n, &err) !=
-            BISE_OK &&
-        !atomic_exchange(&c->failed, true))
-        c->failure = err;
+    (void)thread;
+    return file_write_at(c->fd, c->path, c->data_at + t->at + 2 * first, buffer, 2 * n, err);
 }
 
-static enum bise_status write_shard(struct checkpoint *c, unsigned shard, struct pool *pool,
-                                    struct bise_error *err) {
+static enum bise_status write_shard(struct checkpoint *c, unsigned shard, struct bise_error *err) {
     char name[64];
     shard_name(name, sizeof name, c, shard);
     snprintf(c->path, sizeof c->path, "%s/%s", c->folder, name);
@@ -177,19 +169,17 @@ static enum bise_status write_shard(struct checkpoint *c, unsigned shard, struct
     if (c->fd < 0)
         return file_fail(c->path, "creating", errno, err);
     enum bise_status s = write_shard_header(c, shard, c->path, err);
-    for (size_t i = 0; i < c->n && s == BISE_OK && !c->failed; i++) {
+    for (size_t i = 0; i < c->n && s == BISE_OK; i++) {
         const struct hf_tensor *t = &c->tensors[i];
         if (t->shard != shard)
             continue;
         c->index = i;
-        pool_run(pool, fill_task, c, (t->bytes / 2 + PIECE_VALUES - 1) / PIECE_VALUES);
+        s = jobs_run(&c->jobs, fill_task, c, (t->bytes / 2 + PIECE_VALUES - 1) / PIECE_VALUES, err);
         c->done += t->bytes;
         progress_show(&c->synth->progress, c->done, c->total);
-        if (interrupted())
+        if (s == BISE_OK && interrupted())
             s = bise_fail(err, BISE_ERR_INTERRUPTED, "interrupted: %s is not complete", c->folder);
     }
-    if (s == BISE_OK && c->failed)
-        s = bise_fail(err, c->failure.status, "%s", c->failure.detail);
     file_close(&c->fd);
     return s;
 }
@@ -248,26 +238,20 @@ static enum bise_status write_text(const struct checkpoint *c, const char *name,
 enum bise_status synth_write_checkpoint(struct synth *s, const char *folder,
                                         struct bise_error *err) {
     struct checkpoint c = {.synth = s, .folder = folder};
-    struct pool *pool = NULL;
-    const size_t buffer_bytes = (size_t)s->n_threads * PIECE_VALUES * sizeof *c.buffers;
-    c.buffers = mem_alloc(buffer_bytes);
-    enum bise_status status =
-        c.buffers ? plan(&c, err)
-                  : bise_fail(err, BISE_ERR_MEMORY, "no memory for %zu bytes", buffer_bytes);
+    enum bise_status status = plan(&c, err);
     if (status == BISE_OK && strlen(folder) > 3500)
         status = bise_fail(err, BISE_ERR_ARG, "--checkpoint: the path is too long");
     if (status == BISE_OK)
         status = check_place(&c, err);
     if (status == BISE_OK)
-        status = pool_open(&pool, s->n_threads, err);
+        status = jobs_open(&c.jobs, NULL, s->n_threads, PIECE_VALUES * sizeof(uint16_t), err);
     for (unsigned i = 0; i < c.n_shards && status == BISE_OK; i++)
-        status = write_shard(&c, i, pool, err);
+        status = write_shard(&c, i, err);
     if (status == BISE_OK) /* last: without them the folder is no checkpoint */
         status = write_text(&c, "model.safetensors.index.json", print_index, err);
     if (status == BISE_OK)
         status = write_text(&c, "config.json", print_config, err);
-    pool_close(&pool);
-    mem_free(c.buffers, buffer_bytes);
+    jobs_close(&c.jobs);
     free(c.tensors);
     return status;
 }

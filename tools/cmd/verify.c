@@ -8,13 +8,11 @@
 #include "src/model/format.h"
 #include "src/os/cpu.h"
 #include "src/os/file.h"
-#include "src/os/mem.h"
-#include "src/os/pool.h"
+#include "src/os/jobs.h"
 #include "tools/common/output.h"
 #include "tools/common/progress.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,12 +32,10 @@ struct check {
     const char *path;
     const struct bise_model *model;
     int fd;
-    atomic_bool failed; /* a thread could not read; the first to fail says why */
-    struct bise_error failure;
     struct piece *pieces; /* of all tensors, in the file's order */
     size_t n_pieces;
     size_t first;     /* piece that task 0 of the batch is */
-    uint8_t *buffers; /* [n_threads][PIECE_BYTES] */
+    struct jobs jobs; /* buffers: PIECE_BYTES */
     struct progress progress;
 };
 
@@ -76,17 +72,18 @@ static bool values_sound(const struct tensor *t, uint64_t at, const uint8_t *byt
     return t->type == TYPE_BF16 ? halves_sound(bytes, len) : panels_sound(t, at, bytes, len);
 }
 
-static void sum_piece(void *arg, size_t task, int thread) {
-    struct check *c = arg;
+static enum bise_status sum_piece(void *arg, size_t task, int thread, void *buffer,
+                                  struct bise_error *err) {
+    const struct check *c = arg;
     struct piece *p = &c->pieces[c->first + task];
-    uint8_t *buffer = c->buffers + (size_t)thread * PIECE_BYTES;
-    struct bise_error err = {0};
-    if (file_read_at(c->fd, c->path, p->tensor->offset + p->at, buffer, p->len, &err) == BISE_OK) {
-        p->crc = crc32c(0, buffer, p->len);
-        p->unsound = !values_sound(p->tensor, p->at, buffer, p->len);
-    } else if (!atomic_exchange(&c->failed, true)) {
-        c->failure = err;
-    }
+    (void)thread;
+    const enum bise_status s =
+        file_read_at(c->fd, c->path, p->tensor->offset + p->at, buffer, p->len, err);
+    if (s)
+        return s;
+    p->crc = crc32c(0, buffer, p->len);
+    p->unsound = !values_sound(p->tensor, p->at, buffer, p->len);
+    return BISE_OK;
 }
 
 static size_t pieces_of(const struct tensor *t) {
@@ -111,13 +108,14 @@ static enum bise_status cut(struct check *c, struct bise_error *err) {
     return BISE_OK;
 }
 
-static enum bise_status sum_all(struct check *c, struct pool *pool, struct bise_error *err) {
+static enum bise_status sum_all(struct check *c, struct bise_error *err) {
     const uint64_t total = bise_model_info(c->model)->file_bytes;
     for (c->first = 0; c->first < c->n_pieces; c->first += BATCH_PIECES) {
         const size_t left = c->n_pieces - c->first;
-        pool_run(pool, sum_piece, c, left < BATCH_PIECES ? left : BATCH_PIECES);
-        if (c->failed)
-            return bise_fail(err, c->failure.status, "%s", c->failure.detail);
+        const enum bise_status s =
+            jobs_run(&c->jobs, sum_piece, c, left < BATCH_PIECES ? left : BATCH_PIECES, err);
+        if (s)
+            return s;
         const struct piece *const p = &c->pieces[c->first];
         progress_show(&c->progress, p->tensor->offset + p->at, total);
         if (interrupted())
@@ -178,28 +176,21 @@ static enum bise_status compare(const struct check *c, size_t *n_bad, struct bis
 
 static enum bise_status verify(struct check *c, int n_threads, size_t *n_bad,
                                struct bise_error *err) {
-    struct pool *pool = NULL;
-    const size_t buffer_bytes = (size_t)n_threads * PIECE_BYTES;
     uint64_t size;
     enum bise_status s = file_open(c->path, &c->fd, &size, err);
     if (s != BISE_OK)
         return s;
     file_read_ahead(c->fd);
-    c->buffers = mem_alloc(buffer_bytes);
-    if (!c->buffers)
-        s = bise_fail(err, BISE_ERR_MEMORY, "no memory for %zu bytes", buffer_bytes);
+    s = jobs_open(&c->jobs, NULL, n_threads, PIECE_BYTES, err);
     if (s == BISE_OK)
         s = cut(c, err);
-    if (s == BISE_OK)
-        s = pool_open(&pool, n_threads, err);
     progress_begin(&c->progress, "verifying");
     if (s == BISE_OK)
-        s = sum_all(c, pool, err);
+        s = sum_all(c, err);
     progress_end(&c->progress);
     if (s == BISE_OK)
         s = compare(c, n_bad, err);
-    pool_close(&pool);
-    mem_free(c->buffers, buffer_bytes);
+    jobs_close(&c->jobs);
     free(c->pieces);
     file_close(&c->fd);
     return s;

@@ -5,7 +5,7 @@
 #include "src/base/array.h"
 
 #include <stdint.h>
-#include <stdlib.h>
+#include <string.h>
 
 /* Starts zeroed; ids are to be freed. */
 struct id_list {
@@ -22,6 +22,15 @@ static inline bool id_list_add(struct id_list *list, int32_t id) {
     if (!id_list_reserve(list, list->n + 1))
         return false;
     list->ids[list->n++] = id;
+    return true;
+}
+
+static inline bool id_list_put(struct id_list *list, const int32_t *ids, size_t n) {
+    if (!id_list_reserve(list, list->n + n))
+        return false;
+    if (n)
+        memcpy(list->ids + list->n, ids, n * sizeof *ids);
+    list->n += n;
     return true;
 }
 

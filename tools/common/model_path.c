@@ -193,68 +193,75 @@ static void name_for(const char *source, char name[NAME_MAX + 1]) {
         snprintf(name, NAME_MAX + 1, "model");
 }
 
+int quantize_to(const char *source, const char *name, const char *type) {
+    extern char **environ;
+    char *const argv[] = {"bise",
+                          "quantize",
+                          (char *)(uintptr_t)source,
+                          "-o",
+                          (char *)(uintptr_t)name,
+                          "--type",
+                          (char *)(uintptr_t)type,
+                          NULL};
+    pid_t child;
+    int status;
+    if (posix_spawn(&child, "/proc/self/exe", NULL, NULL, argv, environ) != 0)
+        return refuse(EXIT_FAILED, "bise quantize cannot be run: %s", strerror(errno));
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+}
+
 /* Offers to make a file of a checkpoint. The file's path, or NULL. */
 static const char *offer_quantize(const char *source, const char *name) {
     static char path[PATH_MAX];
-    extern char **environ;
-    char line[16], copy[PATH_MAX], name_copy[NAME_MAX + 1];
-    pid_t child;
-    int status;
+    char line[16];
     if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO) || !models_home_file(path, name))
         return NULL;
     say("Make that file now, with 4-bit weights? [y/N] ");
     if (!fgets(line, sizeof line, stdin) || (line[0] != 'y' && line[0] != 'Y'))
         return NULL;
-    snprintf(copy, sizeof copy, "%s", source);
-    snprintf(name_copy, sizeof name_copy, "%s", name);
-    char *const argv[] = {"bise", "quantize", copy, "-o", name_copy, NULL};
-    if (posix_spawn(&child, "/proc/self/exe", NULL, NULL, argv, environ) != 0)
-        return NULL;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? path : NULL;
+    return quantize_to(source, name, "i4") == EXIT_DONE ? path : NULL;
 }
 
 /* A checkpoint where a .bise file was wanted. */
-static const char *explain_checkpoint(const char *path, const char *what, int *code) {
+static int explain_checkpoint(const char *path, const char *what, const char **file) {
     char name[NAME_MAX + 1];
     name_for(path, name);
-    *code = refuse(EXIT_INPUT,
-                   "%s is %s, not a .bise file. Make one of it, once:\n"
-                   "  bise quantize %s -o %s\nthen use it as -m %s",
-                   path, what, path, name, name);
-    return offer_quantize(path, name);
+    const int code = refuse(EXIT_INPUT,
+                            "%s is %s, not a .bise file. Make one of it, once:\n"
+                            "  bise quantize %s -o %s\nthen use it as -m %s",
+                            path, what, path, name, name);
+    *file = offer_quantize(path, name);
+    return *file ? EXIT_DONE : code;
 }
 
-/* Says why path is no .bise file, if that can be seen from outside; else returns it. */
-static const char *explain(const char *path, int *code) {
+/* Says why path is no .bise file, if that can be seen from outside; else *file is path. */
+static int explain(const char *path, const char **file) {
     char head[16] = "", near[PATH_MAX];
     struct stat st;
+    *file = NULL;
     if (stat(path, &st) != 0) {
         if (errno == ENOENT && find_near(path, near))
-            *code = refuse(EXIT_INPUT, "%s: there is no such file or model; do you mean %s?", path,
-                           near);
-        else if (errno == ENOENT)
-            *code = refuse(EXIT_INPUT,
-                           "%s: there is no such file or model; bise list shows the models there "
-                           "are, bise pull fetches one",
-                           path);
-        else
-            *code = refuse(EXIT_INPUT, "%s: %s", path, strerror(errno));
-        return NULL;
+            return refuse(EXIT_INPUT, "%s: there is no such file or model; do you mean %s?", path,
+                          near);
+        if (errno == ENOENT)
+            return refuse(EXIT_INPUT,
+                          "%s: there is no such file or model; bise list shows the models there "
+                          "are, bise pull fetches one",
+                          path);
+        return refuse(EXIT_INPUT, "%s: %s", path, strerror(errno));
     }
     if (S_ISDIR(st.st_mode) && is_checkpoint_folder(path))
-        return explain_checkpoint(path, "the folder of a checkpoint", code);
+        return explain_checkpoint(path, "the folder of a checkpoint", file);
     if (S_ISDIR(st.st_mode)) {
-        *code = refuse(EXIT_INPUT,
-                       "%s is a folder without a model in it: expected a .bise file, or a folder "
-                       "with config.json or params.json for bise quantize",
-                       path);
-        return NULL;
+        return refuse(EXIT_INPUT,
+                      "%s is a folder without a model in it: expected a .bise file, or a folder "
+                      "with config.json or params.json for bise quantize",
+                      path);
     }
     if (!S_ISREG(st.st_mode)) {
-        *code = refuse(EXIT_INPUT, "%s: expected a regular file", path);
-        return NULL;
+        return refuse(EXIT_INPUT, "%s: expected a regular file", path);
     }
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     const ssize_t n = fd < 0 ? 0 : pread(fd, head, sizeof head, 0);
@@ -262,23 +269,22 @@ static const char *explain(const char *path, int *code) {
         close(fd);
     const char *const kind = n > 0 ? kind_of(head, (size_t)n) : NULL;
     if (kind) {
-        *code = refuse(EXIT_INPUT, "%s is %s", path, kind);
-        return NULL;
+        return refuse(EXIT_INPUT, "%s is %s", path, kind);
     }
     if (n >= 4 && memcmp(head, "GGUF", 4) == 0)
-        return explain_checkpoint(path, "a GGUF file", code);
+        return explain_checkpoint(path, "a GGUF file", file);
     if (ends_with(path, ".safetensors") || ends_with(path, ".pth") || ends_with(path, ".bin")) {
         char folder[PATH_MAX];
         const char *slash = strrchr(path, '/');
         snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 1,
                  slash ? path : ".");
-        *code = refuse(EXIT_INPUT,
-                       "%s holds weights of a checkpoint, not a .bise file. Its folder is what "
-                       "bise quantize takes:\n  bise quantize %s -o NAME",
-                       path, folder);
-        return NULL;
+        return refuse(EXIT_INPUT,
+                      "%s holds weights of a checkpoint, not a .bise file. Its folder is what "
+                      "bise quantize takes:\n  bise quantize %s -o NAME",
+                      path, folder);
     }
-    return path;
+    *file = path;
+    return EXIT_DONE;
 }
 
 const char *model_path(const char *asked, int *code) {
@@ -291,10 +297,9 @@ const char *model_path(const char *asked, int *code) {
     struct stat st;
     const bool here = stat(asked, &st) == 0 && S_ISREG(st.st_mode);
     if (!here && models_home_file(home, asked) && access(home, F_OK) == 0)
-        return explain(home, code);
-    const char *const path = explain(asked, code);
-    if (path)
-        *code = EXIT_DONE;
+        asked = home;
+    const char *path;
+    *code = explain(asked, &path);
     return path;
 }
 

@@ -35,6 +35,10 @@ const char *model_or_source(char path[PATH_MAX], const char *asked);
 /* As model_path, of a model given by -m or as the argument: one of them may be NULL. */
 const char *model_given(const char *by_option, const char *argument, int *code);
 
+/* Runs bise quantize SOURCE -o NAME --type TYPE, by this program. Its exit code; that it cannot be
+ * run is said on stderr. */
+int quantize_to(const char *source, const char *name, const char *type);
+
 /* Notes that a model from the home is used now; bise list shows it. */
 void model_path_used(const char *path);
 

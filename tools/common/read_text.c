@@ -53,3 +53,18 @@ int read_utf8(const char *path, char **text, size_t *len) {
     *text = NULL;
     return EXIT_USAGE;
 }
+
+bool ids_from_text(const char *text, int64_t most, struct id_list *list, const char **bad) {
+    static const char between[] = " ,\t\r\n";
+    for (text += strspn(text, between); *text; text += strspn(text, between)) {
+        char *end;
+        errno = 0;
+        const long long id = strtoll(text, &end, 10);
+        const bool good = end != text && !errno && id >= 0 && id <= most && strchr(between, *end);
+        *bad = good ? NULL : text;
+        if (!good || !id_list_add(list, (int32_t)id))
+            return false;
+        text = end;
+    }
+    return true;
+}

@@ -2,6 +2,7 @@
 #ifndef BISE_TOOLS_COMMON_READ_TEXT_H
 #define BISE_TOOLS_COMMON_READ_TEXT_H
 
+#include "tools/common/id_list.h"
 #include "tools/common/tools.h"
 
 #include <stdint.h>
@@ -13,5 +14,9 @@
 int read_text(const char *path, size_t max, char **text, size_t *len);
 /* The same of any length, which must be UTF-8. */
 int read_utf8(const char *path, char **text, size_t *len);
+
+/* Adds ids from 0 to most, which stand in the text with white space or commas between them. False:
+ * *bad is where something else stands, or NULL where there is no memory. */
+bool ids_from_text(const char *text, int64_t most, struct id_list *list, const char **bad);
 
 #endif

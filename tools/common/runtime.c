@@ -1,5 +1,6 @@
 #include "tools/common/runtime.h"
 
+#include "src/base/error.h"
 #include "src/os/cpu.h"
 #include "src/os/mem.h"
 #include "tools/common/isa.h"
@@ -103,47 +104,42 @@ static void warn_of_context(const struct runtime *e, const struct runtime_option
                  (long long)o->n_ctx, e->info->max_context);
 }
 
-/* Whether the session will fit, by the file's header alone: before weights are copied. */
-static enum bise_status plan_ahead(const char *path, const struct bise_engine_params *params,
-                                   struct bise_error *err) {
+int runtime_choose(struct runtime *e, const struct runtime_options *o,
+                   struct bise_engine_params *params, enum bise_memory *memory) {
+    int code;
+    *e = (struct runtime){0};
+    if (!runtime_session_params(o, params) || !runtime_parse_memory(o->memory, memory))
+        return EXIT_USAGE;
+    e->path = model_path(o->model, &code);
+    return code;
+}
+
+enum bise_status runtime_peek(struct runtime *e, const struct bise_engine_params *params,
+                              struct bise_error *err) {
     const struct bise_model_params mapped = {.memory = BISE_MEMORY_MMAP};
-    struct bise_model *model = NULL;
-    struct bise_plan plan;
-    enum bise_status status = bise_model_open(&model, path, &mapped, err);
-    if (status == BISE_OK)
-        status = bise_plan(model, params, &plan, err);
-    bise_model_close(&model);
-    return status;
+    const enum bise_status status = bise_model_open(&e->model, e->path, &mapped, err);
+    if (status)
+        return status;
+    e->info = bise_model_info(e->model);
+    return bise_plan(e->model, params, &e->plan, err);
 }
 
 int runtime_look(struct runtime *e, const struct runtime_options *o) {
-    *e = (struct runtime){0};
-    const struct bise_model_params mapped = {.memory = BISE_MEMORY_MMAP};
     struct bise_engine_params params;
     struct bise_error err = {0};
     enum bise_memory memory;
-    int code;
-    if (!runtime_session_params(o, &params) || !runtime_parse_memory(o->memory, &memory))
-        return EXIT_USAGE;
-    if ((e->path = model_path(o->model, &code)) == NULL)
+    const int code = runtime_choose(e, o, &params, &memory);
+    if (code)
         return code;
-    enum bise_status status = bise_model_open(&e->model, e->path, &mapped, &err);
-    if (status == BISE_OK)
-        status = bise_plan(e->model, &params, &e->plan, &err);
-    if (status)
-        return report(status, &err);
-    e->info = bise_model_info(e->model);
-    return EXIT_DONE;
+    const enum bise_status status = runtime_peek(e, &params, &err);
+    return status ? report(status, &err) : EXIT_DONE;
 }
 
 int runtime_open(struct runtime *e, const struct runtime_options *o) {
-    *e = (struct runtime){0};
     struct bise_engine_params params;
     enum bise_memory memory;
-    int code;
-    if (!runtime_session_params(o, &params) || !runtime_parse_memory(o->memory, &memory))
-        return EXIT_USAGE;
-    if ((e->path = model_path(o->model, &code)) == NULL)
+    const int code = runtime_choose(e, o, &params, &memory);
+    if (code)
         return code;
     struct progress loading;
     const struct bise_model_params model_params = {.memory = memory,
@@ -155,8 +151,9 @@ int runtime_open(struct runtime *e, const struct runtime_options *o) {
     struct bise_error err = {0};
     const double start = seconds_now();
     enum bise_status status = BISE_OK;
-    if (memory != BISE_MEMORY_MMAP)
-        status = plan_ahead(e->path, &params, &err);
+    if (memory != BISE_MEMORY_MMAP) /* whether it will fit, before weights are copied */
+        status = runtime_peek(e, &params, &err);
+    bise_model_close(&e->model);
     if (status)
         return report(status, &err);
     progress_begin(&loading, "loading");
@@ -204,37 +201,32 @@ void runtime_close(struct runtime *e) {
     bise_model_close(&e->model);
 }
 
-/* With special, BOS comes in front where the text does not begin with it. */
-static int tokenize(const struct runtime *e, const char *text, size_t len, bool add_bos,
-                    bool special, int32_t **ids, size_t *n) {
+enum bise_status runtime_ids(const struct runtime *e, const char *text, size_t len, bool add_bos,
+                             bool special, int32_t **ids, size_t *n, struct bise_error *err) {
     const size_t cap = 4 * len + 9; /* bise_tokenize, and BOS */
-    struct bise_error err = {0};
     size_t n_text = 0;
     const int32_t bos = add_bos ? e->info->text_bos : -1;
     *ids = malloc(cap * sizeof **ids);
     if (!*ids)
-        return refuse(EXIT_MEMORY, "no memory to tokenize %zu bytes", len);
+        return bise_fail(err, BISE_ERR_MEMORY, "no memory to tokenize %zu bytes", len);
     int32_t *at = *ids + (bos >= 0);
     const enum bise_status status =
-        special ? bise_tokenize_special(e->model, text, len, at, cap - 1, &n_text, &err)
-                : bise_tokenize(e->model, text, len, at, cap - 1, &n_text, &err);
+        special ? bise_tokenize_special(e->model, text, len, at, cap - 1, &n_text, err)
+                : bise_tokenize(e->model, text, len, at, cap - 1, &n_text, err);
     const bool there = special && bos >= 0 && n_text > 0 && at[0] == bos;
     if (there)
         memmove(*ids, at, n_text * sizeof *at);
     else if (bos >= 0)
         **ids = bos;
     *n = n_text + (bos >= 0 && !there);
-    return status ? report(status, &err) : EXIT_DONE;
+    return status;
 }
 
 int runtime_tokenize(const struct runtime *e, const char *text, size_t len, bool add_bos,
                      int32_t **ids, size_t *n) {
-    return tokenize(e, text, len, add_bos, false, ids, n);
-}
-
-int runtime_tokenize_special(const struct runtime *e, const char *text, size_t len, int32_t **ids,
-                             size_t *n) {
-    return tokenize(e, text, len, true, true, ids, n);
+    struct bise_error err = {0};
+    const enum bise_status status = runtime_ids(e, text, len, add_bos, false, ids, n, &err);
+    return status ? report(status, &err) : EXIT_DONE;
 }
 
 struct reading {

@@ -51,6 +51,13 @@ struct runtime {
     double thermal_noted; /* when, as seconds_now */
 };
 
+/* The file and the session that o asks for, nothing opened yet. Returns an exit code, the fault said
+ * on stderr. */
+int runtime_choose(struct runtime *e, const struct runtime_options *o,
+                   struct bise_engine_params *params, enum bise_memory *memory);
+/* Then model, info and plan, by the file's header alone. Errors: as bise_model_open and bise_plan. */
+enum bise_status runtime_peek(struct runtime *e, const struct bise_engine_params *params,
+                              struct bise_error *err);
 /* Looks at what can be refused by the options and the file's header alone, before gigabytes are
  * read: e is then without weights and session. As runtime_open otherwise. */
 int runtime_look(struct runtime *e, const struct runtime_options *o);
@@ -61,13 +68,13 @@ void runtime_close(struct runtime *e);
 /* Looks at the CPUs' clock, once a second at most; to be called while they work. */
 void runtime_note_clock(struct runtime *e);
 
-/* Text to ids, malloc'd, BOS in front if add_bos. Returns an exit code, the fault said on stderr.
- */
+/* Text to ids, malloc'd, BOS in front if add_bos. special: names of control tokens in the text are
+ * these tokens, and BOS stands in front once. Errors: as bise_tokenize; *ids is to be freed. */
+enum bise_status runtime_ids(const struct runtime *e, const char *text, size_t len, bool add_bos,
+                             bool special, int32_t **ids, size_t *n, struct bise_error *err);
+/* The same of a text without such names. Returns an exit code, the fault said on stderr. */
 int runtime_tokenize(const struct runtime *e, const char *text, size_t len, bool add_bos,
                      int32_t **ids, size_t *n);
-/* The same where names of control tokens in the text are these tokens; BOS stands in front once. */
-int runtime_tokenize_special(const struct runtime *e, const char *text, size_t len, int32_t **ids,
-                             size_t *n);
 /* Reads n ids in, with progress on a terminal; Ctrl-C stops it with BISE_ERR_INTERRUPTED. */
 enum bise_status runtime_prefill(struct runtime *e, const int32_t *ids, size_t n,
                                  struct bise_error *err);

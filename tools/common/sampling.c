@@ -44,10 +44,6 @@ void sampling_option_defs(struct sampling_options *o, struct option_def *defs) {
     memcpy(defs, mine, sizeof mine);
 }
 
-static int64_t random_seed_value(void) {
-    return (int64_t)(process_random() & 0xffffffffu); /* short enough to be typed again */
-}
-
 /* "15+2", "15-2.5" or "15-inf". */
 static bool parse_bias(const char *text, struct bise_logit_bias *bias) {
     char *sign, *end;
@@ -90,7 +86,7 @@ bool sampling_params(const struct sampling_options *o, struct bise_logit_bias *b
 void sampling_draw_seed(struct sampling_options *o, bool quiet) {
     if (o->seed >= 0)
         return;
-    o->seed = random_seed_value();
+    o->seed = (int64_t)(process_random() & 0xffffffffu); /* short enough to be typed again */
     if (o->temp > 0 && !quiet)
         say("seed %lld\n", (long long)o->seed);
 }
@@ -114,4 +110,20 @@ int sampling_stops(const struct sampling_options *o, struct stop *stop) {
                           STOP_MAX_TEXTS, STOP_MAX_BYTES);
         }
     return EXIT_DONE;
+}
+
+int sampling_check(const struct sampling_options *o, const struct runtime *e) {
+    struct sampling_options own = *o;
+    struct constraint constraint = {.grammar = NULL};
+    struct bise_sampler *sampler = NULL;
+    struct stop stop = {.n = 0};
+    own.seed = 0; /* it is drawn later */
+    int code = sampling_stops(&own, &stop);
+    if (!code)
+        code = sampling_open(&sampler, &own, e->info->vocab_size, true);
+    if (!code)
+        code = constraint_open(&constraint, e, &own.constraint);
+    constraint_close(&constraint);
+    bise_sampler_close(&sampler);
+    return code;
 }

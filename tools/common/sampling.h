@@ -38,5 +38,8 @@ int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uin
                   bool quiet);
 /* Adds the stop strings to stop. Returns an exit code, the fault said on stderr. */
 int sampling_stops(const struct sampling_options *o, struct stop *stop);
+/* Whether stop strings, sampler and grammar are as they should be for a model that has been looked
+ * at: all three are opened, and closed again. Returns an exit code, the fault said on stderr. */
+int sampling_check(const struct sampling_options *o, const struct runtime *e);
 
 #endif

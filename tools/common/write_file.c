@@ -5,16 +5,9 @@
 #include "tools/common/tools.h"
 
 enum bise_status write_file(const char *path, const struct buffer *b, struct bise_error *err) {
-    struct new_file file = {.fd = -1};
     if (b->failed)
         return bise_fail(err, BISE_ERR_MEMORY, "%s: no memory for what is to be written", path);
-    enum bise_status s = new_file_create(&file, path, NEW_FILE_SHARED, err);
-    if (s == BISE_OK)
-        s = new_file_write(&file, b->bytes, b->len, err);
-    if (s == BISE_OK)
-        s = new_file_finish(&file, err);
-    new_file_abort(&file);
-    return s;
+    return new_file_whole(path, NEW_FILE_SHARED, b->bytes, b->len, err);
 }
 
 int write_place(const char *path) {

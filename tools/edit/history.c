@@ -124,17 +124,10 @@ static size_t kept_from(const char *bytes, size_t len) {
 /* Puts a shorter file in the place of one that has grown too long; fd is locked. */
 static enum bise_status shorten(const char *path, int fd, struct bise_error *err) {
     struct buffer b = {.len = 0};
-    struct new_file f = {.fd = -1};
     enum bise_status s = BISE_OK;
     const size_t from = read_lines_of(fd, path, &b) ? kept_from(b.bytes, b.len) : 0;
-    if (from) {
-        s = new_file_create(&f, path, NEW_FILE_PRIVATE, err);
-        if (!s)
-            s = new_file_write(&f, b.bytes + from, b.len - from, err);
-        if (!s)
-            s = new_file_finish(&f, err);
-        new_file_abort(&f);
-    }
+    if (from)
+        s = new_file_whole(path, NEW_FILE_PRIVATE, b.bytes + from, b.len - from, err);
     buffer_free(&b);
     return s;
 }
