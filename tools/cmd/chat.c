@@ -291,9 +291,8 @@ int cmd_chat(int argc, char **argv) {
         return code;
     if (!color_choose(t.options.color))
         return EXIT_USAGE;
-    if (t.options.jsonl && t.options.moderate) {
+    if (t.options.jsonl && t.options.moderate)
         return refuse(EXIT_USAGE, "expected one of --jsonl and --moderate");
-    }
     if (has_piped_text(&t.options))
         t.options.files.items[t.options.files.n++] = "-";
     t.asked_once = t.options.prompt || t.options.files.n;

@@ -171,9 +171,8 @@ int cmd_synth(int argc, char **argv) {
                        "bise synth --shape SHAPE (-o FILE [--type TYPE] | --checkpoint DIR)", NULL,
                        0, &code))
         return code;
-    if (!shape || !out == !checkpoint || !*(out ? out : checkpoint)) {
+    if (!shape || !out == !checkpoint || !*(out ? out : checkpoint))
         return refuse(EXIT_USAGE, "--shape and either -o or --checkpoint are needed");
-    }
     struct synth *s = calloc(1, sizeof *s);
     if (!s)
         return report(BISE_ERR_MEMORY, NULL);

@@ -20,9 +20,8 @@ int constraint_open(struct constraint *c, const struct runtime *e,
     size_t len = text ? strlen(text) : 0;
     if (!text && !file)
         return EXIT_DONE;
-    if ((from->grammar != NULL) + (from->grammar_file != NULL) + (schema != NULL) > 1) {
+    if ((from->grammar != NULL) + (from->grammar_file != NULL) + (schema != NULL) > 1)
         return refuse(EXIT_USAGE, "expected one of --grammar, --grammar-file and --json-schema");
-    }
     const int code = file ? read_text(file, CONSTRAINT_MAX_BYTES, &from_file, &len) : EXIT_DONE;
     if (code)
         return code;

@@ -254,23 +254,20 @@ static int explain(const char *path, const char **file) {
     }
     if (S_ISDIR(st.st_mode) && is_checkpoint_folder(path))
         return explain_checkpoint(path, "the folder of a checkpoint", file);
-    if (S_ISDIR(st.st_mode)) {
+    if (S_ISDIR(st.st_mode))
         return refuse(EXIT_INPUT,
                       "%s is a folder without a model in it: expected a .bise file, or a folder "
                       "with config.json or params.json for bise quantize",
                       path);
-    }
-    if (!S_ISREG(st.st_mode)) {
+    if (!S_ISREG(st.st_mode))
         return refuse(EXIT_INPUT, "%s: expected a regular file", path);
-    }
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     const ssize_t n = fd < 0 ? 0 : pread(fd, head, sizeof head, 0);
     if (fd >= 0)
         close(fd);
     const char *const kind = n > 0 ? kind_of(head, (size_t)n) : NULL;
-    if (kind) {
+    if (kind)
         return refuse(EXIT_INPUT, "%s is %s", path, kind);
-    }
     if (n >= 4 && memcmp(head, "GGUF", 4) == 0)
         return explain_checkpoint(path, "a GGUF file", file);
     if (ends_with(path, ".safetensors") || ends_with(path, ".pth") || ends_with(path, ".bin")) {

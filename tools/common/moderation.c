@@ -67,10 +67,9 @@ int moderation_open(struct moderation *m, const struct runtime *e, const struct 
     struct bise_error err = {0};
     *m = (struct moderation){
         .threshold = -1, .model = e->model, .session = e->session, .format = format};
-    if (!e->model->tokenizer) {
+    if (!e->model->tokenizer)
         return refuse(EXIT_USAGE, "%s: the model file has no tokenizer, so it cannot judge texts",
                       e->path);
-    }
     if (o && !runtime_session_params(o, &params))
         return EXIT_USAGE;
     enum bise_status status = chat_open(&m->chat, e->model->tokenizer, format, info->bos_id,

@@ -105,10 +105,9 @@ int sampling_open(struct bise_sampler **sampler, struct sampling_options *o, uin
 
 int sampling_stops(const struct sampling_options *o, struct stop *stop) {
     for (size_t i = 0; i < o->stops.n; i++)
-        if (!stop_add(stop, o->stops.items[i])) {
+        if (!stop_add(stop, o->stops.items[i]))
             return refuse(EXIT_USAGE, "--stop: expected at most %d texts of 1 to %d bytes",
                           STOP_MAX_TEXTS, STOP_MAX_BYTES);
-        }
     return EXIT_DONE;
 }
 
