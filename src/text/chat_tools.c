@@ -150,24 +150,19 @@ void tool_text_tool(struct tool_text *t, const struct json_value *function) {
 
 /* ---- ids ---- */
 
-static int32_t find_control(const struct tokenizer *t, const char *piece) {
-    const int32_t id = tokenizer_find(t, piece, strlen(piece));
-    return id >= 0 && tokenizer_kind(t, id) == PIECE_CONTROL ? id : -1;
-}
-
 enum bise_status chat_tools_open(struct chat_tools *c, const struct tokenizer *tokenizer,
                                  int32_t bos, int32_t eos, struct bise_error *err) {
     *c = (struct chat_tools){
         .tokenizer = tokenizer,
         .bos = bos,
         .eos = eos,
-        .inst = find_control(tokenizer, "[INST]"),
-        .inst_end = find_control(tokenizer, "[/INST]"),
-        .tools = find_control(tokenizer, "[AVAILABLE_TOOLS]"),
-        .tools_end = find_control(tokenizer, "[/AVAILABLE_TOOLS]"),
-        .calls = find_control(tokenizer, "[TOOL_CALLS]"),
-        .results = find_control(tokenizer, "[TOOL_RESULTS]"),
-        .results_end = find_control(tokenizer, "[/TOOL_RESULTS]"),
+        .inst = tokenizer_find_control(tokenizer, "[INST]"),
+        .inst_end = tokenizer_find_control(tokenizer, "[/INST]"),
+        .tools = tokenizer_find_control(tokenizer, "[AVAILABLE_TOOLS]"),
+        .tools_end = tokenizer_find_control(tokenizer, "[/AVAILABLE_TOOLS]"),
+        .calls = tokenizer_find_control(tokenizer, "[TOOL_CALLS]"),
+        .results = tokenizer_find_control(tokenizer, "[TOOL_RESULTS]"),
+        .results_end = tokenizer_find_control(tokenizer, "[/TOOL_RESULTS]"),
     };
     if (c->inst < 0 || c->inst_end < 0)
         return bise_fail(err, BISE_ERR_UNSUPPORTED,

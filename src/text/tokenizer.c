@@ -396,7 +396,7 @@ static enum bise_status find_byte_pieces(struct tokenizer *t, const char *name,
 
 /* Id of the control piece of that name, -1 if there is none. */
 static int32_t control_id(const struct tokenizer *t, struct span piece) {
-    const int32_t id = piece_index_find(&t->reserved, t, piece.data, piece.len);
+    const int32_t id = tokenizer_find(t, piece.data, piece.len);
     return id >= 0 && t->pieces[id].kind == PIECE_CONTROL ? id : -1;
 }
 
@@ -745,4 +745,8 @@ const char *tokenizer_piece(const struct tokenizer *t, int32_t id, size_t *len) 
 int32_t tokenizer_find(const struct tokenizer *t, const char *piece, size_t len) {
     const int32_t id = piece_index_find(&t->reserved, t, piece, len);
     return id >= 0 ? id : piece_index_find(&t->mergeable, t, piece, len);
+}
+
+int32_t tokenizer_find_control(const struct tokenizer *t, const char *piece) {
+    return control_id(t, (struct span){piece, strlen(piece)});
 }

@@ -75,6 +75,8 @@ const char *tokenizer_piece_raw(const struct tokenizer *t, int32_t id);
 const char *tokenizer_piece(const struct tokenizer *t, int32_t id, size_t *len);
 /* Id of a raw piece, of any kind; -1 if there is none. */
 int32_t tokenizer_find(const struct tokenizer *t, const char *piece, size_t len);
+/* Id of the control piece of this name; -1 if there is none. */
+int32_t tokenizer_find_control(const struct tokenizer *t, const char *piece);
 /* Most ids that a text of so many bytes has: three for a space in bytes, as many for the prefix
  * of a stretch between tokens. */
 #define TOKENIZER_MAX_IDS(len) (4 * (size_t)(len) + 8)

@@ -1,4 +1,4 @@
-/* Inside of the tokenizer: what tokenizer.c fills and tokenizer_bpe.c reads. */
+/* Inside of the tokenizer: what tokenizer.c fills and tokenizer_encode.c reads. */
 #ifndef BISE_SRC_TEXT_TOKENIZER_IMPL_H
 #define BISE_SRC_TEXT_TOKENIZER_IMPL_H
 
