@@ -2,7 +2,7 @@
 
 #include "quant/round/quantize.h"
 #include "src/base/error.h"
-#include "src/model/model_bind.h"
+#include "src/model/model.h"
 #include "src/model/shape.h"
 #include "src/os/jobs.h"
 #include "src/os/mem.h"

@@ -1,17 +1,131 @@
-#include "quant/source/source_impl.h"
-
-#include "quant/source/bise_file.h"
+#include "quant/source/blocks.h"
 #include "quant/source/configs.h"
 #include "quant/source/folder.h"
-#include "quant/source/foreign.h"
-#include "quant/source/stacked.h"
+#include "quant/source/raw.h"
+#include "quant/source/source_impl.h"
 #include "src/base/crc32c.h"
 #include "src/model/shape.h"
 #include "src/os/file.h"
 #include "src/text/tokenizer.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* ---- mixtures whose experts of a layer are one tensor ---- */
+
+static const char experts[] = ".feed_forward.experts.";
+
+/* Whether name is that of an expert's matrix in model.h. */
+static bool is_expert(const char *name) {
+    return strstr(name, experts) != NULL;
+}
+
+/* The whole's shape: two dimensions, or with the number of experts before them three. */
+static enum bise_status check_whole(const struct raw_tensor *whole, const char *path,
+                                    const uint64_t shape[3], unsigned n_dims,
+                                    struct bise_error *err) {
+    bool same = whole->n_dims == n_dims;
+    if (whole->type > RAW_BF16)
+        return bise_fail(err, BISE_ERR_UNSUPPORTED,
+                         "%s: tensor %s: expected dtype F32, F16 or BF16, found %s", path,
+                         whole->name, whole->dtype);
+    for (unsigned i = 0; i < n_dims; i++)
+        same = same && whole->shape[i] == shape[i];
+    if (same)
+        return BISE_OK;
+    char expected[96], found[96];
+    raw_print_shape(expected, sizeof expected, shape, n_dims);
+    raw_print_shape(found, sizeof found, whole->shape, whole->n_dims);
+    return bise_fail(err, BISE_ERR_FORMAT, "%s: tensor %s: expected shape %s, found %s", path,
+                     whole->name, expected, found);
+}
+
+/* The raw tensor of an expert's matrix [n_rows][n_cols], called `name` in model.h: a part of the
+ * whole it stands in. Errors: FORMAT (no such whole, or of another shape), UNSUPPORTED. */
+static enum bise_status stacked_part(const struct source *s, const char *name, uint32_t n_rows,
+                                     uint32_t n_cols, struct raw_tensor *part,
+                                     struct bise_error *err) {
+    char origin[64], *end = NULL;
+    const unsigned long expert = strtoul(strstr(name, experts) + strlen(experts), &end, 10);
+    const uint64_t n_experts = s->config.n_experts, dim = s->config.dim, ffn = s->config.ffn_dim;
+    const bool fused = s->naming == NAMING_FUSED, is_w2 = end[2] == '2'; /* ".w2" */
+    origin_name(origin, sizeof origin, name, s->naming);
+    const struct raw_tensor *whole = raw_find(&s->raw, origin);
+    if (!whole)
+        return bise_fail(err, BISE_ERR_FORMAT, "%s: missing tensor %s", s->raw.files[0].path,
+                         origin);
+    const uint64_t stacked[3] = {n_experts * ffn, dim}, up[3] = {n_experts, 2 * ffn, dim},
+                   down[3] = {n_experts, dim, ffn};
+    const enum bise_status status = check_whole(whole, s->raw.files[whole->file].path,
+                                                !fused  ? stacked
+                                                : is_w2 ? down
+                                                        : up,
+                                                fused ? 3 : 2, err);
+    if (status)
+        return status;
+    const uint64_t in_each = fused && !is_w2 ? 2 : 1; /* matrices of an expert in this tensor */
+    *part = *whole;
+    part->whole = whole;
+    part->transposed = !fused && is_w2;
+    part->n_dims = 2;
+    part->shape[0] = n_rows;
+    part->shape[1] = n_cols;
+    part->bytes = whole->bytes / (n_experts * in_each);
+    part->offset += (expert * in_each + (in_each == 2 && end[2] == '3')) * part->bytes;
+    return BISE_OK;
+}
+
+/* ---- weights that somebody else has quantized, or that are no whole model ---- */
+
+/* In the order in which they are looked for: GPTQ's tensors are AWQ's and one more, and scales
+ * beside weights of other types are MLX's. */
+static const struct {
+    const char *part; /* of a tensor's name: its end, or, with a dot at its end, anything in it */
+    const char *what;
+} marks[] = {
+    {".lora_A.", "a LoRA adapter"},
+    {".lora_B.", "a LoRA adapter"},
+    {".g_idx", "weights quantized by GPTQ"},
+    {".qweight", "weights quantized by AWQ"},
+    {".quant_map", "weights quantized by bitsandbytes"},
+    {".absmax", "weights quantized by bitsandbytes"},
+    {".SCB", "weights quantized by bitsandbytes"},
+    {".quant_state.bitsandbytes__nf4", "weights quantized by bitsandbytes"},
+    {".quant_state.bitsandbytes__fp4", "weights quantized by bitsandbytes"},
+    {".weight_packed", "weights quantized by compressed-tensors"},
+    {".weight_scale_inv", "FP8 weights"},
+    {".weight_scale", "FP8 weights"},
+    {".q_weight", "weights quantized by ExLlamaV2"},
+    {".W_q", "weights quantized by HQQ"},
+    {".codebooks", "weights quantized by AQLM"},
+    {".biases", "weights quantized by MLX"},
+};
+
+static bool has_part(const char *name, const char *part) {
+    return part[strlen(part) - 1] == '.' ? strstr(name, part) != NULL : ends_with(name, part);
+}
+
+static enum bise_status refuse(const struct raw_set *set, const struct raw_tensor *t,
+                               const char *what, struct bise_error *err) {
+    const bool adapter = strstr(what, "adapter") != NULL;
+    return bise_fail(err, BISE_ERR_UNSUPPORTED, "%s holds %s (tensor %.128s): %s",
+                     set->files[t->file].path, what, t->name,
+                     adapter ? "merge it into its base model first, and quantize the result"
+                             : "take the checkpoint they were made from, with 16 or 32 bits");
+}
+
+/* Refuses GPTQ, AWQ, bitsandbytes, MLX, FP8 ... by name. Errors: UNSUPPORTED. */
+static enum bise_status refuse_foreign(const struct raw_set *set, struct bise_error *err) {
+    for (size_t m = 0; m < sizeof marks / sizeof *marks; m++)
+        for (size_t i = 0; i < set->n_tensors; i++)
+            if (has_part(set->tensors[i].name, marks[m].part))
+                return refuse(set, &set->tensors[i], marks[m].what, err);
+    for (size_t i = 0; i < set->n_tensors; i++)
+        if (strncmp(set->tensors[i].dtype, "F8_", 3) == 0)
+            return refuse(set, &set->tensors[i], "FP8 weights", err);
+    return BISE_OK;
+}
 
 /* Whether a model's name is one of those that follow instructions. */
 static bool is_instruct(const char *name) {

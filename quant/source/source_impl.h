@@ -2,6 +2,7 @@
 #ifndef BISE_QUANT_SOURCE_SOURCE_IMPL_H
 #define BISE_QUANT_SOURCE_SOURCE_IMPL_H
 
+#include "quant/source/folder.h"
 #include "quant/source/gguf.h"
 #include "quant/source/names.h"
 #include "quant/source/source.h"
@@ -25,5 +26,15 @@ struct source {
     char description[1024];
     uint64_t identity;
 };
+
+/* A .bise file as a source: for files of other types made from it, and for comparing. */
+/* Whether path is named like one. */
+bool is_bise_file(const char *path);
+/* Errors: as bise_model_open. */
+enum bise_status bise_file_open(struct source *s, const char *path, struct note *note,
+                                struct bise_error *err);
+/* Rows [row, row + n) of tensor i as the floats [n][cols] that its codes stand for. */
+enum bise_status bise_file_rows(const struct source *s, size_t i, uint32_t row, uint32_t n,
+                                float *out, struct bise_error *err);
 
 #endif

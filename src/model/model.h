@@ -65,4 +65,10 @@ struct bise_model {
     char memory_phrase[160];
 };
 
+/* Sets embed, norm, head and layers (and their storage, freed by model_unbind) from the tensors,
+ * each found by name and checked for shape and type together. name: the file's, for messages.
+ * Errors: FORMAT (missing, twice, unknown, another shape), MEMORY. */
+enum bise_status model_bind(struct bise_model *m, const char *name, struct bise_error *err);
+void model_unbind(struct bise_model *m);
+
 #endif

@@ -3,7 +3,7 @@
 #include "src/base/bytes.h"
 #include "src/base/crc32c.h"
 #include "src/model/format.h"
-#include "src/model/model_bind.h"
+#include "src/model/model.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* Which files make up a checkpoint, and what lies there in a checkpoint's place. */
-#include "quant/source/shards.h"
+#include "quant/source/folder.h"
 #include "quant/source/source.h"
 #include "tests/unit/tiny_gguf.h"
 
