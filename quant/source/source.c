@@ -14,6 +14,11 @@
 
 /* ---- mixtures whose experts of a layer are one tensor ---- */
 
+/* NAMING_STACKED, the first upload of Mixtral, consolidated.00.pt to .07.pt: block_sparse_moe.w1,
+ * w2 and w3, each [n_experts * ffn_dim][dim], w2 transposed. NAMING_FUSED, transformers 5:
+ * mlp.experts.gate_up_proj [n_experts][2 * ffn_dim][dim], w1 before w3, and down_proj
+ * [n_experts][dim][ffn_dim]. */
+
 static const char experts[] = ".feed_forward.experts.";
 
 /* Whether name is that of an expert's matrix in model.h. */
