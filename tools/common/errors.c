@@ -32,25 +32,20 @@ int refuse(enum exit_code code, const char *format, ...) {
 }
 
 enum exit_code exit_code_of(enum bise_status status) {
-    switch (status) {
-    case BISE_OK:
-        return EXIT_DONE;
-    case BISE_ERR_ARG:
-    case BISE_ERR_CPU:
-    case BISE_ERR_CONTEXT:
-        return EXIT_USAGE;
-    case BISE_ERR_IO:
-    case BISE_ERR_FORMAT:
-    case BISE_ERR_UNSUPPORTED:
-        return EXIT_INPUT;
-    case BISE_ERR_MEMORY:
-    case BISE_ERR_DISK:
-        return EXIT_MEMORY;
-    case BISE_ERR_INTERRUPTED:
-        return EXIT_INTERRUPTED;
-    default:
-        return EXIT_FAILED;
-    }
+    static const enum exit_code codes[] = {
+        [BISE_OK] = EXIT_DONE,
+        [BISE_ERR_ARG] = EXIT_USAGE,
+        [BISE_ERR_CPU] = EXIT_USAGE,
+        [BISE_ERR_CONTEXT] = EXIT_USAGE,
+        [BISE_ERR_IO] = EXIT_INPUT,
+        [BISE_ERR_FORMAT] = EXIT_INPUT,
+        [BISE_ERR_MEMORY] = EXIT_MEMORY,
+        [BISE_ERR_UNSUPPORTED] = EXIT_INPUT,
+        [BISE_ERR_DISK] = EXIT_MEMORY,
+        [BISE_ERR_INTERRUPTED] = EXIT_INTERRUPTED,
+        [BISE_ERR_NONFINITE] = EXIT_FAILED,
+    };
+    return codes[status];
 }
 
 int report(enum bise_status status, const struct bise_error *err) {

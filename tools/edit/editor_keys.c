@@ -17,6 +17,27 @@ static const enum edit_action controls[32] = {
     [26] = EDIT_SUSPEND,
 };
 
+/* With Alt. */
+static const enum edit_action alt_keys[128] = {
+    ['b'] = EDIT_WORD_LEFT,       ['B'] = EDIT_WORD_LEFT,       ['f'] = EDIT_WORD_RIGHT,
+    ['F'] = EDIT_WORD_RIGHT,      ['d'] = EDIT_KILL_WORD_RIGHT, ['D'] = EDIT_KILL_WORD_RIGHT,
+    [0x08] = EDIT_KILL_WORD_LEFT, [0x7f] = EDIT_KILL_WORD_LEFT, ['\r'] = EDIT_NEWLINE,
+    ['\n'] = EDIT_NEWLINE,        ['p'] = EDIT_OLDER,           ['n'] = EDIT_NEWER,
+    ['<'] = EDIT_OLDEST,          ['>'] = EDIT_NEWEST,
+};
+
+/* Cursor keys and their like, by the last byte of their sequence. */
+static const enum edit_action cursor_keys[128] = {
+    ['A'] = EDIT_UP,         ['B'] = EDIT_DOWN,     ['C'] = EDIT_RIGHT, ['D'] = EDIT_LEFT,
+    ['H'] = EDIT_LINE_START, ['F'] = EDIT_LINE_END, ['M'] = EDIT_ENTER,
+};
+
+/* By the number in front of a last byte of '~'. */
+static const enum edit_action numbered_keys[] = {
+    [1] = EDIT_LINE_START, [3] = EDIT_DELETE,   [4] = EDIT_LINE_END,
+    [7] = EDIT_LINE_START, [8] = EDIT_LINE_END, [200] = EDIT_PASTE_BEGIN,
+};
+
 /* Puts bytes through the UTF-8 stream into the key's text. */
 static void add_text(struct keys *k, struct key *key, const char *bytes, size_t n) {
     key->n += utf8_stream_put(&k->utf8, bytes, n, key->text + key->n);
@@ -66,36 +87,6 @@ static void ground_byte(struct keys *k, struct key *key, unsigned char byte) {
         key->action = byte == 0x7f ? EDIT_BACKSPACE : controls[byte];
 }
 
-static enum edit_action alt_key(unsigned char byte) {
-    switch (byte) {
-    case 'b':
-    case 'B':
-        return EDIT_WORD_LEFT;
-    case 'f':
-    case 'F':
-        return EDIT_WORD_RIGHT;
-    case 'd':
-    case 'D':
-        return EDIT_KILL_WORD_RIGHT;
-    case 0x08:
-    case 0x7f:
-        return EDIT_KILL_WORD_LEFT;
-    case '\r':
-    case '\n':
-        return EDIT_NEWLINE;
-    case 'p':
-        return EDIT_OLDER;
-    case 'n':
-        return EDIT_NEWER;
-    case '<':
-        return EDIT_OLDEST;
-    case '>':
-        return EDIT_NEWEST;
-    default:
-        return EDIT_NONE;
-    }
-}
-
 static void after_escape(struct keys *k, struct key *key, unsigned char byte) {
     k->state = KEY_GROUND;
     k->n_params = 0;
@@ -106,31 +97,9 @@ static void after_escape(struct keys *k, struct key *key, unsigned char byte) {
     else if (byte == ESCAPE)
         k->state = KEY_ESCAPE;
     else if (byte < 0x80)
-        key->action = alt_key(byte);
+        key->action = alt_keys[byte];
     else /* Alt with a letter of another script: the letter */
         ground_byte(k, key, byte);
-}
-
-/* Cursor keys and their like by the last byte of their sequence; with Ctrl or Alt by words. */
-static enum edit_action cursor_key(unsigned char last, bool by_word) {
-    switch (last) {
-    case 'A':
-        return EDIT_UP;
-    case 'B':
-        return EDIT_DOWN;
-    case 'C':
-        return by_word ? EDIT_WORD_RIGHT : EDIT_RIGHT;
-    case 'D':
-        return by_word ? EDIT_WORD_LEFT : EDIT_LEFT;
-    case 'H':
-        return EDIT_LINE_START;
-    case 'F':
-        return EDIT_LINE_END;
-    case 'M':
-        return EDIT_ENTER;
-    default:
-        return EDIT_NONE;
-    }
 }
 
 static unsigned number(const char *s) {
@@ -140,21 +109,12 @@ static unsigned number(const char *s) {
     return value;
 }
 
-static enum edit_action numbered_key(unsigned n, bool by_word) {
-    switch (n) {
-    case 1:
-    case 7:
-        return EDIT_LINE_START;
-    case 4:
-    case 8:
-        return EDIT_LINE_END;
-    case 3:
-        return by_word ? EDIT_KILL_WORD_RIGHT : EDIT_DELETE;
-    case 200:
-        return EDIT_PASTE_BEGIN;
-    default:
-        return EDIT_NONE;
-    }
+/* With Ctrl or Alt, what goes by characters goes by words. */
+static enum edit_action by_words(enum edit_action action) {
+    return action == EDIT_LEFT     ? EDIT_WORD_LEFT
+           : action == EDIT_RIGHT  ? EDIT_WORD_RIGHT
+           : action == EDIT_DELETE ? EDIT_KILL_WORD_RIGHT
+                                   : action;
 }
 
 /* A byte of ESC [ parameters last. */
@@ -179,10 +139,13 @@ static void csi_byte(struct keys *k, struct key *key, unsigned char byte) {
     /* 1 + the sum of Shift 1, Alt 2, Ctrl 4 */
     const unsigned modifier = semicolon ? number(semicolon + 1) : 1;
     const bool by_word = modifier > 1 && ((modifier - 1) & 6);
-    if (byte == '~')
-        key->action = numbered_key(number(k->params), by_word);
-    else if (byte != 'M')
-        key->action = cursor_key(byte, by_word);
+    const unsigned n = number(k->params);
+    if (byte == '~' && n < sizeof numbered_keys / sizeof *numbered_keys)
+        key->action = numbered_keys[n];
+    else if (byte != '~' && byte != 'M')
+        key->action = cursor_keys[byte];
+    if (by_word)
+        key->action = by_words(key->action);
     if (key->action == EDIT_PASTE_BEGIN) {
         k->pasting = true;
         k->n_end = 0;
@@ -211,7 +174,7 @@ struct key keys_feed(struct keys *k, unsigned char byte) {
         break;
     case KEY_SS3:
         k->state = KEY_GROUND;
-        key.action = cursor_key(byte, false);
+        key.action = byte < 0x80 ? cursor_keys[byte] : EDIT_NONE;
         break;
     }
     return key;
