@@ -5,7 +5,7 @@
 
 #include "src/text/chat.h"
 #include "tools/common/answer.h"
-#include "tools/common/constraint.h"
+#include "tools/common/sampling.h"
 
 /* What to do where a conversation no longer fits into a context without a window. */
 enum overflow {
