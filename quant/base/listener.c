@@ -7,27 +7,25 @@
 
 #define LINE_BYTES 8192 /* two paths and words */
 
-static void send_line(bise_note_fn *to, void *user, const char *fmt, va_list args) {
+static void send_line(const struct listener *l, bise_note_fn *to, const char *fmt, va_list args) {
     char line[LINE_BYTES];
+    if (!to)
+        return;
     show_vformat(line, sizeof line, fmt, args);
-    to(user, line);
+    to(l->user, line);
 }
 
 void listener_note(const struct listener *l, const char *fmt, ...) {
-    if (!l || !l->note)
-        return;
     va_list args;
     va_start(args, fmt);
-    send_line(l->note, l->user, fmt, args);
+    send_line(l, l ? l->note : NULL, fmt, args);
     va_end(args);
 }
 
 void listener_detail(const struct listener *l, const char *fmt, ...) {
-    if (!l || !l->detail)
-        return;
     va_list args;
     va_start(args, fmt);
-    send_line(l->detail, l->user, fmt, args);
+    send_line(l, l ? l->detail : NULL, fmt, args);
     va_end(args);
 }
 

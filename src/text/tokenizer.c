@@ -97,20 +97,6 @@ int32_t piece_index_find(const struct piece_index *index, const struct tokenizer
 /* Field numbers. */
 enum { MODEL_PIECES = 1, MODEL_TRAINER = 2, MODEL_NORMALIZER = 3 }; /* and RULES_FIELD */
 enum { PIECE_TEXT = 1, PIECE_SCORE = 2, PIECE_TYPE = 3 };
-enum {
-    TRAINER_MODEL_TYPE = 3,
-    TRAINER_SUFFIX = 24,
-    TRAINER_BYTE_FALLBACK = 35,
-    TRAINER_UNK_SURFACE = 44,
-    TRAINER_BOS_PIECE = 46,
-    TRAINER_EOS_PIECE = 47
-};
-enum {
-    NORMALIZER_CHARSMAP = 2,
-    NORMALIZER_PREFIX = 3,
-    NORMALIZER_REMOVE_SPACES = 4,
-    NORMALIZER_ESCAPE = 5
-};
 enum { MODEL_TYPE_UNIGRAM = 1, MODEL_TYPE_BPE = 2 };
 
 struct span {
@@ -126,7 +112,8 @@ struct model_proto {
     size_t n_pieces, raw_bytes;
     uint64_t model_type;
     struct span charsmap, unk_surface, bos_piece, eos_piece, rules;
-    bool byte_fallback, suffix, add_prefix, remove_spaces, escape_spaces, has_rules;
+    uint64_t byte_fallback, suffix, add_prefix, remove_spaces, escape_spaces; /* 0: false */
+    bool has_rules;
 };
 
 struct piece_proto {
@@ -146,42 +133,55 @@ static struct span field_span(const struct pb_field *f) {
     return (struct span){(const char *)f->data, f->len};
 }
 
-static bool read_trainer(struct model_proto *m, const struct pb_field *message) {
+/* A field of a message, and where it goes: a uint64_t, or a struct span. */
+struct setting {
+    uint32_t number;
+    enum pb_wire wire;
+    size_t at; /* in struct model_proto */
+};
+
+#define SETTING(number, wire, member)                                                              \
+    { number, wire, offsetof(struct model_proto, member) }
+
+static const struct setting trainer_settings[] = {
+    SETTING(3, PB_VARINT, model_type),     SETTING(24, PB_VARINT, suffix),
+    SETTING(35, PB_VARINT, byte_fallback), SETTING(44, PB_BYTES, unk_surface),
+    SETTING(46, PB_BYTES, bos_piece),      SETTING(47, PB_BYTES, eos_piece),
+};
+
+static const struct setting normalizer_settings[] = {
+    SETTING(2, PB_BYTES, charsmap),
+    SETTING(3, PB_VARINT, add_prefix),
+    SETTING(4, PB_VARINT, remove_spaces),
+    SETTING(5, PB_VARINT, escape_spaces),
+};
+
+static bool read_settings(struct model_proto *m, const struct pb_field *message,
+                          const struct setting *settings, size_t n) {
     struct pb_reader r = pb_open(message->data, message->len);
     struct pb_field f;
     enum pb_result result;
-    while ((result = pb_next(&r, &f)) == PB_FIELD) {
-        if (f.wire == PB_VARINT && f.number == TRAINER_MODEL_TYPE)
-            m->model_type = f.value;
-        else if (f.wire == PB_VARINT && f.number == TRAINER_SUFFIX)
-            m->suffix = f.value != 0;
-        else if (f.wire == PB_VARINT && f.number == TRAINER_BYTE_FALLBACK)
-            m->byte_fallback = f.value != 0;
-        else if (f.wire == PB_BYTES && f.number == TRAINER_UNK_SURFACE)
-            m->unk_surface = field_span(&f);
-        else if (f.wire == PB_BYTES && f.number == TRAINER_BOS_PIECE)
-            m->bos_piece = field_span(&f);
-        else if (f.wire == PB_BYTES && f.number == TRAINER_EOS_PIECE)
-            m->eos_piece = field_span(&f);
-    }
+    while ((result = pb_next(&r, &f)) == PB_FIELD)
+        for (size_t i = 0; i < n; i++) {
+            char *const to = (char *)m + settings[i].at;
+            if (f.wire != settings[i].wire || f.number != settings[i].number)
+                continue;
+            if (f.wire == PB_VARINT)
+                memcpy(to, &f.value, sizeof f.value);
+            else
+                memcpy(to, &(struct span){(const char *)f.data, f.len}, sizeof(struct span));
+        }
     return result == PB_END;
 }
 
+static bool read_trainer(struct model_proto *m, const struct pb_field *message) {
+    return read_settings(m, message, trainer_settings,
+                         sizeof trainer_settings / sizeof *trainer_settings);
+}
+
 static bool read_normalizer(struct model_proto *m, const struct pb_field *message) {
-    struct pb_reader r = pb_open(message->data, message->len);
-    struct pb_field f;
-    enum pb_result result;
-    while ((result = pb_next(&r, &f)) == PB_FIELD) {
-        if (f.wire == PB_BYTES && f.number == NORMALIZER_CHARSMAP)
-            m->charsmap = field_span(&f);
-        else if (f.wire == PB_VARINT && f.number == NORMALIZER_PREFIX)
-            m->add_prefix = f.value != 0;
-        else if (f.wire == PB_VARINT && f.number == NORMALIZER_REMOVE_SPACES)
-            m->remove_spaces = f.value != 0;
-        else if (f.wire == PB_VARINT && f.number == NORMALIZER_ESCAPE)
-            m->escape_spaces = f.value != 0;
-    }
-    return result == PB_END;
+    return read_settings(m, message, normalizer_settings,
+                         sizeof normalizer_settings / sizeof *normalizer_settings);
 }
 
 static bool read_piece(struct piece_proto *p, const struct pb_field *message) {
