@@ -43,35 +43,28 @@ static enum bise_status expect_id(const struct json_value *v, const char *text, 
                      v && v->kind == JSON_NUMBER ? "another number" : json_describe(v));
 }
 
-static bool is_true(const struct json_value *object, const char *key) {
-    const struct json_value *v = json_get(object, key);
-    return v && v->kind == JSON_BOOL && v->boolean;
-}
-
 /* {"content": ..., "special": ..., "lstrip": ...}; its id stands elsewhere. */
 static enum bise_status add_object(struct added_list *l, const struct json_value *v, int64_t id,
                                    const char *where, struct bise_error *err) {
-    const struct json_value *content = json_get(v, "content"), *special = json_get(v, "special");
-    const struct json_value *normalized = json_get(v, "normalized");
+    const struct json_value *content = json_get(v, "content");
     if (!content || content->kind != JSON_STRING)
         return bise_fail(err, BISE_ERR_FORMAT,
                          "%s: token %" PRId64 ": expected its content, found %s", where, id,
                          json_describe(content ? content : v));
-    const bool is_special = special && special->kind == JSON_BOOL && special->boolean;
+    const bool is_special = json_flag(v, "special", false);
     /* normalized is true where a token is not special and does not say. */
-    const bool changed =
-        normalized && normalized->kind == JSON_BOOL ? normalized->boolean : !is_special;
-    const struct added_token token = {.text = content->string,
-                                      .len = content->len,
-                                      .id = id,
-                                      .flags =
-                                          (is_true(v, "lstrip") ? TOKEN_LSTRIP : 0u) |
-                                          (is_true(v, "rstrip") ? TOKEN_RSTRIP : 0u) |
-                                          (is_true(v, "single_word") ? TOKEN_SINGLE_WORD : 0u) |
-                                          (changed ? TOKEN_NORMALIZED : 0u),
-                                      .special = is_special,
-                                      .decided = true,
-                                      .where = where};
+    const bool changed = json_flag(v, "normalized", !is_special);
+    const struct added_token token = {
+        .text = content->string,
+        .len = content->len,
+        .id = id,
+        .flags = (json_flag(v, "lstrip", false) ? TOKEN_LSTRIP : 0u) |
+                 (json_flag(v, "rstrip", false) ? TOKEN_RSTRIP : 0u) |
+                 (json_flag(v, "single_word", false) ? TOKEN_SINGLE_WORD : 0u) |
+                 (changed ? TOKEN_NORMALIZED : 0u),
+        .special = is_special,
+        .decided = true,
+        .where = where};
     return add(l, token, err);
 }
 

@@ -86,8 +86,7 @@ static enum bise_status read_pieces(struct assembly *a, const char *path) {
 
 /* True or false, or `absent`. */
 static bool setting(const struct assembly *a, const char *key, bool absent) {
-    const struct json_value *v = a->config.json ? json_get(json_root(a->config.json), key) : NULL;
-    return v && v->kind == JSON_BOOL ? v->boolean : absent;
+    return json_flag(json_root(a->config.json), key, absent);
 }
 
 static void read_ends(struct assembly *a) {
@@ -115,12 +114,9 @@ static uint32_t model_rules(const struct assembly *a) {
 /* ---- added tokens ---- */
 
 static enum bise_status list_tokens(const struct assembly *a, struct added_list *l) {
-    const struct json_value *decoder =
-        a->config.json ? json_get(json_root(a->config.json), "added_tokens_decoder") : NULL;
+    const struct json_value *decoder = json_get(json_root(a->config.json), "added_tokens_decoder");
     const struct json_value *list =
-        a->tokenizer_json.json && !a->from_json
-            ? json_get(json_root(a->tokenizer_json.json), "added_tokens")
-            : NULL;
+        a->from_json ? NULL : json_get(json_root(a->tokenizer_json.json), "added_tokens");
     enum bise_status s = BISE_OK;
     if (a->added.json)
         s = added_read(l, ADDED_BY_TOKEN, json_root(a->added.json), a->added.path, a->err);

@@ -40,10 +40,6 @@ static const struct json_value *part(const struct json_value *v, const char *key
     return found && found->kind != JSON_NULL ? found : NULL;
 }
 
-static bool is_text(const struct json_value *v, const char *text) {
-    return json_is(v, text);
-}
-
 /* ---- what kind of tokenizer it is ---- */
 
 /* Whether a part, or one of a sequence of them, is of a type. */
@@ -84,8 +80,7 @@ static enum bise_status check_model(const struct reader *r, const struct json_va
             return refuse(r, what);
         }
     }
-    const struct json_value *fallback = json_get(model, "byte_fallback");
-    if (!fallback || fallback->kind != JSON_BOOL || !fallback->boolean)
+    if (!json_flag(model, "byte_fallback", false))
         return refuse(r, "one without byte_fallback");
     return BISE_OK;
 }
@@ -104,12 +99,12 @@ static enum bise_status read_normalizer(const struct reader *r, const struct jso
                                                       : read_normalizer(r, one, rules);
         return s;
     }
-    if (strcmp(type, "Prepend") == 0 && is_text(json_get(v, "prepend"), SPACE_MARK)) {
+    if (strcmp(type, "Prepend") == 0 && json_is(json_get(v, "prepend"), SPACE_MARK)) {
         *rules |= PREFIX_ALWAYS;
         return BISE_OK;
     }
-    if (strcmp(type, "Replace") == 0 && is_text(json_get(json_get(v, "pattern"), "String"), " ") &&
-        is_text(json_get(v, "content"), SPACE_MARK)) {
+    if (strcmp(type, "Replace") == 0 && json_is(json_get(json_get(v, "pattern"), "String"), " ") &&
+        json_is(json_get(v, "content"), SPACE_MARK)) {
         *rules |= RULE_SPACES_EARLY;
         return BISE_OK;
     }
@@ -125,23 +120,21 @@ static enum bise_status read_pre_tokenizer(const struct reader *r, const struct 
         return BISE_OK;
     if (strcmp(type, "Sequence") == 0 && list && list->len == 1)
         return read_pre_tokenizer(r, json_first(list), rules);
-    if (strcmp(type, "Metaspace") != 0 || !is_text(json_get(v, "replacement"), SPACE_MARK)) {
+    if (strcmp(type, "Metaspace") != 0 || !json_is(json_get(v, "replacement"), SPACE_MARK)) {
         char what[96];
         snprintf(what, sizeof what, "a pre_tokenizer %.48s", type);
         return refuse(r, what);
     }
     const struct json_value *scheme = part(v, "prepend_scheme");
-    const struct json_value *old = part(v, "add_prefix_space"), *split = part(v, "split");
     uint32_t prefix = PREFIX_ALWAYS;
-    if (is_text(scheme, "first"))
+    if (json_is(scheme, "first"))
         prefix = PREFIX_FIRST;
-    else if (is_text(scheme, "never") ||
-             (!scheme && old && old->kind == JSON_BOOL && !old->boolean))
+    else if (json_is(scheme, "never") || (!scheme && !json_flag(v, "add_prefix_space", true)))
         prefix = PREFIX_NEVER;
-    else if (scheme && !is_text(scheme, "always"))
+    else if (scheme && !json_is(scheme, "always"))
         return damaged(r, "pre_tokenizer: prepend_scheme", scheme);
     *rules |= RULE_SPACES_LATE;
-    if (!split || split->kind != JSON_BOOL || split->boolean)
+    if (json_flag(v, "split", true))
         *rules |= RULE_SPLIT;
     if (prefix == PREFIX_NEVER)
         return BISE_OK;
@@ -385,8 +378,7 @@ static enum bise_status read_parts(struct reader *r, const struct json_value *ro
     if (s)
         return s;
     put_pieces(r, *added, part(model, "unk_token"), out);
-    const struct json_value *whole = part(model, "ignore_merges");
-    if (whole && whole->kind == JSON_BOOL && whole->boolean)
+    if (json_flag(model, "ignore_merges", false))
         out->rules |= RULE_WHOLE_WORDS;
     return put_merges(r, json_get(model, "merges"), out);
 }

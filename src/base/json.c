@@ -335,7 +335,7 @@ void json_close(struct json **j) {
 }
 
 const struct json_value *json_root(const struct json *j) {
-    return j->values;
+    return j ? j->values : NULL;
 }
 
 /* ---- reading what was parsed ---- */
@@ -434,4 +434,9 @@ size_t json_escape(char *out, size_t cap, const char *string, size_t len) {
     if (cap > 0)
         out[t.len < t.room ? t.len : t.room] = 0;
     return t.len;
+}
+
+bool json_flag(const struct json_value *object, const char *key, bool absent) {
+    const struct json_value *const v = json_get(object, key);
+    return v && v->kind == JSON_BOOL ? v->boolean : absent;
 }

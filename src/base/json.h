@@ -36,7 +36,7 @@ enum bise_status json_parse(struct json **out, const char *text, size_t len, con
 /* Accepts NULL and a pointer to NULL. */
 void json_close(struct json **j);
 
-/* Values live until json_close. */
+/* Values live until json_close. NULL for NULL. */
 const struct json_value *json_root(const struct json *j);
 /* Member of an object, the last one where a key comes twice. NULL if absent, or v is NULL or no
  * object. */
@@ -55,5 +55,8 @@ const char *json_describe(const struct json_value *v);
  * it does not fit) and returns the length it has in full, without the NUL. Bytes that are not UTF-8
  * become U+FFFD. */
 size_t json_escape(char *out, size_t cap, const char *string, size_t len);
+
+/* A member that is true or false; what else there is, or nothing, counts as absent. */
+bool json_flag(const struct json_value *object, const char *key, bool absent);
 
 #endif
