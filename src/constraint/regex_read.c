@@ -37,6 +37,7 @@ bool regex_grow(struct regex *r, void *array, size_t *cap, size_t need, size_t s
     return false;
 }
 
+/* 0, or false. */
 static uint32_t fail(struct regex *r, const char *what) {
     if (!r->fault)
         r->fault = what;
@@ -149,10 +150,8 @@ static bool add_property(struct regex *r, bool negated) {
     size_t i = 0;
     while (i < COUNT(names) && !skip(r, names[i]))
         i++;
-    if (i == COUNT(names)) {
-        fail(r, "this property of characters is not supported");
-        return false;
-    }
+    if (i == COUNT(names))
+        return fail(r, "this property of characters is not supported");
     return (i < 3 ? add_all(r, letters, COUNT(letters)) : add_all(r, digits, COUNT(digits))) &&
            (!wide || add_all(r, beyond_ascii, 1)) && settle(r, from, negated);
 }
@@ -162,10 +161,8 @@ static bool read_hex(struct regex *r, unsigned n, uint32_t *code) {
     for (unsigned i = 0; i < n; i++, r->i++) {
         const int c = peek(r), low = c | 0x20;
         const int value = c >= '0' && c <= '9' ? c - '0' : low >= 'a' && low <= 'f' ? low - 87 : -1;
-        if (value < 0) {
-            fail(r, "expected a hexadecimal digit");
-            return false;
-        }
+        if (value < 0)
+            return fail(r, "expected a hexadecimal digit");
         *code = *code << 4 | (uint32_t)value;
     }
     return true;
@@ -177,10 +174,8 @@ static bool read_unicode(struct regex *r, uint32_t *code) {
         size_t n = 0;
         while (n < 6 && r->i + n < r->len && r->text[r->i + n] != '}')
             n++;
-        if (!n || !read_hex(r, (unsigned)n, code) || !skip(r, "}") || *code > CHARACTER_MAX) {
-            fail(r, "expected a code point in braces");
-            return false;
-        }
+        if (!n || !read_hex(r, (unsigned)n, code) || !skip(r, "}") || *code > CHARACTER_MAX)
+            return fail(r, "expected a code point in braces");
         return true;
     }
     if (!read_hex(r, 4, code))
@@ -188,10 +183,8 @@ static bool read_unicode(struct regex *r, uint32_t *code) {
     if (*code >= 0xd800 && *code < 0xe000) {
         uint32_t low = 0;
         if (*code >= 0xdc00 || !skip(r, "\\u") || !read_hex(r, 4, &low) || low < 0xdc00 ||
-            low > 0xdfff) {
-            fail(r, "half of a surrogate pair is not supported");
-            return false;
-        }
+            low > 0xdfff)
+            return fail(r, "half of a surrogate pair is not supported");
         *code = 0x10000 + ((*code - 0xd800) << 10) + (low - 0xdc00);
     }
     return true;
@@ -202,10 +195,8 @@ static bool read_escape(struct regex *r, bool in_class, uint32_t *code) {
     static const char codes[] = "\t\n\v\f\r", names[] = "tnvfr";
     const int c = peek(r);
     const char *const name = c > 0 ? strchr(names, c) : NULL;
-    if (c < 0) {
-        fail(r, "expected an escape");
-        return false;
-    }
+    if (c < 0)
+        return fail(r, "expected an escape");
     r->i++;
     *code = (uint32_t)c;
     if (name)
@@ -220,18 +211,15 @@ static bool read_escape(struct regex *r, bool in_class, uint32_t *code) {
         *code = 0;
     else if (c >= 0x80 || (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')) {
         r->i--;
-        fail(r, "this escape is not supported");
-        return false;
+        return fail(r, "this escape is not supported");
     }
     return true;
 }
 
 static bool read_char(struct regex *r, uint32_t *code) {
     const size_t n = utf8_char_len(r->text + r->i, r->len - r->i);
-    if (!n) {
-        fail(r, "expected UTF-8");
-        return false;
-    }
+    if (!n)
+        return fail(r, "expected UTF-8");
     *code = utf8_code_point(r->text + r->i, n);
     r->i += n;
     return true;

@@ -134,8 +134,7 @@ unsigned schema_types(struct schema *s, const struct json_value *v) {
     for (const struct json_value *t = json_first(type); t && type->kind == JSON_ARRAY;
          t = json_next(type, t))
         types |= type_from_name(s, t);
-    const struct json_value *nullable = json_get(v, "nullable");
-    if (nullable && nullable->kind == JSON_BOOL && nullable->boolean) /* as OpenAPI 3.0 has it */
+    if (json_flag(v, "nullable", false)) /* as OpenAPI 3.0 has it */
         types |= TYPE_NULL;
     return types;
 }

@@ -126,9 +126,8 @@ static void put_number_facts(struct schema *s, struct branch *b, const struct js
             return;
         }
         struct fact *f = add_fact(s, b, FACT_BOUND, n);
-        const struct json_value *strict = i < 2 ? json_get(v, bounds[i + 2].name) : NULL;
         f->below = bounds[i].below;
-        f->strict = bounds[i].strict || (strict && strict->kind == JSON_BOOL && strict->boolean);
+        f->strict = bounds[i].strict || (i < 2 && json_flag(v, bounds[i + 2].name, false));
     }
     const struct json_value *m = json_get(v, "multipleOf");
     if (m && (m->kind != JSON_NUMBER || m->number <= 0))
@@ -164,11 +163,10 @@ static void put_count_facts(struct schema *s, struct branch *b, const struct jso
 static void put_array_facts(struct schema *s, struct branch *b, const struct json_value *v,
                             bool items) {
     const struct json_value *contains = json_get(v, "contains");
-    const struct json_value *unique = json_get(v, "uniqueItems");
     if (items)
         add_fact(s, b, FACT_ARRAY, v);
-    if (unique && unique->kind == JSON_BOOL && unique->boolean)
-        add_fact(s, b, FACT_UNIQUE, unique);
+    if (json_flag(v, "uniqueItems", false))
+        add_fact(s, b, FACT_UNIQUE, json_get(v, "uniqueItems"));
     if (!contains)
         return;
     const struct json_value *min = json_get(v, "minContains"), *max = json_get(v, "maxContains");
@@ -495,7 +493,6 @@ static void refuse_objects(struct refusal *r, const struct json_value *v) {
 
 static void refuse_arrays(struct refusal *r, const struct json_value *v) {
     const struct json_value *items = json_get(v, "items"), *contains = json_get(v, "contains");
-    const struct json_value *unique = json_get(v, "uniqueItems");
     if (json_get(v, "prefixItems") || (items && items->kind == JSON_ARRAY) ||
         json_get(v, "maxContains") || json_get(v, "minContains"))
         r->missed = v;
@@ -514,8 +511,8 @@ static void refuse_arrays(struct refusal *r, const struct json_value *v) {
             refuse_fact(r, TYPE_ARRAY, f);
         }
     }
-    if (unique && unique->kind == JSON_BOOL && unique->boolean)
-        r->missed = unique;
+    if (json_flag(v, "uniqueItems", false))
+        r->missed = json_get(v, "uniqueItems");
     refuse_count(r, TYPE_ARRAY, FACT_N_ITEMS, json_get(v, "minItems"), json_get(v, "maxItems"));
 }
 

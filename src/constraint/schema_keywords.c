@@ -11,73 +11,39 @@ enum group {
     REFUSED
 };
 
-static const struct keyword {
-    const char *name;
+#define IN_ROW 9
+
+static const struct {
     enum group group;
+    const char *names[IN_ROW];
 } keywords[] = {
-    {"$schema", SILENT},
-    {"$comment", SILENT},
-    {"$defs", SILENT},
-    {"definitions", SILENT},
-    {"$anchor", SILENT},
-    {"title", SILENT},
-    {"description", SILENT},
-    {"default", SILENT},
-    {"deprecated", SILENT},
-    {"$ref", APPLIED},
-    {"anyOf", APPLIED},
-    {"oneOf", APPLIED},
-    {"allOf", APPLIED},
-    {"not", APPLIED},
-    {"if", APPLIED},
-    {"then", APPLIED},
-    {"else", APPLIED},
-    {"dependencies", APPLIED},
-    {"dependentRequired", APPLIED},
-    {"dependentSchemas", APPLIED},
-    {"enum", APPLIED},
-    {"const", APPLIED},
-    {"type", APPLIED},
-    {"nullable", APPLIED},
-    {"required", APPLIED},
-    {"minProperties", APPLIED},
-    {"maxProperties", APPLIED},
-    {"minItems", APPLIED},
-    {"maxItems", APPLIED},
-    {"contains", APPLIED},
-    {"minContains", APPLIED},
-    {"maxContains", APPLIED},
-    {"uniqueItems", APPLIED},
-    {"minLength", APPLIED},
-    {"maxLength", APPLIED},
-    {"pattern", APPLIED},
-    {"format", APPLIED},
-    {"minimum", APPLIED},
-    {"maximum", APPLIED},
-    {"exclusiveMinimum", APPLIED},
-    {"exclusiveMaximum", APPLIED},
-    {"multipleOf", APPLIED},
-    {"properties", OBJECT},
-    {"additionalProperties", OBJECT},
-    {"patternProperties", OBJECT},
-    {"propertyNames", OBJECT},
-    {"unevaluatedProperties", OBJECT},
-    {"items", ARRAY},
-    {"prefixItems", ARRAY},
-    {"additionalItems", ARRAY},
-    {"unevaluatedItems", REFUSED},
-    {"$dynamicRef", REFUSED},
-    {"$recursiveRef", REFUSED},
+    {SILENT,
+     {"$schema", "$comment", "$defs", "definitions", "$anchor", "title", "description", "default",
+      "deprecated"}},
+    {APPLIED, {"$ref", "anyOf", "oneOf", "allOf", "not", "if", "then", "else"}},
+    {APPLIED, {"enum", "const", "type", "nullable"}},
+    {APPLIED, {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}},
+    {APPLIED, {"minLength", "maxLength", "pattern", "format"}},
+    {APPLIED, {"minItems", "maxItems", "contains", "minContains", "maxContains", "uniqueItems"}},
+    {APPLIED, {"required", "minProperties", "maxProperties"}},
+    {APPLIED, {"dependencies", "dependentRequired", "dependentSchemas"}},
+    {OBJECT,
+     {"properties", "additionalProperties", "patternProperties", "propertyNames",
+      "unevaluatedProperties"}},
+    {ARRAY, {"items", "prefixItems", "additionalItems"}},
+    {REFUSED, {"unevaluatedItems", "$dynamicRef", "$recursiveRef"}},
 };
 
-#define N_KEYWORDS (sizeof keywords / sizeof keywords[0])
+#define N_KEYWORDS (IN_ROW * (sizeof keywords / sizeof keywords[0]))
 
-/* Its index; N_KEYWORDS of an unknown one. */
+/* Its place, row by row; N_KEYWORDS of an unknown one. */
 static size_t find_keyword(const struct json_value *member) {
-    size_t i = 0;
-    while (i < N_KEYWORDS && strcmp(keywords[i].name, member->key) != 0)
-        i++;
-    return i;
+    for (size_t i = 0; i < N_KEYWORDS; i++) {
+        const char *const name = keywords[i / IN_ROW].names[i % IN_ROW];
+        if (name && strcmp(name, member->key) == 0)
+            return i;
+    }
+    return N_KEYWORDS;
 }
 
 /* Keywords whose values are objects. */
@@ -99,7 +65,7 @@ void schema_look_at_keywords(struct schema *s, const struct json_value *v, bool 
         schema_too_much(s, v);
     for (const struct json_value *m = json_first(v); m && schema_ok(s); m = json_next(v, m)) {
         const size_t i = find_keyword(m);
-        const enum group group = i < N_KEYWORDS ? keywords[i].group : NOTED;
+        const enum group group = i < N_KEYWORDS ? keywords[i / IN_ROW].group : NOTED;
         *object |= group == OBJECT;
         *array |= group == ARRAY;
         if ((group == NOTED && !(v == s->doc->root && strcmp(m->key, "$id") == 0)) ||
