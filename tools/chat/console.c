@@ -57,8 +57,7 @@ static bool choose_overflow(struct console *t) {
                 t->options.runtime.n_sinks = sinks_for(&t->options);
             return true;
         }
-    complain("--overflow: expected drop, stop or sink, found \"%s\"", asked);
-    return false;
+    return complain("--overflow: expected drop, stop or sink, found \"%s\"", asked);
 }
 
 static void print_greeting(const struct console *t) {

@@ -220,10 +220,8 @@ bool console_input_edit(struct console_input *in, const char **text, size_t *len
     size_t n = 0;
     snprintf(file, sizeof file, "%s/bise-message.XXXXXX.md", folder && *folder ? folder : "/tmp");
     const int fd = mkstemps(file, 3); /* readable by its owner alone */
-    if (fd < 0) {
-        complain("%s: %s", file, strerror(errno));
-        return false;
-    }
+    if (fd < 0)
+        return complain("%s: %s", file, strerror(errno));
     close(fd);
     if (in->editing)
         terminal_close();

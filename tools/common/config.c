@@ -71,9 +71,9 @@ static bool is_known(const char *where, const char *name) {
             return true;
         nearest_offer(&near, names[i]);
     }
-    complain("%s: no option \"%s\" for this file%s%s%s", where, name,
-             near.best ? "; do you mean " : "", near.best ? near.best : "", near.best ? "?" : "");
-    return false;
+    return complain("%s: no option \"%s\" for this file%s%s%s", where, name,
+                    near.best ? "; do you mean " : "", near.best ? near.best : "",
+                    near.best ? "?" : "");
 }
 
 static bool set_flag(const struct option_def *d, const char *where, const char *name,
@@ -84,8 +84,7 @@ static bool set_flag(const struct option_def *d, const char *where, const char *
             *(bool *)d->out = i < 3;
             return true;
         }
-    complain("%s: %s: expected on or off, found \"%s\"", where, name, value);
-    return false;
+    return complain("%s: %s: expected on or off, found \"%s\"", where, name, value);
 }
 
 /* A copy that stays until the program ends, as the command line does: options point into it. NULL
@@ -102,10 +101,8 @@ static bool apply_line(char *line, const char *where, const struct option_def *d
     char *name = line + strspn(line, " \t"), *equals = strchr(name, '=');
     if (!*name || *name == '#')
         return true;
-    if (!equals) {
-        complain("%s: expected NAME = VALUE, found \"%s\"", where, name);
-        return false;
-    }
+    if (!equals)
+        return complain("%s: expected NAME = VALUE, found \"%s\"", where, name);
     char *end = equals, *value = equals + 1 + strspn(equals + 1, " \t");
     while (end > name && strchr(" \t", end[-1]))
         end--;

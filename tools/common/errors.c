@@ -16,11 +16,12 @@ static void complain_list(const char *format, va_list args) {
     say("\n");
 }
 
-void complain(const char *format, ...) {
+bool complain(const char *format, ...) {
     va_list args;
     va_start(args, format);
     complain_list(format, args);
     va_end(args);
+    return false;
 }
 
 int refuse(enum exit_code code, const char *format, ...) {

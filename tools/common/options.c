@@ -56,10 +56,8 @@ static void print_help(const char *command, const char *usage, const struct opti
 }
 
 static bool append_value(struct option_list *list, const char *name, const char *text) {
-    if (list->n == OPTION_LIST_MAX) {
-        complain("%s: expected at most %d of them", name, OPTION_LIST_MAX);
-        return false;
-    }
+    if (list->n == OPTION_LIST_MAX)
+        return complain("%s: expected at most %d of them", name, OPTION_LIST_MAX);
     list->items[list->n++] = text;
     return true;
 }
@@ -88,18 +86,13 @@ bool option_set(const struct option_def *d, const char *name, const char *text) 
         return false;
     }
     const bool ranged = d->min != 0 || d->max != 0;
-    if (end == text || *end || (errno && !(ranged && errno == ERANGE))) {
-        complain("%s: expected %s, found \"%s\"", name,
-                 d->kind == OPTION_INT ? "a whole number" : "a number", text);
-        return false;
-    }
-    if (ranged && (errno || value < d->min || value > d->max)) {
-        if (d->kind == OPTION_INT)
-            complain("%s: expected %.0f to %.0f, found %s", name, d->min, d->max, text);
-        else
-            complain("%s: expected %.10g to %.10g, found %s", name, d->min, d->max, text);
-        return false;
-    }
+    if (end == text || *end || (errno && !(ranged && errno == ERANGE)))
+        return complain("%s: expected %s, found \"%s\"", name,
+                        d->kind == OPTION_INT ? "a whole number" : "a number", text);
+    if (ranged && (errno || value < d->min || value > d->max))
+        return d->kind == OPTION_INT
+                   ? complain("%s: expected %.0f to %.0f, found %s", name, d->min, d->max, text)
+                   : complain("%s: expected %.10g to %.10g, found %s", name, d->min, d->max, text);
     if (d->kind == OPTION_INT)
         *(int64_t *)d->out = whole;
     else
@@ -178,20 +171,16 @@ bool options_parse(int argc, char **argv, const struct option_def *defs, size_t 
         }
         given[d - defs] = true;
         if (d->kind == OPTION_FLAG) {
-            if (equals) {
-                complain("%.*s takes no value", (int)len, arg);
-                return false;
-            }
+            if (equals)
+                return complain("%.*s takes no value", (int)len, arg);
             *(bool *)d->out = true;
             continue;
         }
         char name[64];
         snprintf(name, sizeof name, "%.*s", (int)len, arg);
         const char *value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : NULL;
-        if (!value) {
-            complain("%s needs a value: %s", name, d->arg ? d->arg : "VALUE");
-            return false;
-        }
+        if (!value)
+            return complain("%s needs a value: %s", name, d->arg ? d->arg : "VALUE");
         if (!option_set(d, name, value))
             return false;
     }

@@ -89,9 +89,7 @@ bool write_whole(int fd, const char *bytes, size_t n) {
             continue;
         if (put < 0) {
             last_error = errno;
-            if (errno != EPIPE)
-                complain("writing the answer failed: %s", strerror(errno));
-            return false;
+            return errno != EPIPE && complain("writing the answer failed: %s", strerror(errno));
         }
         bytes += put;
         n -= (size_t)put;

@@ -62,12 +62,10 @@ static bool parse_bias(const char *text, struct bise_logit_bias *bias) {
 bool sampling_params(const struct sampling_options *o, struct bise_logit_bias *bias,
                      struct bise_sampler_params *params) {
     for (size_t i = 0; i < o->bias.n; i++)
-        if (!parse_bias(o->bias.items[i], &bias[i])) {
-            complain("--logit-bias: expected a token id and a number with its sign, as in "
-                     "15+2 or 15-inf, found \"%s\"",
-                     o->bias.items[i]);
-            return false;
-        }
+        if (!parse_bias(o->bias.items[i], &bias[i]))
+            return complain("--logit-bias: expected a token id and a number with its sign, as in "
+                            "15+2 or 15-inf, found \"%s\"",
+                            o->bias.items[i]);
     *params = (struct bise_sampler_params){
         .temp = (float)o->temp,
         .top_k = (uint32_t)(o->top_k < UINT32_MAX ? o->top_k : UINT32_MAX),

@@ -19,8 +19,8 @@ enum exit_code {
 enum exit_code exit_code_of(enum bise_status status);
 /* From here on errors are said as those of this command (kept by the caller). */
 void errors_of_command(const char *name);
-/* A line on stderr: "bise COMMAND: ", the text. */
-__attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
+/* A line on stderr: "bise COMMAND: ", the text. Returns false. */
+__attribute__((format(printf, 1, 2))) bool complain(const char *format, ...);
 /* The same; returns code. */
 __attribute__((format(printf, 2, 3))) int refuse(enum exit_code code, const char *format, ...);
 /* Says err's detail, or else what the status means; returns exit_code_of(status). */

@@ -18,10 +18,8 @@ bool color_choose(const char *when) {
                   strcmp(term, "dumb") != 0;
     else if (strcmp(when, "always") == 0 || strcmp(when, "never") == 0)
         colored = when[0] == 'a';
-    else {
-        complain("--color: expected auto, always or never, found \"%s\"", when);
-        return false;
-    }
+    else
+        return complain("--color: expected auto, always or never, found \"%s\"", when);
     return true;
 }
 
