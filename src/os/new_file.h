@@ -37,7 +37,7 @@ enum bise_status new_file_write(struct new_file *f, const void *data, size_t len
                                 struct bise_error *err);
 /* Syncs the file, gives it its name and syncs the folder. Errors: IO, DISK. */
 enum bise_status new_file_finish(struct new_file *f, struct bise_error *err);
-/* All of these at once: a file with these bytes. Errors: IO, DISK, MEMORY; there is then no new file. */
+/* All of these at once: a file with these bytes. Errors: IO, DISK, MEMORY; there is then none. */
 enum bise_status new_file_whole(const char *path, enum new_file_readers readers, const void *data,
                                 size_t len, struct bise_error *err);
 /* Removes what is not finished, unless it is kept, and frees the rest. f may be all zero but for fd

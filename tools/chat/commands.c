@@ -14,7 +14,7 @@ static enum command_result failed(enum bise_status status, const struct bise_err
     return COMMAND_FAILED;
 }
 
-/* ---- the conversation ----------------------------------------------------------------------- */
+/* ---- the conversation ---- */
 
 static enum command_result do_clear(struct console *t, const char *arg) {
     (void)arg;
@@ -125,7 +125,7 @@ static enum command_result do_edit(struct console *t, const char *arg) {
     return COMMAND_EDIT;
 }
 
-/* ---- its file -------------------------------------------------------------------------------- */
+/* ---- its file ---- */
 
 /* Without a name: the session's own file. With one: a copy, which the chat goes on in if it had no
  * file before. */
@@ -388,7 +388,7 @@ static enum command_result do_model(struct console *t, const char *arg) {
     return COMMAND_DONE;
 }
 
-/* ---- all of them ------------------------------------------------------------------------------ */
+/* ---- all of them ---- */
 
 static enum command_result do_help(struct console *t, const char *arg);
 

@@ -51,11 +51,11 @@ struct runtime {
     double thermal_noted; /* when, as seconds_now */
 };
 
-/* The file and the session that o asks for, nothing opened yet. Returns an exit code, the fault said
- * on stderr. */
+/* The file and the session that o asks for, nothing opened yet. Returns an exit code, the fault
+ * said on stderr. */
 int runtime_choose(struct runtime *e, const struct runtime_options *o,
                    struct bise_engine_params *params, enum bise_memory *memory);
-/* Then model, info and plan, by the file's header alone. Errors: as bise_model_open and bise_plan. */
+/* Then model, info and plan, by the file's header alone. Errors: bise_model_open's, bise_plan's. */
 enum bise_status runtime_peek(struct runtime *e, const struct bise_engine_params *params,
                               struct bise_error *err);
 /* Looks at what can be refused by the options and the file's header alone, before gigabytes are

@@ -55,10 +55,10 @@ struct option_def {
 #define OPT_FLOAT(out, min, max) OPTION_FLOAT, (double *){out}, min, max
 
 /* Parses argv[1..]. Positional arguments (those not options; all after "--") go to positional
- * [max_positional], of which those not given stay as they are. "--help" and "-h" print usage and the options
- * and return EXIT_DONE through *exit_code with false. Any fault is said on stderr, naming the
- * option; then false with EXIT_USAGE. "--name=value" and "--name value" are both accepted.
- * usage: the lines after "usage: ", e.g. "bise inspect FILE [options]". */
+ * [max_positional], of which those not given stay as they are. "--help" and "-h" print usage and
+ * the options and return EXIT_DONE through *exit_code with false. Any fault is said on stderr,
+ * naming the option; then false with EXIT_USAGE. "--name=value" and "--name value" are both
+ * accepted. usage: the lines after "usage: ", e.g. "bise inspect FILE [options]". */
 bool options_parse(int argc, char **argv, const struct option_def *defs, size_t n_defs,
                    const char *usage, const char **positional, size_t max_positional,
                    int *exit_code);
