@@ -4,7 +4,6 @@
 #include "src/os/file.h"
 #include "src/text/tokenizer.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -13,7 +13,6 @@
 #include "src/os/jobs.h"
 #include "src/os/mem.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,7 +2,6 @@
 
 #include "kernels/dmath.h"
 #include "quant/measure/evaluate.h"
-#include "src/base/error.h"
 #include "src/os/file.h"
 
 #include <stdio.h>

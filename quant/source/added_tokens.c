@@ -1,7 +1,6 @@
 #include "quant/source/added_tokens.h"
 
 #include "src/base/array.h"
-#include "src/base/bytes.h"
 #include "src/text/tokenizer.h"
 
 #include <inttypes.h>

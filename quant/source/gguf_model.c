@@ -5,7 +5,6 @@
 #include "src/base/bytes.h"
 #include "src/text/tokenizer.h"
 #include <stdio.h>
-#include <stdlib.h>
 
 /* Reads keys below an architecture's name; the first fault stays. */
 struct keys {

@@ -1,4 +1,3 @@
-#include "quant/source/blocks.h"
 #include "quant/source/configs.h"
 #include "quant/source/folder.h"
 #include "quant/source/raw.h"

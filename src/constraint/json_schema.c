@@ -1,6 +1,5 @@
 #include "src/constraint/json_schema.h"
 
-#include "src/base/error.h"
 #include "src/base/utf8.h"
 #include "src/constraint/schema_arrays.h"
 #include "src/constraint/schema_numbers.h"

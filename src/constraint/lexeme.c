@@ -1,6 +1,5 @@
 /* Automata over characters become tables over bytes: UTF-8, and the escapes of JSON strings. */
 #include "src/base/array.h"
-#include "src/base/error.h"
 #include "src/constraint/grammar_build.h"
 
 #include <stdlib.h>

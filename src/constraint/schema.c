@@ -1,7 +1,6 @@
 #include "src/constraint/schema.h"
 
 #include "src/base/array.h"
-#include "src/base/utf8.h"
 
 #include <math.h>
 #include <stdarg.h>

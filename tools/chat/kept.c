@@ -1,7 +1,6 @@
 #include "tools/chat/kept.h"
 
 #include "src/base/array.h"
-#include "src/os/file.h"
 #include "tools/chat/journal.h"
 #include "tools/chat/session_facts.h"
 #include "tools/chat/session_records.h"

@@ -1,13 +1,11 @@
 #include "tools/chat/session_store.h"
 
 #include "src/base/bytes.h"
-#include "src/model/model.h"
 #include "src/os/file.h"
 #include "src/os/process.h"
 #include "src/store/session_file.h"
 #include "tools/common/output.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

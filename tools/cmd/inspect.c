@@ -2,7 +2,6 @@
 #include "tools/chat/session_facts.h"
 #include "tools/common/model_path.h"
 
-#include "src/base/error.h"
 #include "src/base/json.h"
 #include "src/model/format.h"
 #include "src/model/shape.h"

@@ -6,7 +6,6 @@
 #include "quant/mix.h"
 #include "quant/quantize_eval.h"
 #include "quant/types.h"
-#include "src/base/crc32c.h"
 #include "src/base/error.h"
 #include "src/os/clock.h"
 #include "src/os/cpu.h"

@@ -4,8 +4,6 @@
 #include "tools/common/output.h"
 #include "tools/common/progress.h"
 
-#include <stdio.h>
-
 /* One step; its time and tokens are the prompt's or the answer's. */
 static enum bise_status step(struct answer *a, struct bise_run *run, struct bise_error *err) {
     struct generator *const g = &a->generator;
