@@ -149,3 +149,15 @@ size_t utf8_stream_end(struct utf8_stream *u, char *out) {
     u->n_tail = 0;
     return open ? put_replacement(out) : 0;
 }
+
+bool code_in(uint32_t code, const struct code_range *ranges, size_t n) {
+    size_t low = 0, high = n;
+    while (low < high) {
+        const size_t middle = (low + high) / 2;
+        if (code > ranges[middle].last)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < n && code >= ranges[low].first;
+}

@@ -2,6 +2,7 @@
 #ifndef BISE_SRC_BASE_UTF8_H
 #define BISE_SRC_BASE_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,5 +29,13 @@ struct utf8_stream {
 size_t utf8_stream_put(struct utf8_stream *u, const char *bytes, size_t n, char *out);
 /* Ends the stream: an incomplete character leaves as U+FFFD. out [UTF8_STREAM_ROOM(0)]. */
 size_t utf8_stream_end(struct utf8_stream *u, char *out);
+
+/* Code points first to last. */
+struct code_range {
+    uint32_t first, last;
+};
+
+/* Whether the code point is in one of the ranges [n], which ascend and lie apart. */
+bool code_in(uint32_t code, const struct code_range *ranges, size_t n);
 
 #endif

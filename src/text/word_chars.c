@@ -2,12 +2,10 @@
  * what \w means in UTS #18, annex C. */
 #include "src/text/word_chars.h"
 
-#include <stddef.h>
+#include "src/base/utf8.h"
 
 // clang-format off
-static const struct {
-    uint32_t first, last;
-} ranges[] = {
+static const struct code_range ranges[] = {
     {0x30, 0x39}, {0x41, 0x5a}, {0x5f, 0x5f}, {0x61, 0x7a}, {0xaa, 0xaa}, {0xb5, 0xb5},
     {0xba, 0xba}, {0xc0, 0xd6}, {0xd8, 0xf6}, {0xf8, 0x2c1}, {0x2c6, 0x2d1}, {0x2e0, 0x2e4},
     {0x2ec, 0x2ec}, {0x2ee, 0x2ee}, {0x300, 0x374}, {0x376, 0x377}, {0x37a, 0x37d},
@@ -180,15 +178,7 @@ static const struct {
 // clang-format on
 
 bool is_word_char(uint32_t code) {
-    size_t lo = 0, hi = sizeof ranges / sizeof *ranges;
-    while (lo < hi) {
-        const size_t mid = (lo + hi) / 2;
-        if (code > ranges[mid].last)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < sizeof ranges / sizeof *ranges && code >= ranges[lo].first;
+    return code_in(code, ranges, sizeof ranges / sizeof *ranges);
 }
 
 bool is_space_char(uint32_t code) {

@@ -16,7 +16,7 @@
 #define CHAT_OPTIONS 18
 
 static bool parse_options(struct chat_options *o, int argc, char **argv, int *code) {
-    const struct option_def mine[CHAT_OPTIONS] = {
+    struct option_def defs[CHAT_OPTIONS + RUNTIME_OPTIONS + SAMPLING_OPTIONS] = {
         {"-p|--prompt", OPT_STRING(&o->prompt), "TEXT",
          "answer this one message, and end; a text that is piped in goes in front of it"},
         {"-f|--file", OPT_LIST(&o->files), "FILE",
@@ -48,9 +48,7 @@ static bool parse_options(struct chat_options *o, int argc, char **argv, int *co
          "for programs: a JSON object a line in, {\"content\": ...}, and one out"},
         {"-q|--quiet", OPT_FLAG(&o->quiet), "no greeting"},
     };
-    struct option_def defs[CHAT_OPTIONS + RUNTIME_OPTIONS + SAMPLING_OPTIONS];
     const char *argument = NULL;
-    memcpy(defs, mine, sizeof mine);
     runtime_option_defs(&o->runtime, defs + CHAT_OPTIONS);
     sampling_option_defs(&o->sampling, defs + CHAT_OPTIONS + RUNTIME_OPTIONS);
     return options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],

@@ -24,7 +24,7 @@ static const char *const usage =
     "exit status: 0 not moderated, 10 moderated";
 
 static bool parse(struct moderate_options *o, int argc, char **argv, int *code) {
-    const struct option_def mine[OWN_OPTIONS] = {
+    struct option_def defs[OWN_OPTIONS + RUNTIME_OPTIONS] = {
         {"-f|--file", OPT_STRING(&o->file), "FILE", "the text from a file, - for stdin"},
         {"--transcript", OPT_STRING(&o->transcript), "FILE",
          "a conversation as JSON: [{\"role\": ..., \"content\": ...}, ...]"},
@@ -35,9 +35,7 @@ static bool parse(struct moderate_options *o, int argc, char **argv, int *code) 
         {"--json", OPT_FLAG(&o->json), "probabilities of all categories, as JSON"},
         {"-q|--quiet", OPT_FLAG(&o->quiet), "no facts on stderr"},
     };
-    struct option_def defs[RUNTIME_OPTIONS + OWN_OPTIONS];
     const char *arguments[2] = {NULL, NULL}; /* a model, if need be, and the text */
-    memcpy(defs, mine, sizeof mine);
     runtime_option_defs(&o->runtime, defs + OWN_OPTIONS);
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0], usage, arguments, 2, code))
         return false;

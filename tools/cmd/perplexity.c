@@ -42,24 +42,21 @@ struct work {
     struct new_file logits; /* of --logits */
 };
 
-static int usage_error(const char *text) {
-    return refuse(EXIT_USAGE, "%s", text);
-}
-
 static int check_options(const struct perplexity_options *o) {
     if ((o->logits && !*o->logits) || (o->kl_base && !*o->kl_base))
-        return usage_error("--logits, --kl-base: expected the name of a file, found none");
+        return refuse(EXIT_USAGE, "--logits, --kl-base: expected the name of a file, found none");
     if (o->text && !o->sequences && o->runtime.n_ctx > 0 && o->runtime.n_ctx < 4)
-        return usage_error("-c: windows of a text have at least 4 tokens");
+        return refuse(EXIT_USAGE, "-c: windows of a text have at least 4 tokens");
     if (o->kl && (o->text || o->ids || o->sequences || o->tokens || o->runtime.n_ctx > 0))
-        return usage_error("--kl FILE brings its own tokens: no --text, --ids, --sequences, "
-                           "--tokens or -c beside it");
+        return refuse(EXIT_USAGE, "--kl FILE brings its own tokens: no --text, --ids, --sequences, "
+                                  "--tokens or -c beside it");
     if (!o->kl && !o->text == !o->ids)
-        return usage_error("expected either --text FILE, --ids FILE or --kl FILE");
+        return refuse(EXIT_USAGE, "expected either --text FILE, --ids FILE or --kl FILE");
     if (o->ids && o->sequences)
-        return usage_error("--sequences: of a --text only");
+        return refuse(EXIT_USAGE, "--sequences: of a --text only");
     if (o->sequences && o->runtime.n_ctx > 0)
-        return usage_error("--sequences says how many tokens are run at once: no -c beside it");
+        return refuse(EXIT_USAGE,
+                      "--sequences says how many tokens are run at once: no -c beside it");
     return EXIT_DONE;
 }
 

@@ -87,10 +87,6 @@ static void note_chat(const struct quantize *q) {
             q->options->called);
 }
 
-static const struct listener *listener(const struct quantize *q) {
-    return &q->listening.listener;
-}
-
 static int thread_count(const struct quantize *q) {
     return q->options->threads ? (int)q->options->threads : cpu_default_threads();
 }
@@ -183,7 +179,7 @@ static struct convert convert_of(const struct quantize *q) {
                             .n_tensors = q->n_tensors,
                             .n_threads = thread_count(q),
                             .name = q->options->out,
-                            .listener = listener(q)};
+                            .listener = &q->listening.listener};
 }
 
 static double megabytes(uint64_t bytes) {
@@ -277,7 +273,8 @@ static enum bise_status run(struct quantize *q, struct bise_error *err) {
     if (!s)
         s = open_source(q, err);
     if (!s && !o->no_tokenizer)
-        s = bundle_open(&q->tokenizer, q->source, o->source, o->tokenizer, listener(q), err);
+        s = bundle_open(&q->tokenizer, q->source, o->source, o->tokenizer, &q->listening.listener,
+                        err);
     if (s)
         return s;
     bundle_settings(&q->tokenizer, &q->config);

@@ -100,7 +100,7 @@ static int check_options(const struct run_options *o) {
 }
 
 static bool parse(struct run_options *o, int argc, char **argv, int *code) {
-    const struct option_def mine[RUN_OPTIONS] = {
+    struct option_def defs[RUN_OPTIONS + RUNTIME_OPTIONS + SAMPLING_OPTIONS] = {
         {"-p|--prompt", OPT_STRING(&o->prompt), "TEXT", "the text to go on with"},
         {"-f|--file", OPT_STRING(&o->file), "FILE", "the same from a file, - for stdin"},
         {"--special", OPT_FLAG(&o->special),
@@ -118,9 +118,7 @@ static bool parse(struct run_options *o, int argc, char **argv, int *code) {
          "with --jsonl: N lines at once, answered alike (1)"},
         {"-q|--quiet", OPT_FLAG(&o->quiet), "only the text, no facts on stderr"},
     };
-    struct option_def defs[RUN_OPTIONS + RUNTIME_OPTIONS + SAMPLING_OPTIONS];
     const char *argument = NULL;
-    memcpy(defs, mine, sizeof mine);
     runtime_option_defs(&o->runtime, defs + RUN_OPTIONS);
     sampling_option_defs(&o->sampling, defs + RUN_OPTIONS + RUNTIME_OPTIONS);
     if (!options_parse(argc, argv, defs, sizeof defs / sizeof defs[0],

@@ -61,10 +61,6 @@ static void close_tokenizer(struct source_tokenizer *s) {
     bise_model_close(&s->model);
 }
 
-static int no_memory(void) {
-    return refuse(EXIT_MEMORY, "no memory");
-}
-
 /* ---- text to ids ---- */
 
 /* where: a place for messages, "line 3: " or "". ids are malloc'd. */
@@ -74,7 +70,7 @@ static int encode(const struct source_tokenizer *s, const char *text, size_t len
     const size_t cap = TOKENIZER_MAX_IDS(len);
     *ids = malloc(cap * sizeof **ids);
     if (!*ids)
-        return no_memory();
+        return refuse(EXIT_MEMORY, "no memory");
     const enum bise_status status =
         s->special ? tokenizer_encode_special(s->t, text, len, *ids, cap, n, &err)
                    : tokenizer_encode(s->t, text, len, true, *ids, cap, n, &err);

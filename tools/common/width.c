@@ -9,11 +9,7 @@
 
 #include <string.h>
 
-struct range {
-    uint32_t first, last;
-};
-
-static const struct range zero[] = {
+static const struct code_range zero[] = {
     {0x300, 0x36f},     {0x483, 0x489},     {0x591, 0x5bd},     {0x5bf, 0x5bf},
     {0x5c1, 0x5c2},     {0x5c4, 0x5c5},     {0x5c7, 0x5c7},     {0x610, 0x61a},
     {0x61c, 0x61c},     {0x64b, 0x65f},     {0x670, 0x670},     {0x6d6, 0x6dc},
@@ -93,7 +89,7 @@ static const struct range zero[] = {
     {0x1da9b, 0x1daaf}, {0x1e000, 0x1e02a}, {0x1e130, 0x1e136}, {0x1e2ae, 0x1e2ae},
     {0x1e2ec, 0x1e2ef}, {0x1e8d0, 0x1e8d6}, {0x1e944, 0x1e94a}, {0xe0001, 0xe01ef},
 };
-static const struct range wide[] = {
+static const struct code_range wide[] = {
     {0x1100, 0x115f},   {0x231a, 0x231b},   {0x2329, 0x232a},   {0x23e9, 0x23ec},
     {0x23f0, 0x23f0},   {0x23f3, 0x23f3},   {0x25fd, 0x25fe},   {0x2614, 0x2615},
     {0x2648, 0x2653},   {0x267f, 0x267f},   {0x2693, 0x2693},   {0x26a1, 0x26a1},
@@ -117,24 +113,12 @@ static const struct range wide[] = {
     {0x1f93c, 0x1f945}, {0x1f947, 0x1f9ff}, {0x1fa70, 0x1faf6}, {0x20000, 0x3fffd},
 };
 
-static bool in_ranges(uint32_t code, const struct range *ranges, size_t n) {
-    size_t low = 0, high = n;
-    while (low < high) {
-        const size_t middle = (low + high) / 2;
-        if (code > ranges[middle].last)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < n && code >= ranges[low].first;
-}
-
 int code_width(uint32_t code) {
     if (code < 0x300)
         return 1;
-    if (in_ranges(code, zero, sizeof zero / sizeof *zero))
+    if (code_in(code, zero, sizeof zero / sizeof *zero))
         return 0;
-    return in_ranges(code, wide, sizeof wide / sizeof *wide) ? 2 : 1;
+    return code_in(code, wide, sizeof wide / sizeof *wide) ? 2 : 1;
 }
 
 size_t char_length(const char *s, size_t n) {
