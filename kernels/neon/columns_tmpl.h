@@ -24,6 +24,7 @@
  *       isum = 32 k of 8 rows of i4 times those of four columns, and moves the pointers past them
  *   TILE_HELPER void order_half(float32x4_t s[8]);
  *       s as dot_half has it -> [column][group of four rows]
+ *   decode_i4, decode_i8    one column: as decode_tmpl.h has them
  */
 #include "kernels/neon/neon.h"
 
@@ -256,11 +257,17 @@ TILE_HELPER void matmul_columns(float *y, size_t ldy, struct input x, size_t n,
 TILE_HELPER void columns_i4(float *y, size_t ldy, const struct act_q128 *x, size_t n,
                             const struct wmat *w, size_t p0, size_t p1, void *scratch) {
     const struct input in = {x->q, PACK_K, x->ld * PACK_K, x->d, TILE_K};
-    matmul_columns(y, ldy, in, n, w, p0, p1, scratch, TYPE_I4);
+    if (n == 1)
+        decode_i4(y, x, w, p0, p1);
+    else
+        matmul_columns(y, ldy, in, n, w, p0, p1, scratch, TYPE_I4);
 }
 
 TILE_HELPER void columns_i8(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                             const struct wmat *w, size_t p0, size_t p1, void *scratch) {
     const struct input in = {x->q, w->k, PACK_K, x->d, BLOCK_K};
-    matmul_columns(y, ldy, in, n, w, p0, p1, scratch, TYPE_I8);
+    if (n == 1)
+        decode_i8(y, x, w, p0, p1);
+    else
+        matmul_columns(y, ldy, in, n, w, p0, p1, scratch, TYPE_I8);
 }

@@ -67,16 +67,10 @@ TILE_HELPER void order_half(float32x4_t s[8]) {
 
 void matmul_f32_q128_i4_neon_dotprod(float *y, size_t ldy, const struct act_q128 *x, size_t n,
                                      const struct wmat *w, size_t p0, size_t p1, void *scratch) {
-    if (n == 1)
-        decode_i4(y, x, w, p0, p1);
-    else
-        columns_i4(y, ldy, x, n, w, p0, p1, scratch);
+    columns_i4(y, ldy, x, n, w, p0, p1, scratch);
 }
 
 void matmul_f32_q32_i8_neon_dotprod(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                                     const struct wmat *w, size_t p0, size_t p1, void *scratch) {
-    if (n == 1)
-        decode_i8(y, x, w, p0, p1);
-    else
-        columns_i8(y, ldy, x, n, w, p0, p1, scratch);
+    columns_i8(y, ldy, x, n, w, p0, p1, scratch);
 }

@@ -76,20 +76,25 @@ TILE_HELPER void order_half(float32x4_t s[8]) {
     memcpy(s, ordered, sizeof ordered);
 }
 
+/* One column has no partner: as with dot products. */
+TILE_HELPER void decode_i4(float *y, const struct act_q128 *x, const struct wmat *w, size_t p0,
+                           size_t p1) {
+    matmul_f32_q128_i4_neon_dotprod(y, 0, x, 1, w, p0, p1, NULL);
+}
+
+TILE_HELPER void decode_i8(float *y, const struct act_q8 *x, const struct wmat *w, size_t p0,
+                           size_t p1) {
+    matmul_f32_q32_i8_neon_dotprod(y, 0, x, 1, w, p0, p1, NULL);
+}
+
 #include "kernels/neon/columns_tmpl.h"
 
 void matmul_f32_q128_i4_neon_i8mm(float *y, size_t ldy, const struct act_q128 *x, size_t n,
                                   const struct wmat *w, size_t p0, size_t p1, void *scratch) {
-    if (n == 1)
-        matmul_f32_q128_i4_neon_dotprod(y, ldy, x, n, w, p0, p1, scratch);
-    else
-        columns_i4(y, ldy, x, n, w, p0, p1, scratch);
+    columns_i4(y, ldy, x, n, w, p0, p1, scratch);
 }
 
 void matmul_f32_q32_i8_neon_i8mm(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                                  const struct wmat *w, size_t p0, size_t p1, void *scratch) {
-    if (n == 1)
-        matmul_f32_q32_i8_neon_dotprod(y, ldy, x, n, w, p0, p1, scratch);
-    else
-        columns_i8(y, ldy, x, n, w, p0, p1, scratch);
+    columns_i8(y, ldy, x, n, w, p0, p1, scratch);
 }
