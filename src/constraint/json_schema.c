@@ -1,9 +1,6 @@
 #include "src/constraint/json_schema.h"
 
 #include "src/base/utf8.h"
-#include "src/constraint/schema_arrays.h"
-#include "src/constraint/schema_numbers.h"
-#include "src/constraint/schema_objects.h"
 #include "src/constraint/schema_strings.h"
 #include "src/constraint/schema_values.h"
 

@@ -1,4 +1,5 @@
-#include "src/constraint/schema_arrays.h"
+/* Arrays of a case: tuples, items, how many, and how many of a kind. */
+#include "src/constraint/schema_cases.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,5 @@
 #include "src/constraint/schema_cases.h"
 
-#include "src/constraint/schema_keywords.h"
-
 #include <stdlib.h>
 #include <string.h>
 

@@ -61,4 +61,16 @@ struct schema_cases {
 void schema_find_cases(struct schema *s, const need *needs, size_t n, struct schema_cases *out);
 void schema_free_cases(struct schema_cases *cases);
 
+/* Notes what of the schema v is passed over, refuses what is not supported. Whether it has keywords
+ * about properties or items. */
+void schema_look_at_keywords(struct schema *s, const struct json_value *v, bool *object,
+                             bool *array);
+
+/* What the case allows of a type, each in the file of its name (a number: where it has one of its
+ * types). */
+void schema_put_arrays(struct schema *s, const struct schema_case *c);
+void schema_put_numbers(struct schema *s, const struct schema_case *c);
+void schema_put_objects(struct schema *s, const struct schema_case *c);
+void schema_put_strings(struct schema *s, const struct schema_case *c);
+
 #endif

@@ -1,4 +1,5 @@
-#include "src/constraint/schema_keywords.h"
+/* The keywords there are. */
+#include "src/constraint/schema_cases.h"
 
 #include <string.h>
 

@@ -1,4 +1,5 @@
-#include "src/constraint/schema_numbers.h"
+/* Numbers of a case: bounds of any size, multiples, integers, as one language of decimals. */
+#include "src/constraint/schema_cases.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-#include "src/constraint/schema_objects.h"
+/* Objects of a case: declared properties in the schema's order, then others. */
+#include "src/constraint/schema_cases.h"
 
 #include "src/constraint/schema_strings.h"
 #include "src/constraint/schema_values.h"

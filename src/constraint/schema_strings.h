@@ -25,7 +25,4 @@ struct automaton *schema_string_language(struct schema *s, const struct schema_c
 /* The strings among a fact's values, or all others; NULL after a failure. */
 struct automaton *schema_strings_of(struct schema *s, const struct fact *f, bool others);
 
-/* A string of the case, with its quotes. */
-void schema_put_strings(struct schema *s, const struct schema_case *c);
-
 #endif
