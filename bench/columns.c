@@ -91,7 +91,7 @@ int main(int argc, char **argv) {
     }
     for (size_t i = 0; i < k * ld; i++)
         q[i] = (int8_t)(i * 7919 % 255 - 127);
-    const double peak = peak_gmacs(pool, (enum isa)isa, PEAK_DOT6);
+    const double peak = peak_gmacs(pool, (enum isa)isa, PEAK_DOT6, NULL);
     printf("%s, %d threads, k %zu; from registers %.0f GMAC/s\n\n| columns | GMAC/s | share "
            "|\n|---|---|---|\n",
            isa_name((enum isa)isa), n_threads, k, peak);

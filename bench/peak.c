@@ -31,7 +31,7 @@ int main(int argc, char **argv) {
             }
             printf("| %s | %d |", isa_name((enum isa)isa), t);
             for (int op = 0; op < PEAK_OPS; op++) {
-                const double gmacs = peak_gmacs(pool, (enum isa)isa, (enum peak_op)op);
+                const double gmacs = peak_gmacs(pool, (enum isa)isa, (enum peak_op)op, NULL);
                 printf(gmacs > 0.0 ? " %.0f |" : " - |", gmacs);
             }
             printf("\n");

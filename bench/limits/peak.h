@@ -15,8 +15,13 @@ enum peak_op {
 };
 
 /* The best rate in GMAC/s, all threads of the pool together, over loops of 4 to 24 independent sums
- * in registers. 0 where the build has no such loop; the CPU must have the instruction set. */
-double peak_gmacs(struct pool *pool, enum isa isa, enum peak_op op);
+ * in registers; *n_sums (NULL: not wanted): of the best loop. 0 where the build has no such loop;
+ * the CPU must have the instruction set. */
+double peak_gmacs(struct pool *pool, enum isa isa, enum peak_op op, size_t *n_sums);
+/* That loop's rate once more, on the average of about so many seconds; *best becomes that of the
+ * fastest part of it, where that is faster. */
+double peak_average(struct pool *pool, enum isa isa, enum peak_op op, size_t n_sums, double seconds,
+                    double *best);
 
 /* One file for each instruction set, compiled with its flags. Runs op on n_sums sums, iterations
  * times; returns the multiplications done, 0 if it has no loop of so many sums. */

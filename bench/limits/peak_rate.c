@@ -52,34 +52,56 @@ static void run_loop(void *arg, size_t task, int thread) {
 #define SAMPLES  5
 #define SAMPLE_S 2e-3
 
-/* Median rate of one loop, all threads together. */
-static double rate(struct pool *pool, struct peak_job *job) {
-    const size_t n_threads = (size_t)pool_threads(pool);
+/* Multiplications of one run of the loop by all threads, which takes about SAMPLE_S; 0: there is no
+ * such loop. */
+static double prepare(struct pool *pool, struct peak_job *job) {
     job->iterations = 1000;
-    double start = bench_now();
-    const double macs = job->loop(job->op, job->n_sums, job->iterations);
+    const double start = bench_now();
+    const double macs = job->loop ? job->loop(job->op, job->n_sums, job->iterations) : 0;
     const double once = bench_now() - start;
-    if (macs == 0.0)
-        return 0.0;
     job->iterations *= 1 + (size_t)(SAMPLE_S / (once + 1e-9));
-    const double all = macs / 1000.0 * (double)job->iterations * (double)n_threads;
-    double rates[SAMPLES];
-    for (size_t i = 0; i < SAMPLES; i++) {
-        start = bench_now();
-        pool_run(pool, run_loop, job, n_threads);
-        rates[i] = all / (bench_now() - start);
-    }
-    return bench_median(rates, SAMPLES);
+    return macs / 1000.0 * (double)job->iterations * (double)pool_threads(pool);
 }
 
-double peak_gmacs(struct pool *pool, enum isa isa, enum peak_op op) {
-    static const size_t n_sums[] = {4, 6, 8, 12, 16, 24};
+static double run_once(struct pool *pool, struct peak_job *job) {
+    const double start = bench_now();
+    pool_run(pool, run_loop, job, (size_t)pool_threads(pool));
+    return bench_now() - start;
+}
+
+/* Median rate of one loop. */
+static double rate(struct pool *pool, struct peak_job *job) {
+    const double macs = prepare(pool, job);
+    double rates[SAMPLES];
+    for (size_t i = 0; i < SAMPLES && macs > 0; i++)
+        rates[i] = macs / run_once(pool, job);
+    return macs > 0 ? bench_median(rates, SAMPLES) : 0;
+}
+
+double peak_gmacs(struct pool *pool, enum isa isa, enum peak_op op, size_t *n_sums) {
+    static const size_t all[] = {4, 6, 8, 12, 16, 24};
     struct peak_job job = {.loop = loop_of(isa), .op = op};
     double best = 0.0;
-    for (size_t i = 0; job.loop != NULL && i < sizeof n_sums / sizeof *n_sums; i++) {
-        job.n_sums = n_sums[i];
+    for (size_t i = 0; job.loop != NULL && i < sizeof all / sizeof *all; i++) {
+        job.n_sums = all[i];
         const double r = rate(pool, &job);
+        if (r > best && n_sums)
+            *n_sums = all[i];
         best = r > best ? r : best;
     }
     return best * 1e-9;
+}
+
+double peak_average(struct pool *pool, enum isa isa, enum peak_op op, size_t n_sums, double seconds,
+                    double *best) {
+    struct peak_job job = {.loop = loop_of(isa), .op = op, .n_sums = n_sums};
+    const double macs = prepare(pool, &job);
+    double all = 0, took = 0;
+    for (double once; macs > 0 && (took < seconds || all == 0); took += once) {
+        once = run_once(pool, &job);
+        all += macs;
+        if (macs / once * 1e-9 > *best)
+            *best = macs / once * 1e-9;
+    }
+    return all > 0 ? all / took * 1e-9 : 0;
 }

@@ -119,7 +119,7 @@ static double read_seconds(struct pool *pool, const void *p, double bytes) {
 }
 
 static void measure_peak(struct slots_result *r, struct pool *pool, enum isa isa, enum peak_op op) {
-    const double gmacs = peak_gmacs(pool, isa, op);
+    const double gmacs = peak_gmacs(pool, isa, op, NULL);
     if (gmacs > r->peaks[isa][op])
         r->peaks[isa][op] = gmacs;
 }
@@ -185,13 +185,17 @@ static void settle(struct slots_result *r) {
     }
 }
 
+static bool is_stopped(const struct slots_wish *w) {
+    return w->stop && *w->stop;
+}
+
 static void measure_slot(struct slots_result *r, const struct slots_wish *w, struct arena *a,
                          struct pool *pool, const struct slot *slot) {
     struct slot_case c;
     if (w->progress)
         w->progress(w->arg, slot->name);
     a->inputs.slot = slot->slot;
-    for (size_t i = 0;; i++) {
+    for (size_t i = 0; !is_stopped(w); i++) {
         c = (struct slot_case){.slot = slot->slot};
         a->used = 0;
         a->inputs.state = i + 1;
@@ -221,6 +225,8 @@ enum bise_status slots_measure(struct slots_result *r, const struct slots_wish *
             any = any || w->wanted == NULL || w->wanted(w->arg, slot->slot, &w->tables[i]);
         if (any)
             measure_slot(r, w, &a, pool, slot);
+        if (is_stopped(w))
+            s = BISE_ERR_INTERRUPTED;
     }
     mem_free(a.memory, ARENA_BYTES);
     pool_close(&pool);

@@ -68,6 +68,7 @@ struct slots_wish {
     bool (*wanted)(void *arg, size_t slot, const struct kernels *k);
     void (*progress)(void *arg, const char *slot); /* NULL: none */
     void *arg;
+    const volatile int *stop; /* looked at before each case; NULL: none */
 };
 
 struct slots_result {
@@ -76,8 +77,8 @@ struct slots_result {
     double peaks[ISA_COUNT][PEAK_OPS]; /* 0: not measured */
 };
 
-/* With one thread, in its CPU time: others may be busy. r: zeroed. Errors: MEMORY, those of
- * pool_open. */
+/* With one thread, in its CPU time: others may be busy. r: zeroed. Errors: MEMORY, INTERRUPTED (the
+ * rows so far are there), those of pool_open. */
 enum bise_status slots_measure(struct slots_result *r, const struct slots_wish *w,
                                struct bise_error *err);
 

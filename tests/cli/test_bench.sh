@@ -35,9 +35,19 @@ bench -p 8 -r 1 -t 1 --kernels --slot scale --format csv >"$T/out" 2>"$T/err"
 same bench_kernels_csv 10 "$(awk -F, '/^kernel,/ { k = 1 } k { print NF }' "$T/out" | sort -u)"
 bench -p 8 -r 1 -t 1 --kernels --slot quantize -o "$T/kernels.json" 2>"$T/err"
 bench -o csv >"$T/csv" 2>"$T/err"
-same bench_csv_columns 24 "$(awk -F, '{ print NF }' "$T/csv" | sort -u)"
-expect bench_file bench -o "$T/bench.json" -r 7
+same bench_csv_columns 28 "$(awk -F, '{ print NF }' "$T/csv" | sort -u)"
+expect bench_file bench -o "$T/bench.json" -r 7 --isa all
 expect bench_file_is_json grep -q '"format": "bise-bench"' "$T/bench.json"
+# A suite varies one thing at a time; what stands before a prompt is kept in a file that leaves no trace.
+mkdir "$T/tmp"
+TMPDIR=$T/tmp bench --suite full --slot scale -p 8,16 -d 0,16,70 -b 1,3 -n 2 -r 1 -t 1 >"$T/out" 2>"$T/err"
+same bench_suite_rows "8 1 8 3 16 1 24 1 78 1" \
+    "$(sed -n '/^Decode/,$s/^| scalar *| *1 | *\([0-9]*\) | *\([0-9]*\) .*/\1 \2/p' "$T/out" | xargs)"
+same bench_no_trace "" "$(ls "$T/tmp")"
+hashes() { bench -p "$1" -d "$2" -n 2 -r 1 -t 1 -b 1,3 --format csv 2>"$T/err" | cut -d, -f27,28; }
+same bench_depth_is_read "$(hashes 78 0)" "$(hashes 8 70)"
+expect_exit bench_no_temporary 3 "$T/none/bise-bench" env TMPDIR="$T/none" "$BISE" bench -m "$T/tiny.bise" -d 16 -r 1
+bench -p 8 -t 1 -r 20 -o "$T/parts.json" 2>"$T/err"
 bench -p 8 -t 1 --kv f32 --chunk 4 -r 1 --suite quick --format json >"$T/one.json" 2>"$T/err"
 
 if ! command -v python3 >/dev/null 2>&1; then
@@ -45,18 +55,35 @@ if ! command -v python3 >/dev/null 2>&1; then
 else
     cat >"$T/check.py" <<'P'
 import json, statistics, sys
-many, one = (json.load(open(p)) for p in sys.argv[1:])
-assert len(many["rows"]) == 4 and many["rounds"] == 7
+many, one, parts = (json.load(open(p)) for p in sys.argv[1:])
+isas = many["machine"]["isas"]
+assert len(many["rows"]) == 4 * len(isas) and many["rounds"] == 7
 for row in many["rows"] + one["rows"]:
     assert row["repeatable"]
     for speed in row["prefill"], row["decode"]:
         assert speed["share"] is None or 0 < speed["share"] <= 1
         median = statistics.median(speed["samples"])
         assert abs(speed["tokens_per_second"] - median) <= 1e-4 * median
+near = lambda x, y: abs(x - y) <= 1e-3 * y
+def shares(row, speed): # round by round, of the limit beside it
+    unit = speed["gmacs" if "gmacs" in speed else "gbs"] / speed["tokens_per_second"]
+    return [min(1, unit * x / limit) for x, limit in zip(speed["samples"], speed["limits"])]
 for row in many["rows"]: # of 7 sorted samples the first and the last
     for speed in row["prefill"], row["decode"]:
         assert speed["interval"] == [min(speed["samples"]), max(speed["samples"])]
-assert one["rows"][0]["decode"]["interval"] is None
+        if speed["share"] is None:
+            assert row["isa"] == "scalar" and speed["limits"] is None and "gmacs" in speed
+            continue
+        of = shares(row, speed)
+        assert abs(speed["share"] - statistics.median(of)) < 2e-4
+        assert all(abs(x - y) < 2e-4 for x, y in zip(speed["share_interval"], (min(of), max(of))))
+        assert all(limit <= speed["limit_gmacs" if "gmacs" in speed else "limit_gbs"] * 1.0001 for limit in speed["limits"])
+assert sum(row[k]["share"] is not None for row in many["rows"] for k in ("prefill", "decode")) == 8 * len(isas) - 4
+for speed in (row[k] for row in parts["rows"] for k in ("prefill", "decode")):
+    # 20 rounds are nine parts; of their medians the second and the last but one
+    of = sorted(statistics.median(speed["samples"][20 * i // 9:20 * (i + 1) // 9]) for i in range(9))
+    assert parts["rounds"] == 20 and all(near(x, y) for x, y in zip(speed["interval"], (of[1], of[7]))), (speed["interval"], of)
+assert one["rows"][0]["decode"]["interval"] is None and one["rows"][0]["decode"]["share_interval"] is None
 assert one["rows"][0]["kv"] == "f32" and one["settings"]["chunk"] == 4
 of = {}
 for row in many["rows"]:
@@ -81,7 +108,7 @@ for of in found.values():
             assert k["seconds"] == of[k["of"]]["seconds"]
 P
     expect bench_kernels_json python3 "$T/kernels.py" "$T/kernels.json"
-    expect bench_json python3 "$T/check.py" "$T/bench.json" "$T/one.json"
+    expect bench_json python3 "$T/check.py" "$T/bench.json" "$T/one.json" "$T/parts.json"
     if python3 -c 'import jsonschema' 2>/dev/null; then
         cat >"$T/schema.py" <<'P'
 import json, jsonschema, sys
@@ -91,7 +118,7 @@ for path in sys.argv[1:]:
     jsonschema.validate(json.load(open(path)), schema)
 P
         expect bench_schema python3 "$T/schema.py" "$T/bench.json" "$T/one.json" "$T/kernels.json"
-        sed 's/"version": 2/"version": 3/' "$T/one.json" >"$T/two.json"
+        sed 's/"version": 3/"version": 4/' "$T/one.json" >"$T/two.json"
         expect_exit bench_schema_tells 1 ValidationError python3 "$T/schema.py" "$T/two.json"
     else
         skipped bench_schema "python3's jsonschema is not installed"
@@ -109,12 +136,19 @@ expect_exit bench_kv 2 'expected auto, i8' bench --kv i4
 expect_exit bench_no_slot 2 'no kernel has "zz"' bench -p 0 -n 0 --slot zz
 expect_exit bench_no_file 3 'missing.bise' "$BISE" bench -m "$T/missing.bise"
 expect_exit bench_no_place 3 'nowhere' bench -r 1 -o "$T/nowhere/bench.json"
-# Ctrl-C, once the program listens to it.
-"$BISE" bench -m "$T/tiny.bise" -p 1000 -n 100 -r 50 --max-seconds 600 >"$T/out" 2>"$T/err" &
-pid=$!
-wait_for grep -q '^SigCgt:.*[2367abef]$' /proc/$pid/status
-kill -INT $pid
-wait $pid
-same bench_interrupted 130 $?
-expect bench_says_so grep -q 'bise bench: interrupted after [0-9]* rounds; there is no result' "$T/err"
+# Ctrl-C, once the program listens to it: in rounds, and in kernels.
+interrupted() { # interrupted NAME MESSAGE OPTION...
+    local name=$1 message=$2
+    shift 2
+    "$BISE" bench -m "$T/tiny.bise" -o "$T/interrupted.json" "$@" >"$T/out" 2>"$T/err" &
+    local pid=$!
+    wait_for grep -q '^SigCgt:.*[2367abef]$' /proc/$pid/status
+    kill -INT $pid
+    wait $pid
+    same "$name" 130 $?
+    expect "${name}_says_so" grep -q "bise bench: interrupted after [0-9]* $message; there is no result" "$T/err"
+    expect "${name}_leaves_nothing" test -z "$(find "$T" -name 'interrupted.json*')"
+}
+interrupted bench_interrupted rounds -p 1000 -n 100 -r 50 --max-seconds 600
+interrupted bench_kernels_interrupted 'rows of kernels' -p 0 -n 0 --kernels
 finish

@@ -116,7 +116,13 @@ for name, table in tables.items():
         low, high = speed["interval"]
         assert abs(float(shown[6]) - 50 * (high - low) / rate) < 0.06
         assert shown[7] == "%.4g %s" % (speed["gbs" if decode else "gmacs"], "GB/s" if decode else "GMAC/s")
-        assert shown[9] == ("-" if speed["share"] is None else "%.0f %%" % (100 * speed["share"]))
+        share = [speed["share"]] + (speed["share_interval"] or [])
+        if share[0] is None:
+            assert shown[9] == "-"
+        elif share[1] == share[2]:
+            assert shown[9] == "%.0f %%" % (100 * share[0])
+        else:
+            assert shown[9] == "%.0f %% (%.0f to %.0f)" % tuple(100 * x for x in share)
         base = next(b for b in data["rows"] if b["depth"] == row["depth"] and b["isa"] == data["settings"]["baseline"])
         assert abs(float(shown[10]) - rate / base[name]["tokens_per_second"]) <= 6e-3 * float(shown[10])
         assert ("~" in shown[11]) == speed["noisy"]

@@ -213,6 +213,25 @@ else
     skipped "figures of the page" "no python3"
 fi
 
+## Ctrl-C, once the program listens to it: all of them have minutes to go
+
+interrupted() { # interrupted EXPERIMENT OPTION...
+    "$BISE" study "$@" --isa scalar -t 1 --json >"$T/out" 2>"$T/err" &
+    local pid=$!
+    wait_for grep -q '^SigCgt:.*[2367abef]$' /proc/$pid/status
+    kill -INT $pid
+    wait $pid
+    same "$1: stopped" 130 $?
+    same "$1: nothing is printed" 0 "$(wc -c <"$T/out")"
+}
+for _ in {1..9}; do cat "$T/text"; done >"$T/longer"
+interrupted gqa --shape dim=512,ffn=2048,layers=4,heads=8,vocab=64 -n 4000
+interrupted window -m $demo -f "$T/longer" --tokens 10000 --windows 16,32,64,128
+interrupted cache -m $demo -p "$text" --window 256
+interrupted chunk -m $demo -f "$T/longer" --tokens 9000
+interrupted long -m $demo -f "$T/longer" --tokens 1000000
+[ -z "$(find "$T" -name 'bise-study*')" ] && ok "gqa: no model is left" || not_ok "gqa: no model is left"
+
 ## What is refused
 
 expect_exit "no experiment" 2 "expected one of gqa, window, cache, chunk, long" "$BISE" study

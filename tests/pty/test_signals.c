@@ -199,7 +199,14 @@ static void ctrl_c_is_heard(void) {
                                       "-q",  NULL};
     static const char *const measure[] = {"perplexity", "--text", "README.md", "--chunk",
                                           "1",          "--isa",  "scalar",    NULL};
+    static const char *const kernels[] = {"bench", "-p", "0", "-n", "0", "--kernels", NULL};
     struct pty p;
+    pty_open(&p, &(struct pty_start){.args = kernels, .cols = 80});
+    pty_check(&p, pty_wait(&p, "kernels: matmul"), "kernels");
+    pty_type(&p, "\x03");
+    pty_check(&p, pty_wait(&p, "there is no result"), "hear it");
+    pty_check(&p, pty_wait_exit(&p) == 130, "and end");
+    pty_close(&p);
     pty_open(&p, &(struct pty_start){.args = run, .cols = 80});
     pty_check(&p, pty_wait(&p, " the"), "an endless text");
     pty_type(&p, "\x03");

@@ -4,12 +4,13 @@
  * in turn, so that a drift of the machine meets them all alike; medians are shown.
  */
 #include "tools/cmd/bench.h"
-#include "tools/common/interrupt.h"
 
+#include "bench/limits/bandwidth.h"
 #include "src/base/error.h"
 #include "src/os/clock.h"
 #include "src/os/cpu.h"
 #include "src/os/file.h"
+#include "tools/common/interrupt.h"
 #include "tools/common/isa.h"
 #include "tools/common/model_path.h"
 #include "tools/common/output.h"
@@ -19,9 +20,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_TOKENS   (1 << 20)
-#define MAX_GEN      65536
-#define SHORT_TOKENS 4 /* of scalar, where it is slow */
+#define MAX_TOKENS  (1 << 20)
+#define MAX_GEN     65536
+#define SCALAR_MACS 5e8 /* of a token: a model beyond that is slow without vectors */
+#define NARROW_MACS 4e9 /* and beyond that with those of 128 bits that have no dot product */
+
+/* Prompt and tokens written of a slow row, at most. */
+struct brief {
+    size_t prompt, gen;
+};
+static const struct brief scalar_brief = {2, 1}, narrow_brief = {32, 4};
 
 enum form { FORM_MD, FORM_TABLE, FORM_CSV, FORM_JSON, N_FORMS };
 static const char *const form_names[N_FORMS] = {"md", "table", "csv", "json"};
@@ -151,7 +159,7 @@ static bool parse_suite(struct bench_options *o) {
     if (full && !o->depths)
         o->depths = "0,1024,4096";
     if (full && !o->batches)
-        o->batches = "1,4";
+        o->batches = "1,4,8";
     o->kernels = o->kernels || full || o->slot;
     if (o->max_seconds == 0)
         o->max_seconds = full ? 900 : o->suite ? 120 : 60;
@@ -177,8 +185,7 @@ static bool parse_options(int argc, char **argv, struct bench_options *o, struct
         {"-t|--threads", OPT_STRING(&o->threads), "LIST", "thread counts (the default one)"},
         {"-r|--repeats", OPT_INT(&o->repeats, 1, BENCH_MAX_ROUNDS), "N",
          "rounds (until +- 2 % is known)"},
-        {"--max-seconds", OPT_FLOAT(&o->max_seconds, 1, 1e6), "S",
-         "no round begins after that (60)"},
+        {"--max-seconds", OPT_FLOAT(&o->max_seconds, 1, 1e6), "S", "no round ends after that (60)"},
         {"--suite", OPT_STRING(&o->suite), "NAME",
          "quick or full: a comparison of 2 or 15 minutes"},
         {"--kernels", OPT_FLAG(&o->kernels), "every kernel on every instruction set, too"},
@@ -255,42 +262,71 @@ static bool open_models(struct bench_run *r, const struct bench_options *o, cons
     return ok;
 }
 
+/* NULL: the row takes what was asked for. What is measured alone never is too slow. */
+static const struct brief *brief_of(const struct bench_run *r, const struct bench_row *row,
+                                    const struct bench_axes *a) {
+    const double macs = r->models[row->model].macs;
+    if (row->isa == ISA_SCALAR && a->n_isas > 1 && macs > SCALAR_MACS)
+        return &scalar_brief;
+    if ((row->isa == ISA_SSE41 || row->isa == ISA_NEON) && row->isa != a->isas[a->n_isas - 1] &&
+        macs > NARROW_MACS)
+        return &narrow_brief;
+    return NULL;
+}
+
+/* Row i of all combinations; the last axis goes round fastest. false: a suite leaves it out, as it
+ * differs from the first row in more than one axis, or at all where that is slow. */
+static bool build_row(const struct bench_run *r, const struct bench_options *o,
+                      const struct bench_axes *a, size_t i, struct bench_row *row) {
+    size_t k = i;
+    row->n_seqs = (size_t)a->batches.x[k % a->batches.n];
+    k /= a->batches.n;
+    row->asked = k % (a->prompts.n * a->depths.n);
+    row->n_prompt = (size_t)a->prompts.x[k % a->prompts.n];
+    k /= a->prompts.n;
+    row->depth = (size_t)a->depths.x[k % a->depths.n];
+    k /= a->depths.n;
+    row->threads = (int)a->threads.x[k % a->threads.n];
+    k /= a->threads.n;
+    row->isa = a->isas[k % a->n_isas];
+    row->model = k / a->n_isas;
+    row->n_gen = (size_t)o->n_gen;
+    const struct brief *const brief = brief_of(r, row, a);
+    const int others = (row->n_seqs != (size_t)a->batches.x[0]) +
+                       (row->n_prompt != (size_t)a->prompts.x[0]) +
+                       (row->depth != (size_t)a->depths.x[0]);
+    if (brief) {
+        row->n_prompt = row->n_prompt < brief->prompt ? row->n_prompt : brief->prompt;
+        row->n_gen = row->n_gen < brief->gen ? row->n_gen : brief->gen;
+        row->shortened = true;
+    }
+    return !o->suite || others <= (brief ? 0 : 1);
+}
+
 /* false: more than there is room for, or nothing to measure; said on stderr. */
 static bool build_rows(struct bench_run *r, const struct bench_options *o,
                        const struct bench_axes *a) {
-    const size_t n_rows =
+    const size_t n_all =
         r->n_models * a->n_isas * a->threads.n * a->depths.n * a->prompts.n * a->batches.n;
-    if (n_rows > BENCH_MAX_ROWS) {
-        complain("%zu rows are asked for, %d is the most", n_rows, BENCH_MAX_ROWS);
+    bool empty = false;
+    if (n_all > BENCH_MAX_ROWS) {
+        complain("%zu rows are asked for, %d is the most", n_all, BENCH_MAX_ROWS);
         return false;
     }
-    for (size_t i = 0; i < n_rows; i++) { /* the last axis goes round fastest */
-        struct bench_row *const row = &r->rows[i];
-        size_t k = i;
-        row->n_seqs = (size_t)a->batches.x[k % a->batches.n];
-        k /= a->batches.n;
-        row->asked = k % (a->prompts.n * a->depths.n);
-        row->n_prompt = (size_t)a->prompts.x[k % a->prompts.n];
-        k /= a->prompts.n;
-        row->depth = (size_t)a->depths.x[k % a->depths.n];
-        k /= a->depths.n;
-        row->threads = (int)a->threads.x[k % a->threads.n];
-        k /= a->threads.n;
-        row->isa = a->isas[k % a->n_isas];
-        row->model = k / a->n_isas;
-        row->n_gen = (size_t)o->n_gen;
-        if (row->isa == ISA_SCALAR && a->n_isas > 1 &&
-            r->models[row->model].macs > BENCH_SCALAR_MACS) {
-            row->n_prompt = row->n_prompt < SHORT_TOKENS ? row->n_prompt : SHORT_TOKENS;
-            row->n_gen = row->n_gen < SHORT_TOKENS ? row->n_gen : SHORT_TOKENS;
-            row->shortened = true;
-        }
-        r->n_rows += row->n_prompt || row->n_gen;
+    for (size_t i = 0; i < n_all; i++) {
+        struct bench_row *const row = &r->rows[r->n_rows];
+        *row = (struct bench_row){0};
+        if (!build_row(r, o, a, i, row))
+            continue;
+        empty = empty || (row->n_prompt == 0 && row->n_gen == 0);
+        r->n_rows++;
     }
-    if (r->n_rows == n_rows || (r->n_rows == 0 && o->kernels))
+    if (!empty)
         return true;
-    complain("-p 0 and -n 0 leave nothing to measure");
-    return false;
+    r->n_rows = 0;
+    if (!o->kernels)
+        complain("-p 0 and -n 0 leave nothing to measure");
+    return o->kernels;
 }
 
 /* Ids spread over a model's vocabulary, which depend on no other model or row, and room for what
@@ -358,16 +394,18 @@ int cmd_bench(int argc, char **argv) {
     enum bise_status s = BISE_OK;
     if (!take_memory(r) || (o.kernels && !(r->kernels = calloc(1, sizeof *r->kernels))))
         s = bise_fail(&err, BISE_ERR_MEMORY, "no memory for the prompts");
-    if (s == BISE_OK && r->n_rows) {
-        if (!o.kernels)
-            interrupt_catch();
-        s = bench_measure(r, &err);
-    }
+    interrupt_catch();
+    r->begun = bench_now();
     if (s == BISE_OK && r->kernels)
         s = bench_measure_kernels(r->kernels, o.slot, &err);
+    if (s == BISE_OK && r->n_rows)
+        s = bench_measure(r, &err);
     if (s == BISE_ERR_INTERRUPTED)
-        code = refuse(EXIT_INTERRUPTED, "interrupted after %zu rounds; there is no result",
-                      r->n_rounds ? r->n_rounds - 1 : 0);
+        code = refuse(EXIT_INTERRUPTED, "interrupted after %zu %s; there is no result",
+                      r->n_rounds  ? r->n_rounds - 1
+                      : r->kernels ? r->kernels->n
+                                   : 0,
+                      r->kernels && !r->n_rounds ? "rows of kernels" : "rounds");
     else
         code = s == BISE_OK ? show(r, form, o.output) : report(s, &err);
 done:

@@ -5,12 +5,11 @@
 #include "bench/slots/slots.h"
 #include "tools/common/buffer.h"
 
-#define BENCH_MAX_ROWS    256
-#define BENCH_MAX_LIST    8
-#define BENCH_MAX_ROUNDS  50
-#define BENCH_MAX_MODELS  8
-#define BENCH_SETTLED     0.02 /* half an interval, relative to the median */
-#define BENCH_SCALAR_MACS 5e8  /* of a token: a model beyond that is slow without vectors */
+#define BENCH_MAX_ROWS   256
+#define BENCH_MAX_LIST   8
+#define BENCH_MAX_ROUNDS 50
+#define BENCH_MAX_MODELS 8
+#define BENCH_SETTLED    0.02 /* half an interval, relative to the median */
 
 struct bench_list {
     int64_t x[BENCH_MAX_LIST]; /* [n] */
@@ -39,6 +38,7 @@ struct bench_model {
 /* What was seen at one visit. */
 struct bench_visit {
     double prefill, decode; /* tokens per second, of all sequences together; 0: not asked for */
+    double gmacs, gbs;      /* the limits right before and behind it, on the average; 0: none */
     double celsius, mhz;    /* just behind it; 0: unknown */
     double load;            /* the system's, of the last minute */
     bool throttled;
@@ -49,9 +49,11 @@ struct bench_row {
     enum isa isa;
     int threads;
     size_t n_prompt, depth, n_seqs, n_gen;
-    bool shortened;                              /* fewer tokens than asked for: scalar */
+    bool shortened;                              /* fewer tokens than asked for: it is slow */
     size_t asked;                                /* rows that were asked for the same tokens */
     struct bench_visit visits[BENCH_MAX_ROUNDS]; /* [n_rounds of the run]: without the warm-up */
+    double prefill_seconds, decode_seconds;      /* of the last visit; 0: there was none */
+    size_t n_sums;                 /* of the fastest loop of its limit's instructions; 0: unknown */
     double best_gbs, best_gmacs;   /* limits as measured beside this row; 0: there is none */
     double limit_gbs, limit_gmacs; /* the best of those that hold for this row */
     double step_bytes;             /* weights and cache that a step of decode reads */
@@ -63,23 +65,34 @@ struct bench_row {
     bool differs; /* from the warm-up's logits, in some round: a fault of machine or program */
 };
 
+/* Tokens that have been read: a file without a name, to be loaded as a sequence. */
+struct bench_depth {
+    size_t model, depth;
+    int fd;
+};
+
 struct bench_run {
     struct bench_model models[BENCH_MAX_MODELS];
     size_t n_models;
     struct bench_row rows[BENCH_MAX_ROWS];
     size_t n_rows;
+    struct bench_depth depths[BENCH_MAX_MODELS * BENCH_MAX_LIST];
+    size_t n_depths;
     size_t n_rounds;                   /* that count */
     enum isa baseline;                 /* ISA_COUNT: the first row's */
     const char *suite, *memory, *slot; /* as given; NULL: none */
     enum bise_kv kv;
-    int64_t repeats; /* 0: until all have settled */
-    double max_seconds, seconds;
+    int64_t repeats;             /* 0: until all have settled */
+    double max_seconds, seconds; /* since begun, which bench_now gave */
+    double begun;
     int64_t chunk;                /* 0: chosen */
     struct slots_result *kernels; /* NULL: not asked for */
 };
 
 /* Median of n samples and, from six on, an interval that has the true one in it in 95 of 100 cases:
- * from order statistics, which ask nothing of the distribution. */
+ * from order statistics, which ask nothing of the distribution. What disturbs a machine lasts longer
+ * than a round, so that neighbouring samples are not independent: above nine, it is the interval of
+ * the medians of nine parts, of rounds one after the other (batch means). */
 struct bench_stat {
     double median, low, high;
     bool has_interval;
@@ -88,6 +101,9 @@ struct bench_stat bench_stat(const double *samples, size_t n);
 /* Of a row; median 0: not measured. */
 struct bench_stat bench_prefill(const struct bench_run *r, const struct bench_row *row);
 struct bench_stat bench_decode(const struct bench_run *r, const struct bench_row *row);
+/* Of what the machine could do right before and behind each visit, round by round: what slows both
+ * down is not in it. Never above 1. */
+struct bench_stat bench_share(const struct bench_run *r, const struct bench_row *row, bool decode);
 /* Bytes per second / 1e9 and multiply-adds per second / 1e9 at the median. */
 double bench_gbs(const struct bench_run *r, const struct bench_row *row);
 double bench_gmacs(const struct bench_run *r, const struct bench_row *row);
@@ -101,6 +117,22 @@ const struct bench_row *bench_base(const struct bench_run *r, const struct bench
 void bench_model_facts(struct bench_model *b);
 /* What bise quantize --eval wrote into a file, from its text; false, *e zeroed: another text. */
 bool bench_read_evaluation(const char *text, struct bench_evaluation *e);
+/* What the pool's threads can do now, on the average of about a tenth of `seconds`: GB/s of reading
+ * as many bytes as a step of decode (what lies in a cache has the cache's limit), GMAC/s of the
+ * instructions of prefill; 0: scalar. The best there was is kept in the row. */
+double bench_limit_gbs(struct pool *pool, const struct bise_model *m, struct bench_row *row,
+                       double seconds);
+double bench_limit_gmacs(struct pool *pool, enum peak_op op, struct bench_row *row, double seconds);
+/* The best of what was measured beside any row that has the same limit, what such a row itself has
+ * reached included: the machine can do that, as it did it. */
+void bench_settle_limits(struct bench_run *r);
+/* Reads n ids in chunks; want: of the last. */
+enum bise_status bench_read(struct bise_engine *e, const int32_t *ids, size_t n,
+                            enum bise_want want, struct bise_error *err);
+/* Puts the first sequence of e where the row's prompt begins. Errors: the engine's, the store's. */
+enum bise_status bench_go_to_depth(struct bench_run *r, const struct bench_row *row,
+                                   struct bise_engine *e, struct bise_error *err);
+void bench_close_depths(struct bench_run *r);
 /* All rows in turn, round by round, the first one for warming up. Errors: the engine's. */
 enum bise_status bench_measure(struct bench_run *r, struct bise_error *err);
 

@@ -71,11 +71,28 @@ static void put_models(struct buffer *b, const struct bench_run *r) {
     buffer_text(b, "\n  ],\n");
 }
 
+/* One figure of all visits; 0 is null where that means unknown. */
+static void put_visits(struct buffer *b, const char *name, const struct bench_run *r,
+                       const struct bench_row *row, size_t offset, bool zero_is_null) {
+    buffer_print(b, "\"%s\": [", name);
+    for (size_t i = 0; i < r->n_rounds; i++) {
+        double x;
+        memcpy(&x, (const char *)&row->visits[i] + offset, sizeof x);
+        buffer_text(b, i ? ", " : "");
+        if (x == 0 && zero_is_null)
+            buffer_text(b, "null");
+        else
+            buffer_print(b, "%.6g", x);
+    }
+    buffer_text(b, "]");
+}
+
 /* null where nothing was asked for. */
 static void put_speed(struct buffer *b, const char *name, const struct bench_run *r,
                       const struct bench_row *row, bool decode) {
     const struct bench_stat s = decode ? bench_decode(r, row) : bench_prefill(r, row);
     const double rate = decode ? bench_gbs(r, row) : bench_gmacs(r, row);
+    const struct bench_stat share = bench_share(r, row, decode);
     const double limit = decode ? row->limit_gbs : row->limit_gmacs;
     const char *const unit = decode ? "gbs" : "gmacs";
     buffer_print(b, "     \"%s\": ", name);
@@ -90,32 +107,27 @@ static void put_speed(struct buffer *b, const char *name, const struct bench_run
         buffer_text(b, "null");
     buffer_print(b, ", \"noisy\": %s, \"%s\": %.6g, ",
                  s.has_interval && !bench_is_settled(&s) ? "true" : "false", unit, rate);
-    if (limit > 0)
-        buffer_print(b, "\"limit_%s\": %.6g, \"share\": %.4f,\n      ", unit, limit,
-                     over(rate, limit));
-    else
-        buffer_print(b, "\"limit_%s\": null, \"share\": null,\n      ", unit);
-    buffer_text(b, "\"samples\": [");
-    for (size_t i = 0; i < r->n_rounds; i++)
-        buffer_print(b, "%s%.6g", i ? ", " : "",
-                     decode ? row->visits[i].decode : row->visits[i].prefill);
-    buffer_text(b, "]},\n");
-}
-
-/* One figure of all visits; 0 is null where that means unknown. */
-static void put_visits(struct buffer *b, const char *name, const struct bench_run *r,
-                       const struct bench_row *row, size_t offset, bool zero_is_null) {
-    buffer_print(b, "     \"%s\": [", name);
-    for (size_t i = 0; i < r->n_rounds; i++) {
-        double x;
-        memcpy(&x, (const char *)&row->visits[i] + offset, sizeof x);
-        buffer_text(b, i ? ", " : "");
-        if (x == 0 && zero_is_null)
-            buffer_text(b, "null");
+    if (limit > 0) {
+        buffer_print(b, "\"limit_%s\": %.6g, \"share\": %.4f, ", unit, limit, share.median);
+        if (share.has_interval)
+            buffer_print(b, "\"share_interval\": [%.4f, %.4f],\n      ", share.low, share.high);
         else
-            buffer_print(b, "%.6g", x);
+            buffer_text(b, "\"share_interval\": null,\n      ");
+        put_visits(b, "limits", r, row,
+                   decode ? offsetof(struct bench_visit, gbs) : offsetof(struct bench_visit, gmacs),
+                   false);
+    } else {
+        buffer_print(b,
+                     "\"limit_%s\": null, \"share\": null, \"share_interval\": null,\n"
+                     "      \"limits\": null",
+                     unit);
     }
-    buffer_text(b, "],\n");
+    buffer_text(b, ",\n      ");
+    put_visits(b, "samples", r, row,
+               decode ? offsetof(struct bench_visit, decode)
+                      : offsetof(struct bench_visit, prefill),
+               false);
+    buffer_text(b, "},\n");
 }
 
 static void put_row(struct buffer *b, const struct bench_run *r, const struct bench_row *row) {
@@ -126,10 +138,13 @@ static void put_row(struct buffer *b, const struct bench_run *r, const struct be
                  row->n_prompt, row->n_gen, row->shortened ? "true" : "false");
     put_speed(b, "prefill", r, row, false);
     put_speed(b, "decode", r, row, true);
+    buffer_text(b, "     ");
     put_visits(b, "clock_mhz", r, row, offsetof(struct bench_visit, mhz), true);
+    buffer_text(b, ",\n     ");
     put_visits(b, "celsius", r, row, offsetof(struct bench_visit, celsius), true);
+    buffer_text(b, ",\n     ");
     put_visits(b, "load", r, row, offsetof(struct bench_visit, load), false);
-    buffer_text(b, "     \"throttled\": [");
+    buffer_text(b, ",\n     \"throttled\": [");
     for (size_t i = 0; i < r->n_rounds; i++)
         buffer_print(b, "%s%s", i ? ", " : "", row->visits[i].throttled ? "true" : "false");
     buffer_print(b,
@@ -141,7 +156,7 @@ static void put_row(struct buffer *b, const struct bench_run *r, const struct be
 }
 
 void bench_print_json(struct buffer *b, const struct bench_run *r) {
-    buffer_text(b, "{\n  \"format\": \"bise-bench\",\n  \"version\": 2,\n");
+    buffer_text(b, "{\n  \"format\": \"bise-bench\",\n  \"version\": 3,\n");
     bench_print_facts(b);
     put_models(b, r);
     buffer_text(b, "  \"settings\": {");

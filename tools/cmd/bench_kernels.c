@@ -3,6 +3,7 @@
 #include "src/os/cpu.h"
 #include "tools/cmd/bench.h"
 #include "tools/cmd/table.h"
+#include "tools/common/interrupt.h"
 #include "tools/common/output.h"
 
 #include <stdio.h>
@@ -18,8 +19,11 @@ static void show_progress(void *arg, const char *slot) {
 enum bise_status bench_measure_kernels(struct slots_result *k, const char *part,
                                        struct bise_error *err) {
     struct kernels tables[ISA_COUNT];
-    struct slots_wish wish = {
-        .tables = tables, .brief = true, .part = part, .progress = show_progress};
+    struct slots_wish wish = {.tables = tables,
+                              .brief = true,
+                              .part = part,
+                              .progress = show_progress,
+                              .stop = interrupt_word()};
     struct cpu_features cpu;
     cpu_detect(&cpu);
     for (int i = 0; i < ISA_COUNT; i++)

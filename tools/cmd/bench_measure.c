@@ -1,4 +1,5 @@
-/* The measuring core of bise bench: one visit of a row, limits beside it, rounds over all rows. */
+/* The measuring core of bise bench: one visit of a row between the machine's limits, rounds over all
+ * rows. */
 #include "bench/limits/bandwidth.h"
 #include "src/base/error.h"
 #include "src/base/sha256.h"
@@ -14,85 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define READ_S     5e-3 /* the limit of memory is the best of reads during this time */
-#define MIN_SAMPLE 6    /* fewer have no interval of 95 % */
-
-/* ---- figures of samples ---------------------------------------------------------------------- */
-
-/* How many of n sorted samples may be left out at either end so that the true median is between
- * the rest with a probability of 95 %; n / 2: there is no such number. */
-static size_t outside(size_t n) {
-    double probability = 1, below = 0;
-    size_t k = 0;
-    for (size_t i = 0; i < n; i++)
-        probability *= 0.5;
-    for (; k < n / 2; k++) {
-        below += probability; /* that exactly k are below the true median */
-        if (below > 0.025)
-            break;
-        probability *= (double)(n - k) / (double)(k + 1);
-    }
-    return k;
-}
-
-struct bench_stat bench_stat(const double *samples, size_t n) {
-    double x[BENCH_MAX_ROUNDS];
-    struct bench_stat s = {0};
-    if (n == 0)
-        return s;
-    memcpy(x, samples, n * sizeof *x);
-    s.median = s.low = s.high = bench_median(x, n); /* sorts x */
-    if (n >= MIN_SAMPLE) {
-        const size_t k = outside(n);
-        s.low = x[k - 1];
-        s.high = x[n - k];
-        s.has_interval = true;
-    }
-    return s;
-}
-
-struct bench_stat bench_prefill(const struct bench_run *r, const struct bench_row *row) {
-    double x[BENCH_MAX_ROUNDS];
-    for (size_t i = 0; i < r->n_rounds; i++)
-        x[i] = row->visits[i].prefill;
-    return bench_stat(x, r->n_rounds);
-}
-
-struct bench_stat bench_decode(const struct bench_run *r, const struct bench_row *row) {
-    double x[BENCH_MAX_ROUNDS];
-    for (size_t i = 0; i < r->n_rounds; i++)
-        x[i] = row->visits[i].decode;
-    return bench_stat(x, r->n_rounds);
-}
-
-double bench_gbs(const struct bench_run *r, const struct bench_row *row) {
-    return bench_decode(r, row).median / (double)row->n_seqs * row->step_bytes / 1e9;
-}
-
-double bench_gmacs(const struct bench_run *r, const struct bench_row *row) {
-    return bench_prefill(r, row).median * r->models[row->model].macs / 1e9;
-}
-
-bool bench_is_settled(const struct bench_stat *s) {
-    return s->median == 0 ||
-           (s->has_interval && 0.5 * (s->high - s->low) <= BENCH_SETTLED * s->median);
-}
-
-bool bench_was_throttled(const struct bench_run *r, const struct bench_row *row) {
-    bool throttled = false;
-    for (size_t i = 0; i < r->n_rounds; i++)
-        throttled = throttled || row->visits[i].throttled;
-    return throttled;
-}
-
-const struct bench_row *bench_base(const struct bench_run *r, const struct bench_row *row) {
-    const enum isa isa = r->baseline == ISA_COUNT ? r->rows[0].isa : r->baseline;
-    for (size_t i = 0; i < r->n_rows; i++)
-        if (r->rows[i].isa == isa && r->rows[i].asked == row->asked)
-            return &r->rows[i];
-    return NULL;
-}
 
 /* ---- what a model costs, and is worth -------------------------------------------------------- */
 
@@ -177,15 +99,14 @@ static double cache_bytes(const struct bise_model *m, const struct bise_plan *pl
 
 /* ---- a visit --------------------------------------------------------------------------------- */
 
-static enum bise_status read_ids(struct bise_engine *e, const int32_t *ids, size_t n, bool logits,
-                                 struct bise_error *err) {
+enum bise_status bench_read(struct bise_engine *e, const int32_t *ids, size_t n,
+                            enum bise_want want, struct bise_error *err) {
     const size_t chunk = bise_engine_plan(e)->chunk;
     enum bise_status s = BISE_OK;
     for (size_t at = 0, part; at < n && s == BISE_OK; at += part) {
         part = n - at < chunk ? n - at : chunk;
-        struct bise_run run = {.ids = ids + at,
-                               .n = part,
-                               .want = logits && at + part == n ? BISE_WANT_LAST : BISE_WANT_NONE};
+        struct bise_run run = {
+            .ids = ids + at, .n = part, .want = at + part == n ? want : BISE_WANT_NONE};
         s = bise_step(e, &run, 1, interrupt_word(), err);
         s = s != BISE_OK ? s : run.status;
     }
@@ -253,6 +174,35 @@ static void hash_results(struct bench_row *row, const struct bise_engine *e, siz
     sha256_end(&hash, row->token_hash);
 }
 
+/* Reads the prompt, between two looks at what the instructions could do. */
+static enum bise_status visit_prefill(struct bench_run *r, struct bench_row *row,
+                                      struct bise_engine *e, struct pool *pool,
+                                      struct bench_visit *v, struct bise_error *err) {
+    const struct bench_model *const m = &r->models[row->model];
+    const double before = bench_limit_gmacs(pool, m->op, row, row->prefill_seconds);
+    const double start = bench_now();
+    const enum bise_status s =
+        bench_read(e, m->ids + row->depth, row->n_prompt, BISE_WANT_LAST, err);
+    row->prefill_seconds = bench_now() - start;
+    v->prefill = (double)row->n_prompt / row->prefill_seconds;
+    if (s == BISE_OK)
+        v->gmacs = 0.5 * (before + bench_limit_gmacs(pool, m->op, row, row->prefill_seconds));
+    return s;
+}
+
+/* Writes, between two looks at how fast as much is read. */
+static enum bise_status visit_decode(struct bench_run *r, struct bench_row *row,
+                                     struct bise_engine *e, struct pool *pool, bool warm_up,
+                                     struct bench_visit *v, struct bise_error *err) {
+    const struct bise_model *const m = r->models[row->model].model;
+    const double before = bench_limit_gbs(pool, m, row, row->decode_seconds);
+    const enum bise_status s = decode(r, row, e, warm_up, &row->decode_seconds, err);
+    v->decode = (double)(row->n_gen * row->n_seqs) / row->decode_seconds;
+    if (s == BISE_OK)
+        v->gbs = 0.5 * (before + bench_limit_gbs(pool, m, row, row->decode_seconds));
+    return s;
+}
+
 static enum bise_status visit(struct bench_run *r, struct bench_row *row, bool warm_up,
                               struct bench_visit *v, struct bise_error *err) {
     const struct bise_model *const m = r->models[row->model].model;
@@ -265,104 +215,35 @@ static enum bise_status visit(struct bench_run *r, struct bench_row *row, bool w
         .window = -1,
         .n_seqs = (uint32_t)row->n_seqs};
     const size_t at = row->depth + row->n_prompt;
-    const int32_t *const ids = r->models[row->model].ids;
     struct bise_engine *e = NULL;
-    double seconds = 0;
+    struct pool *pool = NULL; /* of as many threads, for limits */
     enum bise_status s = bise_engine_open(&e, m, &params, err);
     if (s == BISE_OK)
-        s = read_ids(e, ids, row->depth, false, err);
-    const double start = bench_now();
+        s = pool_open(&pool, row->threads, err);
     if (s == BISE_OK)
-        s = read_ids(e, ids + row->depth, row->n_prompt, true, err);
-    if (row->n_prompt)
-        v->prefill = (double)row->n_prompt / (bench_now() - start);
+        s = bench_go_to_depth(r, row, e, err);
+    if (s == BISE_OK && row->n_prompt)
+        s = visit_prefill(r, row, e, pool, v, err);
     for (size_t j = 1; j < row->n_seqs && at && s == BISE_OK; j++)
         s = bise_seq_copy(e, (uint32_t)j, 0, at, err);
-    if (s == BISE_OK)
-        s = decode(r, row, e, warm_up, &seconds, err);
     if (s == BISE_OK) {
         const struct bise_plan *const plan = bise_engine_plan(e);
-        if (row->n_gen)
-            v->decode = (double)(row->n_gen * row->n_seqs) / seconds;
         row->step_bytes =
             r->models[row->model].weight_bytes +
             (double)row->n_seqs * cache_bytes(m, plan, (double)at + 0.5 * (double)row->n_gen);
         row->cache = plan->cache;
         row->scratch = plan->scratch;
         row->kv = bise_kv_name(plan->kv);
+    }
+    if (s == BISE_OK && row->n_gen)
+        s = visit_decode(r, row, e, pool, warm_up, v, err);
+    if (s == BISE_OK) {
         row->resident = (double)mem_resident();
         hash_results(row, e, m->config.vocab_size, warm_up);
     }
+    pool_close(&pool);
     bise_engine_close(&e);
     return s;
-}
-
-/* ---- limits ---------------------------------------------------------------------------------- */
-
-/* Bytes per second / 1e9 of reading as much as a step of decode reads: what lies in a cache has the
- * cache's limit. */
-static double read_gbs(struct pool *pool, const struct bise_model *m, double bytes) {
-    const size_t len = bytes < (double)m->map_len ? (size_t)bytes : m->map_len;
-    const double end = bench_now() + READ_S;
-    double best = 0;
-    size_t n = 0;
-    while (n < 2 || bench_now() < end) {
-        const double rate = (double)len / bandwidth_read(pool, m->map, len) / 1e9;
-        if (n++ && rate > best)
-            best = rate;
-    }
-    return best;
-}
-
-/* before: the row visited before, NULL at the beginning of a round; what was measured beside it is
- * not measured again for the same instructions. */
-static enum bise_status measure_limits(struct bench_run *r, struct bench_row *row,
-                                       const struct bench_row *before, struct bise_error *err) {
-    const struct bench_model *const m = &r->models[row->model];
-    const bool peak_known = before && before->n_prompt && before->isa == row->isa &&
-                            before->threads == row->threads && r->models[before->model].op == m->op;
-    struct pool *pool = NULL;
-    const enum bise_status s = pool_open(&pool, row->threads, err);
-    if (s != BISE_OK)
-        return s;
-    if (row->n_gen) {
-        const double gbs = read_gbs(pool, m->model, row->step_bytes);
-        row->best_gbs = gbs > row->best_gbs ? gbs : row->best_gbs;
-    }
-    if (row->n_prompt && row->isa != ISA_SCALAR && !peak_known) {
-        const double gmacs = peak_gmacs(pool, row->isa, m->op);
-        row->best_gmacs = gmacs > row->best_gmacs ? gmacs : row->best_gmacs;
-    }
-    pool_close(&pool);
-    return s;
-}
-
-/* The best of what was measured beside any row that has the same limit, what such a row itself has
- * reached included: the machine can do that, as it did it. */
-static void settle_limits(struct bench_run *r) {
-    for (size_t i = 0; i < r->n_rows; i++)
-        for (size_t v = 0; v < r->n_rounds; v++) {
-            struct bench_row *const row = &r->rows[i];
-            const double gbs = row->visits[v].decode / (double)row->n_seqs * row->step_bytes / 1e9;
-            const double gmacs = row->visits[v].prefill * r->models[row->model].macs / 1e9;
-            if (gbs > row->best_gbs)
-                row->best_gbs = gbs;
-            if (row->isa != ISA_SCALAR && gmacs > row->best_gmacs)
-                row->best_gmacs = gmacs;
-        }
-    for (size_t i = 0; i < r->n_rows; i++)
-        for (size_t j = 0; j < r->n_rows; j++) {
-            struct bench_row *const a = &r->rows[i];
-            const struct bench_row *const b = &r->rows[j];
-            if (a->threads != b->threads)
-                continue;
-            if (a->model == b->model && a->step_bytes == b->step_bytes &&
-                b->best_gbs > a->limit_gbs)
-                a->limit_gbs = b->best_gbs;
-            if (a->isa == b->isa && r->models[a->model].op == r->models[b->model].op &&
-                b->best_gmacs > a->limit_gmacs)
-                a->limit_gmacs = b->best_gmacs;
-        }
 }
 
 /* ---- rounds ---------------------------------------------------------------------------------- */
@@ -401,8 +282,6 @@ static enum bise_status visit_all(struct bench_run *r, size_t round,
                 i + 1, r->n_rows);
         s = visit(r, row, round == 0, &v, err);
         note_machine(history, &v);
-        if (s == BISE_OK)
-            s = measure_limits(r, row, i ? row - 1 : NULL, err);
         if (round > 0)
             row->visits[round - 1] = v;
     }
@@ -411,19 +290,21 @@ static enum bise_status visit_all(struct bench_run *r, size_t round,
 
 enum bise_status bench_measure(struct bench_run *r, struct bise_error *err) {
     struct thermal_history history = {0};
-    const double start = bench_now();
     enum bise_status s = BISE_OK;
     for (size_t round = 0; s == BISE_OK; round++) {
+        const double begun = bench_now();
         s = visit_all(r, round, &history, err);
         r->n_rounds = round;
-        r->seconds = bench_now() - start;
+        r->seconds = bench_now() - r->begun;
         if (round == BENCH_MAX_ROUNDS || (r->repeats && round == (size_t)r->repeats))
             break;
-        if (round && !r->repeats && (r->seconds > r->max_seconds || all_settled(r)))
+        const double next_ends = r->seconds + bench_now() - begun; /* if it takes as long */
+        if (round && !r->repeats && (next_ends > r->max_seconds || all_settled(r)))
             break;
     }
     if (isatty(STDERR_FILENO))
         say("\r\033[K");
-    settle_limits(r);
+    bench_settle_limits(r);
+    bench_close_depths(r);
     return s;
 }

@@ -18,10 +18,10 @@ static double half_width(const struct bench_stat *s) {
 
 /* ---- tables for people ----------------------------------------------------------------------- */
 
-static const char *const prefill_head[] = {"isa",  "threads", "after", "prompt", "tokens/s",
-                                           "+- %", "GMAC/s",  "share", "x",      ""};
+static const char *const prefill_head[] = {
+    "isa", "threads", "after", "prompt", "tokens/s", "+- %", "GMAC/s", "share", "+-", "x", ""};
 static const char *const decode_head[] = {"isa",  "threads", "after", "at once", "tokens/s", "each",
-                                          "+- %", "GB/s",    "share", "x",       ""};
+                                          "+- %", "GB/s",    "share", "+-",      "x",        ""};
 
 static void put_known(table_cell *cell, double x, bool is_known, const char *format) {
     if (is_known)
@@ -37,7 +37,7 @@ static void put_cells(const struct bench_run *r, const struct bench_row *row, bo
     const double base_rate =
         base ? (decode ? bench_decode(r, base) : bench_prefill(r, base)).median : 0;
     const double rate = decode ? bench_gbs(r, row) : bench_gmacs(r, row);
-    const double limit = decode ? row->limit_gbs : row->limit_gmacs;
+    const struct bench_stat share = bench_share(r, row, decode);
     snprintf(*cell++, TABLE_CELL, "%s", isa_name(row->isa));
     snprintf(*cell++, TABLE_CELL, "%d", row->threads);
     snprintf(*cell++, TABLE_CELL, "%zu", row->depth + (decode ? row->n_prompt : 0));
@@ -47,7 +47,8 @@ static void put_cells(const struct bench_run *r, const struct bench_row *row, bo
         snprintf(*cell++, TABLE_CELL, "%.2f", s.median / (double)row->n_seqs);
     put_known(cell++, half_width(&s), s.has_interval, "%.1f");
     snprintf(*cell++, TABLE_CELL, "%.1f", rate);
-    put_known(cell++, 100 * over(rate, limit), limit > 0, "%.0f %%");
+    put_known(cell++, 100 * share.median, share.median > 0, "%.0f %%");
+    put_known(cell++, 50 * (share.high - share.low), share.has_interval, "%.1f");
     put_known(cell++, over(s.median, base_rate), base_rate > 0, "%.3g");
     snprintf(*cell, TABLE_CELL, "%s%s%s%s", s.has_interval && !bench_is_settled(&s) ? "~" : "",
              bench_was_throttled(r, row) ? "t" : "", row->shortened ? "s" : "",
@@ -73,8 +74,9 @@ static void put_tables(struct buffer *b, const struct bench_run *r, size_t model
         }
         if (t.n_rows) {
             buffer_print(b, "\n%s\n%s",
-                         decode ? "Decode (share: of the limit of reading as many bytes)"
-                                : "Prefill (share: of the limit of the instructions on registers)",
+                         decode
+                             ? "Decode (share: of reading as many bytes, at that moment)"
+                             : "Prefill (share: of the instructions on registers, at that moment)",
                          md ? "\n" : "");
             table_print(b, &t, md);
         }
@@ -120,7 +122,7 @@ static void put_notes(struct buffer *b, const struct bench_run *r) {
     if (throttled)
         buffer_text(b, "t throttled: heat has slowed the CPUs down.\n");
     if (shortened)
-        buffer_text(b, "s shortened: scalar is slow; fewer tokens than the other rows.\n");
+        buffer_text(b, "s shortened: this is slow; fewer tokens than the other rows.\n");
     if (r->n_rows == 0)
         return;
     if (same_results(r, &n_different))
@@ -147,20 +149,21 @@ void bench_print_table(struct buffer *b, const struct bench_run *r, bool md) {
 }
 
 void bench_print_csv(struct buffer *b, const struct bench_run *r) {
-    buffer_text(b, "model,isa,threads,sequences,depth,prompt,gen,rounds,prefill_tps,prefill_low,"
-                   "prefill_high,prefill_gmacs,limit_gmacs,prefill_share,decode_tps,decode_low,"
-                   "decode_high,decode_gbs,limit_gbs,share,resident_bytes,throttled,tokens,"
-                   "logits\n");
+    buffer_text(b,
+                "model,isa,threads,sequences,depth,prompt,gen,rounds,prefill_tps,prefill_low,"
+                "prefill_high,prefill_gmacs,limit_gmacs,prefill_share,prefill_share_low,"
+                "prefill_share_high,decode_tps,decode_low,decode_high,decode_gbs,limit_gbs,share,"
+                "share_low,share_high,resident_bytes,throttled,tokens,logits\n");
     for (size_t i = 0; i < r->n_rows; i++) {
         const struct bench_row *const row = &r->rows[i];
         const struct bench_stat p = bench_prefill(r, row), d = bench_decode(r, row);
-        const double gmacs = bench_gmacs(r, row), gbs = bench_gbs(r, row);
+        const struct bench_stat q = bench_share(r, row, false), share = bench_share(r, row, true);
         buffer_print(b, "%zu,%s,%d,%zu,%zu,%zu,%zu,%zu,", row->model, isa_name(row->isa),
                      row->threads, row->n_seqs, row->depth, row->n_prompt, row->n_gen, r->n_rounds);
-        buffer_print(b, "%.4f,%.4f,%.4f,%.2f,%.2f,%.4f,", p.median, p.low, p.high, gmacs,
-                     row->limit_gmacs, over(gmacs, row->limit_gmacs));
-        buffer_print(b, "%.4f,%.4f,%.4f,%.3f,%.3f,%.4f,", d.median, d.low, d.high, gbs,
-                     row->limit_gbs, over(gbs, row->limit_gbs));
+        buffer_print(b, "%.4f,%.4f,%.4f,%.2f,%.2f,%.4f,%.4f,%.4f,", p.median, p.low, p.high,
+                     bench_gmacs(r, row), row->limit_gmacs, q.median, q.low, q.high);
+        buffer_print(b, "%.4f,%.4f,%.4f,%.3f,%.3f,%.4f,%.4f,%.4f,", d.median, d.low, d.high,
+                     bench_gbs(r, row), row->limit_gbs, share.median, share.low, share.high);
         buffer_print(b, "%.0f,%d,%s,%s\n", row->resident, bench_was_throttled(r, row),
                      row->token_hash, row->logit_hash);
     }

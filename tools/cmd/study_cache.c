@@ -244,8 +244,10 @@ static enum bise_status read_at_once(struct cache_study *c, struct bise_error *e
         ids[i] = c->steps[i].id;
     enum bise_status s =
         ids ? bise_session_open(&session, c->s->e.model, &params, err) : BISE_ERR_MEMORY;
-    if (s == BISE_OK)
+    if (s == BISE_OK) {
+        bise_session_stop_on(session, interrupt_word());
         s = bise_prefill(session, ids, c->n, NULL, NULL, err);
+    }
     if (s == BISE_OK && memcmp(bise_logits(session), c->logits, c->vocab * sizeof *c->logits) != 0)
         fault(c, SAME_READ, "after %zu tokens: other bits", c->n);
     bise_session_close(&session);
@@ -362,11 +364,14 @@ static enum bise_status open_cache(struct cache_study *c, struct bise_error *err
     enum bise_status s = bise_session_open(&c->session, c->s->e.model, &params, err);
     if (s != BISE_OK)
         return s;
+    bise_session_stop_on(c->session, interrupt_word());
     c->seq = &bise_session_engine(c->session)->seqs[0];
     c->kv = &c->seq->kv;
     c->n = c->s->steps ? (size_t)c->s->steps : c->kv->ring + c->kv->ring / 2;
     params.spare = (uint32_t)c->n;
     s = bise_session_open(&c->whole, c->s->e.model, &params, err);
+    if (s == BISE_OK)
+        bise_session_stop_on(c->whole, interrupt_word());
     c->vocab = c->s->e.info->vocab_size;
     c->before = mem_alloc(c->kv->bytes);
     c->after = mem_alloc(c->kv->bytes);
@@ -404,7 +409,7 @@ int study_cache(struct study *s) {
     if (!status && !(disturbed = calloc(c.kv->ring, sizeof *disturbed)))
         status = BISE_ERR_MEMORY;
     for (size_t pos = 0; pos < c.n && !status; pos++)
-        status = interrupted() ? BISE_ERR_INTERRUPTED : run_step(&c, pos, disturbed, &err);
+        status = run_step(&c, pos, disturbed, &err);
     if (!status)
         status = read_at_once(&c, &err);
     if (!status && s->svg)

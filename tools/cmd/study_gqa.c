@@ -73,7 +73,7 @@ static enum bise_status time_writing(struct bise_engine *e, uint64_t depth, size
         for (size_t r = 0; r < n_seqs; r++)
             runs[r] =
                 (struct bise_run){.seq = (uint32_t)r, .ids = &id, .n = 1, .want = BISE_WANT_LAST};
-        s = interrupted() ? BISE_ERR_INTERRUPTED : bise_step(e, runs, n_seqs, NULL, err);
+        s = bise_step(e, runs, n_seqs, interrupt_word(), err);
         for (size_t r = 0; r < n_seqs && !s; r++)
             s = runs[r].status;
     }
@@ -91,7 +91,7 @@ static enum bise_status time_reading(struct bise_engine *e, double *rate, struct
     for (int round = 0; round < 2 && !s; round++) {
         sink_to(e, 0);
         begun = seconds_now();
-        s = bise_step(e, &run, 1, NULL, err);
+        s = bise_step(e, &run, 1, interrupt_word(), err);
     }
     *rate = READ / (seconds_now() - begun);
     return s ? s : run.status;
@@ -102,17 +102,25 @@ static enum bise_status time_kind(const struct gqa_study *g, const struct bise_m
     struct bise_engine_params params = g->s->params;
     struct bise_engine *e = NULL;
     const size_t n = g->s->steps ? (size_t)g->s->steps : 16;
+    struct progress progress;
+    char what[32];
     enum bise_status s = BISE_OK;
+    snprintf(what, sizeof what, "%u KV heads", k->n_kv_heads);
+    progress_begin(&progress, what);
+    progress.no_rate = true;
     params.window = 0;
     params.chunk = READ;
     params.n_ctx = (uint32_t)(depths[N_DEPTHS - 1] + n + 1);
     s = bise_engine_open(&e, model, &params, err);
     if (!s)
         s = time_reading(e, &k->read, err);
-    for (size_t i = 0; i < N_DEPTHS && !s; i++)
+    for (size_t i = 0; i < N_DEPTHS && !s; i++) {
+        progress_show(&progress, i + 1, 1 + N_DEPTHS + N_SEQUENCES);
         s = time_writing(e, depths[i], n, &k->write[i], err);
+    }
     bise_engine_close(&e);
     for (size_t i = 0; i < N_SEQUENCES && !s; i++) {
+        progress_show(&progress, 1 + N_DEPTHS + i, 1 + N_DEPTHS + N_SEQUENCES);
         params.n_seqs = sequences[i];
         params.n_ctx = PART;
         s = bise_engine_open(&e, model, &params, err);
@@ -120,6 +128,7 @@ static enum bise_status time_kind(const struct gqa_study *g, const struct bise_m
             s = time_writing(e, PART - n - 1, n, &k->together[i], err);
         bise_engine_close(&e);
     }
+    progress_end(&progress);
     return s;
 }
 

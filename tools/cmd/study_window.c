@@ -121,8 +121,6 @@ static enum bise_status read_text_by(struct window_study *w, struct width *width
     for (size_t at = 0; at < w->n; at += CALL) {
         const size_t left = w->n - at, len = left < CALL ? left : CALL;
         const double begun = seconds_now();
-        if (interrupted())
-            return BISE_ERR_INTERRUPTED;
         const enum bise_status s = bise_prefill_logits(session, w->ids + at, len, w->logits, err);
         seconds += seconds_now() - begun;
         for (size_t i = 0; i < len && !s && at + i + 1 < w->n; i++) {
@@ -147,6 +145,7 @@ static enum bise_status measure(struct window_study *w, struct width *width, siz
     params.spare = BISE_SPARE_NONE;
     enum bise_status s = bise_session_open(&session, w->s->e.model, &params, err);
     if (!s) {
+        bise_session_stop_on(session, interrupt_word());
         width->cache_bytes = bise_session_plan(session)->cache;
         width->total_bytes = bise_session_plan(session)->total;
         s = read_text_by(w, width, session, done, err);

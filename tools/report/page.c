@@ -124,8 +124,11 @@ static void put_run(struct buffer *b, const struct run *r, bool html) {
 static const char study_note[] = "What bise study found.";
 static const char notes[] =
     "Marks: ~ the interval is wider than 2 %, t throttled, s fewer tokens, ! not repeatable. "
-    "Shares are of the limits measured in the same run; ratios against the baseline's first row "
-    "after as many tokens.";
+    "Limits are the best of the run; shares are of what the machine could do right before and "
+    "behind "
+    "each visit (in brackets: their interval); ratios against the baseline's first row after as "
+    "many "
+    "tokens.";
 
 void report_html(struct buffer *b, const struct runs *r) {
     buffer_print(b,

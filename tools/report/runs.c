@@ -86,20 +86,27 @@ static void get_kernel(struct run_kernel *k, const struct json_value *v) {
     k->over_scalar = run_number(v, "over_scalar");
 }
 
+/* value twice where there is none. */
+static void get_interval(double *low, double *high, const struct json_value *of, const char *key,
+                         double value) {
+    const struct json_value *const a = json_get(of, key);
+    *low = *high = value;
+    if (a && a->kind == JSON_ARRAY && a->len == 2) {
+        const struct json_value *const first = json_first(a);
+        *low = as_number(first);
+        *high = as_number(json_next(a, first));
+    }
+}
+
 static void get_speed(struct run_speed *s, const struct json_value *row, const char *key,
                       const char *unit, const char *limit) {
     const struct json_value *v = json_get(row, key);
-    const struct json_value *interval = json_get(v, "interval");
     s->rate = run_number(v, "tokens_per_second");
-    s->low = s->high = s->rate;
-    if (interval && interval->kind == JSON_ARRAY && interval->len == 2) {
-        const struct json_value *low = json_first(interval);
-        s->low = as_number(low);
-        s->high = as_number(json_next(interval, low));
-    }
+    get_interval(&s->low, &s->high, v, "interval", s->rate);
     s->amount = run_number(v, unit);
     s->limit = run_number(v, limit);
     s->share = run_number(v, "share");
+    get_interval(&s->share_low, &s->share_high, v, "share_interval", s->share);
     s->noisy = get_bool(v, "noisy");
 }
 
@@ -159,10 +166,11 @@ static enum bise_status fill(struct run *r, const struct json_value *root, const
                              struct bise_error *err) {
     const struct json_value *models, *rows, *kernels = json_get(root, "kernels");
     const double version = run_number(root, "version");
-    if (!json_is(json_get(root, "format"), "bise-bench") || (version != 1 && version != 2))
+    if (!json_is(json_get(root, "format"), "bise-bench") ||
+        (version != 1 && version != 2 && version != 3))
         return bise_fail(
             err, BISE_ERR_FORMAT,
-            "%s: expected a file of bise bench --format json (version 1 or 2) or of bise study "
+            "%s: expected a file of bise bench --format json (version 1 to 3) or of bise study "
             "--json",
             path);
     if ((models = get_list(root, "models", 1, RUN_MAX_MODELS, path, err)) == NULL ||

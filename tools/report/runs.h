@@ -14,10 +14,11 @@
 #define RUN_MAX_ISAS    8
 #define RUN_TEXT        128 /* bytes of a text that are kept */
 
-struct run_speed {          /* all 0: not measured */
-    double rate, low, high; /* tokens per second; low == high: no interval */
-    double amount, limit;   /* GMAC/s or GB/s; limit 0: none */
-    double share;
+struct run_speed {                       /* all 0: not measured */
+    double rate, low, high;              /* tokens per second; low == high: no interval */
+    double amount, limit;                /* GMAC/s or GB/s; limit 0: none */
+    double share, share_low, share_high; /* of the limit at that moment (files before version 3: of
+                                            the best); low == high: no interval */
     bool noisy;
 };
 

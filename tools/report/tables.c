@@ -96,7 +96,11 @@ static const struct run_row *base_of(const struct run *r, const struct run_row *
 static void put_share(struct buffer *b, const struct run_speed *s, bool html) {
     if (s->limit > 0) {
         part_cell(b, html, "%.4g", s->limit);
-        part_cell(b, html, "%.0f %%", 100 * s->share);
+        if (s->share_high > s->share_low)
+            part_cell(b, html, "%.0f %% (%.0f to %.0f)", 100 * s->share, 100 * s->share_low,
+                      100 * s->share_high);
+        else
+            part_cell(b, html, "%.0f %%", 100 * s->share);
     } else {
         part_cell(b, html, "-");
         part_cell(b, html, "-");
