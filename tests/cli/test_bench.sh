@@ -40,9 +40,9 @@ expect bench_file bench -o "$T/bench.json" -r 7 --isa all
 expect bench_file_is_json grep -q '"format": "bise-bench"' "$T/bench.json"
 # A suite varies one thing at a time; what stands before a prompt is kept in a file that leaves no trace.
 mkdir "$T/tmp"
-TMPDIR=$T/tmp bench --suite full --slot scale -p 8,16 -d 0,16,70 -b 1,3 -n 2 -r 1 -t 1 >"$T/out" 2>"$T/err"
-same bench_suite_rows "8 1 8 3 16 1 24 1 78 1" \
-    "$(sed -n '/^Decode/,$s/^| scalar *| *1 | *\([0-9]*\) | *\([0-9]*\) .*/\1 \2/p' "$T/out" | xargs)"
+TMPDIR=$T/tmp bench --suite full --slot scale -p 8,16 -d 0,16,70 -b 1,3 -n 2 -r 1 -t 2,1 >"$T/out" 2>"$T/err"
+same bench_suite_rows "2 8 1 2 8 3 2 16 1 2 24 1 2 78 1 1 8 1" \
+    "$(sed -n '/^Decode/,$s/^| scalar *| *\([0-9]*\) | *\([0-9]*\) | *\([0-9]*\) .*/\1 \2 \3/p' "$T/out" | xargs)"
 same bench_no_trace "" "$(ls "$T/tmp")"
 hashes() { bench -p "$1" -d "$2" -n 2 -r 1 -t 1 -b 1,3 --format csv 2>"$T/err" | cut -d, -f27,28; }
 same bench_depth_is_read "$(hashes 78 0)" "$(hashes 8 70)"

@@ -294,7 +294,8 @@ static bool build_row(const struct bench_run *r, const struct bench_options *o,
     const struct brief *const brief = brief_of(r, row, a);
     const int others = (row->n_seqs != (size_t)a->batches.x[0]) +
                        (row->n_prompt != (size_t)a->prompts.x[0]) +
-                       (row->depth != (size_t)a->depths.x[0]);
+                       (row->depth != (size_t)a->depths.x[0]) +
+                       (row->threads != (int)a->threads.x[0]);
     if (brief) {
         row->n_prompt = row->n_prompt < brief->prompt ? row->n_prompt : brief->prompt;
         row->n_gen = row->n_gen < brief->gen ? row->n_gen : brief->gen;

@@ -71,20 +71,22 @@ static void put_models(struct buffer *b, const struct bench_run *r) {
     buffer_text(b, "\n  ],\n");
 }
 
-/* One figure of all visits; 0 is null where that means unknown. */
+/* One figure of all visits. zero_is_null: 0 is unknown, and so is all where all are. */
 static void put_visits(struct buffer *b, const char *name, const struct bench_run *r,
                        const struct bench_row *row, size_t offset, bool zero_is_null) {
-    buffer_print(b, "\"%s\": [", name);
+    double x[BENCH_MAX_ROUNDS];
+    bool known = !zero_is_null;
     for (size_t i = 0; i < r->n_rounds; i++) {
-        double x;
-        memcpy(&x, (const char *)&row->visits[i] + offset, sizeof x);
-        buffer_text(b, i ? ", " : "");
-        if (x == 0 && zero_is_null)
-            buffer_text(b, "null");
-        else
-            buffer_print(b, "%.6g", x);
+        memcpy(&x[i], (const char *)&row->visits[i] + offset, sizeof x[i]);
+        known = known || x[i] != 0;
     }
-    buffer_text(b, "]");
+    buffer_print(b, known ? "\"%s\": [" : "\"%s\": null", name);
+    for (size_t i = 0; i < r->n_rounds && known; i++)
+        if (x[i] == 0 && zero_is_null)
+            buffer_text(b, i ? ", null" : "null");
+        else
+            buffer_print(b, i ? ", %.6g" : "%.6g", x[i]);
+    buffer_text(b, known ? "]" : "");
 }
 
 /* null where nothing was asked for. */

@@ -75,12 +75,12 @@ void part_roofline(struct buffer *b, const struct run *r) {
                    series, n);
 }
 
-/* A series for what else differs. */
+/* A series for what else differs; one of a single row would be no curve. */
 void part_curve(struct buffer *b, const struct run *r, bool by_depth) {
     static double x[PLOT_MAX_SERIES][RUN_MAX_ROWS], y[PLOT_MAX_SERIES][RUN_MAX_ROWS];
     static char names[PLOT_MAX_SERIES][96];
     struct plot_series series[PLOT_MAX_SERIES];
-    size_t n = 0, most = 0;
+    size_t n = 0, n_curves = 0;
     for (size_t i = 0; i < r->n_rows; i++) {
         const struct run_row *const row = &r->rows[i];
         char name[96];
@@ -100,14 +100,16 @@ void part_curve(struct buffer *b, const struct run *r, bool by_depth) {
         }
         x[k][series[k].n] = by_depth ? row->depth : row->sequences;
         y[k][series[k].n++] = row->decode.rate;
-        most = series[k].n > most ? series[k].n : most;
     }
-    if (most > 1)
+    for (size_t k = 0; k < n; k++)
+        if (series[k].n > 1)
+            series[n_curves++] = series[k];
+    if (n_curves)
         plot_lines(b, by_depth ? "Decode by depth" : "Decode by conversations side by side",
                    &(struct plot_axes){.x = by_depth ? "tokens in the cache before the prompt"
                                                      : "conversations",
                                        .y = "tokens/s of all"},
-                   series, n);
+                   series, n_curves);
 }
 
 /* Rounds that were throttled are ringed, one by one; what is noisy says so by its name. */

@@ -9,7 +9,7 @@ static const char page_style[] =
     ":root{color-scheme:light dark}"
     "body{font:16px/1.5 sans-serif;max-width:60rem;margin:0 auto;padding:0 .7rem;background:#fff;"
     "color:#222}h1{font-size:1.5rem}h2{font-size:1.25rem;margin-top:2rem}h3{font-size:1rem}"
-    ".wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem}"
+    ".wide{overflow-x:auto;margin-bottom:1rem}table{border-collapse:collapse;font-size:.85rem}"
     "th,td{padding:.15rem .5rem;text-align:right;border-bottom:1px solid #bbb;white-space:nowrap}"
     "th:first-child,td:first-child{text-align:left}code{overflow-wrap:anywhere}"
     "@media(prefers-color-scheme:dark){body{background:#161616;color:#eee}th,td{border-color:#555}}"
