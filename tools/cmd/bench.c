@@ -15,10 +15,12 @@
 #include "tools/common/model_path.h"
 #include "tools/common/output.h"
 #include "tools/common/runtime.h"
+#include "tools/common/wrap.h"
 #include "tools/common/write_file.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_TOKENS  (1 << 20)
 #define MAX_GEN     65536
@@ -208,6 +210,7 @@ static bool parse_options(int argc, char **argv, struct bench_options *o, struct
     if (!parse_suite(o) || !parse_form(o, form) || !parse_kv(o->kv, &r->kv))
         return false;
     r->suite = o->suite;
+    r->wide = o->output || o->format ? 0 : wrap_columns(STDOUT_FILENO);
     r->memory = o->memory;
     r->slot = o->slot;
     r->repeats = o->repeats;
@@ -292,10 +295,9 @@ static bool build_row(const struct bench_run *r, const struct bench_options *o,
     row->model = k / a->n_isas;
     row->n_gen = (size_t)o->n_gen;
     const struct brief *const brief = brief_of(r, row, a);
-    const int others = (row->n_seqs != (size_t)a->batches.x[0]) +
-                       (row->n_prompt != (size_t)a->prompts.x[0]) +
-                       (row->depth != (size_t)a->depths.x[0]) +
-                       (row->threads != (int)a->threads.x[0]);
+    const int others =
+        (row->n_seqs != (size_t)a->batches.x[0]) + (row->n_prompt != (size_t)a->prompts.x[0]) +
+        (row->depth != (size_t)a->depths.x[0]) + (row->threads != (int)a->threads.x[0]);
     if (brief) {
         row->n_prompt = row->n_prompt < brief->prompt ? row->n_prompt : brief->prompt;
         row->n_gen = row->n_gen < brief->gen ? row->n_gen : brief->gen;

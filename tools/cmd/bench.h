@@ -87,6 +87,7 @@ struct bench_run {
     double begun;
     int64_t chunk;                /* 0: chosen */
     struct slots_result *kernels; /* NULL: not asked for */
+    size_t wide;                  /* characters of the terminal that tables go to; 0: any */
 };
 
 /* Median of n samples and, from six on, an interval that has the true one in it in 95 of 100 cases:
@@ -136,7 +137,8 @@ void bench_close_depths(struct bench_run *r);
 /* All rows in turn, round by round, the first one for warming up. Errors: the engine's. */
 enum bise_status bench_measure(struct bench_run *r, struct bise_error *err);
 
-/* Append to b. md: as aligned columns, each line at most 100 characters but for names. */
+/* Append to b. md: as aligned columns, each line at most 100 characters but for names. On a
+ * narrower terminal without lines between columns, and with fewer of them. */
 void bench_print_table(struct buffer *b, const struct bench_run *r, bool md);
 void bench_print_csv(struct buffer *b, const struct bench_run *r);
 /* docs/bench-format.md. */
@@ -145,7 +147,7 @@ void bench_print_json(struct buffer *b, const struct bench_run *r);
  * (there is none), MEMORY. */
 enum bise_status bench_measure_kernels(struct slots_result *k, const char *part,
                                        struct bise_error *err);
-void bench_table_kernels(struct buffer *b, const struct slots_result *k, bool md);
+void bench_table_kernels(struct buffer *b, const struct slots_result *k, bool md, size_t wide);
 void bench_csv_kernels(struct buffer *b, const struct slots_result *k);
 /* The member "kernels"; k NULL: null. */
 void bench_json_kernels(struct buffer *b, const struct slots_result *k);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define LIMIT_S    5e-3 /* a limit is measured for that long at least, */
+#define LIMIT_S    1e-2 /* a limit is measured for that long at least, */
 #define LIMIT_PART 0.1  /* or for this part of what it is the limit of */
 #define MIN_SAMPLE 6    /* fewer have no interval of 95 % */
 #define MAX_PARTS  9

@@ -41,9 +41,13 @@ static bool multiplies(const struct slot_row *row) {
     return row->op != PEAK_READ;
 }
 
-void bench_table_kernels(struct buffer *b, const struct slots_result *k, bool md) {
+void bench_table_kernels(struct buffer *b, const struct slots_result *k, bool md, size_t wide) {
     static const char *const head[] = {"kernel", "shape", "isa", "us", "rate", "share", "x", ""};
-    struct table t = {.head = head, .n_columns = sizeof head / sizeof *head, .n_left = 3};
+    struct table t = {.head = head,
+                      .n_columns = sizeof head / sizeof *head,
+                      .n_left = 3,
+                      .wide = wide,
+                      .spare = "g"};
     for (const struct slot_row *row = k->rows; row < k->rows + k->n; row++) {
         table_cell *const cell = table_row(&t);
         snprintf(cell[0], TABLE_CELL, "%s", row->slot);
@@ -62,9 +66,9 @@ void bench_table_kernels(struct buffer *b, const struct slots_result *k, bool md
             snprintf(cell[7], TABLE_CELL, "= %s", isa_name(row->of));
     }
     buffer_print(b,
-                 "\nKernels, one thread (share: of what the instructions give on registers, or "
-                 "memory, or the\nfirst level's cache; x: beside scalar; shapes are columns x "
-                 "weights of a row x rows, queries x\npositions, or elements)\n%s",
+                 "\nKernels, one thread (share: of what the instructions give on registers, or\n"
+                 "memory, or the first level's cache; x: beside scalar; shapes are columns x\n"
+                 "weights of a row x rows, queries x positions, or elements)\n%s",
                  md ? "\n" : "");
     table_print(b, &t, md);
     table_free(&t);

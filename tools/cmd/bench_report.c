@@ -60,7 +60,9 @@ static void put_tables(struct buffer *b, const struct bench_run *r, size_t model
         struct table t = {.head = decode ? decode_head : prefill_head,
                           .n_columns = decode ? sizeof decode_head / sizeof *decode_head
                                               : sizeof prefill_head / sizeof *prefill_head,
-                          .n_left = 1};
+                          .n_left = 1,
+                          .wide = r->wide,
+                          .spare = decode ? "fhj" : "gi"};
         for (size_t i = 0; i < r->n_rows; i++) {
             const struct bench_row *const row = &r->rows[i];
             bool again = false; /* the same prompt is read for each number of sequences */
@@ -145,7 +147,7 @@ void bench_print_table(struct buffer *b, const struct bench_run *r, bool md) {
     }
     put_notes(b, r);
     if (r->kernels)
-        bench_table_kernels(b, r->kernels, md);
+        bench_table_kernels(b, r->kernels, md, r->wide);
 }
 
 void bench_print_csv(struct buffer *b, const struct bench_run *r) {

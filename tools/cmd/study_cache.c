@@ -18,11 +18,13 @@
 #include "src/os/mem.h"
 #include "tools/common/interrupt.h"
 #include "tools/common/output.h"
+#include "tools/common/wrap.h"
 #include "tools/common/write_file.h"
 #include "tools/report/page.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DEFAULT_WINDOW 4
 #define MAX_WINDOW     256
@@ -277,11 +279,11 @@ static char slot_mark(const struct cache_study *c, size_t i, size_t slot, uint64
 
 static void print_table(const struct cache_study *c) {
     const struct bise_plan *const p = bise_session_plan(c->session);
-    print("%s: %zu layers, %zu KV heads, cache in %s; window %llu, ring of %zu slots, %zu bytes\n",
+    print("%s: %zu layers, %zu KV heads, cache in %s\nwindow %llu, ring of %zu slots, %zu bytes\n",
           c->s->e.path, c->kv->n_layers, c->kv->n_heads, bise_kv_name(p->kv),
           (unsigned long long)c->window, c->kv->ring, c->kv->bytes);
     print("slots: @ written by this token, # seen by it, o held and not seen, . unused\n\n");
-    print("position  token         slot  replaces  sees         slots\n");
+    print("   pos  token       slot  replaces  sees       slots\n");
     for (size_t i = 0; i < c->n; i++) {
         const struct step *const step = &c->steps[i];
         char token[64], replaces[24] = "-", sees[48];
@@ -290,7 +292,7 @@ static void print_table(const struct cache_study *c) {
         if (step->replaced != NONE)
             snprintf(replaces, sizeof replaces, "%llu", (unsigned long long)step->replaced);
         snprintf(sees, sizeof sees, "%llu..%zu", (unsigned long long)step->first_seen, i);
-        print("%8zu  %-12.12s  %4llu  %-8s  %-11s  ", i, token, (unsigned long long)step->slot,
+        print("%6zu  %-10.10s  %4llu  %-8s  %-9s  ", i, token, (unsigned long long)step->slot,
               replaces, sees);
         for (size_t slot = 0; slot < c->kv->ring; slot++)
             print("%s%c", slot > 0 && slot % ATTN_GROUP == 0 ? " " : "",
@@ -298,9 +300,13 @@ static void print_table(const struct cache_study *c) {
         print("\n");
     }
     print("\n");
-    for (size_t i = 0; i < N_CHECKS; i++)
-        print("%s  %s%s%s\n", c->faults[i][0] ? "NOT SO" : "holds ", check_names[i],
-              c->faults[i][0] ? ": " : "", c->faults[i]);
+    for (size_t i = 0; i < N_CHECKS; i++) {
+        char line[400];
+        size_t col = 0;
+        snprintf(line, sizeof line, "%s  %s%s%s\n", c->faults[i][0] ? "NOT SO" : "holds ",
+                 check_names[i], c->faults[i][0] ? ": " : "", c->faults[i]);
+        wrap_text(stdout, line, wrap_columns(STDOUT_FILENO), 8, &col);
+    }
 }
 
 static void put_json(const struct cache_study *c, struct buffer *b) {

@@ -180,33 +180,34 @@ static void print_tables(const struct gqa_study *g) {
     print("%u layers, dim %u, %u heads of %u, %s weights, cache in %s, %d threads\n\n", c->n_layers,
           c->dim, c->n_heads, c->head_dim, tensor_type_name(g->synth->type), bise_kv_name(kv_of(g)),
           g->synth->n_threads);
-    print("KV heads  bytes a token    less  at 8k       at 32k      longest in %llu GiB  of %d "
-          "tokens\n",
-          (unsigned long long)(g->budget >> 30), PART);
+    print("%12s %9s %7s %11s %11s %11s %10s\n", "KV heads", "bytes a", "less", "GiB at 8k",
+          "GiB at 32k", "longest in", "of 4096");
+    print("%12s %9s %7s %11s %11s %7llu GiB %10s\n", "", "token", "", "", "",
+          (unsigned long long)(g->budget >> 30), "tokens");
     for (size_t i = 0; i < g->n; i++)
-        print("%8u  %13llu  %5.2fx  %6.3f GiB  %6.3f GiB  %17llu  %11llu\n", all[i].n_kv_heads,
+        print("%12u %9llu %6.2fx %11.3f %11.3f %11llu %10llu\n", all[i].n_kv_heads,
               (unsigned long long)all[i].token_bytes,
               (double)all[0].token_bytes / (double)all[i].token_bytes,
               (double)all[i].token_bytes * 8192 / gib, (double)all[i].token_bytes * 32768 / gib,
               (unsigned long long)all[i].longest, (unsigned long long)all[i].conversations);
-    print("\ntokens/s  reading");
+    print("\n%12s %9s", "tokens/s", "reading");
     for (size_t i = 0; i < N_DEPTHS; i++)
-        print("  at %6llu", (unsigned long long)depths[i]);
+        print("   at %6llu", (unsigned long long)depths[i]);
     print("\n");
     for (size_t i = 0; i < g->n; i++) {
-        print("%8u  %7.1f", all[i].n_kv_heads, all[i].read);
+        print("%12u %9.1f", all[i].n_kv_heads, all[i].read);
         for (size_t d = 0; d < N_DEPTHS; d++)
-            print("  %9.2f", all[i].write[d]);
+            print(" %11.2f", all[i].write[d]);
         print("\n");
     }
-    print("\ntokens/s of all together, each at %d\n%8s", PART, "");
+    print("\ntokens/s of all together, each at %d\n%12s", PART, "");
     for (size_t q = 0; q < N_SEQUENCES; q++)
-        print("  %6u at once", sequences[q]);
+        print("  %3u at once", sequences[q]);
     print("\n");
     for (size_t i = 0; i < g->n; i++) {
-        print("%8u", all[i].n_kv_heads);
+        print("%12u", all[i].n_kv_heads);
         for (size_t q = 0; q < N_SEQUENCES; q++)
-            print("  %14.2f", all[i].together[q]);
+            print(" %12.2f", all[i].together[q]);
         print("\n");
     }
 }

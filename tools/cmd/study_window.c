@@ -195,17 +195,17 @@ static bool parse_windows(struct window_study *w, const char *list) {
 
 /* ---- what is shown -------------------------------------------------------------------------- */
 
-static void print_window(const struct width *width) {
+static void print_window(const struct width *width, int columns) {
     if (width->window)
-        print("%12u", width->window);
+        print("%*u", columns, width->window);
     else
-        print("%12s", "none");
+        print("%*s", columns, "none");
 }
 
 static void print_heads(const struct window_study *w, const char *what) {
-    print("\n%s\n%-17s", what, "");
+    print("\n%s\n%-15s", what, "");
     for (size_t i = 0; i < w->n_widths; i++)
-        print_window(&w->widths[i]);
+        print_window(&w->widths[i], 8);
     print("\n");
 }
 
@@ -223,7 +223,7 @@ static void print_tables(const struct window_study *w) {
         const struct width *const width = &w->widths[i];
         const struct estimate nll = tally_mean(&width->nll);
         const double ppl = exp64(nll.value);
-        print_window(width);
+        print_window(width, 12);
         print("  %10.3f +- %6.3f  %6.1f MiB  %10.1f t/s  %10.1f t/s\n", ppl, ppl * nll.error,
               (double)width->cache_bytes / (1 << 20), width->read_rate, width->write_rate);
     }
@@ -231,21 +231,21 @@ static void print_tables(const struct window_study *w) {
     for (size_t b = 0; b < w->n_buckets; b++) {
         if (w->widths[0].by_position[b].n == 0)
             continue;
-        print("%7zu ..%7zu ", bucket_from(b), ((size_t)FIRST_BUCKET << b) - 1);
+        print("%6zu ..%6zu ", bucket_from(b), ((size_t)FIRST_BUCKET << b) - 1);
         for (size_t i = 0; i < w->n_widths; i++)
-            print("%12.4f", tally_mean(&w->widths[i].by_position[b]).value);
+            print("%8.4f", tally_mean(&w->widths[i].by_position[b]).value);
         print("\n");
     }
-    print_heads(w, "nats gained by a rare pair's having occurred so many tokens ago "
+    print_heads(w, "nats gained by a rare pair's having occurred so many tokens ago\n"
                    "(* beyond the window, ~ beyond layers x window)");
     for (size_t b = 0; b < w->n_buckets; b++) {
         if (w->widths[0].recall[b].n < 2)
             continue;
-        print("%7zu ..%7zu ", bucket_from(b), ((size_t)FIRST_BUCKET << b) - 1);
+        print("%6zu ..%6zu ", bucket_from(b), ((size_t)FIRST_BUCKET << b) - 1);
         for (size_t i = 0; i < w->n_widths; i++)
-            print("%11.3f%s", tally_mean(&w->widths[i].recall[b]).value,
+            print("%7.3f%s", tally_mean(&w->widths[i].recall[b]).value,
                   reach_mark(w, &w->widths[i], bucket_from(b)));
-        print("   +- %.3f, %llu pairs\n", tally_mean(&w->widths[0].recall[b]).error,
+        print("  +- %.3f, %llu pairs\n", tally_mean(&w->widths[0].recall[b]).error,
               (unsigned long long)w->widths[0].recall[b].n);
     }
 }
