@@ -127,6 +127,8 @@ fi
 expect_exit bench_batch_list 2 'expected up to' bench -b 0
 expect_exit bench_list 2 'expected up to' "$BISE" bench -m "$T/tiny.bise" -p 1,x
 expect_exit bench_isa 2 'no "mmx"' "$BISE" bench -m "$T/tiny.bise" --isa mmx
+expect_exit bench_isa_twice 2 'found "scalar" again' "$BISE" bench -m "$T/tiny.bise" --isa scalar,scalar
+expect_exit bench_no_output 2 'expected the name of a file' bench -o ''
 expect_exit bench_no_isa 2 'no ""' "$BISE" bench -m "$T/tiny.bise" --isa ''
 expect_exit bench_form 2 'expected md, table, csv or json' bench --format xml
 expect_exit bench_nothing 2 'nothing to measure' bench -p 0 -n 0

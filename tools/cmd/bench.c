@@ -90,10 +90,15 @@ static bool parse_isas(const char *text, struct bench_axes *a) {
         const size_t len = strcspn(text, ",");
         snprintf(name, sizeof name, "%.*s", (int)(len < 31 ? len : 31), text);
         const enum isa isa = isa_from_name(isa_current(name));
-        if (isa == ISA_COUNT || !f.isa[isa] || a->n_isas == ISA_COUNT) {
+        if (isa == ISA_COUNT || !f.isa[isa]) {
             complain("--isa: this CPU or build has no \"%s\"", name);
             return false;
         }
+        for (size_t i = 0; i < a->n_isas; i++)
+            if (a->isas[i] == isa) {
+                complain("--isa: expected each instruction set once, found \"%s\" again", name);
+                return false;
+            }
         a->isas[a->n_isas++] = isa;
         text += len + (text[len] == ',');
     } while (*text);
@@ -116,6 +121,10 @@ static bool parse_baseline(const char *name, const struct bench_axes *a, enum is
 static bool parse_form(struct bench_options *o, enum form *form) {
     *form = FORM_MD;
     const char *ending = o->output ? strrchr(o->output, '.') : NULL;
+    if (o->output && !*o->output) {
+        complain("-o: expected the name of a file, found none");
+        return false;
+    }
     for (int i = 0; i < N_FORMS; i++) {
         if (o->output && !o->format && strcmp(o->output, form_names[i]) == 0) {
             o->format = o->output;
