@@ -70,13 +70,13 @@ def shares(row, speed): # round by round, of the limit beside it
     return [min(1, unit * x / limit) for x, limit in zip(speed["samples"], speed["limits"])]
 for row in many["rows"]: # of 7 sorted samples the first and the last
     for speed in row["prefill"], row["decode"]:
-        assert speed["interval"] == [min(speed["samples"]), max(speed["samples"])]
+        assert all(near(x, y) for x, y in zip(speed["interval"], (min(speed["samples"]), max(speed["samples"]))))
         if speed["share"] is None:
             assert row["isa"] == "scalar" and speed["limits"] is None and "gmacs" in speed
             continue
         of = shares(row, speed)
-        assert abs(speed["share"] - statistics.median(of)) < 2e-4
-        assert all(abs(x - y) < 2e-4 for x, y in zip(speed["share_interval"], (min(of), max(of))))
+        assert abs(speed["share"] - statistics.median(of)) < 6e-4
+        assert all(abs(x - y) < 6e-4 for x, y in zip(speed["share_interval"], (min(of), max(of))))
         assert all(limit <= speed["limit_gmacs" if "gmacs" in speed else "limit_gbs"] * 1.0001 for limit in speed["limits"])
 assert sum(row[k]["share"] is not None for row in many["rows"] for k in ("prefill", "decode")) == 8 * len(isas) - 4
 for speed in (row[k] for row in parts["rows"] for k in ("prefill", "decode")):
@@ -101,8 +101,8 @@ for of in found.values():
     assert set(of) == isas
     for isa, k in of.items():
         assert k["seconds"] > 0 and k["over_scalar"] > 0 and k["gmacs"] is None
-        assert abs(k["gbs"] - k["bytes"] / k["seconds"] / 1e9) <= 1e-3 * k["gbs"]
-        assert abs(k["over_scalar"] - of["scalar"]["seconds"] / k["seconds"]) <= 1e-3 * k["over_scalar"]
+        assert abs(k["gbs"] - k["bytes"] / k["seconds"] / 1e9) <= 2e-3 * k["gbs"]
+        assert abs(k["over_scalar"] - of["scalar"]["seconds"] / k["seconds"]) <= 2e-3 * k["over_scalar"]
         assert (k["share"] is None) == (isa == "scalar") and (k["share"] or 1) <= 1
         if k["of"] != isa:
             assert k["seconds"] == of[k["of"]]["seconds"]

@@ -73,7 +73,7 @@ static void put_models(struct buffer *b, const struct bench_run *r) {
 
 /* One figure of all visits. zero_is_null: 0 is unknown, and so is all where all are. */
 static void put_visits(struct buffer *b, const char *name, const struct bench_run *r,
-                       const struct bench_row *row, size_t offset, bool zero_is_null) {
+                       const struct bench_row *row, size_t offset, int digits, bool zero_is_null) {
     double x[BENCH_MAX_ROUNDS];
     bool known = !zero_is_null;
     for (size_t i = 0; i < r->n_rounds; i++) {
@@ -85,7 +85,7 @@ static void put_visits(struct buffer *b, const char *name, const struct bench_ru
         if (x[i] == 0 && zero_is_null)
             buffer_text(b, i ? ", null" : "null");
         else
-            buffer_print(b, i ? ", %.6g" : "%.6g", x[i]);
+            buffer_print(b, i ? ", %.*g" : "%.*g", digits, x[i]);
     buffer_text(b, known ? "]" : "");
 }
 
@@ -117,7 +117,7 @@ static void put_speed(struct buffer *b, const char *name, const struct bench_run
             buffer_text(b, "\"share_interval\": null,\n      ");
         put_visits(b, "limits", r, row,
                    decode ? offsetof(struct bench_visit, gbs) : offsetof(struct bench_visit, gmacs),
-                   false);
+                   4, false);
     } else {
         buffer_print(b,
                      "\"limit_%s\": null, \"share\": null, \"share_interval\": null,\n"
@@ -128,7 +128,7 @@ static void put_speed(struct buffer *b, const char *name, const struct bench_run
     put_visits(b, "samples", r, row,
                decode ? offsetof(struct bench_visit, decode)
                       : offsetof(struct bench_visit, prefill),
-               false);
+               5, false);
     buffer_text(b, "},\n");
 }
 
@@ -141,11 +141,11 @@ static void put_row(struct buffer *b, const struct bench_run *r, const struct be
     put_speed(b, "prefill", r, row, false);
     put_speed(b, "decode", r, row, true);
     buffer_text(b, "     ");
-    put_visits(b, "clock_mhz", r, row, offsetof(struct bench_visit, mhz), true);
+    put_visits(b, "clock_mhz", r, row, offsetof(struct bench_visit, mhz), 4, true);
     buffer_text(b, ",\n     ");
-    put_visits(b, "celsius", r, row, offsetof(struct bench_visit, celsius), true);
+    put_visits(b, "celsius", r, row, offsetof(struct bench_visit, celsius), 4, true);
     buffer_text(b, ",\n     ");
-    put_visits(b, "load", r, row, offsetof(struct bench_visit, load), false);
+    put_visits(b, "load", r, row, offsetof(struct bench_visit, load), 4, false);
     buffer_text(b, ",\n     \"throttled\": [");
     for (size_t i = 0; i < r->n_rounds; i++)
         buffer_print(b, "%s%s", i ? ", " : "", row->visits[i].throttled ? "true" : "false");

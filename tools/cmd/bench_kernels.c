@@ -87,7 +87,7 @@ void bench_csv_kernels(struct buffer *b, const struct slots_result *k) {
 /* "name": x, or null where x is 0. */
 static void put_known(struct buffer *b, const char *name, double x) {
     if (x > 0)
-        buffer_print(b, ", \"%s\": %.6g", name, x);
+        buffer_print(b, ", \"%s\": %.4g", name, x);
     else
         buffer_print(b, ", \"%s\": null", name);
 }
@@ -101,11 +101,10 @@ void bench_json_kernels(struct buffer *b, const struct slots_result *k) {
     for (const struct slot_row *row = k->rows; row < k->rows + k->n; row++) {
         buffer_print(b, "%s\n    {\"kernel\": \"%s\", \"shape\": \"%s\", \"isa\": \"%s\", ",
                      row == k->rows ? "" : ",", row->slot, row->shape, isa_name(row->isa));
-        buffer_print(b, "\"of\": \"%s\", \"seconds\": %.6g, \"bytes\": %.0f, \"macs\": %.0f",
+        buffer_print(b, "\"of\": \"%s\", \"seconds\": %.4g, \"bytes\": %.0f, \"macs\": %.0f",
                      isa_name(row->of), row->seconds, row->bytes, row->macs);
         put_known(b, "gbs", slot_gbs(row));
         put_known(b, "gmacs", slot_gmacs(row));
-        put_known(b, "limit_seconds", row->limit);
         put_known(b, "share", slot_share(row));
         put_known(b, "over_scalar", row->over_scalar);
         buffer_text(b, "}");
