@@ -1,9 +1,9 @@
-/* The measuring core of bise bench: one visit of a row between the machine's limits, rounds over all
- * rows. */
+/* The measuring core of bise bench: one visit of a row between the machine's limits, rounds over
+ * all rows. */
 #include "bench/limits/bandwidth.h"
 #include "src/base/error.h"
 #include "src/base/sha256.h"
-#include "src/engine/engine.h"
+#include "src/engine/session.h"
 #include "src/model/model.h"
 #include "src/os/mem.h"
 #include "src/os/sysfile.h"
