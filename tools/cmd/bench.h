@@ -92,8 +92,8 @@ struct bench_run {
 
 /* Median of n samples and, from six on, an interval that has the true one in it in 95 of 100 cases:
  * from order statistics, which ask nothing of the distribution. What disturbs a machine lasts
- * longer than a round, so that neighbouring samples are not independent: above nine, it is the interval of
- * the medians of nine parts, of rounds one after the other (batch means). */
+ * longer than a round, so that neighbouring samples are not independent: above nine, it is the
+ * interval of the medians of nine parts, of rounds one after the other (batch means). */
 struct bench_stat {
     double median, low, high;
     bool has_interval;
