@@ -236,8 +236,7 @@ static void print_tables(const struct window_study *w) {
             print("%8.4f", tally_mean(&w->widths[i].by_position[b]).value);
         print("\n");
     }
-    print_heads(w, "nats gained by a rare pair's having occurred so many tokens ago\n"
-                   "(* beyond the window, ~ beyond layers x window)");
+    print_heads(w, "nats gained by a rare pair's past (* past the window, ~ past layers x window)");
     for (size_t b = 0; b < w->n_buckets; b++) {
         if (w->widths[0].recall[b].n < 2)
             continue;
