@@ -221,6 +221,21 @@ static void ctrl_c_is_heard(void) {
     pty_close(&p);
 }
 
+/* A table is as narrow as its terminal. */
+static void tables(void) {
+    static const char *const bench[] = {"bench", "-p", "8", "-n",    "2",      "-r",
+                                        "1",     "-t", "1", "--isa", "scalar", NULL};
+    struct pty p;
+    pty_open(&p, &(struct pty_start){.args = bench, .cols = 80});
+    pty_check(&p, pty_wait(&p, "isa     threads  after  at once  tokens/s "), "80 columns");
+    pty_check(&p, pty_wait_exit(&p) == 0, "and the end");
+    pty_close(&p);
+    pty_open(&p, &(struct pty_start){.args = bench, .cols = 120});
+    pty_check(&p, pty_wait(&p, "after | at once | tokens/s |"), "120 columns");
+    pty_check(&p, pty_wait_exit(&p) == 0, "and their end");
+    pty_close(&p);
+}
+
 /* Nobody reads: the write that waits is given up. */
 static void stuck_reader(void) {
     struct pty p;
@@ -243,6 +258,7 @@ int main(void) {
     escapes_in_answers();
     answer_that_cannot_be_judged();
     ctrl_c_is_heard();
+    tables();
     stuck_reader();
     return pty_end();
 }
