@@ -5,19 +5,19 @@
 
 sed -e 's/\\f[A-Z]//g' -e 's/\\//g' docs/bise.1 >"$T/page"
 commands=$("$BISE" --help | sed -n 's/^  \([a-z]*\) .*/\1/p')
-options() { # of a command, each spelling a word
-    "$BISE" "$1" --help | sed '/^examples:/,$d' | sed -n 's/^  \(-.*\)/\1/p' | sed 's/   .*//' |
+options() { # of a command's help, each spelling a word
+    sed '/^examples:/,$d' | sed -n 's/^  \(-.*\)/\1/p' | sed 's/   .*//' |
         grep -o -E '(^|[ ,])--?[a-z][a-z-]*' | tr -d ' ,'
 }
-missing_options() { # missing_options PAGE COMMAND
-    local option
-    for option in $(options "$2"); do
-        grep -q -E -- "^\.B ([^ ]+, )*$option(,| |\$)" "$1" || printf ' %s' "$option"
-    done
+described() { # in a page, likewise
+    grep -E '^\.B -' "$1" | sed 's/^\.B //' | grep -o -E '(^|, )--?[a-z][a-z-]*' | tr -d ' ,'
 }
+missing_options() { described "$1" | grep -v -x -F -f - "$T/options"; }
 for command in $commands; do
+    "$BISE" "$command" --help >"$T/help"
+    options <"$T/help" >"$T/options"
     expect "man_$command" grep -q -E "^\.B bise $command " "$T/page"
-    missing=$(missing_options "$T/page" "$command")
+    missing=$(missing_options "$T/page")
     if [ -z "$missing" ]; then ok "man_options_$command"; else not_ok "man_options_$command" "$missing"; fi
     # The command's own page.
     awk -v command="$command" -f mk/man_page.awk docs/bise.1 >"$T/bise-$command.1" ||
@@ -25,19 +25,18 @@ for command in $commands; do
     sed -e 's/\\f[A-Z]//g' -e 's/\\//g' "$T/bise-$command.1" >"$T/one"
     is=$("$BISE" --help | sed -n "s/^  $command  *//p")
     same "page_name_$command" "bise-$command - $is" "$(sed -n '/^\.SH NAME/{n;p;}' "$T/one")"
-    missing=$(missing_options "$T/one" "$command")
+    missing=$(missing_options "$T/one")
     if [ -z "$missing" ]; then ok "page_options_$command"; else not_ok "page_options_$command" "$missing"; fi
-    unknown=$(sed '/^\.SH EXIT/,$d' "$T/one" | sed -n '/^\.SH OPTIONS/,$p' | grep -E '^\.B -' |
-        sed 's/^\.B //' | grep -o -E '(^|, )--?[a-z][a-z-]*' | tr -d ' ,' | sort -u |
-        grep -v -x -F -f <(options "$command"))
+    unknown=$(described <(sed '/^\.SH EXIT/,$d' "$T/one" | sed -n '/^\.SH OPTIONS/,$p') |
+        grep -v -x -F -f "$T/options")
     if [ -z "$unknown" ]; then ok "page_no_other_options_$command"; else not_ok "page_no_other_options_$command" "$unknown"; fi
     # Examples: some, the same in page and help, with options that exist.
-    "$BISE" "$command" --help | sed '1,/^examples:/d' | sed 's/^  //' >"$T/examples"
+    sed -e '1,/^examples:/d' -e 's/^  //' "$T/help" >"$T/examples"
     expect "examples_$command" test -s "$T/examples"
     sed -n '/^\.SH EXAMPLES/,/^\.SH EXIT/p' "$T/one" | grep -v '^\.' >"$T/in_page"
     same_files "examples_in_page_$command" "$T/examples" "$T/in_page"
     unknown=$(grep -o "bise $command .*" "$T/examples" | grep -o -E -- ' --?[a-z][a-z-]*' | sort -u |
-        grep -v -x -F -f <(options "$command" | sed 's/^/ /'))
+        grep -v -x -F -f <(sed 's/^/ /' "$T/options"))
     if [ -z "$unknown" ]; then ok "examples_options_$command"; else not_ok "examples_options_$command" "$unknown"; fi
 done
 
@@ -69,7 +68,7 @@ completed() { # completed WORD... : what bash would offer for the last one
 expect "completes_commands" diff <(printf '%s\n' "$commands" --help --version | sort) <(completed "" | sort)
 expect "completes_a_beginning" diff <(printf 'perplexity\nplan\npull\n') <(completed p | sort)
 for command in $commands; do
-    expect "completes_options_$command" diff <({ options "$command"; echo --help; } | sort -u) \
+    expect "completes_options_$command" diff <({ "$BISE" "$command" --help | options; echo --help; } | sort -u) \
         <(completed "$command" - | sort -u)
 done
 expect "completes_values" diff <(printf 'f16\nf32\n') <(completed run --kv f | sort)
