@@ -135,6 +135,29 @@ typedef void scores_f32_fn(float *s, size_t lds, const float *q, float scale, si
                            const float *k, size_t hd, size_t n_groups);
 typedef void scores_f16_fn(float *s, size_t lds, const float *q, float scale, size_t n_q,
                            const uint16_t *k, size_t hd, size_t n_groups);
+/* CACHES OF 4 BITS are read as int8 caches: unpacked, exactly, block by block. Each 32 dimensions
+ * of a position have a grid (grid.h), grids [n_groups][hd/32][16]. 64 bytes of codes become twice
+ * 64 of the int8 layout, the low four bits the first:
+ *   keys    codes [n_groups][hd/8][16][4] to k [n_groups][hd/4][16][4]
+ *   values  codes [n_groups][4][hd/32][16][4] to v [n_groups][4][hd][4]
+ * A grid that is not sound gives the low 8 bits of what it says. */
+typedef void unpack_i4_fn(int8_t *x, const uint8_t *codes, const uint8_t *grids, size_t hd,
+                          size_t n_groups);
+/* One vector of n numbers, a multiple of 32, at most 1024, to codes q [n], a byte each, grids
+ * [n / 32], and a scale. For each block of 32, lo and hi the ends of what it spans with 0:
+ *   zero = rne(-lo / (hi - lo) * 15), at least 4, at most 11
+ *   want = max(-lo / zero, hi / (15 - zero)) * 0.96; hi - lo < 1e-30f: zero = 8, want = 0
+ *   d = max over blocks of want / most, most the largest step 0..15 whose values are int8; less
+ *       than 1e-30f: 0
+ *   step = min(rne(want / d), most), 0 if d is
+ *   q = rne(x * (1 / (step * d))) + zero, at least 0, at most 15; step 0: zero
+ * Returns false, the rest undefined, if any x is not finite. */
+typedef bool quantize_i4_fn(uint8_t *q, uint8_t *grids, float *d, const float *x, size_t n);
+/* x [n][size], size a power of two (1: nothing is done): each row becomes its Hadamard transform,
+ * not scaled. For half = size/2, size/4 .. 1, of elements i and i + half of each 2 half: a + b and
+ * a - b. Keys and queries: their products are size times what they were, and keys have no outliers
+ * (QuaRot, arXiv 2404.00456). */
+typedef void hadamard_fn(float *x, size_t n, size_t size);
 /* s [n], n a multiple of 16, s[0] at an absolute position that is a multiple of 16. Entries
  * lo <= i < hi (lo < hi <= n) become exp(s - max), max over them; all others become +0. Returns
  * the sum (16 lanes and tree), or a NaN, s undefined, if a score in [lo, hi) is not finite. */
@@ -173,6 +196,10 @@ struct kernels {
     add_fn *add;
     madd_fn *madd;
     scale_fn *scale;
+    hadamard_fn *hadamard;
+    quantize_i4_fn *quantize_i4;
+    unpack_i4_fn *unpack_keys_i4;
+    unpack_i4_fn *unpack_values_i4;
     scores_i8_fn *scores_i8;
     scores_f32_fn *scores_f32;
     scores_f16_fn *scores_f16;

@@ -116,6 +116,25 @@ void values_run(const struct values_call *c, const struct kernels *k) {
         k->values_f16(c->out, c->ldo, c->p, c->ldp, c->n_q, c->v.data, c->hd, c->n_pos);
 }
 
+struct unpack_call unpack_make(struct inputs *in, size_t hd, size_t n_groups) {
+    const size_t n = n_groups * ATTN_GROUP * hd;
+    uint8_t *const bytes[] = {in->alloc(in, n / 2), in->alloc(in, n / BLOCK_K)};
+    for (size_t i = 0; i < n / 2; i++)
+        bytes[0][i] = (uint8_t)random_u64(in);
+    for (size_t i = 0; i < n / BLOCK_K; i++)
+        bytes[1][i] = (uint8_t)random_u64(in);
+    in->seal(in, bytes[0]);
+    in->seal(in, bytes[1]);
+    return (struct unpack_call){
+        .codes = bytes[0], .grids = bytes[1], .hd = hd, .n_groups = n_groups};
+}
+
+void unpack_run(const struct unpack_call *c, size_t slot, const struct kernels *k) {
+    unpack_i4_fn *const unpack =
+        slot == offsetof(struct kernels, unpack_keys_i4) ? k->unpack_keys_i4 : k->unpack_values_i4;
+    unpack(c->x, c->codes, c->grids, c->hd, c->n_groups);
+}
+
 /* ---- shapes of a 7B model: KV heads of 128, 4096 positions --------------------------------- */
 
 #define HEAD_DIM   128
@@ -225,5 +244,22 @@ bool weigh_case(struct inputs *in, size_t i, bool brief, struct slot_case *c) {
     c->op = PEAK_READ;
     c->call = call_weigh;
     (void)snprintf(c->shape, sizeof c->shape, "%d", POSITIONS);
+    return i == 0;
+}
+
+#define UNPACKED 512 /* positions, as attention takes them */
+
+static void call_unpack(const struct slot_case *c, const struct kernels *k) {
+    unpack_run(&c->unpack, c->slot, k);
+}
+
+bool unpack_case(struct inputs *in, size_t i, bool brief, struct slot_case *c) {
+    (void)brief;
+    c->unpack = unpack_make(in, HEAD_DIM, UNPACKED / ATTN_GROUP);
+    c->unpack.x = in->alloc(in, (size_t)HEAD_DIM * UNPACKED);
+    c->bytes = (double)HEAD_DIM * UNPACKED / 2;
+    c->op = PEAK_READ;
+    c->call = call_unpack;
+    (void)snprintf(c->shape, sizeof c->shape, "%d x %d", UNPACKED, HEAD_DIM);
     return i == 0;
 }

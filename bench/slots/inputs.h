@@ -91,6 +91,16 @@ bool vector_quantize(const struct kernels *k, size_t block, int8_t *q, float *d,
 /* The slots that map elements to elements as one: y from y, x and a. */
 void vector_map(const struct kernels *k, size_t slot, float *y, const float *x, float a, size_t n);
 
+/* Codes and grids (any bytes) of n_groups groups of a cache of 4 bits, for unpack_keys_i4 or
+ * unpack_values_i4. */
+struct unpack_call {
+    const uint8_t *codes, *grids;
+    size_t hd, n_groups;
+    int8_t *x; /* left out by unpack_make */
+};
+struct unpack_call unpack_make(struct inputs *in, size_t hd, size_t n_groups);
+void unpack_run(const struct unpack_call *c, size_t slot, const struct kernels *k);
+
 /* ---- attention slots --------------------------------------------------------------------- */
 
 enum cache { CACHE_I8 = 0, CACHE_F32, CACHE_F16 };

@@ -23,6 +23,7 @@ struct slot_case {
     struct matmul_call matmul;
     struct scores_call scores;
     struct values_call values;
+    struct unpack_call unpack;
     struct vector_call {
         const float *x;
         float *y, *w, *d;
@@ -35,6 +36,7 @@ struct slot_case {
 /* Makes case i of in->slot; brief: the fewer that tell most. false: there is none. */
 typedef bool slot_case_fn(struct inputs *in, size_t i, bool brief, struct slot_case *c);
 slot_case_fn matmul_case, vector_case, scores_case, values_case, softmax_case, weigh_case;
+slot_case_fn unpack_case;
 
 struct slot {
     const char *name;

@@ -35,7 +35,14 @@ static const struct {
     {SLOT(quantize_q32), 14336, 4}, {SLOT(quantize_q128), 14336, 4}, {SLOT(quantize_block), 128, 4},
     {SLOT(rmsnorm), 4096, 8},       {SLOT(rope), 4096, 4},           {SLOT(swiglu), 14336, 8},
     {SLOT(add), 4096, 8},           {SLOT(madd), 4096, 8},           {SLOT(scale), 4096, 4},
+    {SLOT(hadamard), 4096, 4},      {SLOT(quantize_i4), 128, 4},
 };
+
+/* Of what is copied anew: twice gives 128 times what it was. */
+static void call_hadamard(const struct vector_call *v, const struct kernels *k) {
+    memcpy(v->y, v->x, v->n * sizeof *v->y);
+    k->hadamard(v->y, v->n / 128, 128);
+}
 
 static void call_vector(const struct slot_case *c, const struct kernels *k) {
     const struct vector_call *const v = &c->vector;
@@ -49,6 +56,10 @@ static void call_vector(const struct slot_case *c, const struct kernels *k) {
         (void)k->rmsnorm(v->y, v->x, v->w, v->n, 1e-5f);
     else if (c->slot == SLOT(rope))
         k->rope(v->y, v->n / 128, 128, v->w);
+    else if (c->slot == SLOT(quantize_i4))
+        (void)k->quantize_i4((uint8_t *)v->q, (uint8_t *)v->sum, v->d, v->x, v->n);
+    else if (c->slot == SLOT(hadamard))
+        call_hadamard(v, k);
     else if (c->slot == SLOT(swiglu))
         k->swiglu(v->y, v->x, v->w, v->n);
     else

@@ -15,6 +15,10 @@ void kernels_init_avx2(struct kernels *k) {
     k->add = add_avx2;
     k->madd = madd_avx2;
     k->scale = scale_avx2;
+    k->hadamard = hadamard_avx2;
+    k->quantize_i4 = quantize_i4_avx2;
+    k->unpack_keys_i4 = unpack_keys_i4_avx2;
+    k->unpack_values_i4 = unpack_values_i4_avx2;
     k->scores_i8 = scores_i8_avx2;
     k->scores_f32 = scores_f32_avx2;
     k->scores_f16 = scores_f16_avx2;

@@ -52,3 +52,7 @@ bool quantize_q128_avx2(int8_t *q, size_t ld, float *d, int32_t *start, const fl
 bool quantize_block_avx2(int8_t *q, float *d, const float *x, size_t n) {
     return quantize_block(q, d, x, n);
 }
+
+bool quantize_i4_avx2(uint8_t *q, uint8_t *grids, float *d, const float *x, size_t n) {
+    return quantize_i4(q, grids, d, x, n);
+}

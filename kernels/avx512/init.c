@@ -15,6 +15,10 @@ void kernels_init_avx512(struct kernels *k) {
     k->add = add_avx512;
     k->madd = madd_avx512;
     k->scale = scale_avx512;
+    k->hadamard = hadamard_avx512;
+    k->quantize_i4 = quantize_i4_avx512;
+    k->unpack_keys_i4 = unpack_keys_i4_avx512;
+    k->unpack_values_i4 = unpack_values_i4_avx512;
     k->scores_i8 = scores_i8_avx512;
     k->scores_f32 = scores_f32_avx512;
     k->scores_f16 = scores_f16_avx512;

@@ -37,6 +37,10 @@ bool quantize_block_avx512(int8_t *q, float *d, const float *x, size_t n) {
     return quantize_block(q, d, x, n);
 }
 
+bool quantize_i4_avx512(uint8_t *q, uint8_t *grids, float *d, const float *x, size_t n) {
+    return quantize_i4(q, grids, d, x, n);
+}
+
 /* ---- the others: what is left over at the end goes under a mask --------------------------- */
 
 bool rmsnorm_avx512(float *y, const float *x, const float *w, size_t n, float eps) {

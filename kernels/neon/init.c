@@ -16,6 +16,10 @@ void kernels_init_neon(struct kernels *k) {
     k->add = add_neon;
     k->madd = madd_neon;
     k->scale = scale_neon;
+    k->hadamard = hadamard_neon;
+    k->quantize_i4 = quantize_i4_neon;
+    k->unpack_keys_i4 = unpack_keys_i4_neon;
+    k->unpack_values_i4 = unpack_values_i4_neon;
     k->scores_i8 = scores_i8_neon;
     k->scores_f32 = scores_f32_neon;
     k->scores_f16 = scores_f16_neon;

@@ -45,6 +45,10 @@ bool quantize_block_neon(int8_t *q, float *d, const float *x, size_t n) {
     return quantize_block(q, d, x, n);
 }
 
+bool quantize_i4_neon(uint8_t *q, uint8_t *grids, float *d, const float *x, size_t n) {
+    return quantize_i4(q, grids, d, x, n);
+}
+
 bool rmsnorm_neon(float *y, const float *x, const float *w, size_t n, float eps) {
     float32x4_t squares[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
     size_t i = 0;

@@ -16,6 +16,10 @@ void kernels_init_scalar(struct kernels *k) {
     k->add = add_scalar;
     k->madd = madd_scalar;
     k->scale = scale_scalar;
+    k->hadamard = hadamard_scalar;
+    k->quantize_i4 = quantize_i4_scalar;
+    k->unpack_keys_i4 = unpack_keys_i4_scalar;
+    k->unpack_values_i4 = unpack_values_i4_scalar;
     k->scores_i8 = scores_i8_scalar;
     k->scores_f32 = scores_f32_scalar;
     k->scores_f16 = scores_f16_scalar;

@@ -38,6 +38,10 @@ bool quantize_block_scalar(int8_t *q, float *d, const float *x, size_t n) {
     return quantize_block(q, d, x, n);
 }
 
+bool quantize_i4_scalar(uint8_t *q, uint8_t *grids, float *d, const float *x, size_t n) {
+    return quantize_i4(q, grids, d, x, n);
+}
+
 bool rmsnorm_scalar(float *y, const float *x, const float *w, size_t n, float eps) {
     float lane[16] = {0};
     for (size_t i = 0; i < n; i++)

@@ -15,6 +15,10 @@ void kernels_init_sse41(struct kernels *k) {
     k->add = add_sse41;
     k->madd = madd_sse41;
     k->scale = scale_sse41;
+    k->hadamard = hadamard_sse41;
+    k->quantize_i4 = quantize_i4_sse41;
+    k->unpack_keys_i4 = unpack_keys_i4_sse41;
+    k->unpack_values_i4 = unpack_values_i4_sse41;
     k->scores_i8 = scores_i8_sse41;
     k->scores_f32 = scores_f32_sse41;
     k->scores_f16 = scores_f16_sse41;

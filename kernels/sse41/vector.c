@@ -50,6 +50,10 @@ bool quantize_block_sse41(int8_t *q, float *d, const float *x, size_t n) {
     return quantize_block(q, d, x, n);
 }
 
+bool quantize_i4_sse41(uint8_t *q, uint8_t *grids, float *d, const float *x, size_t n) {
+    return quantize_i4(q, grids, d, x, n);
+}
+
 /* ---- the others -------------------------------------------------------------------------- */
 
 bool rmsnorm_sse41(float *y, const float *x, const float *w, size_t n, float eps) {

@@ -52,7 +52,7 @@ struct check {
     void (*oracle)(struct run *r);
 };
 
-extern const struct check checks_matmul[], checks_vector[], checks_attention[];
+extern const struct check checks_matmul[], checks_vector[], checks_cache[], checks_attention[];
 
 /* Sets r->in: guarded memory, numbers that follow from state. */
 void case_inputs(struct run *r, uint64_t state);

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <time.h>
 
-static const struct check *const lists[] = {checks_matmul, checks_vector, checks_attention};
+static const struct check *const lists[] = {checks_matmul, checks_vector, checks_cache,
+                                            checks_attention};
 #define N_LISTS (sizeof lists / sizeof *lists)
 
 struct options {

@@ -1,0 +1,22 @@
+/* A cache of 4 bits: keys and queries rotated, codes to those of an int8 cache. */
+#include "kernels/neon/neon.h"
+#include "kernels/neon/slots.h"
+
+#define VECTOR_BYTES 16
+#define WIDEN(p)                                                                                   \
+    vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_u32(vld1_dup_u32((const void *)(p))))))
+#include "kernels/cache_i4_tmpl.h"
+
+void hadamard_neon(float *x, size_t n, size_t size) {
+    hadamard(x, n, size);
+}
+
+void unpack_keys_i4_neon(int8_t *k, const uint8_t *codes, const uint8_t *grids, size_t hd,
+                         size_t n_groups) {
+    unpack_keys(k, codes, grids, hd, n_groups);
+}
+
+void unpack_values_i4_neon(int8_t *v, const uint8_t *codes, const uint8_t *grids, size_t hd,
+                           size_t n_groups) {
+    unpack_values(v, codes, grids, hd, n_groups);
+}
