@@ -132,8 +132,15 @@ BISE_API const char *bise_token_piece(const struct bise_model *model, int32_t id
  * time. */
 struct bise_engine;
 
-enum bise_kv { BISE_KV_AUTO = 0, BISE_KV_I8, BISE_KV_F16, BISE_KV_F32, BISE_KV_COUNT };
-/* "auto", "i8", "f16", "f32"; NULL for another number. */
+enum bise_kv {
+    BISE_KV_AUTO = 0,
+    BISE_KV_I8,
+    BISE_KV_F16,
+    BISE_KV_F32,
+    BISE_KV_I4, /* half of int8's memory, for many more tokens than it has room for */
+    BISE_KV_COUNT
+};
+/* "auto", "i8", "f16", "f32", "i4"; NULL for another number. */
 BISE_API const char *bise_kv_name(enum bise_kv kv);
 
 #define BISE_SPARE_NONE UINT32_MAX
@@ -168,6 +175,7 @@ struct bise_plan {
     int n_threads;
     uint64_t ram, available, limit; /* of this machine; limit: cgroup's, UINT64_MAX if none */
     uint32_t largest_ctx;           /* n_ctx that would fit, at most 2^20; 0: none */
+    enum bise_kv kv_fits;           /* where this does not fit: what cache would; i8 before i4 */
 };
 
 /* params may be NULL: all 0 but window, -1. Errors: ARG, MEMORY (plan is filled nevertheless). */

@@ -5,7 +5,7 @@
 _bise_values() {
     case $1 in
     --isa) echo "scalar sse41 avx2 avxvnni avx512 neon neon_dotprod neon_i8mm" ;;
-    --kv) echo "i8 f16 f32" ;;
+    --kv) echo "i8 f16 f32 i4" ;;
     --mem) echo "auto huge mmap" ;;
     --chat-format) echo "v1 v3 chatml zephyr llama2 none" ;;
     --overflow) echo "drop sink stop" ;;

@@ -114,8 +114,7 @@ void attention_plan(struct pass *p) {
 
 /* ---- queries, scores, probabilities, values ------------------------------------------------- */
 
-/* Queries [n][ldq] of the task as vectors [n_heads * n][hd], padded, quantized for an int8 cache.
- */
+/* Queries [n][ldq] of the task as vectors [n_heads * n][hd], padded, quantized where keys are. */
 static void gather_queries(struct pass *p, const struct attn_task *t, struct thread_scratch *ts,
                            const float *queries) {
     const struct bise_engine *const e = p->e;
@@ -126,7 +125,7 @@ static void gather_queries(struct pass *p, const struct attn_task *t, struct thr
         float *const q = ts->q + c * hd;
         memcpy(q, queries + column * e->b.ldq + head * head_dim, head_dim * sizeof *q);
         memset(q + head_dim, 0, (hd - head_dim) * sizeof *q);
-        if (kv->type != BISE_KV_I8)
+        if (!kv_has_scales(kv->type))
             continue;
         if (!e->kernels.quantize_block(ts->q8 + c * hd, &ts->qd[c], q, hd)) {
             memset(ts->q8 + c * hd, 0, hd);
@@ -206,14 +205,19 @@ static void scores(const struct pass *p, const struct attn_task *t, const struct
     const size_t n_q = (size_t)t->n * t->n_heads;
     const size_t n_groups = (seg->len + ATTN_GROUP - 1) / ATTN_GROUP;
     const float scale = p->e->query_scale;
+    const void *keys = seg->view.keys;
     float *const out = ts->scores + seg->at;
-    if (kv->type == BISE_KV_I8)
-        k->scores_i8(out, SCORES_LD, ts->q8, ts->qd, n_q, seg->view.keys, seg->view.key_scales,
-                     kv->hd, n_groups);
+    if (kv->type == BISE_KV_I4) {
+        k->unpack_keys_i4(ts->unpacked, keys, seg->view.key_grids, kv->hd, n_groups);
+        keys = ts->unpacked;
+    }
+    if (kv_has_scales(kv->type))
+        k->scores_i8(out, SCORES_LD, ts->q8, ts->qd, n_q, keys, seg->view.key_scales, kv->hd,
+                     n_groups);
     else if (kv->type == BISE_KV_F16)
-        k->scores_f16(out, SCORES_LD, ts->q, scale, n_q, seg->view.keys, kv->hd, n_groups);
+        k->scores_f16(out, SCORES_LD, ts->q, scale, n_q, keys, kv->hd, n_groups);
     else
-        k->scores_f32(out, SCORES_LD, ts->q, scale, n_q, seg->view.keys, kv->hd, n_groups);
+        k->scores_f32(out, SCORES_LD, ts->q, scale, n_q, keys, kv->hd, n_groups);
 }
 
 /* Adds a segment's values, weighed by the probabilities in ts->scores, to ts->part. */
@@ -224,18 +228,22 @@ static void values(const struct pass *p, const struct attn_task *t, const struct
     const size_t n_q = (size_t)t->n * t->n_heads;
     const size_t n_groups = (seg->len + ATTN_GROUP - 1) / ATTN_GROUP;
     const float *const w = ts->scores + seg->at;
-    if (kv->type == BISE_KV_I8) {
+    const void *v = seg->view.values;
+    if (kv->type == BISE_KV_I4) {
+        k->unpack_values_i4(ts->unpacked, v, seg->view.value_grids, kv->hd, n_groups);
+        v = ts->unpacked;
+    }
+    if (kv_has_scales(kv->type)) {
         uint8_t *const codes = ts->codes + seg->at;
         float *const scales = ts->code_scales + seg->at / ATTN_GROUP;
         for (size_t c = 0; c < n_q; c++)
             k->weigh_i8(codes + c * CODES_LD * ATTN_GROUP, scales + c * CODES_LD, w + c * SCORES_LD,
                         seg->view.value_scales, n_groups);
-        k->values_i8(ts->part, kv->hd, codes, scales, CODES_LD, n_q, seg->view.values, kv->hd,
-                     n_groups);
+        k->values_i8(ts->part, kv->hd, codes, scales, CODES_LD, n_q, v, kv->hd, n_groups);
     } else if (kv->type == BISE_KV_F16) {
-        k->values_f16(ts->part, kv->hd, w, SCORES_LD, n_q, seg->view.values, kv->hd, seg->len);
+        k->values_f16(ts->part, kv->hd, w, SCORES_LD, n_q, v, kv->hd, seg->len);
     } else {
-        k->values_f32(ts->part, kv->hd, w, SCORES_LD, n_q, seg->view.values, kv->hd, seg->len);
+        k->values_f32(ts->part, kv->hd, w, SCORES_LD, n_q, v, kv->hd, seg->len);
     }
 }
 

@@ -68,7 +68,8 @@ static struct wanted wanted_forms(const struct bise_model *model) {
     return w;
 }
 
-static void take_thread(struct arena *a, struct thread_scratch *t, size_t columns, size_t hd) {
+static void take_thread(struct arena *a, struct thread_scratch *t, size_t columns, size_t hd,
+                        enum bise_kv kv) {
     *t = (struct thread_scratch){.matmul = take(a, 1, KERNEL_SCRATCH_BYTES, 1)};
     t->tile[0] = take(a, columns, TILE_ROWS, sizeof(float));
     t->tile[1] = take(a, columns, TILE_ROWS, sizeof(float));
@@ -80,6 +81,7 @@ static void take_thread(struct arena *a, struct thread_scratch *t, size_t column
     t->scores = take(a, ATTN_COLUMNS, SCORES_LD, sizeof(float));
     t->codes = take(a, ATTN_COLUMNS, CODES_LD, ATTN_GROUP);
     t->code_scales = take(a, ATTN_COLUMNS, CODES_LD, sizeof(float));
+    t->unpacked = take(a, kv == BISE_KV_I4 ? ATTN_BLOCK : 0, hd, 1);
     t->part = take(a, ATTN_COLUMNS, hd, sizeof(float));
     t->part_sum = take(a, ATTN_COLUMNS, 1, sizeof(float));
     t->part_max = take(a, ATTN_COLUMNS, 1, sizeof(float));
@@ -147,7 +149,7 @@ bool buffers_layout(struct buffers *b, uint8_t *base, size_t *bytes, const struc
     }
     for (int i = 0; i < plan->n_threads; i++) {
         struct thread_scratch t;
-        take_thread(&a, &t, n, round_up(c->head_dim, 32));
+        take_thread(&a, &t, n, round_up(c->head_dim, 32), plan->kv);
         if (base != NULL)
             b->threads[i] = t;
     }

@@ -47,6 +47,7 @@ struct thread_scratch {
     float *scores;      /* [ATTN_COLUMNS][SCORES_LD], */
     uint8_t *codes;     /* [ATTN_COLUMNS][CODES_LD][ATTN_GROUP]: what int8 values are weighed */
     float *code_scales; /* [ATTN_COLUMNS][CODES_LD]: with, */
+    int8_t *unpacked;   /* [ATTN_BLOCK][hd]: keys, then values of a cache of 4 bits, */
     float *part;        /* [ATTN_COLUMNS][hd]: sums of values, */
     float *part_sum;    /* [ATTN_COLUMNS]: of what they were weighed with; 0: nothing is seen, */
     float *part_max;    /* [ATTN_COLUMNS]: the largest score */

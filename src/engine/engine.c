@@ -40,7 +40,8 @@ static enum bise_status open_scratch(struct bise_engine *e, struct bise_error *e
     (void)buffers_layout(&e->b, e->scratch, &bytes, e->model, &e->plan);
     const struct model_config *const c = &e->model->config;
     rope_inv_freq(e->b.inv_freq, c->head_dim, c->rope_theta);
-    e->query_scale = 1.0f / sqrtf((float)c->head_dim);
+    e->rotated = e->plan.kv == BISE_KV_I4 ? kv_rotated(c->head_dim) : 1;
+    e->query_scale = 1.0f / sqrtf((float)c->head_dim) / (float)e->rotated;
     return BISE_OK;
 }
 

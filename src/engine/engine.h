@@ -18,7 +18,8 @@ struct bise_engine {
     struct buffers b;
     uint8_t *scratch;                /* the memory behind b */
     const struct observer *observer; /* of every pass (observe.h), or NULL */
-    float query_scale;               /* 1 / sqrt(head_dim) */
+    size_t rotated;                  /* dimensions of a head that are rotated together; 1: none */
+    float query_scale;               /* 1 / sqrt(head_dim) / rotated */
     struct sequence *seqs;           /* [plan.n_seqs] */
     atomic_bool busy;                /* a thread is in bise_step */
 };

@@ -70,6 +70,14 @@ static void norm(struct pass *p, const struct tensor *weight, unsigned forms) {
 
 /* ---- positions into queries and keys, keys and values into the cache ----------------------- */
 
+/* n heads to where they stand, and, for a cache of 4 bits, rotated. */
+static void place(const struct bise_engine *e, float *x, size_t n, const float *cs) {
+    const size_t head_dim = e->model->config.head_dim;
+    e->kernels.rope(x, n, head_dim, cs);
+    if (e->rotated > 1)
+        e->kernels.hadamard(x, n * head_dim / e->rotated, e->rotated);
+}
+
 /* A sink's key and value are kept besides the ring. */
 static bool store(const struct pass *p, size_t c, size_t head, const float *k, const float *v) {
     struct sequence *const seq = column_seq(p, c);
@@ -82,7 +90,6 @@ static bool store(const struct pass *p, size_t c, size_t head, const float *k, c
 static void rope_task(void *arg, size_t block, int thread) {
     (void)thread;
     struct pass *const p = arg;
-    const struct kernels *const kernels = &p->e->kernels;
     const struct model_config *const c = &p->e->model->config;
     struct buffers *const b = &p->e->b;
     for (size_t t = block * TOKEN_BLOCK; t < block_end(p, block); t++) {
@@ -91,10 +98,10 @@ static void rope_task(void *arg, size_t block, int thread) {
         if (b->q_sinks) {
             float *const q = b->q_sinks + t * b->ldq;
             memcpy(q, b->q + t * b->ldq, b->ldq * sizeof *q);
-            kernels->rope(q, c->n_heads, c->head_dim, b->rope_sinks + t * c->head_dim);
+            place(p->e, q, c->n_heads, b->rope_sinks + t * c->head_dim);
         }
-        kernels->rope(b->q + t * b->ldq, c->n_heads, c->head_dim, cs);
-        kernels->rope(k, c->n_kv_heads, c->head_dim, cs);
+        place(p->e, b->q + t * b->ldq, c->n_heads, cs);
+        place(p->e, k, c->n_kv_heads, cs);
         for (size_t h = 0; h < c->n_kv_heads; h++)
             if (!store(p, t, h, k + h * c->head_dim, v + h * c->head_dim))
                 pass_bad(p, t);

@@ -3,9 +3,13 @@
  * = absolute position mod 16 (the ring is a multiple of 16). Layout of one layer and head, in
  * order:
  *
- *   keys    [ring/16] groups: i8 [hd/4][16][4], f16 and f32 [hd][16]
- *   values  i8 [ring/4][hd][4], f16 and f32 [ring][hd]
- *   i8 only: key scales [ring], value scales [ring] (float)
+ *   keys    [ring/16] groups: i8 [hd/4][16][4], i4 [hd/8][16][4], f16 and f32 [hd][16]
+ *   values  i8 [ring/4][hd][4], i4 [ring/4][hd/32][16][4], f16 and f32 [ring][hd]
+ *   i8 and i4: key scales [ring], value scales [ring] (float)
+ *   i4: key grids [ring/16][hd/32][16], value grids, the same
+ *
+ * A byte of i4 has two dimensions of a position: of keys 8j + i (low) and 8j + 4 + i, of values 32b
+ * + i and 32b + 16 + i. Its keys come rotated (kernels.h, hadamard), as its queries do.
  *
  * hd: head_dim padded to 32 with zeros. Memory is zeroed and touched at opening, and only finite
  * numbers are ever written, so a masked position never yields more than +0.
@@ -19,11 +23,26 @@
 struct kv_cache {
     enum bise_kv type; /* never AUTO */
     size_t n_layers, n_heads, head_dim, hd, ring;
-    size_t elem_bytes; /* of a key's or value's number */
+    size_t pos_bytes;  /* of a key's or value's numbers */
     size_t head_bytes; /* of one layer and head */
     size_t bytes;      /* of it all */
     uint8_t *memory;
 };
+
+/* Whether numbers are kept as codes, with scales. */
+static inline bool kv_has_scales(enum bise_kv type) {
+    return type == BISE_KV_I8 || type == BISE_KV_I4;
+}
+
+/* Dimensions of a head that keys of 4 bits, and their queries, are rotated in: the largest power of
+ * two that divides head_dim. */
+static inline size_t kv_rotated(size_t head_dim) {
+    return head_dim & (~head_dim + 1);
+}
+
+/* Bytes of a position's key or value, of hd numbers: those of its numbers, and all. */
+size_t kv_number_bytes(enum bise_kv type, size_t hd);
+size_t kv_position_bytes(enum bise_kv type, size_t hd);
 
 /* Positions of a ring. With a window: window + chunk, so that a chunk's keys do not overwrite what
  * its first queries see, and spare ones to go back by; without: the whole context. */
@@ -45,9 +64,13 @@ bool kv_write(struct kv_cache *kv, const struct kernels *kernels, size_t layer, 
 /* Pointers of a run of positions within a ring. Keys: slot must be a multiple of 16. */
 struct kv_view {
     const void *keys, *values;
-    const float *key_scales, *value_scales; /* i8 only */
+    const float *key_scales, *value_scales; /* i8 and i4 */
+    const uint8_t *key_grids, *value_grids; /* i4 */
 };
 struct kv_view kv_at(const struct kv_cache *kv, size_t layer, size_t head, size_t slot);
+
+/* Whether these are grids that kv_write could have put there; every code is of such a grid. */
+bool kv_grids_sound(const uint8_t *grids, size_t n);
 
 /* How a part of the cache lies in a group of ATTN_GROUP positions: [ATTN_GROUP / span][lines][span]
  * pieces of so many bytes. */
@@ -56,6 +79,7 @@ struct kv_lines {
 };
 struct kv_lines kv_key_lines(const struct kv_cache *kv);
 struct kv_lines kv_value_lines(const struct kv_cache *kv);
+struct kv_lines kv_grid_lines(const struct kv_cache *kv);
 
 /* Where in its group line i of a position lies; lane: the position mod ATTN_GROUP. */
 static inline size_t kv_line_at(const struct kv_lines *l, size_t lane, size_t i) {

@@ -16,7 +16,7 @@
 #define LARGEST_CONTEXT (1u << 20) /* looked for; more than any of the family was trained on */
 
 const char *bise_kv_name(enum bise_kv kv) {
-    static const char *const names[BISE_KV_COUNT] = {"auto", "i8", "f16", "f32"};
+    static const char *const names[BISE_KV_COUNT] = {"auto", "i8", "f16", "f32", "i4"};
     return (unsigned)kv < BISE_KV_COUNT ? names[kv] : NULL;
 }
 
@@ -123,12 +123,31 @@ static uint32_t largest_context(const struct bise_model *model,
     return fitting;
 }
 
+/* A smaller type of cache with which the plan would fit, the best of them; AUTO: none. */
+static enum bise_kv fitting_type(const struct bise_model *model,
+                                 const struct bise_engine_params *params,
+                                 const struct bise_plan *plan) {
+    static const enum bise_kv types[] = {BISE_KV_F16, BISE_KV_I8, BISE_KV_I4};
+    const size_t now = kv_position_bytes(plan->kv, model->config.head_dim);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        struct bise_plan p = *plan;
+        struct kv_cache kv;
+        p.kv = types[i];
+        if (kv_position_bytes(p.kv, model->config.head_dim) < now &&
+            measure(model, params, &p, &kv) && fits(model, &p))
+            return p.kv;
+    }
+    return BISE_KV_AUTO;
+}
+
 /* BISE_ERR_MEMORY: what is needed, what there is, what would fit. */
 static enum bise_status too_much(const struct bise_plan *plan, struct bise_error *err) {
     const uint64_t left = plan->available < plan->limit ? plan->available : plan->limit;
     char advice[96] = "a model with fewer parameters or bits is needed: no context fits";
     if (plan->largest_ctx > 0)
-        snprintf(advice, sizeof advice, "a context of %u tokens would fit", plan->largest_ctx);
+        snprintf(advice, sizeof advice, "a context of %u tokens%s%s would fit", plan->largest_ctx,
+                 plan->kv_fits ? ", or a cache of type " : "",
+                 plan->kv_fits ? bise_kv_name(plan->kv_fits) : "");
     return bise_fail(
         err, BISE_ERR_MEMORY,
         "needs %llu MiB (weights %llu, cache %llu for %u positions, scratch %llu), "
@@ -169,7 +188,10 @@ enum bise_status plan_engine(const struct bise_model *model,
         return bise_fail(err, BISE_ERR_MEMORY,
                          "the engine's memory is beyond this machine's words");
     plan->largest_ctx = largest_context(model, p, plan);
-    return fits(model, plan) ? BISE_OK : too_much(plan, err);
+    if (fits(model, plan))
+        return BISE_OK;
+    plan->kv_fits = fitting_type(model, p, plan);
+    return too_much(plan, err);
 }
 
 enum bise_status bise_plan(const struct bise_model *model, const struct bise_engine_params *params,

@@ -177,7 +177,7 @@ static bool in_range(const struct session_header *h) {
     const uint64_t last = 2 * MAX_START_POSITION;
     if (h->note_bytes > SESSION_NOTE_MAX || h->version == 1)
         return h->note_bytes <= SESSION_NOTE_MAX;
-    return h->kv >= BISE_KV_I8 && h->kv <= BISE_KV_F32 && h->window <= MAX_CONTEXT &&
+    return h->kv >= BISE_KV_I8 && h->kv < BISE_KV_COUNT && h->window <= MAX_CONTEXT &&
            h->n_layers >= 1 && h->n_layers <= MAX_LAYERS && h->n_kv_heads >= 1 &&
            h->n_kv_heads <= MAX_DIM && h->head_dim >= 1 && h->head_dim <= MAX_HEAD_DIM &&
            h->vocab_size >= 1 && h->vocab_size <= MAX_VOCAB && h->pos <= last &&

@@ -3,10 +3,11 @@
  *
  *   0    header, SESSION_HEADER bytes: the offsets below
  *        note      the caller's bytes
- *        cache     for each layer and KV head: keys, values and (i8) their scales of the positions
- *                  first .. pos - 1, widened to whole groups of ATTN_GROUP (zeros from pos on); in
- *                  order of position, so that the ring they came from, or go to, does not matter;
- *                  then, in the same way, the sinks, positions 0 .. n_sinks - 1
+ *        cache     for each layer and KV head: keys, values, (i8, i4) their scales and (i4) their
+ *                  grids of the positions first .. pos - 1, widened to whole groups of ATTN_GROUP
+ *                  (zeros from pos on); in order of position, so that the ring they came from, or
+ *                  go to, does not matter; then, in the same way, the sinks, positions 0 ..
+ *                  n_sinks - 1
  *        state     ids i32 [n_ids], logits f32 [vocab_size] where there are
  *
  * Each of the three is followed by its CRC32C, and the file ends with the last. Of format 1, bise

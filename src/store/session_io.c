@@ -15,16 +15,25 @@ typedef unsigned long long ull; /* for %llu */
 
 /* ---- the cache in the file's order ---------------------------------------------------------- */
 
-enum kv_part { PART_KEYS, PART_VALUES, PART_KEY_SCALES, PART_VALUE_SCALES };
+enum kv_part {
+    PART_KEYS,
+    PART_VALUES,
+    PART_KEY_SCALES,
+    PART_VALUE_SCALES,
+    PART_KEY_GRIDS,
+    PART_VALUE_GRIDS
+};
 
 /* How many parts a cache of this type has. */
 static unsigned kv_parts(const struct kv_cache *kv) {
-    return kv->type == BISE_KV_I8 ? 4 : 2;
+    return kv->type == BISE_KV_I4 ? 6 : kv->type == BISE_KV_I8 ? 4 : 2;
 }
 
 /* Bytes of one position in a part. */
 static size_t part_bytes(const struct kv_cache *kv, enum kv_part part) {
-    return part >= PART_KEY_SCALES ? sizeof(float) : kv->hd * kv->elem_bytes;
+    return part >= PART_KEY_GRIDS    ? kv->hd / BLOCK_K
+           : part >= PART_KEY_SCALES ? sizeof(float)
+                                     : kv->pos_bytes;
 }
 
 /* Contiguous memory of positions [*pos, ...) of one part, at most to `to`; moves *pos on. Positions
@@ -35,7 +44,8 @@ static void *next_run(const struct kv_cache *kv, size_t layer, size_t head, enum
     const size_t left = (size_t)(to - *pos), room = kv->ring - slot;
     const size_t n = left < room ? left : room;
     const struct kv_view at = kv_at(kv, layer, head, slot);
-    const void *const parts[] = {at.keys, at.values, at.key_scales, at.value_scales};
+    const void *const parts[] = {at.keys,         at.values,    at.key_scales,
+                                 at.value_scales, at.key_grids, at.value_grids};
     *pos += n;
     *bytes = n * part_bytes(kv, part);
     return (void *)(uintptr_t)parts[part];
@@ -71,9 +81,10 @@ static void put_group(struct out *o, const struct kv_cache *kv, enum kv_part par
                       const uint8_t *group, size_t lo, size_t hi) {
     uint8_t bytes[ATTN_GROUP * MAX_HEAD_DIM * sizeof(float)];
     const size_t all = ATTN_GROUP * part_bytes(kv, part);
-    const struct kv_lines l = part == PART_KEYS     ? kv_key_lines(kv)
-                              : part == PART_VALUES ? kv_value_lines(kv)
-                                                    : (struct kv_lines){1, 1, sizeof(float)};
+    const struct kv_lines l = part == PART_KEYS        ? kv_key_lines(kv)
+                              : part == PART_VALUES    ? kv_value_lines(kv)
+                              : part >= PART_KEY_GRIDS ? kv_grid_lines(kv)
+                                                       : (struct kv_lines){1, 1, sizeof(float)};
     memset(bytes, 0, all);
     for (size_t lane = lo; lane < hi; lane++)
         for (size_t i = 0; i < l.lines; i++) {
@@ -293,8 +304,12 @@ static bool halves_finite(const uint16_t *x, size_t n) {
 
 /* Whether these are values that kv_write could have put there (codes are -127..127). */
 static bool run_sound(const struct kv_cache *kv, enum kv_part part, const void *at, size_t bytes) {
+    if (part >= PART_KEY_GRIDS)
+        return kv_grids_sound(at, bytes);
     if (part >= PART_KEY_SCALES)
         return scales_sound(at, bytes / sizeof(float));
+    if (kv->type == BISE_KV_I4)
+        return true; /* all codes are, of grids that are */
     if (kv->type == BISE_KV_I8)
         return memchr(at, 0x80, bytes) == NULL;
     if (kv->type == BISE_KV_F16)

@@ -96,7 +96,7 @@ run, isas = json.load(open(sys.argv[1])), set(json.load(open(sys.argv[1]))["mach
 found = {}
 for k in run["kernels"]:
     found.setdefault((k["kernel"], k["shape"]), {})[k["isa"]] = k
-assert {name for name, _ in found} == {"quantize_q32", "quantize_q128", "quantize_block"} and run["rows"]
+assert {name for name, _ in found} == {"quantize_q32", "quantize_q128", "quantize_block", "quantize_i4"} and run["rows"]
 for of in found.values():
     assert set(of) == isas
     for isa, k in of.items():
@@ -134,7 +134,7 @@ expect_exit bench_form 2 'expected md, table, csv or json' bench --format xml
 expect_exit bench_nothing 2 'nothing to measure' bench -p 0 -n 0
 expect_exit bench_no_baseline 2 'baseline: expected one of' bench --baseline avx2
 expect_exit bench_suite 2 'expected quick or full' bench --suite slow
-expect_exit bench_kv 2 'expected auto, i8' bench --kv i4
+expect_exit bench_kv 2 'expected auto, i8' bench --kv i5
 expect_exit bench_no_slot 2 'no kernel has "zz"' bench -p 0 -n 0 --slot zz
 expect_exit bench_no_file 3 'missing.bise' "$BISE" bench -m "$T/missing.bise"
 expect_exit bench_no_place 3 'nowhere' bench -r 1 -o "$T/nowhere/bench.json"

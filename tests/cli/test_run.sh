@@ -163,7 +163,7 @@ expect_exit "a prompt longer than the context" 2 "2 too many" run --window 0 -c 
 expect_exit "no such file" 3 "no-such-file" run -f no-such-file
 expect_exit "no such model" 3 "no-such.bise" "$BISE" run -m no-such.bise -p a
 expect_exit "an unknown instruction set" 2 "altivec" run -p a --isa altivec
-expect_exit "an unknown cache type" 2 "--kv: expected auto, i8, f16 or f32" run -p a --kv i4
+expect_exit "an unknown cache type" 2 "--kv: expected auto, i8, f16, f32 or i4" run -p a --kv i5
 expect_exit "an unknown way of memory" 2 "--mem" run -p a --mem swap
 expect_exit "too hot" 2 "--temp" run -p a --temp -1
 expect_exit "more threads than CPUs" 0 "warning: -t 700" run -p a -n 1 -t 700

@@ -6,7 +6,7 @@ text='The old king looked at the troll, and the troll looked at the old king.'
 
 ## The cache
 
-for kv in i8 f16 f32; do
+for kv in i8 f16 f32 i4; do
     for window in 1 4 17; do
         expect "the cache holds what is promised: $kv, window $window" \
             "$BISE" study cache -m $demo -p "$text" --window $window --kv $kv -t 2

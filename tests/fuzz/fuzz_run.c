@@ -73,7 +73,8 @@ static void answer(struct bise_session *session, const struct bise_model *model,
 }
 
 static void run_file(const char *path, uint8_t how) {
-    static const enum bise_kv kinds[] = {BISE_KV_AUTO, BISE_KV_I8, BISE_KV_F16, BISE_KV_F32};
+    static const enum bise_kv kinds[] = {BISE_KV_AUTO, BISE_KV_I8, BISE_KV_F16, BISE_KV_F32,
+                                         BISE_KV_I4};
     const struct bise_model_params mapped = {.memory = BISE_MEMORY_MMAP, .n_threads = 1};
     const struct bise_engine_params params = {.n_ctx = 32,
                                               .chunk = 8,

@@ -12,12 +12,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct bise_model *model;
-static struct bise_session *sessions[BISE_KV_F32 + 1]; /* by type of the cache */
+static struct bise_session *sessions[BISE_KV_COUNT]; /* by type of the cache */
 
 static void open_all(void) {
     if (bise_model_open(&model, "tests/data/format/example.bise", NULL, NULL) != BISE_OK)
         abort();
-    for (enum bise_kv kv = BISE_KV_I8; kv <= BISE_KV_F32; kv++) {
+    for (enum bise_kv kv = BISE_KV_I8; kv < BISE_KV_COUNT; kv++) {
         const struct bise_engine_params params = {
             .n_ctx = 64, .chunk = 16, .n_threads = 1, .window = -1, .kv = kv};
         if (bise_session_open(&sessions[kv], model, &params, NULL) != BISE_OK)
@@ -30,7 +30,7 @@ static void load(const uint8_t *data, size_t size) {
     char path[64];
     const uint32_t kv = size > S_KV ? data[S_KV] : 0;
     struct bise_session *const session =
-        sessions[kv >= BISE_KV_I8 && kv <= BISE_KV_F32 ? kv : BISE_KV_I8];
+        sessions[kv >= BISE_KV_I8 && kv < BISE_KV_COUNT ? kv : BISE_KV_I8];
     void *note = NULL;
     size_t len;
     const int fd = memfd_create("fuzz", MFD_CLOEXEC);

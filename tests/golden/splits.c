@@ -77,6 +77,11 @@ static void check_file(const char *name, const char *type, const char *file, con
     else
         p = (struct bise_engine_params){.n_ctx = 48, .window = -1, .n_sinks = 16};
     check(m, p, ids, n, what);
+    if (strcmp(type, "i4") == 0) {
+        p.kv = BISE_KV_I4;
+        snprintf(what, sizeof what, "%.63s/%s, a cache of 4 bits", name, type);
+        check(m, p, ids, n, what);
+    }
     bise_model_close(&m);
 }
 

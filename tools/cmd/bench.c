@@ -152,7 +152,7 @@ static bool parse_kv(const char *name, enum bise_kv *kv) {
             return true;
         }
     if (name)
-        complain("--kv: expected auto, i8, f16 or f32, found \"%s\"", name);
+        complain("--kv: expected auto, i8, f16, f32 or i4, found \"%s\"", name);
     return !name;
 }
 
@@ -203,7 +203,7 @@ static bool parse_options(int argc, char **argv, struct bench_options *o, struct
         {"--slot", OPT_STRING(&o->slot), "PART", "--kernels: those with that in their names"},
         {"--isa", OPT_STRING(&o->isa), "LIST", "instruction sets, best or all (best)"},
         {"--baseline", OPT_STRING(&o->baseline), "ISA", "speeds are shown against (the first)"},
-        {"--kv", OPT_STRING(&o->kv), "TYPE", "type of the cache: i8, f16 or f32"},
+        {"--kv", OPT_STRING(&o->kv), "TYPE", "type of the cache: i8, f16, f32 or i4"},
         {"--mem", OPT_STRING(&o->memory), "HOW", "auto, huge or mmap"},
         {"--chunk", OPT_INT(&o->chunk, 1, 65536), "N", "tokens per pass of prefill"},
         {"--format", OPT_STRING(&o->format), "FORM", "md, table, csv or json (md)"},

@@ -3,6 +3,7 @@
 #include "bench/limits/bandwidth.h"
 #include "src/base/error.h"
 #include "src/base/sha256.h"
+#include "src/engine/kv.h"
 #include "src/engine/session.h"
 #include "src/model/model.h"
 #include "src/os/mem.h"
@@ -95,9 +96,8 @@ void bench_model_facts(struct bench_model *b) {
 static double cache_bytes(const struct bise_model *m, const struct bise_plan *plan, double pos) {
     const struct model_config *c = &m->config;
     const double seen = plan->window && pos > plan->window ? plan->window : pos;
-    const double size = plan->kv == BISE_KV_I8 ? 1 : plan->kv == BISE_KV_F16 ? 2 : 4;
-    const double scales = plan->kv == BISE_KV_I8 ? 4 : 0;
-    return seen * c->n_layers * c->n_kv_heads * 2 * (c->head_dim * size + scales);
+    return seen * c->n_layers * c->n_kv_heads * 2 *
+           (double)kv_position_bytes(plan->kv, c->head_dim);
 }
 
 /* ---- a visit --------------------------------------------------------------------------------- */

@@ -37,7 +37,8 @@ static void print_for_people(const struct bise_model_info *info, const struct bi
     if (fits)
         print("It fits.\n");
     else if (largest > 0)
-        print("It does not fit; -c %" PRIu32 " would.\n", largest);
+        print("It does not fit; -c %" PRIu32 "%s%s would.\n", largest,
+              p->kv_fits ? " or --kv " : "", p->kv_fits ? bise_kv_name(p->kv_fits) : "");
     else
         print(
             "It does not fit, with any context: a smaller model, or --type i4, is needed. Mapped\n"
@@ -46,6 +47,8 @@ static void print_for_people(const struct bise_model_info *info, const struct bi
 }
 
 static void print_for_programs(const struct bise_plan *p, bool fits) {
+    const bool other = p->kv_fits != BISE_KV_AUTO;
+    const char *const quote = other ? "\"" : "";
     print("{\"weights\": %" PRIu64 ", \"cache\": %" PRIu64 ", \"scratch\": %" PRIu64
           ", \"total\": %" PRIu64 ", \"ram\": %" PRIu64 ", \"available\": %" PRIu64 ", ",
           p->weights, p->cache, p->scratch, p->total, p->ram, p->available);
@@ -55,10 +58,11 @@ static void print_for_programs(const struct bise_plan *p, bool fits) {
         print("\"limit\": null, ");
     print("\"n_ctx\": %" PRIu32 ", \"window\": %" PRIu32 ", \"chunk\": %" PRIu32
           ", \"ring\": %" PRIu32 ", \"sequences\": %" PRIu32
-          ", \"kv\": \"%s\", \"threads\": %d, \"fits\": %s, "
+          ", \"kv\": \"%s\", \"threads\": %d, \"fits\": %s, \"kv_that_fits\": %s%s%s, "
           "\"largest_context\": %" PRIu32 "}\n",
           p->n_ctx, p->window, p->chunk, p->ring, p->n_seqs, bise_kv_name(p->kv), p->n_threads,
-          fits ? "true" : "false", p->largest_ctx);
+          fits ? "true" : "false", quote, other ? bise_kv_name(p->kv_fits) : "null", quote,
+          p->largest_ctx);
 }
 
 int cmd_plan(int argc, char **argv) {

@@ -89,7 +89,11 @@ static bool slot_changed(const struct cache_study *c, size_t layer, size_t head,
     const struct kv_view x = kv_at(&a, layer, head, slot - lane);
     const struct kv_view y = kv_at(&b, layer, head, slot - lane);
     const struct kv_lines keys = kv_key_lines(&a), values = kv_value_lines(&a);
-    if (a.type == BISE_KV_I8 &&
+    const struct kv_lines grids = kv_grid_lines(&a);
+    if (a.type == BISE_KV_I4 && (lane_changed(&grids, x.key_grids, y.key_grids, lane) ||
+                                 lane_changed(&grids, x.value_grids, y.value_grids, lane)))
+        return true;
+    if (kv_has_scales(a.type) &&
         (x.key_scales[lane] != y.key_scales[lane] || x.value_scales[lane] != y.value_scales[lane]))
         return true;
     return lane_changed(&keys, x.keys, y.keys, lane) ||
@@ -131,15 +135,20 @@ static void disturb(struct kv_cache *kv, size_t slot) {
             const struct kv_view v = kv_at(kv, layer, head, slot - lane);
             const struct kv_lines l = kv_value_lines(kv);
             uint8_t *const values = (uint8_t *)(uintptr_t)v.values + kv_line_at(&l, lane, 0);
+            const struct kv_lines grids = kv_grid_lines(kv);
+            for (size_t b = 0; kv->type == BISE_KV_I4 && b < grids.lines; b++)
+                ((uint8_t *)(uintptr_t)v.value_grids)[kv_line_at(&grids, lane, b)] = 0x89;
             for (size_t d = 0; d < kv->head_dim; d++) {
-                if (kv->type == BISE_KV_I8)
+                if (kv->type == BISE_KV_I4)
+                    values[4 * (d / 2)] = 0xff;
+                else if (kv->type == BISE_KV_I8)
                     values[4 * d] = 64;
                 else if (kv->type == BISE_KV_F16)
                     memcpy(values + 2 * d, &half, 2);
                 else
                     memcpy(values + 4 * d, &single, 4);
             }
-            if (kv->type == BISE_KV_I8)
+            if (kv_has_scales(kv->type))
                 ((float *)(uintptr_t)v.value_scales)[lane] = 16;
         }
 }

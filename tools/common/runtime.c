@@ -20,7 +20,7 @@ void runtime_option_defs(struct runtime_options *o, struct option_def *defs) {
         {"-c|--ctx-size", OPT_INT(&o->n_ctx, 1, 1 << 30), "N",
          "context in tokens (default: up to 8192)"},
         {"--isa", OPT_STRING(&o->isa), "NAME", "instruction set: scalar, avx2, ... (BISE_ISA)"},
-        {"--kv", OPT_STRING(&o->kv), "TYPE", "type of the cache: i8, f16 or f32"},
+        {"--kv", OPT_STRING(&o->kv), "TYPE", "type of the cache: i8, f16, f32 or i4"},
         {"--window", OPT_INT(&o->window, 0, 1 << 30), "N",
          "sliding window, 0 for none (default: the model's)"},
         {"--chunk", OPT_INT(&o->chunk, 1, 1 << 20), "N",

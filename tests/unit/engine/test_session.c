@@ -255,9 +255,9 @@ Test(session, cache_types_agree_closely) {
     static const struct {
         enum bise_kv kv;
         double within;
-    } kinds[] = {{BISE_KV_AUTO, 0}, {BISE_KV_F16, 0.02}, {BISE_KV_I8, 0.2}};
+    } kinds[] = {{BISE_KV_AUTO, 0}, {BISE_KV_F16, 0.02}, {BISE_KV_I8, 0.2}, {BISE_KV_I4, 2}};
     fresh(model, (struct bise_engine_params){.kv = BISE_KV_F32, .window = -1}, 60, want);
-    for (size_t k = 0; k < 3; k++) {
+    for (size_t k = 0; k < 4; k++) {
         double worst = 0;
         fresh(model, (struct bise_engine_params){.kv = kinds[k].kv, .window = -1}, 60, got);
         for (int i = 0; i < VOCAB; i++)
@@ -287,7 +287,7 @@ static void poison(const struct tensor *t, float value) {
 Test(session, values_that_are_not_finite_are_named) {
     struct bise_error err = {0};
     float old;
-    for (enum bise_kv kv = BISE_KV_I8; kv <= BISE_KV_F32; kv++) {
+    for (enum bise_kv kv = BISE_KV_I8; kv < BISE_KV_COUNT; kv++) {
         const struct bise_engine_params p = {.kv = kv, .window = -1, .chunk = 16};
         struct bise_session *s = open_with(model, p);
         const struct tensor *const places[] = {model->layers[1].attn_norm, model->layers[1].wv,
@@ -322,6 +322,10 @@ Test(session, plan_says_what_is_taken) {
                  "positions, layers, heads, K and V");
     cr_assert_eq(plan.total, plan.weights + plan.cache + plan.scratch);
     cr_assert_eq(plan.n_threads, 3);
+    const struct bise_engine_params half = {.n_ctx = 160, .kv = BISE_KV_I4};
+    cr_assert_eq(bise_plan(model, &half, &plan, &err), BISE_OK);
+    cr_assert_eq(plan.cache, (uint64_t)160 * 2 * 2 * 2 * (16 + 4 + 1));
+    cr_assert_eq(plan.kv_fits, BISE_KV_AUTO);
     cr_assert_eq(bise_plan(model, NULL, &plan, &err), BISE_OK);
     cr_assert_eq(plan.window, 24, "the model's own");
     cr_assert_eq(plan.kv, BISE_KV_F32);

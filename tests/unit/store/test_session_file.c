@@ -133,7 +133,7 @@ Test(session_file, the_same_bits_on_every_isa_and_thread_count) {
 
 Test(session_file, every_cache_type_with_and_without_a_window) {
     static const size_t lengths[] = {1, 15, 16, 17, 60, 200, 333};
-    for (enum bise_kv kv = BISE_KV_I8; kv <= BISE_KV_F32; kv++)
+    for (enum bise_kv kv = BISE_KV_I8; kv < BISE_KV_COUNT; kv++)
         for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
             const struct bise_engine_params with = {.kv = kv, .window = -1, .chunk = 8};
             const struct bise_engine_params without = {.kv = kv, .n_ctx = 400};
@@ -330,6 +330,7 @@ static void forge(uint8_t *bytes, size_t len, size_t at, const void *value, size
 Test(session_file, values_that_no_cache_holds) {
     static const uint16_t half_inf = 0x7c00;
     static const int8_t code = -128;
+    static const uint8_t grid = 0x3f; /* zero 3, step 15: 180 */
     const float inf = INFINITY, negative = -1;
     /* Of the first layer and head: 48 positions of keys of 32, then values, then scales. */
     const struct {
@@ -341,6 +342,8 @@ Test(session_file, values_that_no_cache_holds) {
         {BISE_KV_I8, 100, &code, 1},          {BISE_KV_I8, 48 * 64 + 8, &inf, 4},
         {BISE_KV_I8, 48 * 68 + 8, &inf, 4},   {BISE_KV_I8, 48 * 64 + 8, &negative, 4},
         {BISE_KV_F16, 48 * 64, &half_inf, 2}, {BISE_KV_F32, 1200, &inf, 4},
+        {BISE_KV_I4, 48 * 40 + 3, &grid, 1},  {BISE_KV_I4, 48 * 41 + 3, &grid, 1},
+        {BISE_KV_I4, 48 * 32 + 8, &inf, 4},   {BISE_KV_I4, 48 * 36 + 8, &negative, 4},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct bise_session *s =
