@@ -19,7 +19,9 @@ struct fingerprint {
 };
 
 static struct fingerprint fingerprint_of(const struct bise_model *m, const char *isa,
-                                         const int32_t *ids, size_t n) {
+                                         enum bise_kv kv, const int32_t *ids, size_t n) {
+    const struct bise_engine_params params = {
+        .n_ctx = 512, .chunk = 128, .n_threads = 2, .isa = isa, .window = -1, .kv = kv};
     const size_t vocab = bise_model_info(m)->vocab_size;
     float *logits = malloc(n * vocab * sizeof *logits);
     float *single = malloc(N_SINGLE * vocab * sizeof *single);
@@ -27,7 +29,8 @@ static struct fingerprint fingerprint_of(const struct bise_model *m, const char 
     struct fingerprint f = {0};
     if (logits == NULL || single == NULL)
         die("memory", "logits");
-    struct bise_session *s = open_session(m, isa, 2, 128, 0);
+    struct bise_session *s;
+    must(bise_session_open(&s, m, &params, &err), "session", &err);
     run_logits(s, ids, N_SINGLE, 1, vocab, single);
     bise_reset(s);
     run_logits(s, ids, n, n, vocab, logits);
@@ -58,12 +61,12 @@ static bool expected(const char *name, struct fingerprint *f) {
     return has;
 }
 
-static void check(const char *name, const struct bise_model *m, const int32_t *ids, size_t n,
-                  bool print) {
+static void check_cache(const char *name, const struct bise_model *m, enum bise_kv kv,
+                        const int32_t *ids, size_t n, bool print) {
     const char *isas[ISA_COUNT];
     const size_t n_isas = isa_names(isas);
     if (print) {
-        const struct fingerprint f = fingerprint_of(m, NULL, ids, n);
+        const struct fingerprint f = fingerprint_of(m, NULL, kv, ids, n);
         printf("%s %08x %08x\n", name, f.logits, f.greedy);
         return;
     }
@@ -72,11 +75,20 @@ static void check(const char *name, const struct bise_model *m, const int32_t *i
         result(false, name, "no line in " TABLE);
     for (size_t i = n_isas > 1; i < n_isas;
          i++) { /* golden.c compares the scalar table with these */
-        const struct fingerprint f = fingerprint_of(m, isas[i], ids, n);
+        const struct fingerprint f = fingerprint_of(m, isas[i], kv, ids, n);
         result(f.logits == want.logits, name, "logits");
         result(f.one_by_one, name, "the same logits one by one");
         result(f.greedy == want.greedy, name, "greedy tokens");
     }
+}
+
+/* With the type of cache that the model has by itself, and with one of 4 bits. */
+static void check(const char *name, const struct bise_model *m, const int32_t *ids, size_t n,
+                  bool print) {
+    char with[96];
+    snprintf(with, sizeof with, "%.80s,kv-i4", name);
+    check_cache(name, m, BISE_KV_AUTO, ids, n, print);
+    check_cache(with, m, BISE_KV_I4, ids, n, print);
 }
 
 static void check_checkpoint(const char *dir, const char *model, const char *type, bool print) {
