@@ -1,8 +1,10 @@
 /*
  * window: what a full window costs decode. A session that has just begun and one whose cache holds
- * the whole window (or DEPTH tokens) take turns of one token, so that drift meets both.
+ * the whole window (or DEPTH tokens) take turns of one token, so that drift meets both; with several
+ * types of cache, one such session for each.
  *
- * usage: window FILE [THREADS] [ISA] [DEPTH] [REPEATS]     default all CPUs, the best, 4096, 200
+ * usage: window FILE [THREADS] [ISA] [DEPTH] [REPEATS] [KV...]
+ *        default all CPUs, the best, 4096, 200, the model's
  */
 #include "bench/limits/bandwidth.h"
 #include "src/bise.h"
@@ -10,8 +12,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define SHORT 16 /* tokens in the cache of the session that has just begun */
+#define SHORT     16 /* tokens in the cache of the session that has just begun */
+#define MAX_SIDES (1 + BISE_KV_COUNT)
 
 struct side {
     struct bise_session *session;
@@ -20,9 +24,10 @@ struct side {
 };
 
 static bool open_side(struct side *s, const struct bise_model *model, int n_threads,
-                      const char *isa, size_t depth, size_t repeats, struct bise_error *err) {
+                      const char *isa, enum bise_kv kv, size_t depth, size_t repeats,
+                      struct bise_error *err) {
     const struct bise_engine_params params = {
-        .n_ctx = (uint32_t)depth + 16, .n_threads = n_threads, .isa = isa, .window = -1};
+        .n_ctx = (uint32_t)depth + 16, .n_threads = n_threads, .isa = isa, .window = -1, .kv = kv};
     const uint32_t vocab = bise_model_info(model)->vocab_size;
     int32_t *const ids = malloc(depth * sizeof *ids);
     s->depth = depth;
@@ -44,16 +49,28 @@ static bool time_token(struct side *s, size_t i, struct bise_error *err) {
     return bise_truncate(s->session, s->depth, err) == BISE_OK;
 }
 
-static bool measure(struct side *sides, size_t repeats, struct bise_error *err) {
+static bool measure(struct side *sides, size_t n, size_t repeats, struct bise_error *err) {
     for (size_t i = 0; i < repeats; i++)
-        if (!time_token(&sides[0], i, err) || !time_token(&sides[1], i, err))
-            return false;
+        for (size_t j = 0; j < n; j++)
+            if (!time_token(&sides[j], i, err))
+                return false;
     const double few = bench_median(sides[0].seconds, repeats);
-    const double full = bench_median(sides[1].seconds, repeats);
-    printf("%s: %.3f ms a token behind %zu tokens, %.3f ms behind %zu: %.1f %% of its time\n",
-           bise_session_isa(sides[0].session), 1e3 * few, sides[0].depth, 1e3 * full,
-           sides[1].depth, 100 * (full - few) / full);
+    for (size_t j = 1; j < n; j++) {
+        const double full = bench_median(sides[j].seconds, repeats);
+        printf(
+            "%s, %s: %.3f ms a token behind %zu tokens, %.3f ms behind %zu: %.1f %% of its time\n",
+            bise_session_isa(sides[0].session),
+            bise_kv_name(bise_session_plan(sides[j].session)->kv), 1e3 * few, sides[0].depth,
+            1e3 * full, sides[j].depth, 100 * (full - few) / full);
+    }
     return true;
+}
+
+static bool type_of(const char *name, enum bise_kv *kv) {
+    for (*kv = BISE_KV_AUTO; *kv < BISE_KV_COUNT; (*kv)++)
+        if (strcmp(name, bise_kv_name(*kv)) == 0)
+            return true;
+    return false;
 }
 
 int main(int argc, char **argv) {
@@ -61,21 +78,27 @@ int main(int argc, char **argv) {
     const char *const isa = argc > 3 ? argv[3] : NULL;
     const size_t depth = argc > 4 ? strtoul(argv[4], NULL, 10) : 4096;
     const size_t repeats = argc > 5 ? strtoul(argv[5], NULL, 10) : 200;
-    if (argc < 2 || n_threads < 1 || depth < 1 || depth > 1000000 || repeats < 1 ||
-        repeats > 100000) {
-        fprintf(stderr, "usage: window FILE [THREADS] [ISA] [DEPTH] [REPEATS]\n");
+    const size_t n = argc > 6 ? (size_t)argc - 5 : 2;
+    enum bise_kv kv[MAX_SIDES] = {BISE_KV_AUTO};
+    bool good = argc >= 2 && n_threads >= 1 && depth >= 1 && depth <= 1000000 && repeats >= 1 &&
+                repeats <= 100000 && n <= MAX_SIDES;
+    for (int i = 6; i < argc && good; i++)
+        good = type_of(argv[i], &kv[i - 5]);
+    if (!good) {
+        fprintf(stderr, "usage: window FILE [THREADS] [ISA] [DEPTH] [REPEATS] [KV...]\n");
         return 2;
     }
     struct bise_error err = {.detail = "no memory"};
     struct bise_model *model = NULL;
-    struct side sides[2] = {{NULL, 0, NULL}, {NULL, 0, NULL}};
-    const bool measured = bise_model_open(&model, argv[1], NULL, &err) == BISE_OK &&
-                          open_side(&sides[0], model, n_threads, isa, SHORT, repeats, &err) &&
-                          open_side(&sides[1], model, n_threads, isa, depth, repeats, &err) &&
-                          measure(sides, repeats, &err);
+    struct side sides[MAX_SIDES] = {{NULL, 0, NULL}};
+    bool measured = bise_model_open(&model, argv[1], NULL, &err) == BISE_OK;
+    for (size_t i = 0; i < n && measured; i++)
+        measured = open_side(&sides[i], model, n_threads, isa, kv[i], i == 0 ? SHORT : depth,
+                             repeats, &err);
+    measured = measured && measure(sides, n, repeats, &err);
     if (!measured)
         fprintf(stderr, "window: %s\n", err.detail);
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < n; i++) {
         bise_session_close(&sides[i].session);
         free(sides[i].seconds);
     }
