@@ -293,7 +293,7 @@ stopped() {
     kill -s "$1" $pid
     wait $pid 2>/dev/null
 }
-expect "quantize -q" "$BISE" quantize "$T/big" -o "$T/quiet.bise" -q --no-tokenizer
+expect "quantize -q" "$BISE" quantize $golden/gqa-swa -o "$T/quiet.bise" -q --no-tokenizer
 same "says nothing" "" "$(cat "$T/.out" "$T/.err")"
 rm -f "$T/quiet.bise"
 stopped INT

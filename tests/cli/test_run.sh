@@ -166,5 +166,6 @@ expect_exit "an unknown instruction set" 2 "altivec" run -p a --isa altivec
 expect_exit "an unknown cache type" 2 "--kv: expected auto, i8, f16, f32 or i4" run -p a --kv i5
 expect_exit "an unknown way of memory" 2 "--mem" run -p a --mem swap
 expect_exit "too hot" 2 "--temp" run -p a --temp -1
-expect_exit "more threads than CPUs" 0 "warning: -t 700" run -p a -n 1 -t 700
+threads=$([ "${TEST_SIZE:-}" = full ] && echo 700 || echo $(($(nproc --all) + 1)))
+expect_exit "more threads than CPUs" 0 "warning: -t $threads" run -p a -n 1 -t "$threads"
 finish
