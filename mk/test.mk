@@ -49,7 +49,10 @@ FAULT_BIN := $(if $(FAULT_OBJ),$(BUILD)/tests/fault/fault)
 FAULT_CALLS := malloc calloc realloc aligned_alloc strdup strndup mmap mmap64 munmap madvise \
                pthread_create open open64 opendir read pread pread64 write pwrite pwrite64 fsync rename \
                fallocate fallocate64 ftruncate ftruncate64 close flock fchmod unlink link poll ppoll nanosleep \
-               clock_gettime
+               clock_gettime stat stat64 fstat fstat64 lstat lstat64 statvfs statvfs64 access readdir readdir64 \
+               readlink pthread_attr_init pthread_attr_setstacksize pthread_mutex_init regcomp syscall \
+               posix_fadvise posix_fadvise64 getrandom getrlimit getrlimit64 sched_getaffinity sched_setaffinity \
+               mincore
 $(BUILD)/tests/fault/fault: $(FAULT_OBJ) $(LIBS)
 	$(SAY) LINK $@
 	$(Q)$(LINK) $(FAULT_CALLS:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS)

@@ -235,7 +235,7 @@ int file_map_cold(const uint8_t *map, size_t len) {
 
 bool file_exists(const char *path) {
     struct stat st;
-    return stat(path, &st) == 0;
+    return stat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
 bool file_is_folder(const char *path) {
@@ -335,8 +335,11 @@ enum bise_status folder_list(const char *path, bool (*see)(void *arg, const char
     DIR *const folder = opendir(path);
     if (!folder)
         return bise_fail(err, BISE_ERR_IO, "%s: %s", path, strerror(errno));
-    for (const struct dirent *e = readdir(folder); e && see(arg, e->d_name); e = readdir(folder))
-        ;
+    const struct dirent *e;
+    do
+        errno = 0;
+    while ((e = readdir(folder)) != NULL && see(arg, e->d_name));
+    const int code = e ? 0 : errno;
     closedir(folder);
-    return BISE_OK;
+    return code ? file_fail(path, "listing it", code, err) : BISE_OK;
 }

@@ -66,6 +66,7 @@ int file_map_cold(const uint8_t *map, size_t len);
 
 /* ---- names ---- */
 
+/* Also where it cannot be found out: "not there" means just that, and opening it says why not. */
 bool file_exists(const char *path);
 bool file_is_folder(const char *path);
 /* Whether what is there is no regular file: a pipe, a device, a folder. */

@@ -29,6 +29,9 @@ static enum bise_status name_file(struct new_file *f, const char *path, const ch
     snprintf(f->temp_path, cap, "%s%s", f->path, suffix);
     if (file_is_special(f->path))
         return bise_fail(err, BISE_ERR_IO, "%s exists and is not a regular file", path);
+    struct stat st; /* a link would be replaced, and not what it leads to */
+    if (lstat(f->path, &st) == 0 && S_ISLNK(st.st_mode))
+        return bise_fail(err, BISE_ERR_IO, "%s is a symbolic link that cannot be followed", path);
     return BISE_OK;
 }
 

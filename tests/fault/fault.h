@@ -36,6 +36,14 @@ enum fault_call {
     CALL_LINK,
     CALL_POLL, /* poll, ppoll */
     CALL_NANOSLEEP,
+    CALL_STAT, /* stat, fstat, lstat, statvfs, access */
+    CALL_READDIR,
+    CALL_READLINK,
+    CALL_SETUP,  /* pthread_attr_init, pthread_mutex_init, regcomp */
+    CALL_STACK,  /* pthread_attr_setstacksize */
+    CALL_FUTEX,  /* one that waits */
+    CALL_ADVICE, /* posix_fadvise */
+    CALL_ASKING, /* getrandom, getrlimit, sched_getaffinity, sched_setaffinity, mincore */
     FAULT_CALLS
 };
 #define MEETS(call) (1u << CALL_##call)
@@ -75,6 +83,9 @@ const char *fault_order_broken(void);
 /* Whether the file has been written to, or in the folder a file been made, since it last went to
  * the disk. */
 bool fault_is_dirty(const char *path);
+
+/* Calls of this thread, which looks at what has come of a scenario, are its own: none fails. */
+void fault_exempt(bool is);
 
 /* Called once, before the next call of flock. */
 void fault_before_flock(void (*hook)(void));

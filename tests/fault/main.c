@@ -18,6 +18,9 @@ static const char *const call_names[FAULT_CALLS] = {
     [CALL_FTRUNCATE] = "ftruncate", [CALL_CLOSE] = "close",     [CALL_FLOCK] = "flock",
     [CALL_FCHMOD] = "fchmod",       [CALL_MADVISE] = "madvise", [CALL_UNLINK] = "unlink",
     [CALL_LINK] = "link",           [CALL_POLL] = "poll",       [CALL_NANOSLEEP] = "nanosleep",
+    [CALL_STAT] = "stat",           [CALL_READDIR] = "readdir", [CALL_READLINK] = "readlink",
+    [CALL_SETUP] = "*_init",        [CALL_STACK] = "stacksize", [CALL_FUTEX] = "futex",
+    [CALL_ADVICE] = "fadvise",      [CALL_ASKING] = "asking",
 };
 
 static bool all_calls;                       /* fail each of them */
@@ -221,7 +224,10 @@ uint8_t *fault_read_file(const char *path, size_t *len) {
 bool fault_file_exists(const char *dir, const char *name) {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", dir, name);
-    return access(path, F_OK) == 0;
+    fault_exempt(true);
+    const bool exists = access(path, F_OK) == 0;
+    fault_exempt(false);
+    return exists;
 }
 
 static bool is_wanted(int argc, char **argv, const char *name) {

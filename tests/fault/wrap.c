@@ -6,15 +6,22 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
+#include <regex.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,6 +55,24 @@ int __real_poll(struct pollfd *fds, nfds_t n, int timeout);
 int __real_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
                  const sigset_t *mask);
 int __real_clock_gettime(clockid_t clock, struct timespec *t);
+int __real_stat(const char *path, struct stat *st);
+int __real_fstat(int fd, struct stat *st);
+int __real_lstat(const char *path, struct stat *st);
+int __real_statvfs(const char *path, struct statvfs *vfs);
+int __real_access(const char *path, int how);
+struct dirent *__real_readdir(DIR *folder);
+ssize_t __real_readlink(const char *path, char *buf, size_t n);
+int __real_pthread_attr_init(pthread_attr_t *attr);
+int __real_pthread_attr_setstacksize(pthread_attr_t *attr, size_t n);
+int __real_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attr);
+int __real_regcomp(regex_t *pattern, const char *text, int flags);
+long __real_syscall(long number, ...);
+int __real_posix_fadvise(int fd, off_t from, off_t len, int advice);
+ssize_t __real_getrandom(void *buf, size_t n, unsigned flags);
+int __real_getrlimit(__rlimit_resource_t resource, struct rlimit *limit);
+int __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
+int __real_sched_setaffinity(pid_t pid, size_t size, const cpu_set_t *set);
+int __real_mincore(void *at, size_t len, unsigned char *pages);
 
 #define REFUSE .live_with = false
 #define LIVE   .live_with = true
@@ -88,6 +113,15 @@ const struct fault faults[] = {
     {"poll", CALL_POLL, ENOMEM, LIVE},
     {"poll_intr", CALL_POLL, EINTR, LIVE, .once = true},
     {"nanosleep_intr", CALL_NANOSLEEP, EINTR, LIVE},
+    {"stat", CALL_STAT, EACCES, REFUSE, .may_leave = true},
+    {"stat_io", CALL_STAT, EIO, REFUSE, .may_leave = true},
+    {"readdir", CALL_READDIR, EIO, REFUSE, .may_leave = true},
+    {"readlink", CALL_READLINK, EIO, REFUSE},
+    {"setup", CALL_SETUP, ENOMEM, REFUSE, .must_give = BISE_ERR_MEMORY},
+    {"stack", CALL_STACK, EINVAL, LIVE},
+    {"futex_intr", CALL_FUTEX, EINTR, LIVE},
+    {"advice", CALL_ADVICE, EINVAL, LIVE},
+    {"asking", CALL_ASKING, ENOSYS, LIVE},
 };
 const size_t n_faults = sizeof faults / sizeof faults[0];
 
@@ -129,13 +163,24 @@ long fault_mapped_bytes(void) {
     return atomic_load(&mapped);
 }
 
+static _Thread_local bool exempt;
+
+void fault_exempt(bool is) {
+    exempt = is;
+}
+
 /* What this call fails by; 0 if it does not, else errno is set too. */
 static int turn(enum fault_call call) {
+    if (exempt)
+        return 0;
     atomic_fetch_add(&calls[call], 1);
     const struct fault *const f = atomic_load(&armed);
     if (f == NULL || f->call != call)
         return 0;
-    if (atomic_load(&calls_left) > 0 && atomic_fetch_sub(&calls_left, 1) != 1)
+    unsigned left = atomic_load(&calls_left); /* 0: all of them from here on */
+    while (left > 0 && !atomic_compare_exchange_weak(&calls_left, &left, left - 1))
+        ;
+    if (left > 1)
         return 0;
     if (!atomic_load(&armed_for_ever))
         atomic_store(&armed, NULL);
@@ -180,13 +225,13 @@ static void set_dirty(const struct stat *st, bool is) {
 /* A file without a name is gone after a crash, whatever is on the disk. */
 static void changed(int fd) {
     struct stat st;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink > 0)
+    if (__real_fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink > 0)
         set_dirty(&st, true);
 }
 
 bool fault_is_dirty(const char *path) {
     struct stat st;
-    return stat(path, &st) != 0 || find_dirty(&st) >= 0;
+    return __real_stat(path, &st) != 0 || find_dirty(&st) >= 0;
 }
 
 void fault_order_begin(void) {
@@ -201,7 +246,7 @@ static bool stat_folder(const char *path, struct stat *st) {
     const char *const slash = strrchr(path, '/');
     snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1,
              slash ? path : ".");
-    return stat(folder, st) == 0;
+    return __real_stat(folder, st) == 0;
 }
 
 static dev_t renamed_device;
@@ -216,7 +261,7 @@ const char *fault_order_broken(void) {
 
 static void renaming(const char *from, const char *to) {
     struct stat st;
-    if (stat(from, &st) == 0 && find_dirty(&st) >= 0)
+    if (__real_stat(from, &st) == 0 && find_dirty(&st) >= 0)
         broken = "a file that got its name before it was on the disk";
     if (stat_folder(to, &st)) {
         renamed_device = st.st_dev;
@@ -227,7 +272,7 @@ static void renaming(const char *from, const char *to) {
 /* The first bytes of a model say that the rest of it is there. */
 static void writing(int fd, const void *buf, size_t n, off_t offset) {
     struct stat st;
-    if (offset == 0 && n >= 8 && memcmp(buf, FORMAT_MAGIC, 8) == 0 && fstat(fd, &st) == 0 &&
+    if (offset == 0 && n >= 8 && memcmp(buf, FORMAT_MAGIC, 8) == 0 && __real_fstat(fd, &st) == 0 &&
         find_dirty(&st) >= 0)
         broken = "a model's magic written before what it vouches for was on the disk";
 }
@@ -283,6 +328,35 @@ int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*run
     return turn(CALL_THREAD) ? EAGAIN : __real_pthread_create(id, attr, run, arg);
 }
 
+int __wrap_pthread_attr_init(pthread_attr_t *attr) {
+    return turn(CALL_SETUP) ? ENOMEM : __real_pthread_attr_init(attr);
+}
+
+int __wrap_pthread_attr_setstacksize(pthread_attr_t *attr, size_t n) {
+    return turn(CALL_STACK) ? EINVAL : __real_pthread_attr_setstacksize(attr, n);
+}
+
+int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attr) {
+    return turn(CALL_SETUP) ? ENOMEM : __real_pthread_mutex_init(mutex, attr);
+}
+
+int __wrap_regcomp(regex_t *pattern, const char *text, int flags) {
+    return turn(CALL_SETUP) ? REG_ESPACE : __real_regcomp(pattern, text, flags);
+}
+
+/* Of all that goes by this name, a futex's wait, which may end for no reason. */
+long __wrap_syscall(long number, ...) {
+    va_list args;
+    long a[6];
+    va_start(args, number);
+    for (size_t i = 0; i < 6; i++) /* as libc's own reads them: registers */
+        a[i] = va_arg(args, long);
+    va_end(args);
+    if (number == SYS_futex && (int)a[1] == FUTEX_WAIT_PRIVATE && turn(CALL_FUTEX))
+        return -1;
+    return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
 /* ---- files -------------------------------------------------------------------------------- */
 
 int __wrap_open(const char *path, int flags, ...) {
@@ -293,7 +367,7 @@ int __wrap_open(const char *path, int flags, ...) {
     const mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
     va_end(args);
     struct stat st;
-    if (flags & O_CREAT && lstat(path, &st) != 0 && stat_folder(path, &st))
+    if (flags & O_CREAT && __real_lstat(path, &st) != 0 && stat_folder(path, &st))
         set_dirty(&st, true);
     return __real_open(path, flags, mode);
 }
@@ -343,7 +417,7 @@ int __wrap_fsync(int fd) {
     struct stat st;
     if (turn(CALL_FSYNC))
         return -1;
-    if (fstat(fd, &st) != 0)
+    if (__real_fstat(fd, &st) != 0)
         return -1;
     set_dirty(&st, false);
     if (st.st_dev == renamed_device && st.st_ino == renamed_folder)
@@ -407,6 +481,60 @@ int __wrap_link(const char *from, const char *to) {
     return turn(CALL_LINK) ? -1 : __real_link(from, to);
 }
 
+int __wrap_stat(const char *path, struct stat *st) {
+    return turn(CALL_STAT) ? -1 : __real_stat(path, st);
+}
+
+int __wrap_fstat(int fd, struct stat *st) {
+    return turn(CALL_STAT) ? -1 : __real_fstat(fd, st);
+}
+
+int __wrap_lstat(const char *path, struct stat *st) {
+    return turn(CALL_STAT) ? -1 : __real_lstat(path, st);
+}
+
+int __wrap_statvfs(const char *path, struct statvfs *vfs) {
+    return turn(CALL_STAT) ? -1 : __real_statvfs(path, vfs);
+}
+
+int __wrap_access(const char *path, int how) {
+    return turn(CALL_STAT) ? -1 : __real_access(path, how);
+}
+
+struct dirent *__wrap_readdir(DIR *folder) {
+    return turn(CALL_READDIR) ? NULL : __real_readdir(folder);
+}
+
+ssize_t __wrap_readlink(const char *path, char *buf, size_t n) {
+    return turn(CALL_READLINK) ? -1 : __real_readlink(path, buf, n);
+}
+
+int __wrap_posix_fadvise(int fd, off_t from, off_t len, int advice) {
+    return turn(CALL_ADVICE) ? EINVAL : __real_posix_fadvise(fd, from, len, advice);
+}
+
+/* ---- what is asked of the system ----------------------------------------------------------- */
+
+ssize_t __wrap_getrandom(void *buf, size_t n, unsigned flags) {
+    return turn(CALL_ASKING) ? -1 : __real_getrandom(buf, n, flags);
+}
+
+int __wrap_getrlimit(__rlimit_resource_t resource, struct rlimit *limit) {
+    return turn(CALL_ASKING) ? -1 : __real_getrlimit(resource, limit);
+}
+
+int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set) {
+    return turn(CALL_ASKING) ? -1 : __real_sched_getaffinity(pid, size, set);
+}
+
+int __wrap_sched_setaffinity(pid_t pid, size_t size, const cpu_set_t *set) {
+    return turn(CALL_ASKING) ? -1 : __real_sched_setaffinity(pid, size, set);
+}
+
+int __wrap_mincore(void *at, size_t len, unsigned char *pages) {
+    return turn(CALL_ASKING) ? -1 : __real_mincore(at, len, pages);
+}
+
 /* ---- waiting ------------------------------------------------------------------------------ */
 
 int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout) {
@@ -439,6 +567,13 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *t) {
 /* With 64-bit offsets glibc's headers give these calls a second name. */
 #define SAME(name, of) extern __typeof__(of) name __attribute__((alias(#of)))
 SAME(__wrap_mmap64, __wrap_mmap);
+SAME(__wrap_stat64, __wrap_stat);
+SAME(__wrap_fstat64, __wrap_fstat);
+SAME(__wrap_lstat64, __wrap_lstat);
+SAME(__wrap_statvfs64, __wrap_statvfs);
+SAME(__wrap_readdir64, __wrap_readdir);
+SAME(__wrap_getrlimit64, __wrap_getrlimit);
+SAME(__wrap_posix_fadvise64, __wrap_posix_fadvise);
 SAME(__wrap_open64, __wrap_open);
 SAME(__wrap_pread64, __wrap_pread);
 SAME(__wrap_pwrite64, __wrap_pwrite);

@@ -55,8 +55,10 @@ static enum bise_status run(const char *dir, struct bise_error *err) {
         status = writer_finish(&w, err);
     writer_abort(&w);
     if (status == BISE_OK) {
+        fault_exempt(true);
         if (stat(path, &st) != 0 || (uint64_t)st.st_size != bytes)
             status = BISE_STATUS_COUNT;
+        fault_exempt(false);
         remove(path);
     }
     return status;
@@ -82,7 +84,7 @@ static enum bise_status run_resumed(const char *dir, struct bise_error *err) {
                                                    .kind = WRITER_RESUMABLE,
                                                    .source = 42},
                              err);
-        if (status != BISE_OK && attempt && access(journal, F_OK) != 0)
+        if (status != BISE_OK && attempt && !fault_file_exists(dir, "out.bise.part.journal"))
             status = BISE_STATUS_COUNT; /* what was finished must not be lost */
         if (status == BISE_OK && writer_finished(w) > (attempt ? 2u : 0u))
             status = BISE_STATUS_COUNT;
@@ -97,8 +99,9 @@ static enum bise_status run_resumed(const char *dir, struct bise_error *err) {
             status = writer_finish(&w, err);
         writer_suspend(&w);
     }
-    if (status == BISE_OK && (!left_behind(dir) || access(part, F_OK) == 0 ||
-                              (access(journal, F_OK) == 0 && !fault_may_leave())))
+    if (status == BISE_OK &&
+        (!left_behind(dir) || fault_file_exists(dir, "out.bise.part") ||
+         (fault_file_exists(dir, "out.bise.part.journal") && !fault_may_leave())))
         status = BISE_STATUS_COUNT;
     if (status == BISE_OK)
         remove(path);
