@@ -29,6 +29,11 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBS)
 	$(SAY) LINK $@
 	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 
+# Calls that lose the CPU there.
+STRESS_CALLS := pthread_mutex_lock pthread_mutex_unlock bise_step prepare_foresee schedule_put schedule_judged \
+                judge_put_answer server_wake call_drop
+$(BUILD)/tests/stress/stress_serve: ALL_LDFLAGS += $(STRESS_CALLS:%=-Wl,--wrap=%)
+
 # tests/pty/test_*.c: one plain program each, with the harness of tests/pty/pty.c.
 PTY_SRC := $(wildcard tests/pty/test_*.c)
 PTY_BIN := $(PTY_SRC:%.c=$(BUILD)/%)

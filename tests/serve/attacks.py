@@ -2,13 +2,15 @@
 usage: attacks.py [IDLE_CONNECTIONS]"""
 import json
 import os
+import re
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
 
-from client import Server, check, events, finish, not_ok, read_all, same
+from client import BISE, Server, check, events, finish, not_ok, read_all, same
 
 QUESTION = {"messages": [{"role": "user", "content": "Tell me about the sea"}], "max_tokens": 8, "temperature": 0}
 
@@ -72,8 +74,15 @@ def who(s):
     same("preflight", 403, get("/v1/chat/completions", "OPTIONS", Origin="http://evil.example")[0])
     same("wrong_type", 415, s.request("POST", "/v1/chat/completions", "{}", {"Content-Type": "text/plain"})[0])
     status, headers, _ = s.request("DELETE", "/health")
-    check("wrong_method", status == 405 and headers["allow"] == "GET")
+    check("wrong_method", status == 405 and headers["allow"] == "GET, HEAD")
     same("no_path", 404, get("/../../etc/passwd")[0])
+    for path in ("/", "/page.js", "/health", "/v1/models", "/props", "/nothing", "/v1/chat/completions"):
+        whole, short = s.request("GET", path), s.request("HEAD", path)
+        check("head_of_" + path, short[:2] == whole[:2] and whole[2] and not short[2], (short, whole[:2]))
+    two = "".join("%s /health HTTP/1.1\r\n%s\r\n" % (m, s.host()) for m in ("HEAD", "GET", "HEAD"))
+    data = s.raw((two + "HEAD /nothing HTTP/1.1\r\n%s\r\n" % s.host()).encode())
+    check("heads_among_others", data.count(b"HTTP/1.1 200 OK\r\n") == 3 and data.count(b'"status"') == 1
+          and data.endswith(b"\r\n\r\n") and b'"error"' not in data, data)
     status, headers = get("/")
     check("headers", status == 200 and "default-src 'self'" in headers["content-security-policy"]
           and headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "no-referrer")
@@ -218,6 +227,31 @@ def many_keys():
     os.unlink(path)
 
 
+def log():
+    """Nobody reads the log: all are answered all the same, and how much was lost is said."""
+    p = subprocess.Popen([BISE, "serve", "--port", "0", "-t", "1"], stderr=subprocess.PIPE)
+    port = next(int(found.group(1)) for found in (re.search(rb"^address .*:(\d+)/$", line.strip()) for line in p.stderr) if found)
+    c = socket.create_connection(("127.0.0.1", port))
+    c.settimeout(20)
+    f = c.makefile("rb")
+
+    def answered():
+        c.sendall(b"HEAD /health HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % port)
+        return list(iter(f.readline, b"\r\n"))[:1] == [b"HTTP/1.1 200 OK\r\n"]
+
+    n = 3000
+    check("answers_without_a_reader_of_the_log", all(answered() for _ in range(n)))
+    text = b""
+    while len(text) < 30000:
+        text += os.read(p.stderr.fileno(), 65536)
+    check("answers_again", answered())
+    p.send_signal(signal.SIGTERM)
+    same("ends_without_a_reader_of_the_log", 0, p.wait(60))
+    text += p.stderr.read()
+    lost = re.search(rb"^(\d+) lines of the log were not taken", text, re.M)
+    check("lost_lines_are_counted", lost and int(lost.group(1)) + text.count(b"HEAD /health 200") == n + 1, text[-300:])
+
+
 def ends():
     s = Server("-t", "1", "--grace", "20")
     c = s.socket()
@@ -256,6 +290,7 @@ def main():
         same("exit", 0, s.stop())
     keys()
     many_keys()
+    log()
     ends()
     finish()
 

@@ -1,7 +1,14 @@
-/* Clients that ask, hang up and come back, at a whole server over socketpairs: its threads and what
- * they share. usage: stress_serve [REQUESTS] */
+/*
+ * Clients that ask, hang up and come back, at a whole server over socketpairs; and servers that end
+ * in the middle of it: their threads and what they share. Wherever one thread hands something to
+ * another, or takes a lock, it may lose its CPU: the linker leads these calls here (mk/test.mk).
+ * usage: stress_serve [REQUESTS [SERVERS]]
+ */
 #include "src/os/clock.h"
 #include "tools/serve/connection.h"
+#include "tools/serve/judge.h"
+#include "tools/serve/prepare.h"
+#include "tools/serve/schedule.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +17,43 @@
 #include <unistd.h>
 
 #define N_CLIENTS 6
+
+/* ---- threads that lose their CPU ---- */
+
+static atomic_uint random_state;
+
+static void lose_cpu(void) {
+    const uint32_t x = (atomic_fetch_add(&random_state, 1) + 1) * 2654435761u;
+    if ((x >> 8) % 32 == 0)
+        usleep((x >> 16) % 64 == 0 ? 20000 : (x >> 16) % 1000);
+}
+
+#define LOSES_CPU(does, result, name, parameters, arguments)                                       \
+    result __real_##name parameters;                                                               \
+    result __wrap_##name parameters;                                                               \
+    result __wrap_##name parameters {                                                              \
+        lose_cpu();                                                                                \
+        does __real_##name arguments;                                                              \
+    }
+
+LOSES_CPU(return, int, pthread_mutex_lock, (pthread_mutex_t * m), (m))
+LOSES_CPU(return, int, pthread_mutex_unlock, (pthread_mutex_t * m), (m))
+LOSES_CPU(return, enum bise_status, bise_step,
+                (struct bise_engine * e, struct bise_run *runs, size_t n, const volatile int *stop,
+                 struct bise_error *err),
+                (e, runs, n, stop, err))
+LOSES_CPU(, void, prepare_foresee,
+          (struct server * s, struct call *c, char *text, size_t len, bool calls, uint32_t lane,
+           uint64_t stamp),
+          (s, c, text, len, calls, lane, stamp))
+LOSES_CPU(, void, schedule_put, (struct server * s, struct call *c), (s, c))
+LOSES_CPU(, void, schedule_judged, (struct server * s, struct choice *ch, bool filtered),
+          (s, ch, filtered))
+LOSES_CPU(, void, judge_put_answer, (struct server * s, struct choice *ch), (s, ch))
+LOSES_CPU(, void, server_wake, (struct server * s), (s))
+LOSES_CPU(, void, call_drop, (struct call * c), (c))
+
+/* ---- clients ---- */
 
 static struct serve_options options = {
     .runtime = {.model = "models/demo.bise", .threads = 2, .n_ctx = 256, .window = -1},
@@ -64,16 +108,53 @@ static bool is_done(struct client *c) {
     return n == 0 || --c->patience <= 0;
 }
 
-int main(int argc, char **argv) {
-    const int n = argc > 1 ? atoi(argv[1]) : 120;
-    struct client clients[N_CLIENTS];
-    int asked = 0, whole = 0, left = 0;
+static bool open_server(void) {
     server = (struct server){.options = &options, .path = options.runtime.model};
     server.wake = eventfd(0, EFD_NONBLOCK);
     sockets = (struct sockets){.server = &server, .listener = -1, .max = 16};
     if (server_open(&server) != EXIT_DONE)
-        return 1;
+        return false;
     atomic_store(&server.is_ready, true);
+    return true;
+}
+
+/* As sockets_run and server_close do it. False: places are left taken. */
+static bool close_server(void) {
+    atomic_store(&server.stopping, 2);
+    server_stop_step(&server, 1);
+    sockets_close(&sockets);
+    server_close(&server);
+    close(server.wake);
+    return atomic_load(&server.under_way) == 0;
+}
+
+/* Servers that end while they answer. */
+static bool end_amid(int n_servers) {
+    struct client clients[N_CLIENTS];
+    bool good = true;
+    for (int i = 0; i < n_servers; i++) {
+        options.moderate = i % 3 == 2;
+        if (!open_server())
+            return false;
+        for (int k = 0; k < N_CLIENTS; k++)
+            ask(&clients[k], i * N_CLIENTS + k);
+        for (int k = 0; k < i % 40; k++)
+            sockets_round(&sockets, 2);
+        good &= close_server();
+        for (int k = 0; k < N_CLIENTS; k++)
+            if (clients[k].fd >= 0)
+                close(clients[k].fd);
+    }
+    printf("%s %d_servers_end_amid_answers\n", good ? "ok" : "not ok", n_servers);
+    return good;
+}
+
+int main(int argc, char **argv) {
+    const int n = argc > 1 ? atoi(argv[1]) : 120;
+    struct client clients[N_CLIENTS];
+    int asked = 0, whole = 0, left = 0;
+    if (!open_server())
+        return 1;
     for (int i = 0; i < N_CLIENTS; i++)
         ask(&clients[i], asked++);
     const double end = seconds_now() + 120;
@@ -94,10 +175,7 @@ int main(int argc, char **argv) {
     }
     printf("%s all_are_answered_or_leave: %d asked, %d answered, %d left\n",
            asked == n && whole + left == n ? "ok" : "not ok", asked, whole, left);
-    sockets_close(&sockets);
-    server_close(&server);
-    const bool none = atomic_load(&server.under_way) == 0;
+    const bool none = close_server();
     printf("%s nothing_is_left\n", none ? "ok" : "not ok");
-    close(server.wake);
-    return whole + left == n && none ? 0 : 1;
+    return whole + left == n && none && end_amid(argc > 2 ? atoi(argv[2]) : 40) ? 0 : 1;
 }

@@ -22,6 +22,34 @@ void call_sent(size_t n) {
     atomic_fetch_sub(&waiting_bytes, n);
 }
 
+/* Memory that requests under way take: their bodies, and what is made of them. */
+static atomic_size_t held_bytes;
+
+static bool weigh(struct call *c, size_t weight) {
+    const size_t before = atomic_fetch_add(&held_bytes, weight - c->weight);
+    const size_t now = before + weight - c->weight;
+    c->weight = weight;
+    return now <= CALLS_MAX_BYTES;
+}
+
+bool call_take_body(struct call *c, struct buffer *body) {
+    c->body = *body;
+    *body = (struct buffer){.len = 0};
+    return weigh(c, sizeof *c + c->body.len);
+}
+
+bool call_read(struct call *c, const struct request_facts *facts, struct fault *f) {
+    const size_t len = c->body.len;
+    if (!request_read(&c->request, c->endpoint, c->body.bytes ? c->body.bytes : "", len, facts, f))
+        return false;
+    buffer_free(&c->body);
+    /* Its strings, copies of them, its values and the room these have grown into. */
+    const size_t values = json_root(c->request.json)->span * sizeof(struct json_value) / 2 * 3;
+    return weigh(c, sizeof *c + 2 * len + values) ||
+           fault_set(f, 503, NULL, NULL,
+                     "requests under way take too much memory now: try again later");
+}
+
 /* A name that no other request has. */
 static void make_id(struct call *c) {
     static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -63,6 +91,7 @@ void call_drop(struct call *c) {
     }
     free(c->choices);
     call_sent(c->reply.out.len);
+    (void)weigh(c, 0);
     buffer_free(&c->reply.out);
     buffer_free(&c->body);
     prompt_free(&c->prompt);

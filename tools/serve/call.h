@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 
 #define CALL_ID_LENGTH 32
+#define CALLS_MAX_BYTES                                                                            \
+    (64u << 20) /* of memory that requests under way take, as far as clients choose */
 
 /* What goes back to the client, made by the one side and sent by the other. */
 struct reply {
@@ -27,13 +29,13 @@ struct reply {
 /* One of a request's answers. Belongs to the engine's thread once it is queued. */
 struct choice {
     struct call *call;
-    struct choice *next; /* in the queue */
+    struct choice *next; /* in the queue, or on the way back from moderation */
     uint32_t index;
     uint64_t seed;
     struct author author;
     size_t n_cached; /* of the prompt, found in a sequence */
     bool announced;  /* the stream has its first chunk */
-    bool has_ended, judged;
+    bool has_ended, filtered;
     size_t n_calls;            /* told so far */
     struct buffer text, calls; /* the whole text; calls, as answers in one piece show them */
     struct tool_text history;  /* the calls as the next prompt will show them, without "]" */
@@ -48,14 +50,14 @@ struct call {
     enum endpoint endpoint;
     uint32_t key;
     struct buffer body;
+    size_t weight; /* memory that it counts for */
     struct request request;
     struct prompt prompt;
     char id[CALL_ID_LENGTH + 1];
     int64_t created;        /* seconds since 1970 */
     struct choice *choices; /* [n_choices] */
     uint32_t n_choices, n_ended;
-    bool queued;   /* it counts among those under way */
-    bool filtered; /* by moderation: the prompt */
+    bool queued; /* it counts among those under way */
 
     double arrived, prepared, started, first, ended; /* seconds_now(); 0: not yet */
     size_t n_prompt, n_cached, n_answer;             /* tokens, for the log */
@@ -66,6 +68,12 @@ struct call *call_new(enum endpoint endpoint, uint32_t key);
 void call_hold(struct call *c);
 /* The last one frees it; its authors have been closed. */
 void call_drop(struct call *c);
+
+/* Reads the body, which is freed. False, f filled: what is wrong with it, or that requests under
+ * way take too much memory. */
+bool call_read(struct call *c, const struct request_facts *facts, struct fault *f);
+/* The body is whole, and the call's. False: requests under way take too much memory. */
+bool call_take_body(struct call *c, struct buffer *body);
 
 /* Ends the reply with a fault, as an answer or, in a stream that has begun, as an event. */
 void call_fail(struct call *c, const struct fault *f);

@@ -1,5 +1,6 @@
 #include "tools/serve/connection.h"
 
+#include "tools/serve/judge.h"
 #include "tools/serve/log.h"
 #include "tools/serve/prepare.h"
 #include "tools/serve/routes.h"
@@ -54,8 +55,10 @@ static void leave_call(struct sockets *k, struct connection *c) {
     atomic_store(&c->call->is_gone, true);
     if (atomic_load(&k->server->alone) == c->call)
         server_stop_step(k->server, 1);
-    if (atomic_load(&k->server->is_ready))
+    if (atomic_load(&k->server->is_ready)) {
+        judge_left(k->server, c->call);
         schedule_poke(k->server);
+    }
     call_drop(c->call);
     c->call = NULL;
 }
@@ -95,7 +98,8 @@ static void put_head(struct connection *c, int status, const char *type) {
 
 static void put_body(struct connection *c, const char *bytes, size_t n) {
     buffer_print(&c->out, "Content-Length: %zu\r\n\r\n", n);
-    buffer_put(&c->out, bytes ? bytes : "", n);
+    if (!c->is_head)
+        buffer_put(&c->out, bytes ? bytes : "", n);
 }
 
 /* All of the answer lies in out. */
@@ -169,6 +173,7 @@ static void begin_request(struct sockets *k, struct connection *c, const struct 
     copy_text(c->method, sizeof c->method, h->method);
     copy_text(c->path, sizeof c->path, h->path);
     copy_text(c->origin, sizeof c->origin, h->origin);
+    c->is_head = strcmp(c->method, "HEAD") == 0;
     c->is_1_1 = h->is_1_1;
     c->keep_alive = h->keep_alive && !atomic_load(&k->server->stopping);
     c->has_head = c->is_done = c->is_chunked = false;
@@ -193,6 +198,16 @@ static void begin_request(struct sockets *k, struct connection *c, const struct 
     buffer_free(&r.body);
 }
 
+/* Nothing that came before holds for a request that cannot be read. */
+static void deny_unread(struct sockets *k, struct connection *c, int status, const char *why,
+                        double now) {
+    snprintf(c->method, sizeof c->method, "-");
+    snprintf(c->path, sizeof c->path, "-");
+    c->is_cross = c->is_head = false;
+    c->began = c->since;
+    deny(k, c, status, why, now);
+}
+
 static void read_head(struct sockets *k, struct connection *c, double now) {
     struct http_head h;
     const char *why = "";
@@ -202,16 +217,13 @@ static void read_head(struct sockets *k, struct connection *c, double now) {
     const enum http_result result = http_read_head(&h, c->in.bytes, c->in.len, &taken, &why);
     if (result == HTTP_MORE)
         return;
-    c->began = c->since;
-    if (result == HTTP_DONE) {
-        begin_request(k, c, &h, now);
-        take_from_in(c, taken);
+    if (result != HTTP_DONE) {
+        deny_unread(k, c, 400, why, now);
         return;
     }
-    snprintf(c->method, sizeof c->method, "-");
-    snprintf(c->path, sizeof c->path, "-");
-    c->is_cross = false;
-    deny(k, c, 400, why, now);
+    c->began = c->since;
+    begin_request(k, c, &h, now);
+    take_from_in(c, taken);
 }
 
 /* The body is whole: a call is made of it. */
@@ -224,18 +236,20 @@ static void begin_call(struct sockets *k, struct connection *c, double now) {
         deny(k, c, 503, "no memory for the request", now);
         return;
     }
-    call->body = c->body_bytes;
-    c->body_bytes = (struct buffer){.len = 0};
+    const bool has_room = call_take_body(call, &c->body_bytes);
+    const bool stopping = atomic_load(&s->stopping);
     call_hold(call);
     c->call = call;
     c->state = CONNECTION_ANSWER;
     c->since = c->last_sent = now;
-    if (atomic_load(&s->stopping) || !prepare_put(s, call)) {
+    if (stopping || !has_room || !prepare_put(s, call)) {
         call_drop(call);
         call_drop(call);
         c->call = NULL;
-        if (atomic_load(&s->stopping))
+        if (stopping)
             deny(k, c, 503, "the server is stopping", now);
+        else if (!has_room)
+            deny(k, c, 503, "requests under way take too much memory now: try again later", now);
         else
             deny(k, c, 429, "too many requests wait: try again later", now);
     }
@@ -292,6 +306,10 @@ static void put_comment(struct connection *c, double now) {
 
 /* Moves what there is of a stream; the reply is locked. */
 static void move_stream(struct sockets *k, struct connection *c, struct reply *r, double now) {
+    if (r->out.failed) { /* something is missing from it: a torn stream, not a wrong one */
+        c->state = CONNECTION_CLOSED;
+        return;
+    }
     if (!c->has_head)
         put_stream_head(c);
     if (r->out.len && c->out.len - c->sent < OUT_AHEAD) {
@@ -407,10 +425,7 @@ static void check_time(struct sockets *k, struct connection *c, double now) {
         c->slow_sent = 0;
     }
     if (c->state == CONNECTION_HEAD && c->in.len && age >= CONNECTION_HEAD_SECONDS) {
-        snprintf(c->method, sizeof c->method, "-");
-        snprintf(c->path, sizeof c->path, "-");
-        c->began = c->since;
-        deny(k, c, 408, "the header did not come within 10 s", now);
+        deny_unread(k, c, 408, "the header did not come within 10 s", now);
     } else if (connection_is_idle(c) &&
                (age >= CONNECTION_IDLE_SECONDS || atomic_load(&k->server->stopping))) {
         c->state = CONNECTION_CLOSED;

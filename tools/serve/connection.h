@@ -37,6 +37,7 @@ struct connection {
     char method[24], path[256];
     double began;
     bool is_1_1, keep_alive, is_chunked, has_head, is_done, is_cross;
+    bool is_head; /* the method: the answer is the same, without its body */
     char origin[256];
     struct http_body body;
     struct buffer body_bytes;

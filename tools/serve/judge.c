@@ -30,16 +30,39 @@ struct judge {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t more;
-    struct task *first, *last;
-    bool closing, has_thread;
+    struct task *first, *last; /* guarded */
+    size_t n;                  /* guarded: how many wait */
+    atomic_bool closing;
+    bool has_thread;
+    _Atomic(const struct call *) judged; /* whose task is at work */
+    volatile int stop;                   /* of the session's calls */
     struct moderation moderation;
     struct print keys;
     struct print fine[PRINTS_KEPT]; /* messages of users that were let through lately */
 };
 
+/* Raises or lowers the stop word, in one order with `closing`, `judged` and a call's `is_gone`. */
+static void set_stop(struct judge *j, int stop) {
+    __atomic_store_n(&j->stop, stop, __ATOMIC_SEQ_CST);
+}
+
+/* INTERRUPTED where the client has left or the server ends. A stop may have been meant for the task
+ * before this one: then it begins anew. */
 static enum bise_status judge_text(struct judge *j, enum chat_role role, const char *text,
                                    size_t len, struct verdict *v, struct bise_error *err) {
-    return moderation_judge(&j->moderation, role, text ? text : "", len, v, err);
+    enum bise_status status;
+    do {
+        set_stop(j, 0);
+        if (atomic_load(&j->closing) || atomic_load(&atomic_load(&j->judged)->is_gone))
+            return bise_fail(err, BISE_ERR_INTERRUPTED, "nobody waits for it");
+        status = moderation_judge(&j->moderation, role, text ? text : "", len, v, err);
+    } while (status == BISE_ERR_INTERRUPTED);
+    return status;
+}
+
+void judge_left(struct server *s, const struct call *c) {
+    if (s->judge && atomic_load(&s->judge->judged) == c)
+        set_stop(s->judge, 1);
 }
 
 static struct print print_of(const struct judge *j, const char *text, size_t len) {
@@ -90,8 +113,7 @@ static void judge_request(struct server *s, struct call *c) {
     struct bise_error err = {0};
     struct verdict v;
     struct buffer b = {.len = 0};
-    bool good = request_read(&c->request, c->endpoint, c->body.bytes ? c->body.bytes : "",
-                             c->body.len, &s->request_facts, &f);
+    bool good = call_read(c, &s->request_facts, &f);
     if (good) {
         const struct tool_text *t = &c->request.text;
         const enum bise_status status = judge_text(s->judge, CHAT_USER, t->text, t->len, &v, &err);
@@ -192,14 +214,20 @@ static struct task *next_task(struct judge *j) {
     if (t) {
         j->first = t->next;
         j->last = j->first ? j->last : NULL;
+        j->n--;
     }
     pthread_mutex_unlock(&j->lock);
     return t;
 }
 
+static struct call *call_of(const struct task *t) {
+    return t->kind == TASK_ANSWER ? t->choice->call : t->call;
+}
+
 static void *run(void *arg) {
     struct server *s = arg;
     for (struct task *t; (t = next_task(s->judge)) != NULL; free(t)) {
+        atomic_store(&s->judge->judged, call_of(t));
         if (t->kind == TASK_REQUEST)
             judge_request(s, t->call);
         else if (t->kind == TASK_PROMPT)
@@ -210,33 +238,41 @@ static void *run(void *arg) {
     return NULL;
 }
 
-static bool put_task(struct judge *j, struct task task) {
+/* False: there is no memory, or as many as `most` wait already. */
+static bool put_task(struct judge *j, struct task task, size_t most) {
     struct task *t = malloc(sizeof *t);
     if (!t)
         return false;
     *t = task;
     pthread_mutex_lock(&j->lock);
-    if (j->last)
-        j->last->next = t;
-    else
-        j->first = t;
-    j->last = t;
-    pthread_cond_signal(&j->more);
+    const bool room = j->n < most;
+    if (room) {
+        if (j->last)
+            j->last->next = t;
+        else
+            j->first = t;
+        j->last = t;
+        j->n++;
+        pthread_cond_signal(&j->more);
+    }
     pthread_mutex_unlock(&j->lock);
-    return true;
+    if (!room)
+        free(t);
+    return room;
 }
 
 void judge_put_request(struct server *s, struct call *c) {
     struct fault f;
-    if (put_task(s->judge, (struct task){.kind = TASK_REQUEST, .call = c}))
+    if (put_task(s->judge, (struct task){.kind = TASK_REQUEST, .call = c},
+                 s->n_lanes + (size_t)s->options->queue))
         return;
-    fault_set(&f, 503, NULL, NULL, "no memory for the request");
+    fault_set(&f, 429, NULL, NULL, "too many texts wait to be judged: try again later");
     server_refuse(s, c, &f);
 }
 
 void judge_put_prompt(struct server *s, struct call *c) {
     struct fault f;
-    if (put_task(s->judge, (struct task){.kind = TASK_PROMPT, .call = c})) {
+    if (put_task(s->judge, (struct task){.kind = TASK_PROMPT, .call = c}, SIZE_MAX)) {
         return;
     }
     fault_set(&f, 503, NULL, NULL, "no memory for the request");
@@ -245,7 +281,7 @@ void judge_put_prompt(struct server *s, struct call *c) {
 }
 
 void judge_put_answer(struct server *s, struct choice *ch) {
-    if (!put_task(s->judge, (struct task){.kind = TASK_ANSWER, .choice = ch}))
+    if (!put_task(s->judge, (struct task){.kind = TASK_ANSWER, .choice = ch}, SIZE_MAX))
         schedule_judged(s, ch, true);
 }
 
@@ -263,11 +299,12 @@ int judge_open(struct server *s) {
     j->moderation.threshold = s->options->threshold;
     if (code)
         return code;
+    bise_session_stop_on(j->moderation.session, &j->stop);
     j->has_thread = pthread_create(&j->thread, NULL, run, s) == 0;
     return j->has_thread ? EXIT_DONE : EXIT_FAILED;
 }
 
-void judge_close(struct server *s) {
+void judge_stop(struct server *s) {
     struct judge *j = s->judge;
     if (!j)
         return;
@@ -275,12 +312,29 @@ void judge_close(struct server *s) {
     j->closing = true;
     pthread_cond_signal(&j->more);
     pthread_mutex_unlock(&j->lock);
+    set_stop(j, 1);
     if (j->has_thread)
         pthread_join(j->thread, NULL);
+}
+
+/* What waited for its turn when the server ended: all threads have ended. */
+static void drop_task(struct server *s, struct task *t) {
+    struct call *const c = call_of(t);
+    if (t->kind == TASK_REQUEST)
+        call_drop(c);
+    else if (t->kind == TASK_PROMPT || ++c->n_ended == c->n_choices)
+        server_release(s, c);
+    free(t);
+}
+
+void judge_close(struct server *s) {
+    struct judge *j = s->judge;
+    if (!j)
+        return;
     moderation_close(&j->moderation);
     for (struct task *t = j->first, *next; t; t = next) {
         next = t->next;
-        free(t);
+        drop_task(s, t);
     }
     pthread_cond_destroy(&j->more);
     pthread_mutex_destroy(&j->lock);

@@ -1,9 +1,12 @@
 #include "tools/serve/log.h"
 #include "tools/common/output.h"
 
+#include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Text with what could steer a terminal, or forge a line, as \xHH. */
 static void escape(char *out, size_t cap, const char *text) {
@@ -22,11 +25,26 @@ static double since(double from, double to) {
     return from > 0 && to > from ? to - from : 0;
 }
 
+bool log_has_room(void) {
+    static atomic_ulong n_lost;
+    struct pollfd log = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&log, 1, 0) == 0) {
+        atomic_fetch_add(&n_lost, 1);
+        return false;
+    }
+    const unsigned long n = atomic_exchange(&n_lost, 0);
+    if (n)
+        say("%lu lines of the log were not taken, and are lost\n", n);
+    return true;
+}
+
 void log_request(const struct log_line *l, bool as_json) {
     char path[512], method[64], when[32];
     const time_t now = time(NULL);
     struct tm tm;
     const struct call *c = l->call;
+    if (!log_has_room())
+        return;
     const double first = c ? since(c->arrived, c->first) : 0;
     escape(path, sizeof path, l->path);
     escape(method, sizeof method, l->method);

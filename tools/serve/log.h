@@ -12,6 +12,9 @@ struct log_line {
     const struct call *call; /* NULL: none was made */
 };
 
+/* Whether a line can be written at once. Who reads the log (a terminal that was stopped, a pager)
+ * must not stop the server: lines that find no room are lost, and counted for the next one. */
+bool log_has_room(void);
 void log_request(const struct log_line *l, bool as_json);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "src/os/clock.h"
 #include "tools/serve/judge.h"
+#include "tools/serve/log.h"
 #include "tools/serve/schedule.h"
 
 #include <stdlib.h>
@@ -58,7 +59,7 @@ static void log_unknown(struct server *s, const struct request *r) {
         size_t k = 0;
         while (k < n_told && strcmp(told[k], r->unknown[i]) != 0)
             k++;
-        if (k < n_told || n_told == 64 || s->options->quiet)
+        if (k < n_told || n_told == 64 || s->options->quiet || !log_has_room())
             continue;
         snprintf(told[n_told++], sizeof told[0], "%s", r->unknown[i]);
         char shown[256];
@@ -68,10 +69,8 @@ static void log_unknown(struct server *s, const struct request *r) {
 }
 
 bool prepare_call(struct server *s, struct call *c, struct fault *f) {
-    if (!request_read(&c->request, c->endpoint, c->body.bytes ? c->body.bytes : "", c->body.len,
-                      &s->request_facts, f))
+    if (!call_read(c, &s->request_facts, f))
         return false;
-    buffer_free(&c->body);
     log_unknown(s, &c->request);
     return prompt_make(&c->prompt, &s->prompter, &c->request, f) && open_choices(s, c, f);
 }
@@ -121,10 +120,8 @@ static bool answer_detokenize(struct server *s, struct call *c, struct fault *f)
 
 /* Reads the body, and answers at once what needs no engine. */
 static bool answer_small(struct server *s, struct call *c, struct fault *f) {
-    if (!request_read(&c->request, c->endpoint, c->body.bytes ? c->body.bytes : "", c->body.len,
-                      &s->request_facts, f))
+    if (!call_read(c, &s->request_facts, f))
         return false;
-    buffer_free(&c->body);
     log_unknown(s, &c->request);
     if (!s->info->has_tokenizer)
         return fault_set(f, 400, NULL, NULL, "the model file has no tokenizer");
@@ -258,7 +255,7 @@ void prepare_foresee(struct server *s, struct call *c, char *text, size_t len, b
     }
 }
 
-void prepare_close(struct server *s) {
+void prepare_stop(struct server *s) {
     struct prepare *p = s->prepare;
     if (!p)
         return;
@@ -267,6 +264,12 @@ void prepare_close(struct server *s) {
     pthread_cond_signal(&p->more);
     pthread_mutex_unlock(&p->lock);
     pthread_join(p->thread, NULL);
+}
+
+void prepare_close(struct server *s) {
+    struct prepare *p = s->prepare;
+    if (!p)
+        return;
     for (struct job *j = p->first, *next; j; j = next) {
         next = j->next;
         call_drop(j->call);

@@ -13,7 +13,8 @@ bool prepare_put(struct server *s, struct call *c);
  * stamp. Takes a reference of the call, and text, malloc'd. */
 void prepare_foresee(struct server *s, struct call *c, char *text, size_t len, bool calls,
                      uint32_t lane, uint64_t stamp);
-/* Ends the thread; calls that wait are dropped. */
+/* Ends the thread; what is put from here on waits in vain. Then: drops the calls that wait. */
+void prepare_stop(struct server *s);
 void prepare_close(struct server *s);
 
 /* Makes choices of a call that has been read; in the thread, and in tests. */

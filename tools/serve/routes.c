@@ -21,6 +21,11 @@ static void deny(struct route *r, int status, const char *code, const char *mess
 
 /* ---- GET ---- */
 
+/* HEAD is the same without the body, which the connection leaves out. */
+static bool is_get(const struct http_head *h) {
+    return method_is(h, "GET") || method_is(h, "HEAD");
+}
+
 static bool is_loading(const struct server *s) {
     return !atomic_load(&s->is_ready);
 }
@@ -170,10 +175,10 @@ void route_request(struct server *s, const struct http_head *h, const struct own
     } else if (file) {
         r->type = file->type;
         r->is_page = true;
-        if (method_is(h, "GET"))
+        if (is_get(h))
             buffer_put(&r->body, (const char *)file->bytes, file->len);
         else
-            wrong_method(r, "GET");
+            wrong_method(r, "GET, HEAD");
     } else if (path_is(h, "/favicon.ico")) {
         r->status = 204; /* there is none, and no browser need wonder */
         r->type = NULL;
@@ -188,9 +193,9 @@ void route_request(struct server *s, const struct http_head *h, const struct own
             post(s, h, i, r);
         else
             wrong_method(r, "POST");
-    } else if (method_is(h, "GET")) {
+    } else if (is_get(h)) {
         get(s, h, r);
     } else {
-        wrong_method(r, "GET");
+        wrong_method(r, "GET, HEAD");
     }
 }

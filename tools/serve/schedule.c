@@ -10,14 +10,12 @@
 #include <string.h>
 #include <time.h>
 
-enum event_kind { EVENT_CALL, EVENT_JUDGED, EVENT_FORESEEN };
+enum event_kind { EVENT_CALL, EVENT_FORESEEN };
 
 struct event {
     struct event *next;
     enum event_kind kind;
     struct call *call;
-    struct choice *choice;
-    bool filtered;
     uint32_t lane;
     uint64_t stamp;
     int32_t *ids; /* [n] */
@@ -26,14 +24,16 @@ struct event {
 
 /* ---- ends ---- */
 
-/* All of the call's choices have ended. */
+/* All of the call's choices have ended. What the log tells of it is its reader's from then on, as
+ * is that of a call that has failed. */
 static void finish_call(struct schedule *s, struct call *c) {
-    for (uint32_t i = 0; i < c->n_choices; i++)
-        c->n_answer += author_tokens(&c->choices[i].author);
-    c->n_prompt = c->prompt.n;
-    c->n_cached = c->choices[0].n_cached;
-    if (!atomic_load(&c->is_gone))
+    if (!atomic_load(&c->is_gone)) {
+        for (uint32_t i = 0; i < c->n_choices; i++)
+            c->n_answer += author_tokens(&c->choices[i].author);
+        c->n_prompt = c->prompt.n;
+        c->n_cached = c->choices[0].n_cached;
         answer_finish(c, &s->server->answer_facts);
+    }
     server_release(s->server, c);
 }
 
@@ -45,8 +45,7 @@ static void end_choice(struct schedule *s, struct choice *ch) {
         server_wake(s->server);
 }
 
-/* The choice will not be finished. */
-static void abandon(struct schedule *s, struct choice *ch) {
+void schedule_abandon(struct schedule *s, struct choice *ch) {
     ch->has_ended = true;
     if (++ch->call->n_ended == ch->call->n_choices)
         finish_call(s, ch->call);
@@ -133,25 +132,32 @@ static void take_event(struct schedule *s, struct event *e) {
     case EVENT_CALL:
         queue_choices(s, e->call);
         break;
-    case EVENT_JUDGED:
-        if (e->filtered)
-            e->choice->author.ending = ENDING_FILTER;
-        if (e->filtered)
-            answer_withhold(e->choice);
-        end_choice(s, e->choice);
-        break;
     case EVENT_FORESEEN:
         take_foreseen(s, e);
         break;
     }
 }
 
+static void take_judged(struct schedule *s, struct choice *ch) {
+    if (ch->filtered) {
+        ch->author.ending = ENDING_FILTER;
+        answer_withhold(ch);
+    }
+    end_choice(s, ch);
+}
+
 static void take_events(struct schedule *s) {
     pthread_mutex_lock(&s->lock);
     struct event *e = s->first;
+    struct choice *judged = s->judged;
     s->first = s->last = NULL;
+    s->judged = NULL;
     s->poked = false;
     pthread_mutex_unlock(&s->lock);
+    for (struct choice *next; judged; judged = next) {
+        next = judged->next;
+        take_judged(s, judged);
+    }
     for (struct event *next; e; e = next) {
         next = e->next;
         take_event(s, e);
@@ -163,7 +169,7 @@ static void take_events(struct schedule *s) {
 static void drop_gone(struct schedule *s) {
     for (uint32_t i = 0; i < s->server->n_lanes; i++)
         if (s->seqs[i].choice && atomic_load(&s->seqs[i].choice->call->is_gone))
-            abandon(s, leave(s, i));
+            schedule_abandon(s, leave(s, i));
     for (struct choice **at = &s->waiting; *at;) {
         struct choice *ch = *at;
         if (!atomic_load(&ch->call->is_gone)) {
@@ -172,7 +178,7 @@ static void drop_gone(struct schedule *s) {
         }
         *at = ch->next;
         atomic_fetch_sub(&s->server->metrics.queued, 1);
-        abandon(s, ch);
+        schedule_abandon(s, ch);
     }
 }
 
@@ -295,7 +301,7 @@ static void place_waiting(struct schedule *s) {
 
 static void wait_for_more(struct schedule *s) {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += 1;
     pthread_mutex_lock(&s->lock);
     while (!s->first && !s->poked && !s->closing)
@@ -332,6 +338,15 @@ static void *run(void *arg) {
 
 /* ---- from other threads ---- */
 
+/* What waits for a time is not to wait longer where somebody sets the clock back. */
+static void init_by_monotonic_clock(pthread_cond_t *c) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(c, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 bool schedule_open(struct server *server) {
     struct schedule *s = calloc(1, sizeof *s);
     server->schedule = s;
@@ -339,7 +354,7 @@ bool schedule_open(struct server *server) {
         return false;
     s->server = server;
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->more, NULL);
+    init_by_monotonic_clock(&s->more);
     s->seqs = calloc(server->n_lanes, sizeof *s->seqs);
     s->runs = calloc(server->n_lanes, sizeof *s->runs);
     s->allowed = malloc(server->info->vocab_size);
@@ -382,10 +397,16 @@ void schedule_put(struct server *server, struct call *c) {
     server_release(s->server, c);
 }
 
+/* (Without memory of its own: a choice that did not come back would keep its place for ever.) */
 void schedule_judged(struct server *server, struct choice *ch, bool filtered) {
-    if (!put_event(server->schedule,
-                   (struct event){.kind = EVENT_JUDGED, .choice = ch, .filtered = filtered}))
-        atomic_store(&ch->call->is_gone, true);
+    struct schedule *s = server->schedule;
+    ch->filtered = filtered;
+    pthread_mutex_lock(&s->lock);
+    ch->next = s->judged;
+    s->judged = ch;
+    s->poked = true;
+    pthread_cond_signal(&s->more);
+    pthread_mutex_unlock(&s->lock);
 }
 
 void schedule_foreseen(struct server *server, uint32_t lane, uint64_t stamp, int32_t *ids,
@@ -404,7 +425,7 @@ void schedule_poke(struct server *server) {
     pthread_mutex_unlock(&s->lock);
 }
 
-void schedule_close(struct server *server) {
+void schedule_stop(struct server *server) {
     struct schedule *s = server->schedule;
     if (!s)
         return;
@@ -413,6 +434,12 @@ void schedule_close(struct server *server) {
     pthread_cond_signal(&s->more);
     pthread_mutex_unlock(&s->lock);
     pthread_join(s->thread, NULL);
+}
+
+void schedule_close(struct server *server) {
+    struct schedule *s = server->schedule;
+    if (!s)
+        return;
     for (uint32_t i = 0; i < server->n_lanes; i++) {
         sequence_forget(&s->seqs[i]);
         free(s->seqs[i].ids.ids);

@@ -18,7 +18,8 @@ void schedule_judged(struct server *s, struct choice *ch, bool filtered);
 void schedule_foreseen(struct server *s, uint32_t lane, uint64_t stamp, int32_t *ids, size_t n);
 /* There is something to look at: a client has left, a reader has caught up. */
 void schedule_poke(struct server *s);
-/* Ends the thread; answers that are not finished end as they are. */
+/* Ends the thread; answers that are not finished end as they are. Then: frees what it had. */
+void schedule_stop(struct server *s);
 void schedule_close(struct server *s);
 
 #endif

@@ -16,6 +16,7 @@ struct schedule {
     pthread_mutex_t lock;
     pthread_cond_t more;
     struct event *first, *last; /* guarded */
+    struct choice *judged;      /* guarded: back from moderation */
     bool closing, poked;        /* guarded */
 
     struct sequence *seqs;            /* [n_lanes] */
@@ -42,6 +43,8 @@ bool schedule_read_foreseen(struct schedule *s);
 
 /* The answer is whole: its sequence is free again, and it goes out, or to moderation. */
 void schedule_end_answer(struct schedule *s, uint32_t lane);
+/* The choice will not be finished. */
+void schedule_abandon(struct schedule *s, struct choice *ch);
 /* The whole call ends by a fault; its other choices follow when they are looked at. */
 void schedule_fail(struct schedule *s, struct call *c, enum bise_status status,
                    const struct bise_error *err);

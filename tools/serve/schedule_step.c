@@ -80,7 +80,7 @@ static size_t plan_step(struct schedule *s, uint32_t *reader) {
 
 static void note_first(struct schedule *s, struct call *c) {
     struct metrics *m = &s->server->metrics;
-    if (c->first > 0)
+    if (c->first > 0 || atomic_load(&c->is_gone))
         return;
     c->first = seconds_now();
     atomic_fetch_add(&m->first_token_us, (unsigned long)(1e6 * (c->first - c->arrived)));
@@ -133,6 +133,13 @@ static void shed_load(struct schedule *s) {
         }
 }
 
+/* A stop that came for this step, or too late for the last one, is over; but the end is not. */
+static void lower_stop(struct server *server) {
+    server_stop_step(server, 0);
+    if (atomic_load(&server->stopping) > 1)
+        server_stop_step(server, 1);
+}
+
 /* Runs what is planned. A client that leaves while its prompt alone is read ends the step. */
 static enum bise_status run_step(struct schedule *s, size_t n, struct bise_error *err) {
     struct server *server = s->server;
@@ -140,8 +147,7 @@ static enum bise_status run_step(struct schedule *s, size_t n, struct bise_error
     atomic_store(&server->alone, alone);
     enum bise_status status = bise_step(server->engine, s->runs, n, &server->stop, err);
     atomic_store(&server->alone, NULL);
-    if (atomic_load(&server->stopping) < 2)
-        server_stop_step(server, 0);
+    lower_stop(server);
     for (size_t i = 0; i < n && status && status != BISE_ERR_INTERRUPTED; i++)
         schedule_fail(s, s->seqs[s->runs[i].seq].choice->call, status, err);
     return status;
@@ -194,6 +200,7 @@ bool schedule_read_foreseen(struct schedule *s) {
             .seq = i, .ids = q->foreseen + common, .n = left < LEAST_CHUNK ? left : LEAST_CHUNK};
         if (!sequence_set(q, q->foreseen, q->n_foreseen, common) ||
             bise_step(s->server->engine, &r, 1, &s->server->stop, NULL) || r.status) {
+            lower_stop(s->server);
             free(q->foreseen);
             q->foreseen = NULL;
             continue;

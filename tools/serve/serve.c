@@ -128,7 +128,9 @@ static void open_browser(const char *address) {
     extern char **environ;
     char name[] = "xdg-open", copy[160];
     char *const argv[] = {name, copy, NULL};
+    const struct sigaction act = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDWAIT};
     pid_t pid;
+    sigaction(SIGCHLD, &act, NULL); /* nobody waits for its end */
     snprintf(copy, sizeof copy, "%s/", address);
     if (posix_spawnp(&pid, name, NULL, NULL, argv, environ) != 0)
         complain("no browser could be opened: go to %s", copy);

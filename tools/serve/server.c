@@ -175,6 +175,10 @@ int server_open(struct server *s) {
 }
 
 void server_close(struct server *s) {
+    /* They give work to one another: none is freed before all have ended. */
+    prepare_stop(s);
+    judge_stop(s);
+    schedule_stop(s);
     prepare_close(s);
     judge_close(s);
     schedule_close(s);

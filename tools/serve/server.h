@@ -69,9 +69,9 @@ void server_give_memory_back(void);
 /* Reserves places for n choices; false: there are not so many. */
 bool server_admit(struct server *s, size_t n);
 void server_leave(struct server *s, size_t n);
-/* Ends the engine's step. */
+/* Ends the engine's step, or lets the next go on. (In one order with `stopping` and `alone`.) */
 static inline void server_stop_step(struct server *s, int stop) {
-    __atomic_store_n(&s->stop, stop, __ATOMIC_RELAXED);
+    __atomic_store_n(&s->stop, stop, __ATOMIC_SEQ_CST);
 }
 /* Tells the socket's thread that a reply has grown. */
 void server_wake(struct server *s);

@@ -15,6 +15,7 @@
 
 #define SPARE_DESCRIPTORS 32 /* for all that is not a connection */
 #define MANY              8  /* connections whose memory is worth giving back */
+#define ACCEPTED_AT_ONCE  32 /* then those that are there have their turn */
 #define ROUND_MS          500
 
 /* ---- listening ---- */
@@ -149,7 +150,7 @@ bool sockets_adopt(struct sockets *k, int fd, const struct own_address *own, con
 }
 
 static void accept_all(struct sockets *k, double now) {
-    for (;;) {
+    for (int i = 0; i < ACCEPTED_AT_ONCE; i++) {
         struct sockaddr_storage a = {0};
         socklen_t len = sizeof a;
         struct own_address peer, own;
