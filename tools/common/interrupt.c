@@ -46,9 +46,12 @@ void interrupt_catch_all(void) {
     install(0);
 }
 
+/* A signal that comes between any two of these is not lost. */
 void interrupt_clear(void) {
     n_interrupts = 0;
-    stop_word = was_terminated;
+    stop_word = 0;
+    if (interrupted())
+        stop_word = 1;
     if (!keeps_catching)
         interrupt_catch();
 }
