@@ -92,6 +92,7 @@ int main(int argc, char **argv) {
     mapping_watch_all();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error, said as one */
     signal(SIGXFSZ, SIG_IGN); /* and so is a file beyond the limit of ulimit -f */
+    signal(SIGCHLD, SIG_DFL); /* whoever ignored it before: programs that are run are waited for */
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;

@@ -1,6 +1,6 @@
 """A hub for tests/cli/test_pull.sh: hub.py FOLDER prints its port and serves FOLDER's files as the
 repositories tests/NAME, where NAME says what is wrong with them. Requests are written to FOLDER/../log."""
-import hashlib, http.server, json, os, sys
+import hashlib, http.server, json, os, sys, time
 
 folder = sys.argv[1]
 log = open(os.path.join(folder, "..", "log"), "a", buffering=1)
@@ -75,6 +75,11 @@ class Hub(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
         self.send_header("Content-Length", str(len(data) - begin))
         self.end_headers()
+        if name == "slow" and file.endswith(".safetensors"):  # the second half when FOLDER/../go is there
+            begin, half = max(begin, len(data) // 2), begin
+            self.wfile.write(data[half:begin])
+            while not os.path.exists(os.path.join(folder, "..", "go")):
+                time.sleep(0.01)
         self.wfile.write(data[begin:cut])
         if cut < len(data):
             self.close_connection = True

@@ -52,6 +52,19 @@ head -c 1000 "$T/files/model.safetensors" >"$T/got/model.safetensors.part"
 expect_exit "a hub without ranges" 0 "next:" pull tests/norange
 fetched norange
 
+# Two at once would write into one file; so would the curl of one that was killed.
+rm -rf "$T/got"
+"$BISE" pull tests/slow -o "$T/got" </dev/null 2>/dev/null &
+first=$!
+expect "a fetch that takes long" wait_for test -s "$T/got/model.safetensors.part"
+expect_exit "a second one" 1 "another bise pull" pull tests/slow
+kill -KILL $first
+wait $first 2>/dev/null
+expect_exit "the first is killed, but not its curl" 1 "or the curl of one" pull tests/slow
+touch "$T/go"
+expect "curl ends" wait_for pull tests/slow
+fetched slow
+
 rm -rf "$T/got"
 expect_exit "a wrong checksum" 1 "expected SHA-256 0000" pull tests/wrong
 expect "leaves no file of that name" test ! -e "$T/got/model.safetensors" -a ! -e "$T/got/model.safetensors.part"

@@ -1,6 +1,8 @@
 #include "tools/chat/kept.h"
 
 #include "src/base/array.h"
+#include "src/os/file.h"
+#include "src/os/lock.h"
 #include "tools/chat/journal.h"
 #include "tools/chat/session_facts.h"
 #include "tools/chat/session_records.h"
@@ -12,7 +14,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -108,19 +109,16 @@ bool kept_last(char path[PATH_MAX]) {
 
 /* ---- new ones, and the end of old ones ------------------------------------------------------ */
 
-/* Removes a chat that no program holds. */
+/* Removes a chat that no program holds, or opens meanwhile. */
 static void remove_kept(const char *path) {
-    static const char *const endings[] = {JOURNAL_ENDING, MODEL_ENDING};
-    char file[PATH_MAX + 16];
-    snprintf(file, sizeof file, "%s%s", path, JOURNAL_ENDING);
-    const int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
-        for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-            snprintf(file, sizeof file, "%s%s", path, endings[i]);
-            unlink(file);
-        }
-    if (fd >= 0)
-        close(fd);
+    char journal[PATH_MAX + 16];
+    int fd;
+    snprintf(journal, sizeof journal, "%s%s", path, JOURNAL_ENDING);
+    if (lock_open(journal, 0, &fd, NULL) == LOCK_HELD) {
+        kept_forget_model(path);
+        unlink(journal);
+    }
+    file_close(&fd);
 }
 
 bool kept_new(char path[PATH_MAX]) {

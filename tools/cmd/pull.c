@@ -2,6 +2,7 @@
 #include "src/base/json.h"
 #include "src/base/sha256.h"
 #include "src/os/file.h"
+#include "src/os/lock.h"
 #include "tools/common/model_path.h"
 #include "tools/common/output.h"
 #include "tools/common/progress.h"
@@ -40,6 +41,7 @@ struct pull {
     char repository[160], hub[256], folder[PATH_MAX];
     char model_name[128]; /* of the file that quantize makes */
     const char *token;    /* NULL: none */
+    int lock;             /* of the folder: one pull at a time writes into it */
     bool loopback;
     struct remote_file files[MAX_FILES]; /* [n] */
     size_t n;
@@ -145,6 +147,20 @@ static int choose_folder(struct pull *p) {
     return EXIT_DONE;
 }
 
+/* Two that fetch into one file would make a third of it. The lock goes on to curl: one that has
+ * outlived its bise still writes. */
+static int lock_folder(struct pull *p) {
+    p->lock = open(p->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (p->lock < 0)
+        return refuse(EXIT_INPUT, "%s: %s", p->folder, strerror(errno));
+    if (lock_file(p->lock, false, 0) != LOCK_BUSY)
+        return EXIT_DONE;
+    return refuse(EXIT_FAILED,
+                  "%s: another bise pull, or the curl of one that was killed, is fetching into it; "
+                  "the same command goes on when that has ended",
+                  p->folder);
+}
+
 /* ---- curl ----------------------------------------------------------------------------------- */
 
 /* Tells curl the token, by its standard input: no list of processes shows it. */
@@ -206,6 +222,7 @@ static pid_t start_curl(const struct pull *p, const char *url, const char *path,
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, input[0], STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, p->lock, p->lock);
     posix_spawnattr_init(&attributes);
     sigemptyset(&defaults);
     sigaddset(&defaults, SIGPIPE);
@@ -583,6 +600,8 @@ int cmd_pull(int argc, char **argv) {
         code = choose_hub(&p);
     if (!code)
         code = choose_folder(&p);
+    if (!code)
+        code = lock_folder(&p);
     if (!code)
         code = pull_all(&p);
     return code ? code : finish_pull(&p);

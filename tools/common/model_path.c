@@ -1,5 +1,7 @@
 #include "tools/common/model_path.h"
 
+#include "src/os/clock.h"
+#include "tools/common/interrupt.h"
 #include "tools/common/nearest.h"
 #include "tools/common/output.h"
 #include "tools/common/user_folder.h"
@@ -7,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,13 +206,20 @@ int quantize_to(const char *source, const char *name, const char *type) {
                           "--type",
                           (char *)(uintptr_t)type,
                           NULL};
-    pid_t child;
+    pid_t child, ended;
+    bool told = false;
     int status;
     if (posix_spawn(&child, "/proc/self/exe", NULL, NULL, argv, environ) != 0)
         return refuse(EXIT_FAILED, "bise quantize cannot be run: %s", strerror(errno));
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+    for (;;) {
+        ended = waitpid(child, &status, WNOHANG);
+        if (ended != 0 && !(ended < 0 && errno == EINTR))
+            break;
+        if (interrupted() && !told) /* once: a second time would end it at once */
+            told = kill(child, SIGTERM) == 0;
+        seconds_wait(0.1);
+    }
+    return ended == child && WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
 }
 
 /* Offers to make a file of a checkpoint. The file's path, or NULL. */
