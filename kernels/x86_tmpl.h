@@ -4,6 +4,8 @@
  *
  *   LANES          rows whose sums are side by side in a vector: 4, 8 or 16
  *   STREAM_COLS    columns at most in one pass over the weights
+ *   STREAM_WIDE    with LANES < 16: columns at most that meet two vectors of rows side by side; i8
+ *                  has no more in a pass
  *   BLOCK_COLS     if defined: more than FEW columns of i4 meet weights that were unpacked once,
  *                  this many at a time at most
  *   DOT_LINES      lines of 4 k that one dot takes: 1 or 2
@@ -27,6 +29,9 @@
 
 #define PARTS (PANEL_ROWS / LANES) /* vectors of a panel */
 
+/* Loops that GCC gives fewer registers to where others are in the same function. */
+#define BY_ITSELF static __attribute__((noinline))
+
 /* Some columns: value k of column c is q[c * column + k / 64 * step + k % 64]. */
 struct columns {
     const int8_t *q;
@@ -35,49 +40,61 @@ struct columns {
     size_t ldd;
     const int32_t *sum; /* [cols][ldsum]: of i4 the start, of i8 the sum of a block */
     size_t ldsum;
-    const uint8_t
-        *ahead;        /* of i4, several columns: with block b, ahead_step bytes of weights that */
-    size_t ahead_step; /* come later are asked for, from ahead + b * ahead_step on */
+    const uint8_t *ahead; /* several columns: with block b, ahead_step bytes of weights that */
+    size_t ahead_step;    /* come later are asked for, from ahead + b * ahead_step on */
 };
 
-static inline struct columns columns_i4(const struct act_q128 *x, size_t c, size_t k) {
-    const struct act_q128 from = act_q128_from(x, c, k);
-    return (struct columns){.q = from.q,
+static inline struct columns columns_i4(const struct act_q128 *x, size_t k) {
+    return (struct columns){.q = x->q,
                             .column = PACK_K,
                             .step = x->ld * PACK_K,
-                            .d = from.d,
+                            .d = x->d,
                             .ldd = k / TILE_K,
-                            .sum = from.start,
+                            .sum = x->start,
                             .ldsum = k / BLOCK_K};
 }
 
-static inline struct columns columns_i8(const struct act_q8 *x, size_t c, size_t k) {
-    const size_t n = k / BLOCK_K;
-    return (struct columns){.q = x->q + c * k,
+static inline struct columns columns_i8(const struct act_q8 *x, size_t k) {
+    return (struct columns){.q = x->q,
                             .column = k,
                             .step = PACK_K,
-                            .d = x->d + c * n,
-                            .ldd = n,
-                            .sum = x->sum + c * n,
-                            .ldsum = n};
+                            .d = x->d,
+                            .ldd = k / BLOCK_K,
+                            .sum = x->sum,
+                            .ldsum = k / BLOCK_K};
+}
+
+/* Those from column c on. */
+static inline struct columns columns_from(struct columns x, size_t c) {
+    x.q += c * x.column;
+    x.d += c * x.ldd;
+    x.sum += c * x.ldsum;
+    return x;
 }
 
 /* ---- a stream over the weights ------------------------------------------------------------- */
 
-#define STREAM_VECTORS (PARTS == 1 ? 1 : 2)
+#if LANES == PANEL_ROWS
+#define STREAM_VECTORS 1 /* at most, side by side */
+#define STREAM_I8_COLS STREAM_COLS
+#else
+#define STREAM_VECTORS 2
+#define STREAM_I8_COLS STREAM_WIDE
+#endif
 
 /* What stays in the second-level cache while several panels pass: columns, and bytes of them. */
 #define STREAM_GROUP 128
 #define STREAM_BYTES ((size_t)512 << 10)
 
-/* isum of block b of a tile, from row on: [cols][STREAM_VECTORS]. q, sum: of the block. */
+/* isum of block b of a tile, of `side` vectors of rows from row on. q, sum: of the block. */
 TILE_HELPER void stream_block(vint (*acc)[STREAM_VECTORS], const uint8_t *tile, size_t b,
                               size_t row, vint table, const struct columns *x, const int8_t *q,
-                              const int32_t *sum, enum tensor_type type, const size_t cols) {
+                              const int32_t *sum, enum tensor_type type, const size_t cols,
+                              const size_t side) {
     const size_t n_lines = type == TYPE_I4 ? 4 : 8;
     const uint8_t *line = tile + TILE_SCALES + b * n_lines * 64 + 4 * row;
     UNROLL for (size_t c = 0; c < cols; c++) {
-        UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) acc[c][v] =
+        UNROLL for (size_t v = 0; v < side; v++) acc[c][v] =
             set_all(type == TYPE_I4 ? sum[c * x->ldsum] : -I8_BIAS * sum[c * x->ldsum]);
     }
     UNROLL for (size_t j = 0; j < n_lines; j++, line += 64) {
@@ -86,7 +103,7 @@ TILE_HELPER void stream_block(vint (*acc)[STREAM_VECTORS], const uint8_t *tile, 
         if (cols > 1 && type == TYPE_I4) /* the columns behind these, next in memory */
             prefetch_later(q - b % 2 * BLOCK_K + (cols + b % 2 * n_lines + j) * PACK_K);
         vint w[STREAM_VECTORS][2];
-        UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) {
+        UNROLL for (size_t v = 0; v < side; v++) {
             w[v][0] = load(line + 4 * LANES * v);
             if (type == TYPE_I4)
                 unpack(w[v], w[v][0], table);
@@ -95,12 +112,12 @@ TILE_HELPER void stream_block(vint (*acc)[STREAM_VECTORS], const uint8_t *tile, 
             const int8_t *const a = q + c * x->column + BLOCK_K / n_lines * j;
             if (type == TYPE_I4) {
                 const vint a8[2] = {broadcast4(a), broadcast4(a + 4)};
-                UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) {
+                UNROLL for (size_t v = 0; v < side; v++) {
                     UNROLL for (size_t i = 0; i < 2; i += DOT_LINES) acc[c][v] =
                         dot(acc[c][v], w[v] + i, a8 + i);
                 }
             } else {
-                UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) acc[c][v] =
+                UNROLL for (size_t v = 0; v < side; v++) acc[c][v] =
                     dot_i8(acc[c][v], w[v][0], broadcast4(a));
             }
         }
@@ -110,14 +127,15 @@ TILE_HELPER void stream_block(vint (*acc)[STREAM_VECTORS], const uint8_t *tile, 
 /* Block b of tile number at: i4 adds it to the tile's s, i8 to f. */
 TILE_HELPER void stream_add(vfloat (*f)[STREAM_VECTORS], vfloat (*s)[STREAM_VECTORS],
                             const uint8_t *tile, size_t at, size_t b, size_t row, vint table,
-                            const struct columns *x, enum tensor_type type, const size_t cols) {
+                            const struct columns *x, enum tensor_type type, const size_t cols,
+                            const size_t side) {
     const size_t block = TILE_K / BLOCK_K * at + b;
     const int8_t *const q = x->q + block / 2 * x->step + block % 2 * BLOCK_K;
-    for (size_t i = 0; type == TYPE_I4 && cols > 1 && i < x->ahead_step; i += 64)
+    for (size_t i = 0; cols > 1 && i < x->ahead_step; i += 64)
         prefetch_later(x->ahead + block * x->ahead_step + i);
     vint acc[STREAM_COLS][STREAM_VECTORS];
-    stream_block(acc, tile, b, row, table, x, q, x->sum + block, type, cols);
-    UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) {
+    stream_block(acc, tile, b, row, table, x, q, x->sum + block, type, cols, side);
+    UNROLL for (size_t v = 0; v < side; v++) {
         const vfloat scale = load_scales(tile + b * PANEL_ROWS + row + LANES * v);
         UNROLL for (size_t c = 0; c < cols; c++) {
             const vfloat sum = to_float(acc[c][v]);
@@ -134,22 +152,21 @@ TILE_HELPER void stream_add(vfloat (*f)[STREAM_VECTORS], vfloat (*s)[STREAM_VECT
  * of weights takes, the more lines a CPU has under way. */
 TILE_HELPER void stream_tile(vfloat (*f)[STREAM_VECTORS], const uint8_t *tile, size_t at,
                              size_t row, vint table, const struct columns *x, enum tensor_type type,
-                             const size_t cols) {
+                             const size_t cols, const size_t side) {
     vfloat s[STREAM_COLS][STREAM_VECTORS];
     UNROLL for (size_t c = 0; c < cols; c++) {
-        UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) s[c][v] = all_floats(0.0f);
+        UNROLL for (size_t v = 0; v < side; v++) s[c][v] = all_floats(0.0f);
     }
     if (cols == 1) {
         UNROLL for (size_t b = 0; b < 4; b++)
-            stream_add(f, s, tile, at, b, row, table, x, type, cols);
+            stream_add(f, s, tile, at, b, row, table, x, type, cols, side);
     } else {
         for (size_t b = 0; b < 4; b++)
-            stream_add(f, s, tile, at, b, row, table, x, type, cols);
+            stream_add(f, s, tile, at, b, row, table, x, type, cols, side);
     }
     UNROLL for (size_t c = 0; c < cols && type == TYPE_I4; c++) {
         const vfloat d = all_floats(x->d[c * x->ldd + at]);
-        UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) f[c][v] =
-            fused_mul_add(s[c][v], d, f[c][v]);
+        UNROLL for (size_t v = 0; v < side; v++) f[c][v] = fused_mul_add(s[c][v], d, f[c][v]);
     }
 }
 
@@ -157,17 +174,17 @@ TILE_HELPER void stream_tile(vfloat (*f)[STREAM_VECTORS], const uint8_t *tile, s
  * continues. */
 TILE_HELPER void stream_rows(float *y, size_t ldy, const uint8_t *panel, size_t row, size_t tile0,
                              size_t tile1, size_t n_tiles, vint table, const struct columns *x,
-                             enum tensor_type type, const size_t cols) {
+                             enum tensor_type type, const size_t cols, const size_t side) {
     const size_t tile_bytes = type == TYPE_I4 ? I4_TILE_BYTES : I8_TILE_BYTES;
     const uint8_t *tile = panel_tile(panel, tile_bytes, tile0);
     vfloat f[STREAM_COLS][STREAM_VECTORS];
     UNROLL for (size_t c = 0; c < cols; c++) {
-        UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) f[c][v] =
+        UNROLL for (size_t v = 0; v < side; v++) f[c][v] =
             tile0 > 0 ? load_float(y + c * ldy + row + LANES * v) : all_floats(0.0f);
     }
     for (size_t at = tile0; at < tile1; at++, tile += tile_bytes)
-        stream_tile(f, tile, at, row, table, x, type, cols);
-    UNROLL for (size_t v = 0; v < STREAM_VECTORS; v++) {
+        stream_tile(f, tile, at, row, table, x, type, cols, side);
+    UNROLL for (size_t v = 0; v < side; v++) {
         const vfloat row_scale = load_float((const float *)panel + row + LANES * v);
         UNROLL for (size_t c = 0; c < cols; c++) store_float(
             y + c * ldy + row + LANES * v, tile1 == n_tiles ? mul(f[c][v], row_scale) : f[c][v]);
@@ -178,33 +195,74 @@ TILE_HELPER void stream_rows(float *y, size_t ldy, const uint8_t *panel, size_t 
 TILE_HELPER void stream_panel(float *y, size_t ldy, const uint8_t *panel, size_t tile0,
                               size_t tile1, size_t n_tiles, vint table, const struct columns *x,
                               enum tensor_type type, const size_t cols) {
-    for (size_t row = 0; row < PANEL_ROWS; row += STREAM_VECTORS * LANES)
-        stream_rows(y, ldy, panel, row, tile0, tile1, n_tiles, table, x, type, cols);
+#ifdef STREAM_WIDE
+    const size_t side = cols > STREAM_WIDE ? 1 : STREAM_VECTORS;
+#else
+    const size_t side = STREAM_VECTORS;
+#endif
+    for (size_t row = 0; row < PANEL_ROWS; row += side * LANES)
+        stream_rows(y, ldy, panel, row, tile0, tile1, n_tiles, table, x, type, cols, side);
 }
 
-static const uint8_t *tile_at(const struct wmat *w, size_t p, size_t tile) {
-    return panel_tile(panel_at(w, TYPE_I4, p), I4_TILE_BYTES, tile);
+static size_t tile_bytes(enum tensor_type type) {
+    return type == TYPE_I4 ? I4_TILE_BYTES : I8_TILE_BYTES;
 }
 
-/* Some columns of i4, tiles tile0 .. tile1 - 1 of panels p0 .. p1 - 1, then what is at `after`.
- * While the columns of a panel pass, the weights that follow come into the second-level cache, so
- * that memory works all the time and not during the first few columns alone. */
-static void stream_panels(float *y, size_t ldy, const struct act_q128 *x, size_t n,
-                          const struct wmat *w, size_t p0, size_t p1, size_t tile0, size_t tile1,
-                          const uint8_t *after, vint table) {
-    const size_t passes = (n + STREAM_COLS - 1) / STREAM_COLS;
-    const size_t blocks = TILE_K / BLOCK_K * (tile1 - tile0);
-    const size_t step = (I4_TILE_BYTES / (TILE_K / BLOCK_K) + passes - 1) / passes;
+static const uint8_t *tile_at(const struct wmat *w, enum tensor_type type, size_t p, size_t tile) {
+    return panel_tile(panel_at(w, type, p), tile_bytes(type), tile);
+}
+
+/* Some columns, tiles tile0 .. tile1 - 1 of panels p0 .. p1 - 1, then what is at `after`. While the
+ * columns of a panel pass, the weights that follow come into the second-level cache, so that memory
+ * works all the time and not during the first few columns alone. */
+TILE_HELPER void stream_panels(float *y, size_t ldy, const struct columns *x, size_t n,
+                               const struct wmat *w, size_t p0, size_t p1, size_t tile0,
+                               size_t tile1, const uint8_t *after, vint table,
+                               const enum tensor_type type, const size_t most) {
+    const size_t passes = (n + most - 1) / most, blocks = TILE_K / BLOCK_K * (tile1 - tile0);
+    const size_t tile_step = (tile_bytes(type) / (TILE_K / BLOCK_K) + passes - 1) / passes;
+    const size_t step = type == TYPE_I8 && PARTS > 1 ? 0 : tile_step; /* multiplying takes longer */
     for (size_t p = p0; p < p1; p++) {
-        const uint8_t *const next = p + 1 < p1 ? tile_at(w, p + 1, tile0) : after;
+        const uint8_t *const next = p + 1 < p1 ? tile_at(w, type, p + 1, tile0) : after;
         for (size_t c = 0, pass = 0, cols; c < n; c += cols, pass++) {
-            cols = next_columns(n - c, STREAM_COLS);
-            struct columns group = columns_i4(x, c, w->k);
+            cols = next_columns(n - c, most);
+            struct columns group = columns_from(*x, c);
             group.ahead = next + pass * blocks * step - TILE_K / BLOCK_K * tile0 * step;
             group.ahead_step = step;
             WITH_CONSTANT(cols, STREAM_COLS,
-                          stream_panel(y + c * ldy + p * PANEL_ROWS, ldy, panel_at(w, TYPE_I4, p),
-                                       tile0, tile1, w->k / TILE_K, table, &group, TYPE_I4, N));
+                          if (N <= most)
+                              stream_panel(y + c * ldy + p * PANEL_ROWS, ldy, panel_at(w, type, p),
+                                           tile0, tile1, w->k / TILE_K, table, &group, type, N));
+        }
+    }
+}
+
+/* One column by itself: GCC keeps its loop in registers only so. */
+TILE_HELPER void stream_one(float *y, size_t ldy, const struct columns *x, const struct wmat *w,
+                            size_t p0, size_t p1, vint table, const enum tensor_type type) {
+    const size_t all = w->k / TILE_K;
+    for (size_t p = p0; p < p1; p++)
+        stream_panel(y + p * PANEL_ROWS, ldy, panel_at(w, type, p), 0, all, all, table, x, type, 1);
+}
+
+/* Several columns of i4: all of them, in groups, with each run of tiles that leaves room for them
+ * in the second-level cache. */
+BY_ITSELF void stream_several(float *y, size_t ldy, const struct act_q128 *x, size_t n,
+                              const struct wmat *w, size_t p0, size_t p1) {
+    const vint table = codebook_table(w->codebook);
+    const struct columns columns = columns_i4(x, w->k);
+    const size_t all = w->k / TILE_K;
+    const size_t run = STREAM_BYTES / TILE_K / (n < STREAM_GROUP ? n : STREAM_GROUP);
+    for (size_t tile0 = 0; tile0 < all; tile0 += run) {
+        const size_t tile1 = all - tile0 < run ? all : tile0 + run;
+        for (size_t c0 = 0, cols; c0 < n; c0 += cols) {
+            cols = next_columns(n - c0, STREAM_GROUP);
+            const struct columns some = columns_from(columns, c0);
+            const uint8_t *const after = c0 + cols < n ? tile_at(w, TYPE_I4, p0, tile0)
+                                         : tile1 < all ? tile_at(w, TYPE_I4, p0, tile1)
+                                                       : tile_at(w, TYPE_I4, p1, 0);
+            stream_panels(y + c0 * ldy, ldy, &some, cols, w, p0, p1, tile0, tile1, after, table,
+                          TYPE_I4, STREAM_COLS);
         }
     }
 }
@@ -336,7 +394,7 @@ static void multiply_panels(float *y, size_t ldy, const struct act_q128 *x, size
                 unpack_tile(u + t, panel_tile(panel, I4_TILE_BYTES, tile0 + t), row, table);
             for (size_t c = 0, cols; c < n; c += cols) {
                 cols = next_columns(n - c, BLOCK_COLS);
-                const struct columns group = columns_i4(x, c, w->k);
+                const struct columns group = columns_from(columns_i4(x, w->k), c);
                 if (row == 0)
                     fetch_ahead(next, next_tiles * I4_TILE_BYTES, c, c + cols, n);
                 WITH_CONSTANT(cols, BLOCK_COLS,
@@ -350,8 +408,8 @@ static void multiply_panels(float *y, size_t ldy, const struct act_q128 *x, size
 
 _Static_assert(MANY_TILES * sizeof(struct unpacked) <= KERNEL_SCRATCH_BYTES, "room for a block");
 
-static void multiply_many(float *y, size_t ldy, const struct act_q128 *x, size_t n,
-                          const struct wmat *w, size_t p0, size_t p1, void *scratch) {
+BY_ITSELF void multiply_many(float *y, size_t ldy, const struct act_q128 *x, size_t n,
+                             const struct wmat *w, size_t p0, size_t p1, void *scratch) {
     const size_t all = w->k / TILE_K, most = n < MANY_COLUMNS ? FEW_TILES : MANY_TILES;
     for (size_t c0 = 0, cols; c0 < n; c0 += cols) {
         cols = next_columns(n - c0, MAX_COLUMNS);
@@ -368,47 +426,25 @@ static void multiply_many(float *y, size_t ldy, const struct act_q128 *x, size_t
 
 TILE_HELPER void matmul_i4(float *y, size_t ldy, const struct act_q128 *x, size_t n,
                            const struct wmat *w, size_t p0, size_t p1, void *scratch) {
-    const size_t all = w->k / TILE_K;
-    const vint table = codebook_table(w->codebook);
-    if (n == 1) { /* by itself: GCC keeps its loop in registers only so */
-        const struct columns one = columns_i4(x, 0, w->k);
-        for (size_t p = p0; p < p1; p++)
-            stream_panel(y + p * PANEL_ROWS, ldy, panel_at(w, TYPE_I4, p), 0, all, all, table, &one,
-                         TYPE_I4, 1);
-        return;
-    }
-#ifdef BLOCK_COLS
-    if (n > FEW) {
-        multiply_many(y, ldy, x, n, w, p0, p1, scratch);
-        return;
-    }
-#endif
+    const struct columns columns = columns_i4(x, w->k);
     (void)scratch;
-    const size_t run = STREAM_BYTES / TILE_K / (n < STREAM_GROUP ? n : STREAM_GROUP);
-    for (size_t tile0 = 0; tile0 < all; tile0 += run) {
-        const size_t tile1 = all - tile0 < run ? all : tile0 + run;
-        for (size_t c0 = 0, cols; c0 < n; c0 += cols) {
-            cols = next_columns(n - c0, STREAM_GROUP);
-            const struct act_q128 some = act_q128_from(x, c0, w->k);
-            const uint8_t *const after = c0 + cols < n ? tile_at(w, p0, tile0)
-                                         : tile1 < all ? tile_at(w, p0, tile1)
-                                                       : tile_at(w, p1, 0);
-            stream_panels(y + c0 * ldy, ldy, &some, cols, w, p0, p1, tile0, tile1, after, table);
-        }
-    }
+    if (n == 1)
+        stream_one(y, ldy, &columns, w, p0, p1, codebook_table(w->codebook), TYPE_I4);
+#ifdef BLOCK_COLS
+    else if (n > FEW)
+        multiply_many(y, ldy, x, n, w, p0, p1, scratch);
+#endif
+    else
+        stream_several(y, ldy, x, n, w, p0, p1);
 }
 
 TILE_HELPER void matmul_i8(float *y, size_t ldy, const struct act_q8 *x, size_t n,
                            const struct wmat *w, size_t p0, size_t p1) {
     const vint none = set_all(0);
-    const size_t all = w->k / TILE_K;
-    for (size_t p = p0; p < p1; p++) {
-        for (size_t c = 0, cols; c < n; c += cols) {
-            cols = next_columns(n - c, STREAM_COLS);
-            const struct columns group = columns_i8(x, c, w->k);
-            WITH_CONSTANT(cols, STREAM_COLS,
-                          stream_panel(y + c * ldy + p * PANEL_ROWS, ldy, panel_at(w, TYPE_I8, p),
-                                       0, all, all, none, &group, TYPE_I8, N));
-        }
-    }
+    const struct columns columns = columns_i8(x, w->k);
+    if (n == 1)
+        stream_one(y, ldy, &columns, w, p0, p1, none, TYPE_I8);
+    else
+        stream_panels(y, ldy, &columns, n, w, p0, p1, 0, w->k / TILE_K, tile_at(w, TYPE_I8, p1, 0),
+                      none, TYPE_I8, STREAM_I8_COLS);
 }

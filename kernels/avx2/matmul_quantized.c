@@ -9,8 +9,9 @@
 #include "kernels/avx2/slots.h"
 #include "kernels/avx2/vectors.h"
 
-#define STREAM_COLS 4 /* more would not be faster */
-#define FEW         4
+#define STREAM_COLS 8
+#define STREAM_WIDE 4
+#define FEW         16
 #define BLOCK_COLS  3 /* 6 sums, 4 weights, 5 others */
 #define DOT_LINES   2
 #define I8_BIAS     0

@@ -4,6 +4,7 @@
 #include "kernels/avxvnni/vnni.h"
 
 #define STREAM_COLS 4
+#define STREAM_WIDE 4
 #define FEW         4
 #define BLOCK_COLS  6 /* 12 sums, 2 weights, 1 activation */
 #define DOT_LINES   1

@@ -8,6 +8,7 @@
 
 #define LANES       4
 #define STREAM_COLS 4
+#define STREAM_WIDE 4
 #define FEW         2
 #define BLOCK_COLS  3 /* 6 sums, 4 weights, 5 others */
 #define DOT_LINES   2
