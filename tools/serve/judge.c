@@ -111,7 +111,7 @@ static void put_verdict(const struct server *s, const struct verdict *v, const c
 static void judge_request(struct server *s, struct call *c) {
     struct fault f = {.status = 0};
     struct bise_error err = {0};
-    struct verdict v;
+    struct verdict v = {.category = NOT_MODERATED};
     struct buffer b = {.len = 0};
     bool good = call_read(c, &s->request_facts, &f);
     if (good) {
