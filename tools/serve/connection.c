@@ -441,6 +441,7 @@ static void check_time(struct sockets *k, struct connection *c, double now) {
 /* What has been read is looked at, as far as one request at a time allows. */
 static void go_on(struct sockets *k, struct connection *c, double now) {
     enum connection_state before;
+    bool has_ended;
     do {
         before = c->state;
         if (c->state == CONNECTION_HEAD)
@@ -451,9 +452,10 @@ static void go_on(struct sockets *k, struct connection *c, double now) {
             move_reply(k, c, now);
         if (c->state != CONNECTION_CLOSED)
             write_out(c, now);
-        if (c->state == CONNECTION_ANSWER && c->is_done && c->sent == c->out.len)
-            end_request(c, now);
-    } while (c->state != before && c->state != CONNECTION_CLOSED);
+        has_ended = c->state == CONNECTION_ANSWER && c->is_done && c->sent == c->out.len;
+        if (has_ended)
+            end_request(c, now); /* and the next may be there: no event would tell of it */
+    } while ((c->state != before || has_ended) && c->state != CONNECTION_CLOSED);
 }
 
 void connection_step(struct sockets *k, struct connection *c, short events, double now) {

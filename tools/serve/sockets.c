@@ -192,8 +192,9 @@ void sockets_round(struct sockets *k, int wait_ms) {
     for (size_t i = 0; i < k->n; i++)
         fds[n++] = (struct pollfd){.fd = k->connections[i]->fd,
                                    .events = connection_events(k->connections[i])};
-    if (poll(fds, n, wait_ms) < 0)
-        return;
+    if (poll(fds, n, wait_ms) < 0) /* a signal, perhaps one of many: time passes all the same */
+        for (size_t i = 0; i < n; i++)
+            fds[i].revents = 0;
     const double now = seconds_now();
     if (fds[0].revents)
         empty_wake(k->server->wake);

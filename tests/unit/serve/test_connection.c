@@ -180,6 +180,19 @@ Test(connection, the_end_of_input_is_the_end_of_interest) {
     end(fd);
 }
 
+Test(connection, requests_that_came_together_are_answered_together) {
+    int fd, n = 0;
+    struct connection *c = begin(&fd, 100);
+    for (int i = 0; i < 20; i++)
+        say(fd, "GET /health HTTP/1.1\r\n" HOST "\r\n");
+    connection_step(&sockets, c, POLLIN, 101);
+    for (const char *at = heard(fd); (at = strstr(at, "HTTP/1.1 503")) != NULL; at++)
+        n++;
+    cr_assert_eq(n, 20);
+    cr_assert_eq(c->state, CONNECTION_HEAD);
+    end(fd);
+}
+
 Test(connection, one_request_is_read_ahead) {
     int fd;
     struct connection *c = begin(&fd, 100);
