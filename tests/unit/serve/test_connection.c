@@ -239,3 +239,21 @@ Test(connection, the_longest_idle_one_makes_room) {
         close(fds[i]);
     end(fds[0]);
 }
+
+/* Nobody fills the memory by sending bodies and not reading answers. */
+Test(connection, bodies_count_until_their_calls_end) {
+    struct call *calls[3];
+    for (int i = 0; i < 3; i++) {
+        const size_t len = CALLS_MAX_BYTES / 8 * 5;
+        struct buffer body = {.bytes = malloc(len), .len = len};
+        cr_assert_not_null(body.bytes);
+        calls[i] = call_new(ENDPOINT_CHAT, 0);
+        cr_assert_eq(call_take_body(calls[i], &body), i != 1);
+        cr_assert_null(body.bytes);
+        if (i == 1) {
+            call_drop(calls[0]);
+            call_drop(calls[1]);
+        }
+    }
+    call_drop(calls[2]);
+}
