@@ -135,6 +135,14 @@ for k in data["kernels"]:
     assert ">%s%.3gx<" % ("" if k["share"] is None else "%.0f %%, " % (100 * k["share"]), k["over_scalar"]) in heat
 labels = [m.group(1) for m in re.finditer(r"at once, after \d+: ([\d.e+]+)</text>", page)]
 assert labels == ["%.6g" % row["decode"]["tokens_per_second"] for row in data["rows"]]
+def decode_ratios(md):
+    lines = md[md.index("### Decode"):md.index("### Memory")].splitlines()[4:]
+    return [float(line.split("|")[12]) for line in lines if line]
+rates = [row["decode"]["tokens_per_second"] for row in data["rows"]]
+expected = [rates[0], rates[0], rates[2], rates[2]]  # the baseline has no row after 16
+assert [row["depth"] for row in data["rows"]] == [0, 0, 16, 16]
+for shown, rate, base in zip(decode_ratios(open(sys.argv[5]).read()), rates, expected, strict=True):
+    assert abs(shown - rate / base) <= 6e-3 * shown, (shown, rate, base)
 marked = open(sys.argv[4]).read()
 ringed = [float(x) for x in re.findall(r"<title>throttled: ([\d.]+) at 3<", marked)]
 assert ringed == [2203, 63] and marked.count('class="mark"') == 4 and "~ noisy" in marked
@@ -164,7 +172,13 @@ json.dump(j, open(sys.argv[2], "w"))
 P
 expect marked_is_made python3 "$T/marked.py" "$T/a.json" "$T/marked.json"
 expect report_marked "$BISE" report "$T/marked.json" -o "$T/marked.html"
-expect report_figures python3 "$T/check.py" "$T/a.html" "$T/a.json" "$T/hostile.html" "$T/marked.html"
+python3 -c 'import json, sys
+j = json.load(open(sys.argv[1]))
+for row in j["rows"][:2]: row["isa"] = "slow"
+j["settings"]["baseline"] = "slow"
+json.dump(j, open(sys.argv[2], "w"))' "$T/a.json" "$T/no_base.json"
+expect report_no_base "$BISE" report "$T/no_base.json" -o "$T/no_base.md"
+expect report_figures python3 "$T/check.py" "$T/a.html" "$T/a.json" "$T/hostile.html" "$T/marked.html" "$T/no_base.md"
 # Three machines.
 for i in 1 2 3; do cp docs/example-bench.json "$T/$i.json"; done
 expect report_three "$BISE" report "$T/1.json" "$T/2.json" "$T/3.json" -o "$T/three.html"

@@ -111,7 +111,8 @@ double bench_gmacs(const struct bench_run *r, const struct bench_row *row);
 bool bench_is_settled(const struct bench_stat *s);
 bool bench_was_throttled(const struct bench_run *r, const struct bench_row *row);
 /* The row that this one's speed is shown against: the baseline's instruction set, and the first
- * model, thread count and number of sequences, the same prompt and depth. */
+ * model, thread count and number of sequences, the same prompt and depth. Where the baseline has no
+ * such row (a suite asks less of a slow instruction set): the first that has. */
 const struct bench_row *bench_base(const struct bench_run *r, const struct bench_row *row);
 
 /* Fills what is known of an open model without measuring. */

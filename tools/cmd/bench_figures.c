@@ -111,10 +111,15 @@ bool bench_was_throttled(const struct bench_run *r, const struct bench_row *row)
 
 const struct bench_row *bench_base(const struct bench_run *r, const struct bench_row *row) {
     const enum isa isa = r->baseline == ISA_COUNT ? r->rows[0].isa : r->baseline;
-    for (size_t i = 0; i < r->n_rows; i++)
-        if (r->rows[i].isa == isa && r->rows[i].asked == row->asked)
+    const struct bench_row *first = NULL;
+    for (size_t i = 0; i < r->n_rows; i++) {
+        if (r->rows[i].asked != row->asked)
+            continue;
+        if (r->rows[i].isa == isa)
             return &r->rows[i];
-    return NULL;
+        first = first ? first : &r->rows[i];
+    }
+    return first;
 }
 
 /* ---- limits ---------------------------------------------------------------------------------- */

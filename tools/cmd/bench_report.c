@@ -34,8 +34,7 @@ static void put_cells(const struct bench_run *r, const struct bench_row *row, bo
                       table_cell *cell) {
     const struct bench_row *const base = bench_base(r, row);
     const struct bench_stat s = decode ? bench_decode(r, row) : bench_prefill(r, row);
-    const double base_rate =
-        base ? (decode ? bench_decode(r, base) : bench_prefill(r, base)).median : 0;
+    const double base_rate = (decode ? bench_decode(r, base) : bench_prefill(r, base)).median;
     const double rate = decode ? bench_gbs(r, row) : bench_gmacs(r, row);
     const struct bench_stat share = bench_share(r, row, decode);
     snprintf(*cell++, TABLE_CELL, "%s", isa_name(row->isa));

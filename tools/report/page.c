@@ -125,10 +125,8 @@ static const char study_note[] = "What bise study found.";
 static const char notes[] =
     "Marks: ~ the interval is wider than 2 %, t throttled, s fewer tokens, ! not repeatable. "
     "Limits are the best of the run; shares are of what the machine could do right before and "
-    "behind "
-    "each visit (in brackets: their interval); ratios against the baseline's first row after as "
-    "many "
-    "tokens.";
+    "behind each visit (in brackets: their interval); ratios against the baseline's first row "
+    "after as many tokens (where it has none: the first one of all).";
 
 void report_html(struct buffer *b, const struct runs *r) {
     buffer_print(b,

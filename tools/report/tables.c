@@ -82,15 +82,19 @@ void part_last(struct buffer *b, bool html) {
 }
 
 /* What a row's speed is shown against: the baseline's first row after as many tokens, of the same
- * prompt where neither was shortened. */
+ * prompt where neither was shortened; where the baseline has none, the first of any. */
 static const struct run_row *base_of(const struct run *r, const struct run_row *row) {
+    const struct run_row *first = NULL;
     for (size_t i = 0; i < r->n_rows; i++) {
         const struct run_row *const base = &r->rows[i];
-        if ((!*r->baseline || strcmp(base->isa, r->baseline) == 0) && base->depth == row->depth &&
-            (base->prompt == row->prompt || base->shortened || row->shortened))
+        if (base->depth != row->depth ||
+            (base->prompt != row->prompt && !base->shortened && !row->shortened))
+            continue;
+        if (!*r->baseline || strcmp(base->isa, r->baseline) == 0)
             return base;
+        first = first ? first : base;
     }
-    return row;
+    return first;
 }
 
 static void put_share(struct buffer *b, const struct run_speed *s, bool html) {
@@ -253,9 +257,11 @@ void part_kernels(struct buffer *b, const struct run *r, bool html) {
                 part_cell(b, html, "= %s", k->of);
             else if (html)
                 part_cell(b, html, us < 1000 ? "%.4g, %.3g" : "%.0f, %.3g", us, rate);
-            else
+            else if (k->over_scalar > 0)
                 part_cell(b, html, "%.6g, %.3g, %.0f %%, %.3gx", us, rate, 100 * k->share,
                           k->over_scalar);
+            else
+                part_cell(b, html, "%.6g, %.3g, %.0f %%", us, rate, 100 * k->share);
         }
         part_last(b, html);
     }
