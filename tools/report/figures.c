@@ -173,6 +173,8 @@ void part_quality_plot(struct buffer *b, const struct run *r) {
                series, n);
 }
 
+#define HEAT_ROWS 25 /* of one picture: it stands on a printed page */
+
 /* Kernels and shapes from above, instruction sets from the left. */
 void part_heat(struct buffer *b, const struct run *r) {
     const size_t most = r->n_kernels;
@@ -214,8 +216,14 @@ void part_heat(struct buffer *b, const struct run *r) {
             snprintf(cell->text + len, sizeof cell->text - len, "%s%.3gx", len ? ", " : "",
                      kernel->over_scalar);
     }
-    if (g.n_rows && g.n_columns && !b->failed)
+    const size_t n = g.n_columns && !b->failed ? g.n_rows : 0;
+    for (size_t i = 0; i < n; i += HEAT_ROWS) {
+        g.n_rows = n - i < HEAT_ROWS ? n - i : HEAT_ROWS;
+        g.rows = rows + i;
+        g.cells = cells + i * g.n_columns;
         plot_grid(b, &g, false);
+        g.title = "Kernels by instruction set, continued";
+    }
     free(cells);
     free(rows);
     free(names);

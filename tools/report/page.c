@@ -13,9 +13,8 @@ static const char page_style[] =
     "th,td{padding:.15rem .5rem;text-align:right;border-bottom:1px solid #bbb;white-space:nowrap}"
     "th:first-child,td:first-child{text-align:left}code{overflow-wrap:anywhere}"
     "@media(prefers-color-scheme:dark){body{background:#161616;color:#eee}th,td{border-color:#555}}"
-    "@media "
-    "print{body{background:#fff;color:#000}h2{break-after:avoid}svg{break-inside:avoid}.wide{"
-    "overflow:visible}}";
+    "@media print{body{background:#fff;color:#000}h2,h3{break-after:avoid}"
+    "svg,tr{break-inside:avoid}svg:not(.grid){max-height:92vh}.wide{overflow:visible}}";
 
 /* Text of a file, as the form has it: HTML and Markdown take the same escapes. */
 void part_sentence(struct buffer *b, const struct run_facts *r) {

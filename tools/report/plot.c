@@ -328,7 +328,7 @@ static void draw_cell(struct buffer *b, const struct plot_cell *c, double x, dou
         return;
     buffer_print(b, "<text x=\"%.5g\" y=\"%.6g\">", x + width / 2, y + height - 5);
     plot_text(b, c->text);
-    buffer_text(b, "</text>\n");
+    buffer_text(b, "</text>");
 }
 
 void plot_grid(struct buffer *b, const struct plot_grid *g, bool alone) {
@@ -343,19 +343,20 @@ void plot_grid(struct buffer *b, const struct plot_grid *g, bool alone) {
     plot_text(b, g->what);
     buffer_text(b, "</text>\n");
     for (size_t k = 0; k < g->n_columns; k++) {
-        buffer_print(b, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">",
+        buffer_print(b, "<text x=\"%.5g\" y=\"%d\" text-anchor=\"middle\">",
                      left + cell * ((double)k + 0.5), HEAD - 6);
         plot_text(b, g->columns[k]);
         buffer_text(b, "</text>\n");
     }
     for (size_t i = 0; i < g->n_rows; i++) {
         const double y = HEAD + row * (double)i;
-        buffer_print(b, "<text x=\"4\" y=\"%.1f\">", y + (g->wide ? 14 : 9));
+        buffer_print(b, "<text x=\"4\" y=\"%.6g\">", y + (g->wide ? 14 : 9));
         plot_text(b, g->rows[i]);
-        buffer_text(b, "</text>\n");
+        buffer_text(b, "</text>");
         for (size_t k = 0; k < g->n_columns; k++)
             draw_cell(b, &g->cells[i * g->n_columns + k], left + cell * (double)k,
                       y + (g->wide ? 0 : 12), cell, g->wide ? 20 : 18);
+        buffer_text(b, "\n");
     }
     buffer_text(b, "</svg>\n");
 }
