@@ -104,5 +104,9 @@ same "an input that cannot be read is no end" 3 $?
 expect "and is said" grep -q "reading standard input: Is a directory" "$T/err"
 "$BISE" chat -m $M -q --jsonl </ >"$T/out" 2>"$T/err"
 same "nor with --jsonl" 3 $?
+for command in "tokenize -m $M --jsonl" "run -m $M --jsonl -"; do
+    # shellcheck disable=SC2086
+    expect_exit "nor in ${command%% *}" 3 "reading failed: Is a directory" "$BISE" $command </
+done
 
 finish

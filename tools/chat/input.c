@@ -72,19 +72,12 @@ static enum editor_event edit_message(struct console_input *in, bool several, co
 static enum editor_event read_line(struct console_input *in, const char *prompt, size_t *len) {
     if (in->on_terminal)
         fprintf(stderr, "%s%s%s", paint(PAINT_PROMPT), prompt, paint(PAINT_OFF));
-    ssize_t n = -1;
-    if (input_or_interrupt(STDIN_FILENO)) {
-        errno = 0;
-        n = getline(&in->line, &in->line_cap, stdin);
-        if (n < 0 && !feof(stdin) && errno != EINTR)
-            in->error = errno ? errno : EIO;
-    }
-    if (n < 0) {
+    if (!input_or_interrupt(STDIN_FILENO) ||
+        !read_text_line(stdin, &in->line, &in->line_cap, len, &in->error)) {
         if (in->on_terminal)
             fputc('\n', stderr);
         return interrupted() && !terminated() ? EDITOR_INTERRUPT : EDITOR_END;
     }
-    *len = (size_t)n;
     if (*len && in->line[*len - 1] == '\n')
         in->line[--*len] = 0;
     if (*len && in->line[*len - 1] == '\r')

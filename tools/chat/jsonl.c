@@ -5,6 +5,7 @@
 #include "tools/common/guard.h"
 #include "tools/common/interrupt.h"
 #include "tools/common/output.h"
+#include "tools/common/read_text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -78,8 +79,8 @@ static bool take_line(struct console *t, const char *line, size_t len, size_t nu
 int console_jsonl(struct console *t) {
     struct buffer out = {.len = 0};
     char *line = NULL;
-    size_t cap = 0, number = 0;
-    int code = EXIT_DONE;
+    size_t cap = 0, len, number = 0;
+    int code = EXIT_DONE, error = 0;
     bool all_good = true;
     setvbuf(stdin, NULL, _IONBF, 0); /* what is not read yet is to be seen by poll */
     interrupt_catch_all();
@@ -88,25 +89,22 @@ int console_jsonl(struct console *t) {
         say("the last message had no answer yet: it is taken back\n");
         chat_pop(t->conversation.chat);
     }
-    while (!code && input_or_interrupt(STDIN_FILENO)) {
-        errno = 0;
-        const ssize_t n = getline(&line, &cap, stdin);
-        if (n < 0 && !feof(stdin) && errno != EINTR)
-            code = refuse(errno == ENOMEM ? EXIT_MEMORY : EXIT_INPUT, "reading standard input: %s",
-                          strerror(errno ? errno : EIO));
-        if (n < 0)
-            break;
+    while (!code && input_or_interrupt(STDIN_FILENO) &&
+           read_text_line(stdin, &line, &cap, &len, &error)) {
         number++;
-        if (strspn(line, " \t\r\n") == (size_t)n)
+        if (strspn(line, " \t\r\n") == len)
             continue;
         buffer_clear(&out);
-        all_good &= take_line(t, line, (size_t)n, number, &out);
+        all_good &= take_line(t, line, len, number, &out);
         interrupt_clear();
         if (out.failed)
             code = report(BISE_ERR_MEMORY, NULL);
         else if (!write_whole(STDOUT_FILENO, out.bytes, out.len))
             code = output_exit_code();
     }
+    if (error)
+        code = refuse(error == ENOMEM ? EXIT_MEMORY : EXIT_INPUT, "reading standard input: %s",
+                      strerror(error));
     free(line);
     buffer_free(&out);
     if (!code && !all_good)

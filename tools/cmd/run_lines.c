@@ -6,6 +6,7 @@
 #include "tools/common/interrupt.h"
 #include "tools/common/output.h"
 #include "tools/common/progress.h"
+#include "tools/common/read_text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -47,6 +48,7 @@ struct lines {
     double *plain; /* [n_slots + 1]: what a step of so many writers takes without drafts, or 0 */
     size_t n_steps;
     bool at_end, any_faulty, failed; /* failed: standard output cannot be written */
+    int unread;                      /* errno of what ended reading before the file's end; or 0 */
 };
 
 #define PLAIN_STEPS 16 /* one of so many is made without drafts, to measure those with them by */
@@ -200,18 +202,20 @@ static void line_free(struct line *l) {
 
 /* ---- reading, answering, printing ----------------------------------------------------------- */
 
-/* The next line that is not empty, behind those that wait; NULL at the end, and where there is no
- * memory, which is said. */
+/* The next line that is not empty, behind those that wait; NULL at the end, and where there is a
+ * fault, which is kept. */
 static struct line *next_line(struct lines *all) {
-    ssize_t len;
+    size_t len = 0;
+    bool any;
     do {
-        len = interrupted() ? -1 : getline(&all->text, &all->cap, all->file);
-        all->number += len >= 0;
-    } while (len >= 0 && strspn(all->text, " \t\r\n") == (size_t)len);
-    struct line *const l = len >= 0 ? calloc(1, sizeof *l) : NULL;
+        any =
+            !interrupted() && read_text_line(all->file, &all->text, &all->cap, &len, &all->unread);
+        all->number += any;
+    } while (any && strspn(all->text, " \t\r\n") == len);
+    struct line *const l = any ? calloc(1, sizeof *l) : NULL;
     all->at_end = l == NULL;
-    if (len >= 0 && !l)
-        (void)report(BISE_ERR_MEMORY, NULL);
+    if (any && !l)
+        all->unread = ENOMEM;
     if (!l)
         return NULL;
     l->number = all->number;
@@ -219,7 +223,7 @@ static struct line *next_line(struct lines *all) {
     l->job.n_predict = all->run->options.n_predict;
     l->result.run = all->run;
     (void)sampling_stops(&all->run->options.sampling, &l->stop); /* checked before */
-    l->status = read_line(all->run, l, all->text, (size_t)len, &l->err);
+    l->status = read_line(all->run, l, all->text, len, &l->err);
     *all->end = l;
     all->end = &l->next;
     all->n_waiting++;
@@ -430,15 +434,14 @@ int run_lines(struct run *r) {
     const int code = open_slots(&all);
     if (!code)
         answer_lines(&all);
-    const bool unread = ferror(all.file) && !interrupted();
-    if (unread)
-        complain("%s: reading failed: %s", path, strerror(errno));
+    if (all.unread)
+        complain("%s: reading failed: %s", path, strerror(all.unread));
     close_lines(&all);
     if (code)
         return code;
     if (interrupted())
         return EXIT_INTERRUPTED;
-    if (unread)
-        return EXIT_INPUT;
+    if (all.unread)
+        return all.unread == ENOMEM ? EXIT_MEMORY : EXIT_INPUT;
     return all.failed ? output_exit_code() : all.any_faulty ? EXIT_FAILED : EXIT_DONE;
 }

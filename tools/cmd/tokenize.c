@@ -190,18 +190,17 @@ static int decode_line(const struct tokenizer *t, const struct json_value *line,
 
 static int convert_lines(const struct tokenize_options *o, const struct source_tokenizer *s) {
     char *line = NULL;
-    size_t cap = 0, number = 0;
-    ssize_t len;
-    int code = EXIT_DONE;
-    while (!code && (len = getline(&line, &cap, stdin)) > 0) {
+    size_t cap = 0, len, number = 0;
+    int code = EXIT_DONE, error = 0;
+    while (!code && read_text_line(stdin, &line, &cap, &len, &error)) {
         struct json *j = NULL;
         struct bise_error err = {0};
         char name[48], where[64];
         snprintf(name, sizeof name, "standard input, line %zu", ++number);
         snprintf(where, sizeof where, "%s: ", name);
-        if (strspn(line, " \t\r\n") == (size_t)len)
+        if (strspn(line, " \t\r\n") == len)
             continue;
-        const enum bise_status status = json_parse(&j, line, (size_t)len, name, &err);
+        const enum bise_status status = json_parse(&j, line, len, name, &err);
         if (status)
             code = report(status, &err);
         else if (o->decode)
@@ -210,6 +209,9 @@ static int convert_lines(const struct tokenize_options *o, const struct source_t
             code = encode_line(s, json_root(j), where);
         json_close(&j);
     }
+    if (error)
+        code = refuse(error == ENOMEM ? EXIT_MEMORY : EXIT_INPUT,
+                      "standard input: reading failed: %s", strerror(error));
     free(line);
     return code;
 }

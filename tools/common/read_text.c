@@ -54,6 +54,22 @@ int read_utf8(const char *path, char **text, size_t *len) {
     return EXIT_USAGE;
 }
 
+bool read_text_line(FILE *f, char **line, size_t *cap, size_t *len, int *error) {
+    errno = 0;
+    const ssize_t n = getline(line, cap, f);
+    const int found = errno;
+    const bool cut = ferror(f);
+    *error = 0;
+    *len = n > 0 ? (size_t)n : 0;
+    if (n > 0 && !cut)
+        return true;
+    if (cut || !feof(f)) /* without either: no memory */
+        *error = found == EINTR ? 0 : found ? found : EIO;
+    if (cut)
+        clearerr(f);
+    return false;
+}
+
 bool ids_from_text(const char *text, int64_t most, struct id_list *list, const char **bad) {
     static const char between[] = " ,\t\r\n";
     for (text += strspn(text, between); *text; text += strspn(text, between)) {

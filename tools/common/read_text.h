@@ -1,4 +1,4 @@
-/* Whole texts from files and standard input. */
+/* Texts from files and standard input, whole and by lines. */
 #ifndef BISE_TOOLS_COMMON_READ_TEXT_H
 #define BISE_TOOLS_COMMON_READ_TEXT_H
 
@@ -6,6 +6,7 @@
 #include "tools/common/tools.h"
 
 #include <stdint.h>
+#include <stdio.h>
 
 #define ANY_LENGTH SIZE_MAX
 
@@ -14,6 +15,10 @@
 int read_text(const char *path, size_t max, char **text, size_t *len);
 /* The same of any length, which must be UTF-8. */
 int read_utf8(const char *path, char **text, size_t *len);
+
+/* The next line of f, with its end, in *line (of getline). False: there is none, and *error is 0 at
+ * the end and after a signal, else the errno. What a signal or a fault cuts off is no line. */
+bool read_text_line(FILE *f, char **line, size_t *cap, size_t *len, int *error);
 
 /* Adds ids from 0 to most, which stand in the text with white space or commas between them. False:
  * *bad is where something else stands, or NULL where there is no memory. */
