@@ -16,9 +16,9 @@
 #include "src/base/float_mode.h"
 #include "src/os/cpu.h"
 #include "src/os/mem.h"
+#include "src/os/thread.h"
 
 #include <linux/futex.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -55,7 +55,7 @@ struct pool {
 
 struct worker {
     struct pool *pool;
-    pthread_t id;
+    struct thread *id;
     int thread;
 };
 
@@ -244,10 +244,6 @@ void pool_run(struct pool *pool, pool_fn *fn, void *arg, size_t n_tasks) {
 static bool start_workers(struct pool *pool) {
     static const int own[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP};
     sigset_t all, before;
-    pthread_attr_t attributes;
-    if (pthread_attr_init(&attributes) != 0)
-        return false;
-    const bool sized = pthread_attr_setstacksize(&attributes, POOL_STACK_BYTES) == 0;
     sigfillset(&all);
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         sigdelset(&all, own[i]);
@@ -256,11 +252,11 @@ static bool start_workers(struct pool *pool) {
     while (ok && pool->n_workers < pool->n_threads - 1) {
         struct worker *const w = &pool->workers[pool->n_workers];
         *w = (struct worker){.pool = pool, .thread = pool->n_workers + 1};
-        ok = pthread_create(&w->id, sized ? &attributes : NULL, worker_main, w) == 0;
+        w->id = thread_start(worker_main, w);
+        ok = w->id != NULL;
         pool->n_workers += ok;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
     return ok;
 }
 
@@ -297,7 +293,7 @@ void pool_close(struct pool **p) {
     atomic_store(&pool->region, region);
     futex_wake(&pool->region, POOL_MAX_THREADS);
     for (int i = 0; i < pool->n_workers; i++)
-        pthread_join(pool->workers[i].id, NULL);
+        thread_join(&pool->workers[i].id);
     free(pool->workers);
     mem_free(pool->shares, sizeof *pool->shares * (size_t)pool->n_threads);
     mem_free(pool, sizeof *pool);

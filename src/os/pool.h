@@ -8,7 +8,6 @@
 struct pool;
 
 #define POOL_MAX_THREADS 1024
-#define POOL_STACK_BYTES ((size_t)1 << 20) /* of a thread; tasks and what they call take no more */
 
 /* n_threads: 1 to POOL_MAX_THREADS, the caller's thread among them. */
 enum bise_status pool_open(struct pool **out, int n_threads, struct bise_error *err);

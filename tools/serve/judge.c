@@ -3,6 +3,7 @@
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/base/random.h"
+#include "src/os/thread.h"
 #include "tools/common/moderation.h"
 #include "tools/serve/schedule.h"
 
@@ -27,13 +28,12 @@ struct print {
 #define PRINTS_KEPT 512
 
 struct judge {
-    pthread_t thread;
+    struct thread *thread;
     pthread_mutex_t lock;
     pthread_cond_t more;
     struct task *first, *last; /* guarded */
     size_t n;                  /* guarded: how many wait */
     atomic_bool closing;
-    bool has_thread;
     _Atomic(const struct call *) judged; /* whose task is at work */
     volatile int stop;                   /* of the session's calls */
     struct moderation moderation;
@@ -300,8 +300,8 @@ int judge_open(struct server *s) {
     if (code)
         return code;
     bise_session_stop_on(j->moderation.session, &j->stop);
-    j->has_thread = pthread_create(&j->thread, NULL, run, s) == 0;
-    return j->has_thread ? EXIT_DONE : EXIT_FAILED;
+    j->thread = thread_start(run, s);
+    return j->thread ? EXIT_DONE : EXIT_FAILED;
 }
 
 void judge_stop(struct server *s) {
@@ -313,8 +313,7 @@ void judge_stop(struct server *s) {
     pthread_cond_signal(&j->more);
     pthread_mutex_unlock(&j->lock);
     set_stop(j, 1);
-    if (j->has_thread)
-        pthread_join(j->thread, NULL);
+    thread_join(&j->thread);
 }
 
 /* What waited for its turn when the server ended: all threads have ended. */

@@ -1,6 +1,7 @@
 #include "tools/serve/prepare.h"
 
 #include "src/os/clock.h"
+#include "src/os/thread.h"
 #include "tools/serve/judge.h"
 #include "tools/serve/log.h"
 #include "tools/serve/schedule.h"
@@ -20,7 +21,7 @@ struct job {
 };
 
 struct prepare {
-    pthread_t thread;
+    struct thread *thread;
     pthread_mutex_t lock;
     pthread_cond_t more;
     struct job *first, *last;
@@ -212,7 +213,8 @@ bool prepare_open(struct server *s) {
         return false;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->more, NULL);
-    if (pthread_create(&p->thread, NULL, run, s) == 0)
+    p->thread = thread_start(run, s);
+    if (p->thread)
         return true;
     free(p);
     s->prepare = NULL;
@@ -263,7 +265,7 @@ void prepare_stop(struct server *s) {
     p->closing = true;
     pthread_cond_signal(&p->more);
     pthread_mutex_unlock(&p->lock);
-    pthread_join(p->thread, NULL);
+    thread_join(&p->thread);
 }
 
 void prepare_close(struct server *s) {

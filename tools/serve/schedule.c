@@ -2,6 +2,7 @@
 
 #include "src/base/error.h"
 #include "src/os/clock.h"
+#include "src/os/thread.h"
 #include "tools/serve/judge.h"
 #include "tools/serve/prepare.h"
 
@@ -361,7 +362,7 @@ bool schedule_open(struct server *server) {
     struct runtime e = {.info = server->info, .plan = server->plan};
     if (s->seqs && s->runs && s->allowed &&
         speculation_open(&s->drafts, &e, SCHEDULE_LONGEST_DRAFT) == EXIT_DONE &&
-        pthread_create(&s->thread, NULL, run, s) == 0)
+        (s->thread = thread_start(run, s)) != NULL)
         return true;
     free(s->seqs);
     free(s->runs);
@@ -433,7 +434,7 @@ void schedule_stop(struct server *server) {
     s->closing = true;
     pthread_cond_signal(&s->more);
     pthread_mutex_unlock(&s->lock);
-    pthread_join(s->thread, NULL);
+    thread_join(&s->thread);
 }
 
 void schedule_close(struct server *server) {

@@ -12,7 +12,7 @@
 
 struct schedule {
     struct server *server;
-    pthread_t thread;
+    struct thread *thread;
     pthread_mutex_t lock;
     pthread_cond_t more;
     struct event *first, *last; /* guarded */

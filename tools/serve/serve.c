@@ -1,11 +1,11 @@
 /* bise serve: options, and what runs from the start to the end. */
 #include "src/os/clock.h"
+#include "src/os/thread.h"
 #include "tools/common/model_path.h"
 #include "tools/common/output.h"
 #include "tools/serve/sockets.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -163,10 +163,10 @@ static void *run_sockets(void *arg) {
 
 static int serve(struct server *s, struct sockets *k) {
     char address[128];
-    pthread_t thread;
     const double start = seconds_now();
     sockets_address(k, address, sizeof address);
-    if (pthread_create(&thread, NULL, run_sockets, k) != 0)
+    struct thread *thread = thread_start(run_sockets, k);
+    if (!thread)
         return refuse(EXIT_FAILED, "no thread can be started");
     int code = server_open(s);
     if (code) {
@@ -179,7 +179,7 @@ static int serve(struct server *s, struct sockets *k) {
         if (s->options->open)
             open_browser(address);
     }
-    pthread_join(thread, NULL);
+    thread_join(&thread);
     server_close(s);
     return code;
 }
