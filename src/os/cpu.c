@@ -36,6 +36,20 @@ static bool all(uint32_t reg, uint32_t bits) {
     return (reg & bits) == bits;
 }
 
+bool cpu_name(char name[CPU_NAME]) {
+    uint32_t reg[12] = {0};
+    char brand[sizeof reg + 1] = "";
+    for (uint32_t i = 0; i < 3; i++)
+        (void)__get_cpuid(0x80000002u + i, &reg[4 * i], &reg[4 * i + 1], &reg[4 * i + 2],
+                          &reg[4 * i + 3]);
+    memcpy(brand, reg, sizeof reg);
+    size_t len = strlen(brand);
+    while (len && brand[len - 1] == ' ')
+        brand[--len] = 0;
+    snprintf(name, CPU_NAME, "%s", brand + strspn(brand, " "));
+    return *name;
+}
+
 static void detect(bool isa[ISA_COUNT]) {
     const uint64_t state = saved_state();
     uint32_t a, b, c, d, b7, c7, d7, a71 = 0;
@@ -74,6 +88,28 @@ static void detect(bool isa[ISA_COUNT]) {
 
 static void detect(bool isa[ISA_COUNT]) {
     (void)isa;
+}
+
+#endif
+
+#if !defined(__x86_64__)
+
+bool cpu_name(char name[CPU_NAME]) {
+    static const char *const keys[] = {"model name", "Model", "CPU part"};
+    char text[8192];
+    *name = 0;
+    if (!sysfile_read("/proc/cpuinfo", text, sizeof text))
+        return false;
+    if (strstr(text, "vendor_id")) { /* an x86 host's */
+        snprintf(name, CPU_NAME, "an emulated CPU");
+        return true;
+    }
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && !*name; i++) {
+        const char *at = strstr(text, keys[i]);
+        if ((at = at ? strchr(at, ':') : NULL) != NULL)
+            (void)sscanf(at + 1, " %63[^\n]", name);
+    }
+    return *name;
 }
 
 #endif

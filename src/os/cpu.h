@@ -10,6 +10,9 @@
 void cpu_detect(struct cpu_features *f);
 /* The fastest usable. */
 enum isa cpu_best_isa(const struct cpu_features *f);
+#define CPU_NAME 64
+/* The maker's name for the model, of the emulated CPU under an emulator; false: unknown. */
+bool cpu_name(char name[CPU_NAME]);
 /* CPUs this process may use: affinity mask and cgroup quota; at least 1. */
 int cpu_count(void);
 /* Default number of threads: performance cores within cpu_count. */

@@ -33,13 +33,6 @@ static void put_file(struct buffer *b, const char *name, const char *path) {
     put_text(b, name, sysfile_read(path, text, sizeof text) ? text : NULL);
 }
 
-/* What follows "key : " in /proc/cpuinfo; NULL: no such line. */
-static const char *cpuinfo(const char *text, const char *key) {
-    const char *at = strstr(text, key);
-    at = at ? strchr(at, ':') : NULL;
-    return at ? at + 1 + strspn(at + 1, " \t") : NULL;
-}
-
 static void put_caches(struct buffer *b) {
     bool first = true;
     buffer_text(b, "    \"caches\": [");
@@ -73,17 +66,15 @@ static void put_clock(struct buffer *b) {
 }
 
 void bench_print_facts(struct buffer *b) {
-    char text[8192], pages[16];
+    char text[8192], pages[16], name[CPU_NAME];
     struct utsname system;
     struct mem_facts memory;
-    const char *name, *isa;
+    const char *isa;
     bool here, first = true;
     (void)sysfile_read("/proc/cpuinfo", text, sizeof text);
-    if ((name = cpuinfo(text, "model name")) == NULL && (name = cpuinfo(text, "Model")) == NULL)
-        name = cpuinfo(text, "CPU part");
     mem_facts(&memory);
     buffer_text(b, "  \"machine\": {\n");
-    put_text(b, "cpu", name);
+    put_text(b, "cpu", cpu_name(name) ? name : NULL);
     put_text(b, "architecture", uname(&system) == 0 ? system.machine : NULL);
     put_text(b, "kernel", system.release);
     buffer_print(b, "    \"cores\": %ld,\n    \"threads_allowed\": %d,\n    \"isas\": [",

@@ -91,6 +91,23 @@ Test(cpu, fast_cores_are_allowed_cores) {
     cr_assert_geq(CPU_COUNT(&after), cpu_default_threads());
 }
 
+Test(cpu, has_its_own_name) {
+    char name[CPU_NAME], text[8192] = "";
+    if (!cpu_name(name))
+        cr_skip_test("this system does not tell");
+    cr_assert_neq(name[0], ' ');
+    cr_assert_neq(name[strlen(name) - 1], ' ');
+    for (const char *c = name; *c; c++)
+        cr_assert(*c >= ' ' && *c < 127);
+#if defined(__aarch64__)
+    /* Under an emulator /proc/cpuinfo may be the host's: that is not this CPU's name. */
+    cr_assert(sysfile_read("/proc/cpuinfo", text, sizeof text));
+    cr_assert(!strstr(text, "vendor_id") || strcmp(name, "an emulated CPU") == 0);
+#else
+    (void)text;
+#endif
+}
+
 Test(pool, every_task_runs_once) {
     static uint8_t seen[1000];
     for (int n_threads = 1; n_threads <= 5; n_threads++) {
