@@ -9,7 +9,8 @@
 #            (haswell: AVX2, alderlake: AVX-VNNI, icelake or zen4: AVX-512)
 #   ISA      bise's instruction set (avx2)      THREADS  (2)
 #   PROMPTS  (128,512)      GEN  tokens generated (32)      REPEATS  (5)
-#   DEPTH    tokens in the cache before GEN more are generated, besides none (a llama-bench must know -d)
+#   DEPTH    tokens in the cache before GEN more are generated, besides none (a llama-bench must know
+#            -d, or -gp as ik_llama.cpp's does)
 # MODEL: bise synth --shape mistral-7b --type i4 -o 7b.bise.  GGUF: the same shape in Q4_0.
 set -eu
 BISE=${BISE:-build/bise} MODEL=${MODEL:-} GGUF=${GGUF:-} PEER=${PEER:-} FLAGS=${FLAGS:-}
@@ -55,6 +56,8 @@ run_bise() {
         awk '{ print "prefill", $1, $3; print "decode", 0, $4; print "share", 0, $5 }' >>"$out/bise"
     [ -z "$DEPTH" ] || bise_rows -p 0 -d "$DEPTH" | awk '{ print "decode", $2, $4 }' >>"$out/bise"
 }
+behind=(-n "$GEN" -d "$DEPTH") # what makes a llama-bench generate behind DEPTH tokens
+if [ ! -d "$PEER" ] && "$PEER" --help 2>&1 | grep -q -e '-gp '; then behind=(-n 0 -gp "$DEPTH,$GEN"); fi
 run_peer() {
     local prompt
     if [ -d "$PEER" ]; then
@@ -71,7 +74,7 @@ run_peer() {
                  { gsub(/^"|"$/, ""); split($0, x, "\",\""); p = x[at["n_prompt"]]
                    print (p > 0 ? "prefill" : "decode"), p, x[at["avg_ts"]] }' >>"$out/peer"
         # shellcheck disable=SC2086
-        [ -z "$DEPTH" ] || "$PEER" -m "$GGUF" -t "$THREADS" -p 0 -n "$GEN" -d "$DEPTH" -r 1 -o csv $FLAGS 2>/dev/null |
+        [ -z "$DEPTH" ] || "$PEER" -m "$GGUF" -t "$THREADS" -p 0 "${behind[@]}" -r 1 -o csv $FLAGS 2>/dev/null |
             awk -v d="$DEPTH" 'NR == 1 { n = split($0, name, ","); for (i = 1; i <= n; i++) at[name[i]] = i; next }
                  { gsub(/^"|"$/, ""); split($0, x, "\",\""); print "decode", d, x[at["avg_ts"]] }' >>"$out/peer"
     fi
