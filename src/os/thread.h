@@ -6,8 +6,8 @@
 
 struct thread;
 
-/* Of every thread's stack, whatever the C library takes by itself (8 MB, or 128 KB): what runs in
- * one takes no more. */
+/* Of every thread's stack, whatever the C library takes by itself (8 MB, or 128 KB; that where this
+ * is refused): what runs in one takes no more. */
 #define THREAD_STACK_BYTES ((size_t)1 << 20)
 
 /* NULL: the system has none to give. */
