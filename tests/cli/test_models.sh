@@ -50,6 +50,9 @@ for line in 'temp' 'tempp = 1' 'temp = hot' 'quiet = maybe' 'prompt2 = x'; do
     expect_exit "a fault: $line" 2 "config, line 1" "$BISE" run models/demo.bise -p a
 done
 rm "$config"
+mkdir "$config"
+expect_exit "one that cannot be read is not none" 2 "config: reading failed: Is a directory" "$BISE" run models/demo.bise -p a
+rmdir "$config"
 
 expect_exit "removed" 0 "removed: $home/tiny.bise" "$BISE" rm tiny </dev/null
 expect "it has gone" test ! -e "$home/tiny.bise"

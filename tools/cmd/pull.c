@@ -418,13 +418,14 @@ static int read_listing(struct pull *p) {
 
 /* ---- one file ------------------------------------------------------------------------------- */
 
-/* Whether what came is what was listed. */
-static int check_file(const struct remote_file *f, const char *path) {
+/* Whether what came is what was listed; *is_wrong: it is known not to be. */
+static int check_file(const struct remote_file *f, const char *path, bool *is_wrong) {
     struct bise_error err = {0};
     struct json *json = NULL;
     uint8_t *data = NULL;
     size_t n;
-    if (size_of(path) != f->size)
+    *is_wrong = size_of(path) != f->size;
+    if (*is_wrong)
         return refuse(EXIT_FAILED, "%s: expected %llu bytes, found %llu", f->name,
                       (unsigned long long)f->size, (unsigned long long)size_of(path));
     if (f->sha256[0]) {
@@ -437,14 +438,17 @@ static int check_file(const struct remote_file *f, const char *path) {
         sha256_begin(&sha);
         while ((n = fread(block, 1, sizeof block, file)) > 0 && !interrupted())
             sha256_put(&sha, block, n);
+        const int fault = ferror(file) ? errno : 0;
         fclose(file);
         sha256_end(&sha, found);
         if (interrupted())
             return EXIT_INTERRUPTED;
-        return strcmp(found, f->sha256) == 0
-                   ? EXIT_DONE
-                   : refuse(EXIT_FAILED, "%s: expected SHA-256 %s, found %s", f->name, f->sha256,
-                            found);
+        if (fault)
+            return refuse(EXIT_INPUT, "%s: reading failed: %s", path, strerror(fault));
+        *is_wrong = strcmp(found, f->sha256) != 0;
+        return *is_wrong ? refuse(EXIT_FAILED, "%s: expected SHA-256 %s, found %s", f->name,
+                                  f->sha256, found)
+                         : EXIT_DONE;
     }
     const size_t len = strlen(f->name);
     if (len < 5 || strcmp(f->name + len - 5, ".json") != 0)
@@ -454,6 +458,7 @@ static int check_file(const struct remote_file *f, const char *path) {
         status = json_parse(&json, (const char *)data, n, f->name, &err);
     json_close(&json);
     free(data);
+    *is_wrong = status && status != BISE_ERR_IO && status != BISE_ERR_MEMORY;
     return status ? report(status, &err) : EXIT_DONE;
 }
 
@@ -486,9 +491,10 @@ static int pull_file(struct pull *p, const struct remote_file *f) {
     if (!fetched && f->size == 0 && !file_exists(part))
         close(open(part, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
     progress_end(&p->progress);
-    int code = fetched ? explain_curl(p, f->name, fetched, http) : check_file(f, part);
+    bool is_wrong = false;
+    int code = fetched ? explain_curl(p, f->name, fetched, http) : check_file(f, part, &is_wrong);
     if (code) {
-        if (!fetched && code != EXIT_INTERRUPTED) /* what came is wrong: not to be gone on with */
+        if (is_wrong) /* not to be gone on with */
             unlink(part);
         return code;
     }

@@ -139,6 +139,10 @@ bool config_apply(const char *command, const struct option_def *defs, size_t n_d
             line[--n] = 0;
         good = good && apply_line(line, where, defs, n_defs, given, has_argument);
     }
+    if (f && good && ferror(f)) {
+        good = false;
+        complain("%s: reading failed: %s", path, strerror(errno));
+    }
     if (f)
         fclose(f);
     return good;
