@@ -143,6 +143,15 @@ expected = [rates[0], rates[0], rates[2], rates[2]]  # the baseline has no row a
 assert [row["depth"] for row in data["rows"]] == [0, 0, 16, 16]
 for shown, rate, base in zip(decode_ratios(open(sys.argv[5]).read()), rates, expected, strict=True):
     assert abs(shown - rate / base) <= 6e-3 * shown, (shown, rate, base)
+assert not re.search(r", 0x\b", open(sys.argv[5]).read())  # what scalar was not measured for
+example = json.load(open("docs/example-bench.json"))  # more kernels than one picture has
+heat = "".join(re.findall(r"<svg[^>]*><title>Kernels.*?</svg>", open("docs/example-report.html").read(), re.S))
+shown = re.findall(r'<text x="4" y="[\d.]+">([a-z]\w*, [^<]*)</text>', heat)
+assert shown == list(dict.fromkeys(k["kernel"] + ", " + k["shape"] for k in example["kernels"])) and len(shown) > 25
+texts = re.findall(r">((?:\d+ %)?(?:, )?(?:[\d.e+]+x)?)</text>", heat)
+assert [t for t in texts if t] == [
+    ", ".join((["%.0f %%" % (100 * k["share"])] if k["share"] else []) + (["%.3gx" % k["over_scalar"]] if k["over_scalar"] else []))
+    for k in example["kernels"] if k["share"] or k["over_scalar"]]
 marked = open(sys.argv[4]).read()
 ringed = [float(x) for x in re.findall(r"<title>throttled: ([\d.]+) at 3<", marked)]
 assert ringed == [2203, 63] and marked.count('class="mark"') == 4 and "~ noisy" in marked
@@ -175,6 +184,7 @@ expect report_marked "$BISE" report "$T/marked.json" -o "$T/marked.html"
 python3 -c 'import json, sys
 j = json.load(open(sys.argv[1]))
 for row in j["rows"][:2]: row["isa"] = "slow"
+for k in j["kernels"]: k["over_scalar"] = None
 j["settings"]["baseline"] = "slow"
 json.dump(j, open(sys.argv[2], "w"))' "$T/a.json" "$T/no_base.json"
 expect report_no_base "$BISE" report "$T/no_base.json" -o "$T/no_base.md"
